@@ -1,0 +1,42 @@
+# Everything a newcomer needs: `make demo`, `make test`. Each sets up all it needs by itself.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := src:.
+
+.PHONY: demo test check bench soak docs lock clean peers
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+peers:
+	@sh tools/peers.sh
+
+demo: $(VENV)/.ready
+	$(BIN)/python -m ecluse demo --keep build/demo
+
+test: $(VENV)/.ready peers
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.ready
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.ready peers
+	$(BIN)/python -m pytest -m soak --timeout=0 $(ARGS)
+
+docs: $(VENV)/.ready
+	$(BIN)/python tools/reference.py
+
+lock:
+	uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.11 --generate-hashes --no-header --no-emit-find-links --output-file requirements.lock
+
+clean:
+	rm -rf build $(VENV)

@@ -6,13 +6,12 @@ they are given.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import ClassVar
+from enum import StrEnum
 
 __all__ = ["EcluseError", "Fault"]
 
 
-class Fault(str, Enum):
+class Fault(StrEnum):
     """Whose fault an error is; it decides what a retry can hope for."""
 
     TRANSIENT = "transient"
@@ -37,9 +36,9 @@ class EcluseError(Exception):
         fault: Whose fault it is. Falls back on the class's own.
     """
 
-    code: ClassVar[str] | str = "ecluse.error"
-    fault: ClassVar[Fault] | Fault = Fault.OURS
-    remedy: ClassVar[str] | str = "Read the log of the hub around this time."
+    code: str = "ecluse.error"
+    fault: Fault = Fault.OURS
+    remedy: str = "Read the log of the hub around this time."
 
     def __init__(
         self, cause: str, *, remedy: str | None = None, code: str | None = None, fault: Fault | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 __all__ = [
     "AlgorithmIdentifier",
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-class ContentKind(str, Enum):
+class ContentKind(StrEnum):
     """The CMS content types that are read, by name."""
 
     DATA = "data"
@@ -43,7 +43,7 @@ class AlgorithmIdentifier:
     parameters: bytes | None = None
 
 
-class RecipientKind(str, Enum):
+class RecipientKind(StrEnum):
     """How a recipient gets the content-encryption key (RFC 5652 s6.2, RFC 9629 s3)."""
 
     KEY_TRANSPORT = "key-transport"

@@ -1,0 +1,65 @@
+"""The port of a place for bytes. What it holds is always sealed: it never sees clear text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from ecluse.errors import EcluseError, Fault
+
+__all__ = ["BlobMissing", "BlobPlace", "BlobUnavailable", "PlaceReader", "PlaceWriter"]
+
+
+class BlobUnavailable(EcluseError):
+    """The disk or the object store can't take or give the bytes at present."""
+
+    code = "blobs.unavailable"
+    fault = Fault.TRANSIENT
+    remedy = "Look at the free space and the reachability of the blob store; `ecluse doctor` says which."
+
+
+class BlobMissing(EcluseError):
+    """There is no such blob here."""
+
+    code = "blobs.missing"
+    fault = Fault.OURS
+    remedy = "Restore the blob store from its backup; `ecluse doctor` lists what is missing."
+
+
+class PlaceWriter(Protocol):
+    """One blob being written. Nothing is visible under its id before ``commit`` returns."""
+
+    def write(self, data: bytes | memoryview) -> None: ...
+    def commit(self) -> None:
+        """Return when the bytes are durable under the id. Raise :class:`BlobUnavailable` otherwise."""
+
+    def abort(self) -> None:
+        """Leave nothing. May be called at any time, also twice, and never raises."""
+
+
+class PlaceReader(Protocol):
+    """One blob, at random."""
+
+    size: int
+
+    def read(self, offset: int, size: int) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class BlobPlace(Protocol):
+    """Where sealed bytes are kept."""
+
+    def create(self, id: str) -> PlaceWriter:
+        """Begin a blob. Ids are made by the hub: lower-case letters and digits."""
+
+    def open(self, id: str) -> PlaceReader:
+        """Raise :class:`BlobMissing` where there is none."""
+
+    def delete(self, id: str) -> None:
+        """Return when it is durably gone (also where it never was)."""
+
+    def ids(self, after: str = "") -> Iterator[str]:
+        """Committed ids in order."""
+
+    def sweep(self, older_than: float) -> int:
+        """Drop what unfinished writers left more than ``older_than`` seconds ago; give their number."""

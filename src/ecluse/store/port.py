@@ -1,0 +1,215 @@
+"""The port of the store: what a unit of work may read and write.
+
+Every verb is one indexed statement. What is not here is not needed by the chamber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
+
+from ecluse.errors import EcluseError, Fault
+from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
+from ecluse.model.nouns import (
+    Answer,
+    BlobRow,
+    Checkpoint,
+    ConfigVersion,
+    Delivery,
+    Direction,
+    Job,
+    LoggedEvent,
+    Message,
+    Receipt,
+)
+from ecluse.model.states import MessageState
+
+__all__ = ["Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
+
+T = TypeVar("T")
+
+
+class Conflict(EcluseError):
+    """A unique key is taken: somebody was first. The unit of work left nothing behind."""
+
+    code = "store.conflict"
+    fault = Fault.OURS
+    remedy = "Read what is there; it is what was asked for, or it is somebody else's."
+
+
+class Lost(EcluseError):
+    """The lease was lost: another owner has the job. The unit of work left nothing behind."""
+
+    code = "store.lease-lost"
+    fault = Fault.TRANSIENT
+    remedy = "Do nothing: the present owner finishes the work."
+
+
+class StoreUnavailable(EcluseError):
+    """The database can't be reached, is full or is read-only. Nothing was acknowledged."""
+
+    code = "store.unavailable"
+    fault = Fault.TRANSIENT
+    remedy = "Look at the database's disk and process; `ecluse doctor` says which."
+
+
+class View(Protocol):
+    """Reads, of one consistent moment."""
+
+    def message(self, id: MessageId) -> Message | None: ...
+    def find_message(self, direction: Direction, partner: PartnerId, protocol_id: str) -> Message | None:
+        """The newest message with this protocol id; one that is not rejected comes before a rejected one."""
+
+    def messages(
+        self,
+        *,
+        direction: Direction | None = None,
+        partner: PartnerId | None = None,
+        states: Sequence[MessageState] = (),
+        search: str = "",
+        before: MessageId | None = None,
+        limit: int = 50,
+    ) -> list[Message]:
+        """Newest first. ``search`` is a piece of a subject, protocol id, file name or hub id."""
+
+    def count_messages(self) -> dict[tuple[Direction, MessageState], int]: ...
+    def delivery(self, id: DeliveryId) -> Delivery | None: ...
+    def deliveries(self, message: MessageId) -> list[Delivery]: ...
+    def overdue(self, now: Instant, limit: int) -> list[Delivery]:
+        """Deliveries in state ``sent`` whose receipt was due before ``now``."""
+
+    def receipts(self, message: MessageId) -> list[Receipt]: ...
+    def answer(self, message: MessageId) -> Answer | None: ...
+    def blob(self, id: str) -> BlobRow | None: ...
+    def blob_key(self, id: str) -> bytes | None:
+        """The wrapped key of a blob; ``None`` where it was never kept, or was shredded."""
+
+    def blobs_before(self, id: str, limit: int) -> list[str]:
+        """Ids of blobs that sort after ``id``, in order; for the sweep."""
+
+    def events(self, subject: str) -> list[LoggedEvent]: ...
+    def events_from(self, index: int, limit: int) -> list[LoggedEvent]:
+        """Sealed events with index >= ``index``, in order of index."""
+
+    def unsealed(self, limit: int) -> list[tuple[int, bytes]]:
+        """(row number, leaf) of events that are visible and not yet in the tree, in order of row number."""
+
+    def log_size(self) -> int: ...
+    def log_nodes(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """Stored tree hashes by (level, index in level)."""
+
+    def last_checkpoint(self) -> Checkpoint | None: ...
+    def checkpoints(self, limit: int) -> list[Checkpoint]: ...
+    def job(self, key: str) -> Job | None: ...
+    def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]: ...
+    def config(self, number: int | None = None) -> ConfigVersion | None:
+        """A version; the newest where ``number`` is ``None``."""
+
+    def config_history(self, limit: int) -> list[ConfigVersion]: ...
+    def setting(self, name: str) -> bytes | None: ...
+    def nodes(self) -> list[tuple[str, Instant]]:
+        """(node, last heartbeat)."""
+
+
+class Tx(View, Protocol):
+    """Reads and writes, in one transaction."""
+
+    def add_message(self, message: Message) -> None:
+        """Raise :class:`Conflict` where (direction, partner, protocol id) of a message that is not rejected
+        is taken (a partial unique index).
+        """
+
+    def update_message(self, message: Message) -> None:
+        """Replace the row of ``message.id`` (its id, direction, partner and protocol id do not change)."""
+
+    def add_delivery(self, delivery: Delivery) -> None: ...
+    def update_delivery(self, delivery: Delivery) -> None: ...
+    def add_receipt(self, receipt: Receipt) -> None: ...
+    def put_answer(self, answer: Answer) -> None:
+        """Add, or replace, the answer of a message."""
+
+    def add_blob(self, row: BlobRow, wrapped_key: bytes) -> None:
+        """The key goes to the key store, which is kept apart and is durable before the row is."""
+
+    def drop_blob(self, id: str) -> None:
+        """Delete the row and the key."""
+
+    def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
+        """One inbox row of the log. ``leaf`` is the canonical encoding that :mod:`ecluse.evidence` makes."""
+
+    def seal(self, first_index: int, rows: Sequence[int], nodes: Mapping[tuple[int, int], bytes]) -> None:
+        """Give the inbox rows their indexes from ``first_index`` on, store tree nodes, grow the log.
+
+        Raises :class:`Conflict` where the log's size is not ``first_index`` (there is another sequencer).
+        """
+
+    def add_checkpoint(self, checkpoint: Checkpoint) -> None: ...
+    def add_job(self, job: Job) -> bool:
+        """False, and nothing done, where the key exists."""
+
+    def claim_jobs(
+        self,
+        owner: str,
+        now: Instant,
+        lease: int,
+        limit: int,
+        *,
+        kinds: Sequence[str] = (),
+        full_lanes: Sequence[str] = (),
+    ) -> list[Job]:
+        """Take due jobs, and running ones whose lease ended, oldest first; not those of ``full_lanes``.
+
+        Each gets ``owner``, ``lease_until = now + lease``, ``attempts + 1`` and ``fence + 1``.
+        """
+
+    def extend_lease(self, job: Job, until: Instant) -> None:
+        """Raise :class:`Lost` unless owner and fence still hold."""
+
+    def finish_job(self, job: Job) -> None:
+        """Mark it done. Raise :class:`Lost` unless owner and fence still hold."""
+
+    def retry_job(self, job: Job, due: Instant, fault: str, error: str) -> None:
+        """Due again later. Raise :class:`Lost` unless owner and fence still hold."""
+
+    def bury_job(self, job: Job, fault: str, error: str) -> None:
+        """Dead until a person wakes it. Raise :class:`Lost` unless owner and fence still hold."""
+
+    def wake_job(self, key: str, due: Instant) -> bool:
+        """Make a due, dead or done job due with a fresh count of attempts; false where there is none.
+
+        A running one is left alone (true is returned).
+        """
+
+    def prune_jobs(self, before: Instant, limit: int) -> int:
+        """Forget done jobs that were due before ``before``."""
+
+    def add_config(self, version: ConfigVersion) -> None:
+        """Raise :class:`Conflict` where the number is taken."""
+
+    def put_setting(self, name: str, value: bytes) -> None: ...
+    def beat(self, node: str, now: Instant) -> None: ...
+
+
+class Store(Protocol):
+    """A database. All methods may be called from any thread."""
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` in one transaction and return when it is durable.
+
+        Raises whatever ``work`` raises (then nothing of it is left), or :class:`StoreUnavailable`.
+        """
+
+    def submit(self, work: Callable[[Tx], T]) -> Future[T]:
+        """The same without waiting: the future is done when the transaction is durable (or failed)."""
+
+    def read(self, work: Callable[[View], T]) -> T: ...
+
+    def wait_for_jobs(self, timeout: float) -> None:
+        """Return when another thread or node may have added a due job, or after ``timeout`` seconds."""
+
+    def migrate(self) -> list[str]:
+        """Apply the missing migrations, in order; give their names."""
+
+    def pending_migrations(self) -> list[str]: ...
+    def close(self) -> None: ...

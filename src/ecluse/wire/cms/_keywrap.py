@@ -20,6 +20,7 @@ from ecluse.wire.cms import oids
 __all__ = [
     "AGREEMENT_KDFS",
     "HKDFS",
+    "SHA1_AGREEMENTS",
     "WRAP_BY_LENGTH",
     "WRAP_LENGTHS",
     "algorithm",
@@ -62,7 +63,14 @@ HKDFS: Final[dict[str, Kdf]] = {
 }
 """Key derivation of a KEM recipient (RFC 8619 s2)."""
 
+_SHA1 = hashes.SHA1()  # noqa: S303 - a key derivation needs no collision resistance, and this one is opt-in
+_DH_COFACTOR_SHA1_KDF: Final = "1.3.133.16.840.63.0.3"
+SHA1_AGREEMENTS: Final = frozenset({oids.DH_STD_SHA1_KDF, _DH_COFACTOR_SHA1_KDF})
+"""The schemes that derive with SHA-1 (RFC 5753 s7.1.4). Never written."""
+
 AGREEMENT_KDFS: Final[dict[str, Kdf]] = {
+    oids.DH_STD_SHA1_KDF: x963_kdf(_SHA1),
+    _DH_COFACTOR_SHA1_KDF: x963_kdf(_SHA1),
     oids.DH_STD_SHA224_KDF: x963_kdf(hashes.SHA224()),
     oids.DH_STD_SHA256_KDF: x963_kdf(hashes.SHA256()),
     oids.DH_STD_SHA384_KDF: x963_kdf(hashes.SHA384()),

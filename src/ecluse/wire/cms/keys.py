@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +18,7 @@ from ecluse.wire.cms._certificate import identity
 from ecluse.wire.cms._keywrap import (
     AGREEMENT_KDFS,
     HKDFS,
+    SHA1_AGREEMENTS,
     WRAP_LENGTHS,
     algorithm,
     ecc_shared_info,
@@ -77,59 +77,45 @@ def matches(recipient: Recipient, certificate: x509.Certificate) -> bool:
 # --- unwrapping ---------------------------------------------------------------------------------------------
 
 
-def unwrap(recipient: Recipient, private_key: PrivateKey, key_length: int | None = None) -> bytes:
+def unwrap(recipient: Recipient, private_key: PrivateKey, *, allowed: frozenset[str] = frozenset()) -> bytes:
     """The content-encryption key that ``recipient`` holds for ``private_key``.
 
-    With RSAES-PKCS1-v1_5 there is no failure to be seen (RFC 3218 s2.3): OpenSSL turns bad padding into a
-    message made from the private key and the ciphertext, and here a message of the wrong length is hashed
-    into a key of the right one. The content then fails to decrypt, as it does under any other wrong key. So
-    give ``key_length``, and say nothing before the content has been looked at.
+    With RSAES-PKCS1-v1_5 bad padding is not to be seen here: OpenSSL 3.2 and later then gives a message of
+    some length, made from the private key and the ciphertext (implicit rejection). Hand over whatever comes to
+    ``Reader.supply_key``, which reads on with a key of any length and fails at the end of the content, as it
+    does under every wrong key: so nobody learns what the padding was (RFC 3218 s2.3).
 
     Args:
         recipient: From the reader.
         private_key: The key that the recipient's name stands for.
-        key_length: Octets that the content cipher takes; where it is ``None``, any AES key length is right.
+        allowed: Names of old algorithms that are let through: ``sha-1`` as the hash of a key derivation.
 
     Raises:
         DecryptionFailed: Whatever is wrong with the key or with what it was to open.
         UnsupportedAlgorithm: The sender chose a way of wrapping that is not done here.
-        AlgorithmForbidden: The sender derives the wrapping key with SHA-1.
+        AlgorithmForbidden: The sender derives the wrapping key with SHA-1, and that is not allowed.
+        Malformed: The parameters of an algorithm can't be read.
     """
     unwrapper = _UNWRAPPERS.get(recipient.kind)
     if unwrapper is None:
         raise UnsupportedAlgorithm("The recipient gets the key in an unknown way.")
     try:
-        key = unwrapper(recipient, private_key, key_length)
+        return unwrapper(recipient, private_key, allowed)
     except (ValueError, TypeError, OverflowError, InvalidUnwrap, LibraryUnsupported, asn1.Asn1Error):
         raise DecryptionFailed from None
-    if key_length is not None and len(key) != key_length:
-        raise DecryptionFailed
-    return key
 
 
-AES_KEY_LENGTHS: Final = (16, 24, 32)
-
-
-def _unwrap_transport(recipient: Recipient, key: PrivateKey, key_length: int | None) -> bytes:
+def _unwrap_transport(recipient: Recipient, key: PrivateKey, _allowed: frozenset[str]) -> bytes:
     scheme = rsa_padding(recipient.algorithm)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise DecryptionFailed
-    message = key.decrypt(recipient.encrypted_key, scheme)
-    if not isinstance(scheme, padding.PKCS1v15):
-        return message
-    # Made whether it is needed or not, so that time does not tell.
-    decoy = hashlib.sha512(b"decoy content-encryption key" + message).digest()
-    right = (key_length,) if key_length is not None else AES_KEY_LENGTHS
-    return message if len(message) in right else decoy[: right[-1]]
+    return key.decrypt(recipient.encrypted_key, scheme)
 
 
-def _unwrap_agreement(recipient: Recipient, key: PrivateKey, _key_length: int | None) -> bytes:
+def _unwrap_agreement(recipient: Recipient, key: PrivateKey, allowed: frozenset[str]) -> bytes:
     scheme = recipient.algorithm.oid
-    if scheme in _SHA1_AGREEMENTS:
-        raise AlgorithmForbidden(
-            "The sender derives the wrapping key with SHA-1.",
-            remedy="Ask the partner to use a key derivation with SHA-256 for key agreement.",
-        )
+    if scheme in SHA1_AGREEMENTS and "sha-1" not in allowed:
+        raise AlgorithmForbidden("The sender derives the wrapping key with SHA-1.")
     derive = AGREEMENT_KDFS.get(scheme)
     if derive is None:
         raise UnsupportedAlgorithm(f"The key agreement {scheme} is not done here.")
@@ -139,7 +125,7 @@ def _unwrap_agreement(recipient: Recipient, key: PrivateKey, _key_length: int | 
     return aes_key_unwrap(kek, recipient.encrypted_key)
 
 
-def _unwrap_kem(recipient: Recipient, key: PrivateKey, _key_length: int | None) -> bytes:
+def _unwrap_kem(recipient: Recipient, key: PrivateKey, _allowed: frozenset[str]) -> bytes:
     derive = HKDFS.get(recipient.kdf.oid) if recipient.kdf is not None else None
     if derive is None or recipient.algorithm.oid not in _KEMS:
         raise UnsupportedAlgorithm("The key encapsulation or its key derivation is not done here.")
@@ -153,14 +139,11 @@ def _unwrap_kem(recipient: Recipient, key: PrivateKey, _key_length: int | None) 
     return aes_key_unwrap(kek, recipient.encrypted_key)
 
 
-_UNWRAPPERS: Final[dict[RecipientKind, Callable[[Recipient, PrivateKey, int | None], bytes]]] = {
+_UNWRAPPERS: Final[dict[RecipientKind, Callable[[Recipient, PrivateKey, frozenset[str]], bytes]]] = {
     RecipientKind.KEY_TRANSPORT: _unwrap_transport,
     RecipientKind.KEY_AGREEMENT: _unwrap_agreement,
     RecipientKind.KEM: _unwrap_kem,
 }
-
-_SHA1_AGREEMENTS: Final = frozenset({oids.DH_STD_SHA1_KDF, "1.3.133.16.840.63.0.3"})
-"""dhSinglePass-stdDH-sha1kdf-scheme and dhSinglePass-cofactorDH-sha1kdf-scheme (RFC 5753 s7.1.4)."""
 
 _KEMS: Final[dict[str, type[mlkem.MLKEM768PrivateKey] | type[mlkem.MLKEM1024PrivateKey]]] = {
     oids.ML_KEM_768: mlkem.MLKEM768PrivateKey,

@@ -81,9 +81,9 @@ def unwrap(recipient: Recipient, private_key: PrivateKey, *, allowed: frozenset[
     """The content-encryption key that ``recipient`` holds for ``private_key``.
 
     With RSAES-PKCS1-v1_5 bad padding is not to be seen here: OpenSSL 3.2 and later then gives a message of
-    some length, made from the private key and the ciphertext (implicit rejection). Hand over whatever comes to
-    ``Reader.supply_key``, which reads on with a key of any length and fails at the end of the content, as it
-    does under every wrong key: so nobody learns what the padding was (RFC 3218 s2.3).
+    some length, made from the private key and the ciphertext (implicit rejection). Hand over whatever comes
+    to ``Reader.supply_key``, which reads on with a key of any length and fails at the end of the content, as
+    it does under every wrong key: so nobody learns what the padding was (RFC 3218 s2.3).
 
     Args:
         recipient: From the reader.

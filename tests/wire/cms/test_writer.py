@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import zlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.cms_keys import NOW, Openssl, certificate, needs_openssl, private_key
 
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids, writer
@@ -17,7 +19,6 @@ from ecluse.wire.cms.errors import AlgorithmForbidden, LimitExceeded, Unsupporte
 from ecluse.wire.cms.keys import signer_for
 from ecluse.wire.cms.recipients import for_certificate
 from ecluse.wire.cms.writer import CIPHERS, CompressedWriter, EnvelopedWriter, Nested, SignedWriter
-from tests.support.cms_keys import NOW, Openssl, certificate, needs_openssl, private_key
 
 CONTENT = hashlib.shake_128(b"content").digest(3 * SEGMENT_SIZE + 1000)
 
@@ -70,7 +71,7 @@ STAGES = {
 def test_the_cutting_of_the_content_changes_nothing(stage, cuts, end):
     content = CONTENT[:end]
     bounds = [0, *sorted(cut for cut in cuts if cut <= end), end]
-    pieces = [content[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [content[a:b] for a, b in itertools.pairwise(bounds)]
     assert written(STAGES[stage](), *pieces) == written(STAGES[stage](), content)
 
 
@@ -186,7 +187,10 @@ RECIPIENTS = [
 def test_openssl_decrypts(tmp_path, kind, padding, cipher):
     openssl = Openssl(tmp_path)
     openssl.give(kind)
-    recipients = [for_certificate(certificate("rsa-other")), for_certificate(certificate(kind), padding=padding)]
+    recipients = [
+        for_certificate(certificate("rsa-other")),
+        for_certificate(certificate(kind), padding=padding),
+    ]
     stage = EnvelopedWriter(recipients, cipher, entropy=os.urandom)
     openssl.write("message", written(stage, CONTENT[:100], CONTENT[100:]))
     arguments = ["-inform", "DER", "-in", "message", "-recip", f"{kind}.pem", "-inkey", f"{kind}.key"]
@@ -216,7 +220,9 @@ def test_openssl_reads_what_is_signed_and_then_encrypted(tmp_path):
         EnvelopedWriter([for_certificate(certificate("p256"))], "aes-256-gcm", entropy=os.urandom),
     )
     openssl.write("outer", written(stage, CONTENT))
-    inner = openssl.cms("-decrypt", "-inform", "DER", "-in", "outer", "-recip", "p256.pem", "-inkey", "p256.key")
+    inner = openssl.cms(
+        "-decrypt", "-inform", "DER", "-in", "outer", "-recip", "p256.pem", "-inkey", "p256.key"
+    )
     openssl.write("inner", inner)
     arguments = ["-inform", "DER", "-in", "inner", "-CAfile", "authority.pem", "-purpose", "any"]
     assert openssl.cms("-verify", *arguments) == CONTENT

@@ -8,7 +8,6 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm as LibraryUnsupported
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa, x25519
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
@@ -25,15 +24,17 @@ from ecluse.wire.cms._keywrap import (
     kem_other_info,
 )
 from ecluse.wire.cms._oaep import rsa_padding
+from ecluse.wire.cms._schemes import WRITTEN_DIGESTS
+from ecluse.wire.cms.algorithms import DIGESTS_BY_NAME, permit, permit_rsa
 from ecluse.wire.cms.errors import (
-    AlgorithmForbidden,
     CertificateMismatch,
     DecryptionFailed,
+    Malformed,
     UnsupportedAlgorithm,
 )
 from ecluse.wire.cms.events import AlgorithmIdentifier, Recipient, RecipientKind
-from ecluse.wire.cms.recipients import MIN_RSA_BITS
 from ecluse.wire.cms.sign import Signer
+from ecluse.wire.cms.verify import names_certificate
 
 __all__ = ["DecryptionKey", "PrivateKey", "SigningKey", "matches", "signer_for", "unwrap"]
 
@@ -63,15 +64,19 @@ PrivateKey = SigningKey | DecryptionKey
 def matches(recipient: Recipient, certificate: x509.Certificate) -> bool:
     """Whether ``recipient`` names ``certificate``: by issuer and serial number, or by key identifier.
 
-    A certificate without the SubjectKeyIdentifier extension has the one of RFC 5280 s4.2.1.2, method 1.
+    A certificate without the SubjectKeyIdentifier extension has the one of RFC 5280 s4.2.1.2, method 1. A
+    name that nobody can read names nothing.
 
     Raises:
         Malformed: The certificate can't be taken apart.
     """
     own = identity(certificate)
-    if recipient.key_id is not None:
-        return recipient.key_id == own.key_id
-    return recipient.serial == own.serial and recipient.issuer == own.issuer
+    if recipient.key_id is None and recipient.serial == own.serial and recipient.issuer == own.issuer:
+        return True
+    try:
+        return names_certificate(recipient, certificate)
+    except (asn1.Asn1Error, Malformed):
+        return False
 
 
 # --- unwrapping ---------------------------------------------------------------------------------------------
@@ -114,8 +119,8 @@ def _unwrap_transport(recipient: Recipient, key: PrivateKey, _allowed: frozenset
 
 def _unwrap_agreement(recipient: Recipient, key: PrivateKey, allowed: frozenset[str]) -> bytes:
     scheme = recipient.algorithm.oid
-    if scheme in SHA1_AGREEMENTS and "sha-1" not in allowed:
-        raise AlgorithmForbidden("The sender derives the wrapping key with SHA-1.")
+    if scheme in SHA1_AGREEMENTS:
+        permit("sha-1", allowed)
     derive = AGREEMENT_KDFS.get(scheme)
     if derive is None:
         raise UnsupportedAlgorithm(f"The key agreement {scheme} is not done here.")
@@ -184,11 +189,7 @@ def _agree(public: bytes, key: PrivateKey) -> bytes:
 
 # --- signing ------------------------------------------------------------------------------------------------
 
-_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-}
+_HASHES: Final = {name: DIGESTS_BY_NAME[name].algorithm for name in WRITTEN_DIGESTS}
 _PKCS1: Final = padding.PKCS1v15()
 _PSS: Final = {
     name: padding.PSS(padding.MGF1(digest), digest.digest_size) for name, digest in _HASHES.items()
@@ -218,8 +219,8 @@ def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: s
             "The private key can't sign in the way that was asked for.",
             remedy="Choose a scheme that fits the key, or another key.",
         )
-    if isinstance(private_key, rsa.RSAPrivateKey) and private_key.key_size < MIN_RSA_BITS:
-        raise AlgorithmForbidden(f"The RSA key to sign with has {private_key.key_size} bits.")
+    if isinstance(private_key, rsa.RSAPrivateKey):
+        permit_rsa(private_key.key_size, frozenset())
     try:
         own = certificate.public_key() == private_key.public_key()
     except (LibraryUnsupported, ValueError):

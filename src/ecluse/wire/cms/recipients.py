@@ -29,15 +29,13 @@ from ecluse.wire.cms._keywrap import (
     ecc_shared_info,
     kem_other_info,
 )
-from ecluse.wire.cms.errors import AlgorithmForbidden, UnsupportedAlgorithm
+from ecluse.wire.cms.algorithms import permit_rsa
+from ecluse.wire.cms.errors import UnsupportedAlgorithm
 
-__all__ = ["MIN_RSA_BITS", "Padding", "RecipientKey", "for_certificate"]
+__all__ = ["Padding", "RecipientKey", "for_certificate"]
 
 Padding = Literal["pkcs1", "oaep-sha1", "oaep-sha256"]
 """How an RSA key is used: RSAES-PKCS1-v1_5, or RSAES-OAEP with the hash for itself and for MGF1."""
-
-MIN_RSA_BITS: Final = 2048
-"""Below it an RSA key gives less than 112 bits of strength (NIST SP 800-57 part 1, table 2)."""
 
 
 class RecipientKey(Protocol):
@@ -51,7 +49,9 @@ class RecipientKey(Protocol):
         """A RecipientInfo that holds ``cek`` (16, 24 or 32 octets), in DER."""
 
 
-def for_certificate(certificate: x509.Certificate, *, padding: Padding = "pkcs1") -> RecipientKey:
+def for_certificate(
+    certificate: x509.Certificate, *, padding: Padding = "pkcs1", allowed: frozenset[str] = frozenset()
+) -> RecipientKey:
     """What it takes to encrypt to the holder of ``certificate``, prepared once.
 
     The recipient is named by issuer and serial number. Neither the validity nor the key usage of the
@@ -60,10 +60,11 @@ def for_certificate(certificate: x509.Certificate, *, padding: Padding = "pkcs1"
     Args:
         certificate: With an RSA, P-256, P-384, P-521, X25519, ML-KEM-768 or ML-KEM-1024 key.
         padding: For RSA keys alone. The default is what RFC 8551 s2.3 makes every S/MIME agent read.
+        allowed: Names of old algorithms that are let through: ``rsa-1024``.
 
     Raises:
         UnsupportedAlgorithm: A key of another kind.
-        AlgorithmForbidden: An RSA key shorter than :data:`MIN_RSA_BITS`.
+        AlgorithmForbidden: An RSA key shorter than 2,048 bits that is not allowed.
         Malformed: The certificate can't be taken apart.
     """
     name = identity(certificate).issuer_and_serial
@@ -72,8 +73,7 @@ def for_certificate(certificate: x509.Certificate, *, padding: Padding = "pkcs1"
     except (LibraryUnsupported, ValueError):
         raise _unusable_key() from None
     if isinstance(key, rsa.RSAPublicKey):
-        if key.key_size < MIN_RSA_BITS:
-            raise AlgorithmForbidden(f"The recipient's RSA key has {key.key_size} bits.")
+        permit_rsa(key.key_size, allowed)
         scheme, parameters = _PADDINGS[padding]
         return _KeyTransport(key, scheme, asn1.integer(0) + name + parameters)
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):

@@ -21,7 +21,7 @@ from ecluse.wire.cms import oids
 from ecluse.wire.cms._attributes import Attributes, algorithm_identifier, read_attributes
 from ecluse.wire.cms.algorithms import DIGESTS, Digest, SignatureScheme, digest, permit_rsa, signature
 from ecluse.wire.cms.errors import BadSignature, CertificateMismatch, Malformed, UnsupportedAlgorithm
-from ecluse.wire.cms.events import AlgorithmIdentifier, SignerInfo
+from ecluse.wire.cms.events import AlgorithmIdentifier, Recipient, SignerInfo
 
 __all__ = ["Verified", "names_certificate", "verify"]
 
@@ -101,7 +101,7 @@ def verify(
 # --- which certificate ------------------------------------------------------------------------------------
 
 
-def names_certificate(signer: SignerInfo, certificate: x509.Certificate) -> bool:
+def names_certificate(signer: SignerInfo | Recipient, certificate: x509.Certificate) -> bool:
     """Whether ``signer`` names ``certificate``, by issuer and serial number or by key identifier."""
     if signer.key_id is not None:
         return signer.key_id in _key_identifiers(certificate)

@@ -2,10 +2,10 @@
 
 A gateway on the way may have turned CRLF into LF. RFC 8551 s3.1.1 digests the canonical form, so a verifier
 may try it once where the exact octets don't match. In a stream that would need every digest twice; instead
-the canonical digests are *forked* from the exact ones at the first bare LF, and looked for no longer once the content is
-seen to be untouched: at the first NUL (no text; compressed or encrypted content has one in every 256 octets
-or so), or after ``WHOLE_SET_SIZE`` octets without a bare LF, for a gateway converts every line. What is big
-and intact therefore pays one scan of its first MiB.
+the canonical digests are *forked* from the exact ones at the first bare LF, and that is looked for no longer
+once the content is seen to be untouched: at the first NUL (no text; compressed or encrypted content has one
+in every 256 octets or so), or after ``WHOLE_SET_SIZE`` octets without a bare LF, for a gateway converts every
+line. What is big and intact therefore pays one scan of its first MiB.
 """
 
 from __future__ import annotations

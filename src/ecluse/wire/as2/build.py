@@ -223,8 +223,8 @@ class MessageBuilder:
         entropy: For boundaries, keys and initialisation vectors.
         several: Whether ``next_part`` will be called: the documents then travel as multipart/related.
         mic_digests: Hash names that :attr:`mics` must hold whatever the size, besides those that the receipt
-            asks for and the signature needs. Without any, all of ``ALL_DIGESTS`` are kept up to 1 MiB; beyond,
-            the needed ones and SHA-256: four digests of a big payload would cost more than its encryption.
+            asks for and the signature needs. Without any, all of ``ALL_DIGESTS`` are kept up to 1 MiB; above
+            it the needed ones and SHA-256: four digests of a big payload cost more than its encryption.
 
     Raises:
         EcluseError: A name, value or algorithm that can't be sent.
@@ -250,9 +250,7 @@ class MessageBuilder:
             self._inner = _part_fields(part)
         else:
             kind = parse_value(part.content_type).value
-            self._inner = [
-                ("Content-Type", f'multipart/related; boundary="{self._related}"; type="{kind}"')
-            ]
+            self._inner = [("Content-Type", f'multipart/related; boundary="{self._related}"; type="{kind}"')]
         outer = self._layers[-1].fields() if self._layers else self._inner
         self._headers = _request_fields(options, message_id, now) + outer
         for name, value in self._headers:

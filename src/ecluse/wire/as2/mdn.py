@@ -15,7 +15,7 @@ from ecluse.wire.cms.sign import Signer, digests_needed
 from ecluse.wire.smime.headers import write_headers
 from ecluse.wire.smime.mic import DEFAULT_DIGEST, Digester, micalg_name
 
-__all__ = ["BuiltMdn", "Mic", "MdnOptions", "build_mdn", "explain"]
+__all__ = ["BuiltMdn", "MdnOptions", "Mic", "build_mdn", "explain"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,13 @@ _MAX_PADDING = 64
 
 @dataclass(frozen=True, slots=True)
 class PartStarted:
-    """A part begins: its header block follows as data."""
+    """A part begins: its header block follows as data.
+
+    Attributes:
+        offset: Where its first octet stands in the whole stream that was fed.
+    """
+
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,17 @@ class MultipartReader:
         MimeError: The boundary is empty, too long or holds a line break.
     """
 
-    __slots__ = ("_blank_epilogue", "_ended", "_held", "_in_part", "_max_parts", "_needle", "_parts", "_skip")
+    __slots__ = (
+        "_base",
+        "_blank_epilogue",
+        "_ended",
+        "_held",
+        "_in_part",
+        "_max_parts",
+        "_needle",
+        "_parts",
+        "_skip",
+    )
 
     def __init__(self, boundary: str, *, max_parts: int = MAX_PARTS, blank_epilogue: bool = False) -> None:
         octets = boundary.rstrip(" \t").encode("utf-8", "replace")
@@ -77,6 +93,8 @@ class MultipartReader:
         self._needle = b"\n--" + octets
         # The first delimiter may open the stream: a line break is put before it, and is never part of a part.
         self._held = b"\n"
+        # Where the first octet that is held stands in the stream.
+        self._base = -1
         # Leading octets of what is held that are no content: the line end of the delimiter before.
         self._skip = 1
         self._in_part = False
@@ -144,7 +162,7 @@ class MultipartReader:
             if self._parts > self._max_parts:
                 raise MimeError(f"A multipart has more than {self._max_parts} parts.", code="smime.too-large")
             self._in_part = True
-            events.append(PartStarted())
+            events.append(PartStarted(self._base + line_end))
             # The delimiter's own line end may also be the line break before the next one (an empty part).
             start = line_end
             look = line_end - 1
@@ -184,6 +202,7 @@ class MultipartReader:
     def _hold(self, events: list[Event], data: bytes, start: int, cut: int) -> None:
         self._give(events, data, start, cut)
         self._held = data[cut:]
+        self._base += cut
         self._skip = max(0, start - cut)
 
     def _give(self, events: list[Event], data: bytes, start: int, stop: int) -> None:

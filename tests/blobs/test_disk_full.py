@@ -1,19 +1,16 @@
-"""A disk that is really full: a file size limit set by the kernel, and every call failed in turn."""
+"""A disk that refuses: a limit that the kernel enforces, and every call failed in turn."""
 
 import os
 import resource
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.support.children import ROOT, child_env, injected, needs_strace, traced
+from tests.support.disk_worker import DATA
 
-WORKER = [sys.executable, "-m", "tests.support.disk_worker"]
-
-
-def visible(folder: Path) -> list[str]:
-    return [name for _, _, files in os.walk(folder) for name in files if not name.startswith(".")]
+WORKER = "tests.support.disk_worker"
 
 
 def test_past_the_limit_nothing_is_left(tmp_path: Path) -> None:
@@ -21,43 +18,36 @@ def test_past_the_limit_nothing_is_left(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
     done = subprocess.run(
-        [*WORKER, "new", str(tmp_path / "f")], preexec_fn=limit, capture_output=True, text=True, check=False
+        [sys.executable, "-m", WORKER, "new", str(tmp_path / "f")],
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=child_env(),
     )
     assert (done.returncode, done.stdout) == (3, "disk.file-too-large\n")
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.peer("strace")
-@pytest.mark.skipif(shutil.which("strace") is None, reason="peer strace is not installed")
+@needs_strace
 @pytest.mark.parametrize("how", ["new", "replace", "blob"])
-@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-@pytest.mark.parametrize("call", ["write", "fsync", "link,linkat,rename,renameat2"])
-def test_each_call_refused_by_the_kernel(tmp_path: Path, how: str, error: str, call: str) -> None:
-    if how == "replace":
-        (tmp_path / "f").write_bytes(b"former")
-    if how == "replace" and call.startswith("link"):
-        call = "rename,renameat,renameat2"
-    done = subprocess.run(
-        [
-            *("strace", "-f", "-qq", "-o", "/dev/null", "-P", str(tmp_path / "f"), "-e", f"trace={call}"),
-            *("-e", f"inject={call}:error={error}:when=1"),
-            *(*WORKER, how, str(tmp_path / "f")),
-        ]
-        if call.startswith(("link", "rename"))
-        else [
-            *("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"),
-            *("-e", f"inject={call}:error={error}:when=1"),
-            *(*WORKER, how, str(tmp_path / "f")),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    if how == "blob" and call.startswith("link"):
-        pytest.skip("the blob's own path is deeper than the traced one")
-    assert (done.returncode, done.stdout) == (3, "disk.full\n" if error == "ENOSPC" else "disk.failing\n")
-    if how == "replace":
-        assert (tmp_path / "f").read_bytes() == b"former"
-    else:
-        assert visible(tmp_path) == []
+@pytest.mark.parametrize(("error", "code"), [("ENOSPC", "disk.full"), ("EIO", "disk.failing")])
+def test_every_call_refused_in_turn(tmp_path: Path, how: str, error: str, code: str) -> None:
+    dry = tmp_path / "dry"
+    dry.mkdir()
+    calls = [call for call in traced(dry, WORKER, how, str(dry / "f")) if call.name != "acknowledge"]
+    assert len(calls) >= 5
+    for run, call in enumerate(calls):
+        folder = tmp_path / str(run)
+        folder.mkdir()
+        if how == "replace":
+            (folder / "f").write_bytes(b"former")
+        done = injected(f"error={error}", call, WORKER, how, str(folder / "f"))
+        assert (done.returncode, done.stdout) == (3, f"{code}\n"), call
+        left = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+        if how == "replace":
+            # Before the rename the former file stands, after it the new one: whole, both.
+            assert left in ([b"former"], [DATA]), call
+        else:
+            assert left == [], call

@@ -232,7 +232,8 @@ class NewFile:
                 os.close(handle)
 
     def __del__(self) -> None:
-        self._close()
+        if self._handle >= 0:
+            self.abort()
 
 
 def write_new(path: str | os.PathLike[str], chunks: Iterable[bytes], mode: int = 0o600) -> int:

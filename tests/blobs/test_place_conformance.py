@@ -1,24 +1,38 @@
 """What every place for blobs must do, over all of them."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.s3 import ACCESS_KEY, REGION, SECRET, missing_s3, s3_server
 from tests.support.vaults import make_vault
 
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.memory import MemoryPlace
 from ecluse.blobs.port import BlobExists, BlobMissing, BlobPlace
+from ecluse.blobs.s3 import S3Place
 
 BIG = bytes(range(256)) * 80_000  # 20 MB: several parts of an upload
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=["memory", "local", pytest.param("s3", marks=[pytest.mark.peer("s3"), missing_s3])])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobPlace]:
     if request.param == "memory":
         yield MemoryPlace()
-    else:
+    elif request.param == "local":
         yield LocalPlace(tmp_path / "blobs")
+    else:
+        server, bucket = s3_server(), f"b{secrets.token_hex(6)}"
+        server.make_bucket(bucket)
+        yield S3Place(
+            bucket,
+            prefix="hub",
+            endpoint=server.endpoint,
+            region=REGION,
+            access_key_id=ACCESS_KEY,
+            secret_access_key=SECRET,
+        )
 
 
 def put(place: BlobPlace, id: str, *pieces: bytes) -> None:

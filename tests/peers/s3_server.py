@@ -12,14 +12,15 @@ import getpass  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from eventlet import wsgi  # noqa: E402
+from eventlet import hubs, wsgi  # noqa: E402
 from swift.common import utils  # noqa: E402
 from swift.common.ring import RingBuilder  # noqa: E402
 from swift.common.wsgi import loadapp  # noqa: E402
 
 BACKENDS = ("account", "container", "object")
 PIPELINE = (
-    "catch_errors listing_formats bulk s3api tempauth slo dlo versioned_writes symlink proxy-server".split()
+    *("catch_errors", "listing_formats", "bulk", "s3api", "tempauth"),
+    *("slo", "dlo", "versioned_writes", "symlink", "proxy-server"),
 )
 
 
@@ -76,7 +77,7 @@ def main(folder: Path, port: int) -> None:
         app = loadapp(str(folder / f"{kind}.conf"))
         eventlet.spawn(wsgi.server, each, app, silent, log_output=False, capitalize_response_headers=False)
     print("ready", flush=True)
-    sys.stdin.read()  # until whoever started this process goes away
+    hubs.trampoline(sys.stdin.fileno(), read=True)  # until whoever started this process goes away
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ come in order without sorting them all, and a year's folders can be looked at, c
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from ecluse.blobs.durable import (
     NameTaken,
@@ -22,11 +20,10 @@ from ecluse.blobs.durable import (
     remove,
     sweep_parts,
 )
-from ecluse.blobs.port import BlobExists, BlobMissing
+from ecluse.blobs.port import BLOB_ID, BlobExists, BlobMissing
 
 __all__ = ["LocalPlace"]
 
-_ID: Final = re.compile(r"[0-9a-z]{1,64}")
 _FIRST, _SECOND = 5, 7
 
 
@@ -68,7 +65,7 @@ class LocalPlace:
                 continue
             for second in _names(self._root / first):
                 for name in _names(self._root / first / second):
-                    if name > after and _ID.fullmatch(name):
+                    if name > after and BLOB_ID.fullmatch(name):
                         yield name
 
     def sweep(self, older_than: float) -> int:
@@ -80,7 +77,7 @@ class LocalPlace:
         )
 
     def _path(self, id: str) -> str:
-        if not _ID.fullmatch(id):
+        if not BLOB_ID.fullmatch(id):
             raise BlobMissing("What was asked for is no blob id.")
         # "-" sorts before digits and letters, as a short id sorts before those that it begins.
         return os.path.join(self._root, id[:_FIRST], id[_FIRST:_SECOND] or "-", id)

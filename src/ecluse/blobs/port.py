@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["BlobExists", "BlobMissing", "BlobPlace", "BlobUnavailable", "PlaceReader", "PlaceWriter"]
+__all__ = [
+    "BLOB_ID",
+    "BlobExists",
+    "BlobMissing",
+    "BlobPlace",
+    "BlobUnavailable",
+    "PlaceReader",
+    "PlaceWriter",
+]
+
+BLOB_ID: Final = re.compile(r"[0-9a-z]{1,64}")
+"""What an id looks like; a place has nothing under any other. No such id is a path, or a trick."""
 
 
 class BlobUnavailable(EcluseError):
@@ -61,7 +73,7 @@ class BlobPlace(Protocol):
     """Where sealed bytes are kept."""
 
     def create(self, id: str) -> PlaceWriter:
-        """Begin a blob. Ids are made by the hub: lower-case letters and digits."""
+        """Begin a blob. Ids are made by the hub; see :data:`BLOB_ID`."""
 
     def open(self, id: str) -> PlaceReader:
         """Raise :class:`BlobMissing` where there is none."""

@@ -88,7 +88,9 @@ class View(Protocol):
     def blobs_before(self, id: str, limit: int) -> list[str]:
         """Ids of blobs that sort after ``id``, in order; for the sweep."""
 
-    def events(self, subject: str) -> list[LoggedEvent]: ...
+    def events(self, subject: str) -> list[LoggedEvent]:
+        """In the order they were recorded. ``data``, ``actor`` and ``node`` are within the leaf only."""
+
     def events_from(self, index: int, limit: int) -> list[LoggedEvent]:
         """Sealed events with index >= ``index``, in order of index."""
 
@@ -107,7 +109,9 @@ class View(Protocol):
         """Those of a log of at least ``size`` leaves, in order of size; for who checks them all."""
 
     def job(self, key: str) -> Job | None: ...
-    def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]: ...
+    def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]:
+        """Those that are not done first, then oldest first."""
+
     def config(self, number: int | None = None) -> ConfigVersion | None:
         """A version; the newest where ``number`` is ``None``."""
 
@@ -217,4 +221,7 @@ class Store(Protocol):
         """Apply the missing migrations, in order; give their names."""
 
     def pending_migrations(self) -> list[str]: ...
+    def check(self) -> list[str]:
+        """What is wrong with the database, a sentence each; for doctor. May take a while."""
+
     def close(self) -> None: ...

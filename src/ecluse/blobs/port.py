@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["BlobMissing", "BlobPlace", "BlobUnavailable", "PlaceReader", "PlaceWriter"]
+__all__ = ["BlobExists", "BlobMissing", "BlobPlace", "BlobUnavailable", "PlaceReader", "PlaceWriter"]
 
 
 class BlobUnavailable(EcluseError):
@@ -26,12 +26,23 @@ class BlobMissing(EcluseError):
     remedy = "Restore the blob store from its backup; `ecluse doctor` lists what is missing."
 
 
+class BlobExists(EcluseError):
+    """There is another blob under this id. It was left as it is."""
+
+    code = "blobs.exists"
+    fault = Fault.OURS
+    remedy = "Find out what else writes to this blob store: the hub never uses an id twice."
+
+
 class PlaceWriter(Protocol):
     """One blob being written. Nothing is visible under its id before ``commit`` returns."""
 
-    def write(self, data: bytes | memoryview) -> None: ...
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
     def commit(self) -> None:
-        """Return when the bytes are durable under the id. Raise :class:`BlobUnavailable` otherwise."""
+        """Return when the bytes are durable under the id.
+
+        Raise :class:`BlobExists` where the id is taken, :class:`BlobUnavailable` where they can't be kept.
+        """
 
     def abort(self) -> None:
         """Leave nothing. May be called at any time, also twice, and never raises."""

@@ -103,7 +103,12 @@ class View(Protocol):
         """Stored tree hashes by (level, index in level)."""
 
     def last_checkpoint(self) -> Checkpoint | None: ...
-    def checkpoints(self, limit: int) -> list[Checkpoint]: ...
+    def checkpoints(self, limit: int) -> list[Checkpoint]:
+        """Newest first."""
+
+    def checkpoints_from(self, size: int, limit: int) -> list[Checkpoint]:
+        """Those of a log of at least ``size`` leaves, in order of size; for who checks them all."""
+
     def job(self, key: str) -> Job | None: ...
     def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]:
         """Those that are not done first, then oldest first."""

@@ -178,7 +178,7 @@ class _Strict(
     pass
 
 
-class OwnKey(_Strict):
+class OwnKey(_Strict, frozen=True, kw_only=True):
     """A key of the organisation: what it is for, and when.
 
     Attributes:
@@ -194,7 +194,7 @@ class OwnKey(_Strict):
     until: Moment | None = None
 
 
-class Organisation(_Strict):
+class Organisation(_Strict, frozen=True, kw_only=True):
     """Whose hub it is.
 
     Attributes:
@@ -210,7 +210,7 @@ class Organisation(_Strict):
     keys: tuple[OwnKey, ...] = (OwnKey(ref="main"),)
 
 
-class StoreSettings(_Strict):
+class StoreSettings(_Strict, frozen=True, kw_only=True):
     """Where the state is kept.
 
     Attributes:
@@ -228,7 +228,7 @@ class StoreSettings(_Strict):
     password: SecretReference | None = None
 
 
-class BlobSettings(_Strict):
+class BlobSettings(_Strict, frozen=True, kw_only=True):
     """Where the (sealed) bytes of messages are kept.
 
     Attributes:
@@ -252,7 +252,7 @@ class BlobSettings(_Strict):
     ca: Name | None = None
 
 
-class KeyringSettings(_Strict):
+class KeyringSettings(_Strict, frozen=True, kw_only=True):
     """Where the keys are.
 
     Attributes:
@@ -264,7 +264,7 @@ class KeyringSettings(_Strict):
     passphrase: SecretReference = "env:ECLUSE_PASSPHRASE"  # noqa: S105 - a reference
 
 
-class ListenerTls(_Strict):
+class ListenerTls(_Strict, frozen=True, kw_only=True):
     """TLS of a listener.
 
     Attributes:
@@ -278,7 +278,7 @@ class ListenerTls(_Strict):
     min_version: Literal["1.2", "1.3"] = "1.2"
 
 
-class As2Listener(_Strict):
+class As2Listener(_Strict, frozen=True, kw_only=True):
     """The listener for partners' AS2 messages and asynchronous receipts.
 
     Attributes:
@@ -308,7 +308,7 @@ class As2Listener(_Strict):
     shutdown_grace: Duration = "30s"
 
 
-class Listen(_Strict):
+class Listen(_Strict, frozen=True, kw_only=True):
     """The listeners.
 
     Attributes:
@@ -318,7 +318,7 @@ class Listen(_Strict):
     as2: As2Listener = As2Listener()
 
 
-class InboxSettings(_Strict):
+class InboxSettings(_Strict, frozen=True, kw_only=True):
     """Where received documents are put for the application.
 
     Attributes:
@@ -328,7 +328,7 @@ class InboxSettings(_Strict):
     folder: Name | bool = "inbox"
 
 
-class LogSettings(_Strict):
+class LogSettings(_Strict, frozen=True, kw_only=True):
     """The log of evidence.
 
     Attributes:
@@ -347,7 +347,7 @@ class LogSettings(_Strict):
     ) = None
 
 
-class Retention(_Strict):
+class Retention(_Strict, frozen=True, kw_only=True):
     """How long things are kept.
 
     Attributes:
@@ -359,7 +359,7 @@ class Retention(_Strict):
     jobs: Duration = "30d"
 
 
-class Hub(_Strict):
+class Hub(_Strict, frozen=True, kw_only=True):
     """``ecluse.toml``.
 
     Attributes:
@@ -391,7 +391,7 @@ class Hub(_Strict):
         return f"ecluse/{slug or 'hub'}"
 
 
-class BasicAuth(_Strict):
+class BasicAuth(_Strict, frozen=True, kw_only=True):
     """HTTP basic authentication that the partner's server asks for.
 
     Attributes:
@@ -403,7 +403,7 @@ class BasicAuth(_Strict):
     password: SecretReference
 
 
-class Retry(_Strict):
+class Retry(_Strict, frozen=True, kw_only=True):
     """How a delivery is tried again.
 
     Attributes:
@@ -417,7 +417,7 @@ class Retry(_Strict):
     cap: Duration = "1h"
 
 
-class PartnerTls(_Strict):
+class PartnerTls(_Strict, frozen=True, kw_only=True):
     """TLS to the partner's server. Certificates with use "tls" replace the system's authorities.
 
     Attributes:
@@ -429,7 +429,7 @@ class PartnerTls(_Strict):
     min_version: Literal["1.2", "1.3"] = "1.2"
 
 
-class As2(_Strict):
+class As2(_Strict, frozen=True, kw_only=True):
     """AS2 with a partner.
 
     Attributes:
@@ -489,7 +489,7 @@ class As2(_Strict):
     allow_private_network: bool = False
 
 
-class CertificateEntry(_Strict):
+class CertificateEntry(_Strict, frozen=True, kw_only=True):
     """A certificate of the partner: what it is for, and when.
 
     Attributes:
@@ -506,7 +506,7 @@ class CertificateEntry(_Strict):
     until: Moment | None = None
 
 
-class ExceptionEntry(_Strict):
+class ExceptionEntry(_Strict, frozen=True, kw_only=True):
     """A weak thing that this partner is allowed, by name, with a reason and an end.
 
     Attributes:
@@ -520,7 +520,7 @@ class ExceptionEntry(_Strict):
     until: Moment
 
 
-class Partner(_Strict):
+class Partner(_Strict, frozen=True, kw_only=True):
     """A partner's file.
 
     Attributes:

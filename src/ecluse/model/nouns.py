@@ -68,6 +68,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
         created: When it was first recorded.
         updated: When its state last changed.
         subject: As given.
+        reference: The document's own number (an order's, an invoice's), where inspection found one.
         parts: The documents, in order. Empty until opened.
         wire_blob: Inbound: the bytes as received, or the exact signed bytes; outbound: the sealed bytes.
         wire: The protocol's own facts (headers, protections found or applied, MICs...), JSON object as bytes.
@@ -85,6 +86,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     created: Instant
     updated: Instant
     subject: str = ""
+    reference: str = ""
     parts: tuple[Part, ...] = ()
     wire_blob: str = ""
     wire: bytes = b"{}"

@@ -71,7 +71,8 @@ class View(Protocol):
         before: MessageId | None = None,
         limit: int = 50,
     ) -> list[Message]:
-        """Newest first. ``search`` is a piece of a subject, protocol id, file name or hub id."""
+        """Newest first. ``search`` is a piece of a subject, reference, protocol id, file name
+        or hub id."""
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]: ...
     def delivery(self, id: DeliveryId) -> Delivery | None: ...

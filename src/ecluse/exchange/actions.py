@@ -1,0 +1,163 @@
+"""What a person may decide about a message: release, resend, resume, give up. Each needs a reason, and is an
+event with who and why. None of them loses a payload.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from ecluse.errors import EcluseError, Fault
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.receipts import settle_message
+from ecluse.exchange.route import delivery_job, route_inbound
+from ecluse.model.basics import MessageId
+from ecluse.model.nouns import Delivery, Message
+from ecluse.model.states import DeliveryState, MessageState, check_move
+from ecluse.store.port import Tx
+
+__all__ = ["NoSuchMessage", "NotNow", "give_up", "release", "resend"]
+
+_ENDED: Final = frozenset({DeliveryState.CONFIRMED, DeliveryState.GIVEN_UP})
+_UNDER_WAY: Final = frozenset({DeliveryState.WAITING, DeliveryState.SENDING})
+
+
+class NoSuchMessage(EcluseError):
+    """No message has that id."""
+
+    code = "exchange.no-such-message"
+    fault = Fault.USAGE
+    remedy = "Find its id with `ecluse message list --search`."
+
+
+class NotNow(EcluseError):
+    """The message's state does not allow the action."""
+
+    code = "exchange.not-now"
+    fault = Fault.USAGE
+    remedy = "Look at it with `ecluse message trace`, and choose an action that fits."
+
+
+def _get(tx: Tx, id: MessageId) -> Message:
+    message = tx.message(id)
+    if message is None:
+        raise NoSuchMessage(f"There is no message {id}.")
+    return message
+
+
+def release(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
+    """Let a quarantined message through to the application.
+
+    Raises:
+        NoSuchMessage: There is none.
+        NotNow: It is not in quarantine.
+    """
+
+    def work(tx: Tx) -> Message:
+        message = _get(tx, id)
+        if message.state is not MessageState.QUARANTINED:
+            raise NotNow(f"{id} is {message.state.value}, not quarantined.")
+        after = msgspec.structs.replace(
+            message, state=MessageState.ACCEPTED, updated=hub.clock(), reason_code="", reason=""
+        )
+        tx.update_message(after)
+        hub.event(tx, "message.released", id, {"reason": reason, "was": message.reason_code}, actor=actor)
+        route_inbound(hub, tx, after)
+        return after
+
+    return hub.store.write(work)
+
+
+def resend(hub: Hub, id: MessageId, *, actor: str, reason: str, force: bool = False) -> list[Delivery]:
+    """Try again what is dead, refused, overdue or given up: the same bytes under the same id.
+
+    Args:
+        hub: What the chamber shares.
+        id: Which message.
+        actor: Who asks.
+        reason: Why.
+        force: Also what is confirmed, or waits for a receipt that is not overdue.
+
+    Returns:
+        The deliveries that are under way again.
+
+    Raises:
+        NoSuchMessage: There is none.
+        NotNow: Nothing of it can be sent again.
+    """
+
+    def work(tx: Tx) -> list[Delivery]:
+        message = _get(tx, id)
+        again = []
+        for delivery in tx.deliveries(id):
+            held_back = delivery.state in (DeliveryState.CONFIRMED, DeliveryState.SENT)
+            if delivery.state in _UNDER_WAY or (held_back and not force):
+                continue
+            again.append(_wake(hub, tx, delivery))
+        if not again:
+            raise NotNow(f"Nothing of {id} ({message.state.value}) waits for a person.")
+        facts = {"reason": reason, "deliveries": [delivery.id for delivery in again]}
+        hub.event(tx, "message.resent", id, facts, actor=actor)
+        settle_message(hub, tx, id)
+        return again
+
+    return hub.store.write(work)
+
+
+def _wake(hub: Hub, tx: Tx, delivery: Delivery) -> Delivery:
+    check_move(delivery.state, DeliveryState.WAITING)
+    now = hub.clock()
+    waiting = msgspec.structs.replace(
+        delivery, state=DeliveryState.WAITING, updated=now, receipt_due=None, reason_code="", reason=""
+    )
+    tx.update_delivery(waiting)
+    job = delivery_job(waiting, now)
+    if not tx.wake_job(job.key, now):
+        tx.add_job(job)
+    return waiting
+
+
+def give_up(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
+    """Stop trying. The payload stays until retention ends, and a late receipt still counts.
+
+    Raises:
+        NoSuchMessage: There is none.
+        NotNow: It is over already.
+    """
+    return hub.store.write(partial(_give_up, hub, id=id, actor=actor, reason=reason))
+
+
+def _give_up(hub: Hub, tx: Tx, *, id: MessageId, actor: str, reason: str) -> Message:
+    message = _get(tx, id)
+    if message.state in (MessageState.DELIVERED, MessageState.REJECTED, MessageState.GIVEN_UP):
+        raise NotNow(f"{id} is {message.state.value}: there is nothing to give up.")
+    if message.state is MessageState.RECEIVED:
+        raise NotNow(f"{id} is still being opened.")
+    open_ones = [delivery for delivery in tx.deliveries(id) if delivery.state not in _ENDED]
+    now = hub.clock()
+    for delivery in open_ones:
+        check_move(delivery.state, DeliveryState.GIVEN_UP)
+        tx.update_delivery(
+            msgspec.structs.replace(
+                delivery,
+                state=DeliveryState.GIVEN_UP,
+                updated=now,
+                receipt_due=None,
+                reason_code="exchange.given-up",
+                reason=reason,
+            )
+        )
+    check_move(message.state, MessageState.GIVEN_UP)
+    after = msgspec.structs.replace(
+        message,
+        state=MessageState.GIVEN_UP,
+        updated=now,
+        reason_code="exchange.given-up",
+        reason=reason,
+    )
+    tx.update_message(after)
+    facts = {"reason": reason, "deliveries": [delivery.id for delivery in open_ones]}
+    hub.event(tx, "message.given-up", id, facts, actor=actor, at=now)
+    return after

@@ -1,0 +1,241 @@
+"""SEAL, DELIVER and CONFIRM: the durable work of one delivery.
+
+The exact bytes are built once and kept before the first of them leaves; every attempt sends those. The outcome
+of an attempt, the state, the event and the end of the job are one transaction, fenced by the job's lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Final
+
+import msgspec
+
+from ecluse.blobs.vault import VaultReader
+from ecluse.engine.runner import JobContext
+from ecluse.errors import EcluseError, Fault
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.port import Awaiting, Channel, Confirmed, Outcome
+from ecluse.exchange.receipts import record_receipt, settle_message
+from ecluse.model.basics import DeliveryId, MessageId
+from ecluse.model.nouns import Delivery, Direction, Job, Message
+from ecluse.model.states import DeliveryState, MessageState, check_move
+from ecluse.store.port import Lost, Tx, View
+
+__all__ = ["NoChannel", "handlers"]
+
+_OVER: Final = frozenset(
+    {DeliveryState.CONFIRMED, DeliveryState.REFUSED, DeliveryState.GIVEN_UP, DeliveryState.SENT}
+)
+
+
+class NoChannel(EcluseError):
+    """A delivery names a channel that this node does not have."""
+
+    code = "exchange.no-channel"
+    fault = Fault.OURS
+    remedy = "Configure the channel again, or give the delivery up."
+
+
+class _DeliveryPayload(msgspec.Struct):
+    delivery: DeliveryId
+
+
+class _MessagePayload(msgspec.Struct):
+    message: MessageId
+
+
+def handlers(hub: Hub, channels: Mapping[str, Channel]) -> dict[str, Callable[[Job, JobContext], None]]:
+    """The chamber's job handlers by job kind.
+
+    Args:
+        hub: What the chamber shares.
+        channels: By kind (``as2``, ``folder``).
+    """
+
+    def channel_of(name: str) -> Channel:
+        channel = channels.get(name.partition(":")[0])
+        if channel is None:
+            raise NoChannel(f"There is no channel {name} here.")
+        return channel
+
+    def deliver(job: Job, context: JobContext) -> None:
+        delivery_id = msgspec.json.decode(job.payload, type=_DeliveryPayload).delivery
+        Attempt(hub, channel_of, delivery_id, context).run()
+
+    def open_received(job: Job, context: JobContext) -> None:
+        message_id = msgspec.json.decode(job.payload, type=_MessagePayload).message
+        message = hub.store.read(lambda view: view.message(message_id))
+        if message is not None and message.state is MessageState.RECEIVED:
+            channel_of(message.protocol).open_received(message)
+        context.finish(lambda tx: None)
+
+    def answer(job: Job, context: JobContext) -> None:
+        message_id = msgspec.json.decode(job.payload, type=_MessagePayload).message
+        message, answer = hub.store.read(lambda view: (view.message(message_id), view.answer(message_id)))
+        if message is None or answer is None or not answer.return_to:
+            context.finish(lambda tx: None)
+            return
+        channel_of(message.protocol).send_answer(message, answer)
+        facts = {"protocol_id": message.protocol_id, "positive": answer.positive}
+        context.finish(lambda tx: hub.event(tx, "answer.sent", message_id, facts))
+
+    return {"deliver": deliver, "open": open_received, "answer": answer}
+
+
+class Attempt:
+    """One attempt at one delivery."""
+
+    def __init__(
+        self, hub: Hub, channel_of: Callable[[str], Channel], delivery_id: DeliveryId, context: JobContext
+    ) -> None:
+        """Nothing happens before :meth:`run`."""
+        self._hub = hub
+        self._channel_of = channel_of
+        self._id = delivery_id
+        self._context = context
+
+    def run(self) -> None:
+        """Seal if that was not done yet, attempt, and record how it ended."""
+        hub = self._hub
+        delivery, message = hub.store.read(self._load)
+        if delivery is None or message is None or delivery.state in _OVER:
+            self._context.finish(lambda tx: None)
+            return
+        try:
+            channel = self._channel_of(delivery.channel)
+            if message.direction is Direction.OUT and not message.wire_blob:
+                message = self._seal(channel, message)
+            delivery = hub.store.write(self._begin)
+            outbound = message.direction is Direction.OUT and message.wire_blob
+            sealed = hub.blob(message.wire_blob) if outbound else nullcontext[VaultReader | None](None)
+            with sealed as reader:
+                outcome = channel.deliver(message, delivery, reader)
+        except Lost:
+            raise
+        except EcluseError as error:
+            self._failed(error)
+            return
+        self._context.finish(lambda tx: self._record(tx, outcome))
+
+    def _load(self, view: View) -> tuple[Delivery | None, Message | None]:
+        delivery = view.delivery(self._id)
+        return delivery, view.message(delivery.message) if delivery else None
+
+    def _seal(self, channel: Channel, message: Message) -> Message:
+        hub = self._hub
+        writer = hub.vault.create()
+        try:
+            sealed = channel.seal(message, hub.documents(message), writer.write)
+            if sealed is None:
+                writer.abort()
+                return message
+            kept = writer.finish()
+        except BaseException:
+            writer.abort()
+            raise
+
+        def work(tx: Tx) -> Message:
+            current = tx.message(message.id)
+            assert current is not None, "a message is never deleted while it is delivered"
+            if current.wire_blob:
+                return current
+            check_move(current.state, MessageState.SEALED)
+            after = msgspec.structs.replace(
+                current,
+                state=MessageState.SEALED,
+                updated=hub.clock(),
+                wire=sealed.wire,
+                wire_blob=kept.row.id,
+            )
+            tx.add_blob(kept.row, kept.wrapped_key)
+            tx.update_message(after)
+            facts = {"wire_sha256": kept.row.sha256.hex(), "wire_size": kept.row.size, **sealed.facts}
+            hub.event(tx, "message.sealed", message.id, facts)
+            return after
+
+        after = hub.store.write(work)
+        if after.wire_blob != kept.row.id:
+            hub.vault.discard(kept)
+        return after
+
+    def _begin(self, tx: Tx) -> Delivery:
+        delivery = tx.delivery(self._id)
+        assert delivery is not None, "a delivery is never deleted while its job is there"
+        check_move(delivery.state, DeliveryState.SENDING)
+        begun = msgspec.structs.replace(
+            delivery, state=DeliveryState.SENDING, attempts=delivery.attempts + 1, updated=self._hub.clock()
+        )
+        tx.update_delivery(begun)
+        facts = {"delivery": begun.id, "channel": begun.channel, "attempt": begun.attempts}
+        self._hub.event(tx, "delivery.attempted", begun.message, facts)
+        return begun
+
+    def _record(self, tx: Tx, outcome: Outcome) -> None:
+        delivery = tx.delivery(self._id)
+        assert delivery is not None, "a delivery is never deleted while its job is there"
+        if isinstance(outcome, Awaiting):
+            if delivery.state is not DeliveryState.SENDING:
+                return  # the receipt was faster than the end of our own request
+            now = self._hub.clock()
+            tx.update_delivery(
+                msgspec.structs.replace(
+                    delivery,
+                    state=DeliveryState.SENT,
+                    updated=now,
+                    receipt_due=outcome.due,
+                    reason_code="",
+                    reason="",
+                )
+            )
+            facts = {"delivery": delivery.id, "channel": delivery.channel, "receipt_due": outcome.due}
+            self._hub.event(tx, "delivery.sent", delivery.message, facts, at=now)
+        elif isinstance(outcome, Confirmed):
+            record_receipt(self._hub, tx, delivery, outcome.receipt, positive=True)
+        else:
+            record_receipt(
+                self._hub,
+                tx,
+                delivery,
+                outcome.receipt,
+                positive=False,
+                code=outcome.code,
+                reason=outcome.reason,
+            )
+
+    def _failed(self, error: EcluseError) -> None:
+        """Record a failed attempt: due again by its fault class, or dead when the attempts ran out."""
+        dead = self._context.exhausted(error)
+
+        def work(tx: Tx) -> None:
+            delivery = tx.delivery(self._id)
+            assert delivery is not None, "a delivery is never deleted while its job is there"
+            if delivery.state in _OVER:
+                return
+            after = DeliveryState.DEAD if dead else DeliveryState.WAITING
+            check_move(delivery.state, after)
+            tx.update_delivery(
+                msgspec.structs.replace(
+                    delivery,
+                    state=after,
+                    updated=self._hub.clock(),
+                    reason_code=error.code,
+                    reason=error.cause,
+                )
+            )
+            facts = {
+                "delivery": delivery.id,
+                "channel": delivery.channel,
+                "attempt": delivery.attempts,
+                "reason": error.code,
+                "fault": error.fault.value,
+            }
+            self._hub.event(tx, "delivery.dead" if dead else "delivery.retried", delivery.message, facts)
+            if dead:
+                settle_message(self._hub, tx, delivery.message)
+
+        if dead:
+            self._context.bury(error, work)
+        else:
+            self._context.retry(error, work)

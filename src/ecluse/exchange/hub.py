@@ -1,0 +1,116 @@
+"""What the stages of the chamber share, handed in by :mod:`ecluse.app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ecluse.blobs.port import BlobMissing
+from ecluse.blobs.vault import Vault, VaultReader
+from ecluse.evidence.record import record
+from ecluse.model.basics import Clock, Entropy, Instant, new_id
+from ecluse.model.nouns import Message, Part
+from ecluse.store.port import Store, Tx, View
+
+__all__ = ["Document", "Hub"]
+
+
+@dataclass(slots=True)
+class Hub:
+    """The state, the bytes, the time and the randomness of one node.
+
+    Attributes:
+        store: State.
+        vault: Bytes.
+        clock: Microseconds since 1970.
+        entropy: Random octets.
+        node: Name of this node in events and leases.
+        config_version: Gives the number of the configuration version in force.
+        inbox: Channel name of the application's folder (``folder:inbox``), or empty where documents wait to
+            be fetched.
+    """
+
+    store: Store
+    vault: Vault
+    clock: Clock
+    entropy: Entropy
+    node: str
+    config_version: Callable[[], int] = field(default=lambda: 0)
+    inbox: str = ""
+
+    def new_id(self, prefix: str) -> str:
+        """A fresh id; see :func:`ecluse.model.basics.new_id`."""
+        return new_id(prefix, self.clock(), self.entropy)
+
+    def event(
+        self,
+        tx: Tx,
+        kind: str,
+        subject: str,
+        data: Mapping[str, Any],
+        *,
+        actor: str = "hub",
+        at: Instant | None = None,
+    ) -> None:
+        """Append one fact to the log, in the caller's transaction."""
+        record(
+            tx,
+            kind=kind,
+            subject=subject,
+            at=self.clock() if at is None else at,
+            data=data,
+            actor=actor,
+            node=self.node,
+            entropy=self.entropy,
+        )
+
+    @contextmanager
+    def blob(self, blob_id: str) -> Iterator[VaultReader]:
+        """Open a blob for reading.
+
+        Raises:
+            BlobMissing: There is no such blob, or its key was deleted.
+        """
+
+        def find(view: View) -> tuple[Any, bytes | None]:
+            return view.blob(blob_id), view.blob_key(blob_id)
+
+        row, key = self.store.read(find)
+        if row is None or key is None:
+            raise BlobMissing(f"The bytes of {blob_id} are not kept any more.")
+        reader = self.vault.open(row, key)
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+    @contextmanager
+    def document(self, part: Part) -> Iterator[Document]:
+        """Open one document of a message."""
+        with self.blob(part.blob) as reader:
+            yield Document(part, reader)
+
+    def documents(self, message: Message) -> Iterator[Document]:
+        """Open the documents of a message, one after the other."""
+        for part in message.parts:
+            with self.document(part) as document:
+                yield document
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document, open for reading.
+
+    Attributes:
+        part: Its facts.
+        reader: The blob that holds it.
+    """
+
+    part: Part
+    reader: VaultReader
+
+    def chunks(self, step: int = 1 << 20) -> Iterator[bytes]:
+        """Its octets, at most ``step`` at a time."""
+        return self.reader.chunks(self.part.offset, self.part.size, step)

@@ -1,0 +1,351 @@
+"""INTAKE and KEEP, inbound: what a channel opened becomes a message, once, together with its answer.
+
+A channel makes an :class:`Intake` when it knows whom a message claims to be from, writes the documents into it
+as they are opened, and ends it with exactly one of :meth:`Intake.accept`, :meth:`Intake.reject`,
+:meth:`Intake.receive` or :meth:`Intake.abort`. Nothing is released to anybody before ``accept`` is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from ecluse.blobs.vault import Sealed, VaultWriter
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.inspect import Inspector
+from ecluse.exchange.route import route_inbound
+from ecluse.model.basics import MessageId, PartnerId
+from ecluse.model.nouns import Answer, Direction, Job, Message, Part
+from ecluse.model.states import MessageState, check_move
+from ecluse.store.port import Tx
+
+__all__ = ["Arrival", "Duplicate", "Intake", "Kept", "Reply"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What is known of an inbound message before its body.
+
+    Attributes:
+        partner: Whose message it claims to be, and is allowed to be.
+        protocol: ``as2``...
+        protocol_id: The protocol's own id, verbatim.
+        subject: As given.
+        facts: What of the connection belongs into the log (address, TLS version...).
+    """
+
+    partner: PartnerId
+    protocol: str
+    protocol_id: str
+    subject: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A protocol answer, before it belongs to a message; see :class:`ecluse.model.nouns.Answer`."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    return_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The message is durable in its new state, and so is its answer."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The message was here before: answer with what was answered then.
+
+    Attributes:
+        message: The first one.
+        answer: Its stored answer; ``None`` while it is still being opened.
+    """
+
+    message: Message
+    answer: Answer | None
+
+
+@dataclass(slots=True)
+class _OpenDocument:
+    content_type: str
+    name: str
+    wire_name: str
+    digest: Any
+    inspector: Inspector
+    size: int = 0
+    writer: VaultWriter | None = None
+
+
+class Intake:
+    """One inbound message on its way in. Used by one thread at a time.
+
+    Args:
+        hub: What the chamber shares.
+        arrival: Whose message it is.
+        message: The message that was kept before it was opened, where this opens it; else ``None``.
+    """
+
+    def __init__(self, hub: Hub, arrival: Arrival, message: Message | None = None) -> None:
+        """Begin; nothing is written yet."""
+        self.hub = hub
+        self.arrival = arrival
+        self.id = message.id if message else MessageId(hub.new_id("m"))
+        self._before = message
+        self._exact: VaultWriter | None = None
+        self._exact_offset = 0
+        self._document: _OpenDocument | None = None
+        self._documents: list[tuple[_OpenDocument, Part | None]] = []
+        self._sealed: list[Sealed] = []
+
+    def exact(self, data: bytes) -> None:
+        """Keep octets of the wire exactly as they are: what was signed, or the body as received."""
+        if self._exact is None:
+            self._exact = self.hub.vault.create()
+        self._exact.write(data)
+        self._exact_offset += len(data)
+
+    def begin_document(self, content_type: str, name: str, wire_name: str) -> None:
+        """A document begins."""
+        self._document = _OpenDocument(content_type, name, wire_name, sha256(), Inspector(content_type))
+
+    def document_data(self, data: bytes, *, in_exact: bool) -> None:
+        """Octets of the document; ``in_exact`` where the same octets stand in the exact ones."""
+        document = self._document
+        assert document is not None, "data outside a document"
+        document.digest.update(data)
+        document.size += len(data)
+        document.inspector.feed(data)
+        if not in_exact:
+            if document.writer is None:
+                document.writer = self.hub.vault.create()
+            document.writer.write(data)
+
+    def end_document(self, offset: int | None) -> None:
+        """The document ends; ``offset`` is where it stands in the exact octets, ``None`` where it doesn't."""
+        document = self._document
+        assert document is not None, "no document to end"
+        self._document = None
+        part = Part(
+            blob="",
+            offset=offset or 0,
+            size=document.size,
+            sha256=document.digest.hexdigest(),
+            content_type=document.content_type,
+            name=document.name,
+            wire_name=document.wire_name,
+        )
+        if offset is None and document.writer is None:
+            document.writer = self.hub.vault.create()
+        if document.writer is not None:
+            sealed = document.writer.finish()
+            self._sealed.append(sealed)
+            part = msgspec.structs.replace(part, blob=sealed.row.id, offset=0)
+        self._documents.append((document, part))
+
+    def _finish_exact(self) -> str:
+        if self._exact is None:
+            return ""
+        sealed = self._exact.finish()
+        self._exact = None
+        self._sealed.append(sealed)
+        return sealed.row.id
+
+    def accept(self, wire: bytes, facts: Mapping[str, Any], reply: Reply) -> Future[Kept | Duplicate]:
+        """Keep the documents and the positive answer; route, or quarantine what inspection stops.
+
+        Args:
+            wire: The protocol's facts, a JSON object.
+            facts: What of them belongs into the log.
+            reply: The positive answer.
+
+        Returns:
+            Done when it is durable. It may fail with :class:`~ecluse.store.port.Conflict` where a twin was
+            faster: then call :meth:`again`.
+        """
+        wire_blob = self._finish_exact()
+        parts = tuple(
+            part if part.blob else msgspec.structs.replace(part, blob=wire_blob)
+            for _, part in self._documents
+            if part is not None
+        )
+        held = [(d.inspector.problem(), d) for d, _ in self._documents]
+        problem = next((p for p, _ in held if p is not None), None)
+        reference = next((r for d, _ in self._documents if (r := d.inspector.reference)), "")
+        now = self.hub.clock()
+        message = Message(
+            id=self.id,
+            direction=Direction.IN,
+            partner=self.arrival.partner,
+            protocol=self.arrival.protocol,
+            protocol_id=self.arrival.protocol_id,
+            state=MessageState.ACCEPTED if problem is None else MessageState.QUARANTINED,
+            created=self._before.created if self._before else now,
+            updated=now,
+            subject=self.arrival.subject,
+            reference=reference,
+            parts=parts,
+            wire_blob=wire_blob,
+            wire=wire,
+            reason_code=problem.code if problem else "",
+            reason=problem.reason if problem else "",
+            config_version=self.hub.config_version(),
+        )
+        kinds = [d.inspector.kind for d, _ in self._documents]
+        return self._submit(message, reply, positive=True, facts={**facts, "documents": kinds})
+
+    def reject(
+        self, wire: bytes, facts: Mapping[str, Any], reply: Reply, code: str, reason: str
+    ) -> Future[Kept | Duplicate]:
+        """Keep the refusal and its answer, and none of the bytes. The same protocol id may come again."""
+        self.discard()
+        now = self.hub.clock()
+        message = Message(
+            id=self.id,
+            direction=Direction.IN,
+            partner=self.arrival.partner,
+            protocol=self.arrival.protocol,
+            protocol_id=self.arrival.protocol_id,
+            state=MessageState.REJECTED,
+            created=self._before.created if self._before else now,
+            updated=now,
+            subject=self.arrival.subject,
+            wire=wire,
+            reason_code=code,
+            reason=reason,
+            config_version=self.hub.config_version(),
+        )
+        return self._submit(message, reply, positive=False, facts=facts)
+
+    def receive(self, wire: bytes) -> Future[Kept | Duplicate]:
+        """Keep the exact octets unopened, and have them opened by a job."""
+        wire_blob = self._finish_exact()
+        now = self.hub.clock()
+        message = Message(
+            id=self.id,
+            direction=Direction.IN,
+            partner=self.arrival.partner,
+            protocol=self.arrival.protocol,
+            protocol_id=self.arrival.protocol_id,
+            state=MessageState.RECEIVED,
+            created=now,
+            updated=now,
+            subject=self.arrival.subject,
+            wire_blob=wire_blob,
+            wire=wire,
+            config_version=self.hub.config_version(),
+        )
+        return self._submit(message, None, positive=False, facts={})
+
+    def _submit(
+        self, message: Message, reply: Reply | None, *, positive: bool, facts: Mapping[str, Any]
+    ) -> Future[Kept | Duplicate]:
+        answer = None
+        if reply is not None:
+            answer = Answer(
+                message=message.id,
+                status=reply.status,
+                headers=reply.headers,
+                body=reply.body,
+                positive=positive,
+                created=message.updated,
+                return_to=reply.return_to,
+            )
+        data = _event_data(message, self.arrival, answer, facts)
+
+        def work(tx: Tx) -> Kept | Duplicate:
+            if self._before is None:
+                first = tx.find_message(Direction.IN, message.partner, message.protocol_id)
+                if first is not None and first.state is not MessageState.REJECTED:
+                    return self._duplicate(tx, first)
+                tx.add_message(message)
+            else:
+                current = tx.message(message.id)
+                if current is None or current.state is not MessageState.RECEIVED:
+                    return Duplicate(current or message, tx.answer(message.id))
+                check_move(current.state, message.state)
+                tx.update_message(message)
+                if current.wire_blob and current.wire_blob != message.wire_blob:
+                    tx.drop_blob(current.wire_blob)
+            for sealed in self._sealed:
+                tx.add_blob(sealed.row, sealed.wrapped_key)
+            self.hub.event(tx, f"message.{message.state.value}", message.id, data, at=message.updated)
+            if answer is not None:
+                tx.put_answer(answer)
+                if answer.return_to:
+                    tx.add_job(_job("answer", message, message.partner))
+            if message.state is MessageState.ACCEPTED:
+                route_inbound(self.hub, tx, message)
+            elif message.state is MessageState.RECEIVED:
+                tx.add_job(_job("open", message, message.partner))
+            return Kept(message)
+
+        self._work = work
+        return self.hub.store.submit(work)
+
+    def again(self) -> Future[Kept | Duplicate]:
+        """Submit the same end once more, after a :class:`~ecluse.store.port.Conflict` or an outage."""
+        return self.hub.store.submit(self._work)
+
+    def _duplicate(self, tx: Tx, first: Message) -> Duplicate:
+        answer = tx.answer(first.id)
+        self.hub.event(
+            tx, "message.duplicate", first.id, {"protocol_id": first.protocol_id, **self.arrival.facts}
+        )
+        if answer is not None and answer.return_to:
+            tx.wake_job(f"answer:{first.id}", self.hub.clock())
+        return Duplicate(first, answer)
+
+    def discard(self) -> None:
+        """Leave none of the bytes: after a rejection, a duplicate or a failure. Never raises."""
+        for writer in (self._exact, self._document.writer if self._document else None):
+            if writer is not None:
+                writer.abort()
+        self._exact = self._document = None
+        for sealed in self._sealed:
+            self.hub.vault.discard(sealed)
+        self._sealed.clear()
+        self._documents.clear()
+
+
+def _job(kind: str, message: Message, lane: str) -> Job:
+    return Job(
+        key=f"{kind}:{message.id}",
+        kind=kind,
+        lane=lane,
+        payload=msgspec.json.encode({"message": message.id}),
+        due=message.updated,
+    )
+
+
+def _event_data(
+    message: Message, arrival: Arrival, answer: Answer | None, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "direction": "in",
+        "partner": message.partner,
+        "protocol": message.protocol,
+        "protocol_id": message.protocol_id,
+        "config": message.config_version,
+        **arrival.facts,
+        **facts,
+    }
+    if message.parts:
+        data["sha256"] = [part.sha256 for part in message.parts]
+        data["size"] = message.size
+    if message.reason_code:
+        data["reason"] = message.reason_code
+    if answer is not None:
+        data["answer_sha256"] = sha256(answer.body).hexdigest()
+        data["answer_positive"] = answer.positive
+    return data

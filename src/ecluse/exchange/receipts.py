@@ -1,0 +1,183 @@
+"""CONFIRM: what a receipt of record does to a delivery, whenever it comes; and what happens when none comes."""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.port import Confirmed, ReceiptBytes, Refused
+from ecluse.exchange.route import delivery_job
+from ecluse.model.basics import DeliveryId, Instant, MessageId
+from ecluse.model.nouns import Delivery, Direction, Receipt
+from ecluse.model.states import DeliveryState, MessageState, check_move
+from ecluse.store.port import Tx
+
+__all__ = ["OVERDUE_RESENDS", "late_receipt", "mark_overdue", "record_receipt", "settle_message"]
+
+OVERDUE_RESENDS: Final = 3
+"""How often a message is sent again, with the same bytes and id, because its receipt is overdue. After that the
+delivery stays ``overdue``: it keeps its payload, a late receipt still counts, and a person may resend it."""
+
+_SETTLED: Final = frozenset({DeliveryState.CONFIRMED, DeliveryState.GIVEN_UP})
+
+
+def record_receipt(
+    hub: Hub,
+    tx: Tx,
+    delivery: Delivery,
+    receipt: ReceiptBytes,
+    *,
+    positive: bool,
+    code: str = "",
+    reason: str = "",
+) -> Delivery:
+    """Keep a receipt and move its delivery; a delivery that was confirmed stays confirmed.
+
+    Args:
+        hub: What the chamber shares.
+        tx: The caller's transaction.
+        delivery: As it stands in ``tx``.
+        receipt: The exact answer.
+        positive: True where it confirms.
+        code: Why it does not.
+        reason: The same in one sentence.
+    """
+    now = hub.clock()
+    tx.add_receipt(
+        Receipt(
+            id=hub.new_id("r"),
+            delivery=delivery.id,
+            message=delivery.message,
+            kind=receipt.kind,
+            positive=positive,
+            verdict=receipt.verdict,
+            headers=receipt.headers,
+            body=receipt.body,
+            received=now,
+        )
+    )
+    after = DeliveryState.CONFIRMED if positive else DeliveryState.REFUSED
+    facts = {
+        "delivery": delivery.id,
+        "channel": delivery.channel,
+        "kind": receipt.kind,
+        "verdict": receipt.verdict,
+        "receipt_sha256": sha256(receipt.headers + b"\r\n" + receipt.body).hexdigest(),
+    }
+    if delivery.state is DeliveryState.CONFIRMED:
+        hub.event(tx, "receipt.repeated", delivery.message, facts, at=now)
+        return delivery
+    check_move(delivery.state, after)
+    settled = msgspec.structs.replace(
+        delivery, state=after, updated=now, receipt_due=None, reason_code=code, reason=reason
+    )
+    tx.update_delivery(settled)
+    if code:
+        facts["reason"] = code
+    hub.event(tx, f"delivery.{after.value}", delivery.message, facts, at=now)
+    settle_message(hub, tx, delivery.message)
+    return settled
+
+
+def settle_message(hub: Hub, tx: Tx, message_id: MessageId) -> None:
+    """Move a message to the state that its deliveries amount to, with its event."""
+    message = tx.message(message_id)
+    if message is None:
+        return
+    deliveries = tx.deliveries(message.id)
+    states = {delivery.state for delivery in deliveries}
+    failed = {DeliveryState.DEAD, DeliveryState.REFUSED}
+    if states <= {DeliveryState.CONFIRMED}:
+        after = MessageState.DELIVERED
+    elif states & failed:
+        after = MessageState.FAILED
+    elif states <= _SETTLED and DeliveryState.GIVEN_UP in states:
+        after = MessageState.GIVEN_UP
+    elif message.direction is Direction.OUT and message.wire_blob:
+        after = MessageState.SEALED
+    else:
+        after = MessageState.ACCEPTED
+    if after is message.state:
+        return
+    check_move(message.state, after)
+    last = next((d for d in reversed(deliveries) if d.state in failed), None)
+    tx.update_message(
+        msgspec.structs.replace(
+            message,
+            state=after,
+            updated=hub.clock(),
+            reason_code=last.reason_code if last and after is MessageState.FAILED else "",
+            reason=last.reason if last and after is MessageState.FAILED else "",
+        )
+    )
+    hub.event(tx, f"message.{after.value}", message.id, {"deliveries": len(deliveries)})
+
+
+def late_receipt(hub: Hub, delivery_id: DeliveryId, outcome: Confirmed | Refused) -> Delivery | None:
+    """Record a receipt that came on a connection of its own.
+
+    Returns:
+        The delivery as it stands then; ``None`` where there is none of that id.
+    """
+
+    def work(tx: Tx) -> Delivery | None:
+        delivery = tx.delivery(delivery_id)
+        if delivery is None:
+            return None
+        if isinstance(outcome, Confirmed):
+            return record_receipt(hub, tx, delivery, outcome.receipt, positive=True)
+        return record_receipt(
+            hub, tx, delivery, outcome.receipt, positive=False, code=outcome.code, reason=outcome.reason
+        )
+
+    return hub.store.write(work)
+
+
+def mark_overdue(hub: Hub, *, limit: int = 100) -> int:
+    """Act on deliveries whose receipt did not come in time: send again, or say so and wait.
+
+    Returns:
+        How many there were.
+    """
+    now = hub.clock()
+    late = hub.store.read(lambda view: view.overdue(now, limit))
+    for delivery in late:
+        hub.store.write(partial(_overdue, hub, delivery_id=delivery.id, now=now))
+    return len(late)
+
+
+def _overdue(hub: Hub, tx: Tx, *, delivery_id: DeliveryId, now: Instant) -> None:
+    delivery = tx.delivery(delivery_id)
+    if delivery is None or delivery.state is not DeliveryState.SENT or (delivery.receipt_due or now) > now:
+        return
+    again = delivery.attempts < OVERDUE_RESENDS
+    tx.update_delivery(
+        msgspec.structs.replace(
+            delivery,
+            state=DeliveryState.WAITING if again else DeliveryState.OVERDUE,
+            updated=now,
+            receipt_due=None,
+            reason_code="exchange.receipt-overdue",
+            reason="The partner took the message and its receipt did not come in time.",
+        )
+    )
+    hub.event(
+        tx,
+        "delivery.overdue",
+        delivery.message,
+        {
+            "delivery": delivery.id,
+            "channel": delivery.channel,
+            "attempts": delivery.attempts,
+            "resent": again,
+        },
+        at=now,
+    )
+    if again:
+        job = delivery_job(delivery, now)
+        if not tx.wake_job(job.key, now):
+            tx.add_job(job)

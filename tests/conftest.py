@@ -1,0 +1,39 @@
+"""Skips tests whose foreign program is missing, by name, and counts them at the end.
+
+A test says what it needs with ``@pytest.mark.peer("openssl")``. With ``ECLUSE_PEERS_REQUIRED=1`` a missing peer
+fails the run.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.support.peers import missing
+
+_skipped: dict[str, int] = {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    soak = "soak" in (config.option.markexpr or "")
+    for item in items:
+        if item.get_closest_marker("soak") and not soak:
+            item.add_marker(pytest.mark.skip(reason="a long run: make soak"))
+        for mark in item.iter_markers("peer"):
+            for name in mark.args:
+                why = missing(name)
+                if why:
+                    _skipped[name] = _skipped.get(name, 0) + 1
+                    item.add_marker(pytest.mark.skip(reason=f"peer {name} is missing: {why}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    total = sum(_skipped.values())
+    names = ", ".join(f"{name} ({count})" for name, count in sorted(_skipped.items()))
+    terminalreporter.write_line(f"tests skipped because a peer is missing: {total} {names}".rstrip())
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if _skipped and os.environ.get("ECLUSE_PEERS_REQUIRED") == "1" and session.exitstatus == 0:
+        session.exitstatus = 1

@@ -1,0 +1,27 @@
+"""Which foreign programs are here."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import importlib.util
+import os
+import shutil
+
+__all__ = ["missing"]
+
+
+@functools.cache
+def missing(name: str) -> str:
+    """Why the peer can't be used; empty where it can."""
+    if name == "postgresql":
+        if not glob.glob("/usr/lib/postgresql/*/bin/postgres"):
+            return "no server binaries"
+        return "" if os.geteuid() != 0 or shutil.which("su") else "needs su when root"
+    if name == "pyas2lib":
+        return "" if importlib.util.find_spec("pyas2lib") else "not installed"
+    if name == "s3":
+        return "" if os.path.exists("build/peers/s3/bin/python") else "run tools/peers.sh"
+    if name == "root":
+        return "" if os.geteuid() == 0 else "needs root for a small file system"
+    return "" if shutil.which(name) else "not on PATH"

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Puts the foreign programs in place that interop and fault tests talk to: by apt where root and apt are there.
+# What can't be installed is skipped by name in the tests, and counted at their end.
+set -u
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  wanted=""
+  [ -n "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || wanted="$wanted postgresql"
+  command -v strace >/dev/null 2>&1 || wanted="$wanted strace"
+  command -v openssl >/dev/null 2>&1 || wanted="$wanted openssl"
+  command -v curl >/dev/null 2>&1 || wanted="$wanted curl"
+  if [ -n "$wanted" ]; then
+    echo "installing test peers:$wanted"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends $wanted >/dev/null
+  fi
+fi
+exit 0

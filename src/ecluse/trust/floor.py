@@ -23,9 +23,9 @@ MAX_RSA_BITS: Final = 16384
 """OpenSSL's own limit for a verification (OPENSSL_RSA_MAX_MODULUS_BITS); beyond it a key is a trap."""
 
 LEGACY: Final[dict[str, str]] = {
-    "sha-1": "SHA-1 in signatures",
-    "3des": "Triple DES as content encryption",
-    "rsa-1024": "RSA keys of 1024 to 2047 bits",
+    "sha-1": "SHA-1 in signatures that are received",
+    "3des": "Triple DES as content encryption of what is received",
+    "rsa-1024": "signatures of RSA keys of 1024 to 2047 bits",
     "clear-text": "sending unencrypted content over unencrypted HTTP",
     "expired-certificate": "a certificate after its end",
 }
@@ -100,11 +100,12 @@ def key_facts(key: object) -> KeyFacts:
     if isinstance(key, ec.EllipticCurvePublicKey):
         known = CURVES.get(key.curve.name)
         name = f"EC {known or key.curve.name}"
-        return KeyFacts("ec", name, key.curve.key_size, True, True, "" if known else "forbidden")
+        agrees = name in ("EC P-256", "EC P-384", "EC P-521")  # RFC 5480 s2.1.1.1
+        return KeyFacts("ec", name, key.curve.key_size, True, agrees, "" if known else "forbidden")
     if isinstance(key, ed25519.Ed25519PublicKey):
         return KeyFacts("ed25519", "Ed25519", 256, True, False)
     if isinstance(key, ed448.Ed448PublicKey):
-        return KeyFacts("ed448", "Ed448", 456, True, False)
+        return KeyFacts("ed448", "Ed448", 456, False, False, "forbidden")
     if isinstance(key, x25519.X25519PublicKey):
         return KeyFacts("x25519", "X25519", 256, False, True)
     if isinstance(key, mldsa.MLDSA44PublicKey):

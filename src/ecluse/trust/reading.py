@@ -13,15 +13,17 @@ from typing import Annotated, Final, Literal, TypeVar, Union, get_args, get_orig
 import msgspec
 
 from ecluse.trust.errors import Problem
-from ecluse.trust.schema import SECRET_PATTERN
+from ecluse.trust.schema import REFERENCE_PATTERN
 
 __all__ = ["MAX_FILE", "read_toml"]
 
 MAX_FILE: Final = 1 << 18
 """Characters of one configuration file: a hundred times a real one."""
 
-FORBIDDEN: Final = re.compile(r"^(md[245]|rc[24]|des(?!-?ede)|arcfour|seal|idea|cast|none|null|sha-?0)")
-"""Names that no exception can allow."""
+WEAK: Final = re.compile(
+    r"^(md-?[245]|sha-?[01]$|rsa-sha1|rc-?[24]|3?des|triple-?des|blowfish|idea|cast|seed)"
+)
+"""Names that are known, so that the refusal can say why. None of them is ever written."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 Report = Callable[[str, str, str, str], None]
@@ -155,7 +157,7 @@ def _list(value: object, item: object, path: str, report: Report) -> None:
 
 def _reference(value: object, path: str, report: Report) -> None:
     """A secret field. What stands there is never repeated: it may be the secret."""
-    if isinstance(value, str) and value.isprintable() and re.fullmatch(SECRET_PATTERN[1:-1], value):
+    if isinstance(value, str) and value.isprintable() and re.fullmatch(REFERENCE_PATTERN[1:-1], value):
         return
     report(
         "config.literal-secret",
@@ -166,11 +168,11 @@ def _reference(value: object, path: str, report: Report) -> None:
 
 
 def _refuse(value: object, annotation: object, path: str, report: Report) -> None:
-    if isinstance(value, str) and FORBIDDEN.match(value.lower().replace("_", "-")):
+    if isinstance(value, str) and WEAK.match(value.lower().replace("_", "-")):
         report(
             "config.weak-algorithm",
             path,
-            f"{value[:40]!a} is never allowed.",
+            f"{value[:40]!a} is too weak, and is never written.",
             f"Expected {_expected(annotation)}.",
         )
         return

@@ -208,7 +208,6 @@ def partner_problems(
     if any(problem.code == "config.bad-value" for problem in bad_moments):
         return
     allowed = active_exceptions(partner, now)
-    yield from _algorithms(file, partner.as2, allowed)
     yield from _addresses(file, partner.as2, allowed)
     for number, entry in enumerate(partner.certificates):
         field = f"certificates[{number}]"
@@ -238,24 +237,6 @@ def _exceptions(file: str, entries: tuple[ExceptionEntry, ...], now: Instant | N
                 f'The exception for "{entry.algorithm}" ended.',
                 "Remove it, or give it a later end with the reason that still holds.",
             )
-
-
-def _algorithms(file: str, as2: As2, allowed: Collection[str]) -> Iterator[Problem]:
-    for field, value, name in (("as2.sign", as2.sign, "sha-1"), ("as2.encrypt", as2.encrypt, "3des")):
-        if value in ("sha-1", "3des-cbc") and name not in allowed:
-            yield Problem(
-                "config.weak-algorithm",
-                file,
-                field,
-                f'"{value}" is too weak.',
-                f'Use a stronger one, or allow "{name}" in [[exceptions]] with a reason and an end date.',
-            )
-    if as2.receipt_signed and as2.receipt == "none":
-        return
-    if as2.receipt == "async" and as2.url is None:
-        yield Problem(
-            "config.missing-field", file, "as2.url", "A receipt without a url to send to.", "Give as2.url."
-        )
 
 
 def _addresses(file: str, as2: As2, allowed: Collection[str]) -> Iterator[Problem]:
@@ -295,7 +276,10 @@ def _certificate(
 ) -> Iterator[Problem]:
     for item in dated:
         for weakness in weaknesses(item.certificate):
-            if not weakness.allowed(allowed):
+            # A weak key can be let in by name; nothing is ever encrypted to one.
+            if not weakness.allowed(allowed) or (
+                "encrypt" in entry.use and weakness.code == "trust.weak-key"
+            ):
                 cause = f"{entry.file}: {item.info.subject or 'a certificate'}: {weakness.cause}"
                 yield Problem(weakness.code, file, f"{field}.file", cause, weakness.remedy)
         for use in entry.use:

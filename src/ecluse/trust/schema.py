@@ -1,8 +1,8 @@
 """The fields of ``ecluse.toml`` and of a partner's file, each with its default.
 
-Unknown fields are refused. A field of type :data:`SecretReference` names a secret and never holds it. A union
-with ``bool`` means "or ``false``": ``true`` is no choice. The attribute docs below are also the descriptions in
-the JSON Schema that editors use.
+Unknown fields are refused. A field of type :data:`SecretReference` names a secret and never holds it. A
+union with ``bool`` means "or ``false``": ``true`` is no choice. The attribute docs below are also the
+descriptions in the JSON Schema that editors use.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
     "seconds",
 ]
 
-SECRET_PATTERN: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\s].*|keyring:[a-z0-9][a-z0-9._-]*)$"
+REFERENCE_PATTERN: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\s].*|keyring:[a-z0-9][a-z0-9.-]{0,62})$"
 _DURATION = r"^[1-9][0-9]{0,7}(ms|s|m|h|d)$"
 _SIZE = r"^[1-9][0-9]{0,9} ?(B|KiB|MiB|GiB|TiB)$"
 _MOMENT = (
@@ -56,7 +56,7 @@ SecretReference = Annotated[
     str,
     Meta(
         extra={"secret": True, "expected": "a reference to a secret: env:NAME, file:path or keyring:name"},
-        extra_json_schema={"pattern": SECRET_PATTERN},
+        extra_json_schema={"pattern": REFERENCE_PATTERN},
     ),
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=200, extra={"expected": "a text of 1 to 200 characters"})]
@@ -125,9 +125,9 @@ CertificatePath = Annotated[
 ]
 Count = Annotated[int, Meta(ge=1, le=1000, extra={"expected": "a whole number from 1 to 1000"})]
 
-SignAlgorithm = Literal["sha-256", "sha-384", "sha-512", "sha-1"]
+SignAlgorithm = Literal["sha-256", "sha-384", "sha-512"]
 EncryptAlgorithm = Literal[
-    "aes-256-cbc", "aes-256-gcm", "aes-192-cbc", "aes-192-gcm", "aes-128-cbc", "aes-128-gcm", "3des-cbc"
+    "aes-256-cbc", "aes-256-gcm", "aes-192-cbc", "aes-192-gcm", "aes-128-cbc", "aes-128-gcm"
 ]
 LegacyAlgorithm = Literal["sha-1", "3des", "rsa-1024", "clear-text", "expired-certificate"]
 PartnerUse = Literal["verify", "encrypt", "mdn-verify", "tls", "tls-client"]
@@ -168,7 +168,7 @@ def instant_from(moment: str | None) -> Instant | None:
 
 
 def instant_until(moment: str | None) -> Instant | None:
-    """When a window closes (exclusive): a date closes at its end, 24:00 UTC. Raises ``ValueError`` likewise."""
+    """When a window closes (exclusive): a date closes at its end, 24:00 UTC. Raises ``ValueError`` too."""
     return None if moment is None else _moment(moment, end=True)
 
 
@@ -444,11 +444,11 @@ class As2(_Strict, frozen=True, kw_only=True):
         receipt: The MDN that we ask for.
         receipt_signed: Ask for a signed MDN; an unsigned one then confirms nothing.
         receipt_timeout: When an MDN that did not come is overdue.
-        async_receipt_hosts: Hosts, besides that of url, where we send the asynchronous MDNs that they ask for.
+        async_receipt_hosts: Hosts, besides that of url, where asynchronous MDNs that they ask for may go.
         require_signed: Refuse their messages that are not signed.
         require_encrypted: Refuse their messages that are not encrypted.
         version: AS2-Version that we state.
-        algorithm_protection: Put CMSAlgorithmProtection (RFC 6211) in our signatures; some old products fail on it.
+        algorithm_protection: Sign the algorithms too (RFC 6211); some old products fail on it.
         content_length: State the length instead of sending chunks.
         micalg: Spelling of digests in MIME headers: sha-256 (RFC 5751) or sha256 (RFC 3851).
         subject: Subject of what we send.
@@ -507,7 +507,7 @@ class CertificateEntry(_Strict, frozen=True, kw_only=True):
 
 
 class ExceptionEntry(_Strict, frozen=True, kw_only=True):
-    """A weak thing that this partner is allowed, by name, with a reason and an end.
+    """A weak thing that is taken from this partner, by name, with a reason and an end; it is never written.
 
     Attributes:
         algorithm: What is allowed.

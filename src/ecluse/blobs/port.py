@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["BlobMissing", "BlobPlace", "BlobUnavailable", "PlaceReader", "PlaceWriter"]
+__all__ = [
+    "BLOB_ID",
+    "BlobExists",
+    "BlobMissing",
+    "BlobPlace",
+    "BlobUnavailable",
+    "PlaceReader",
+    "PlaceWriter",
+]
+
+BLOB_ID: Final = re.compile(r"[0-9a-z]{1,64}")
+"""What an id looks like; a place has nothing under any other. No such id is a path, or a trick."""
 
 
 class BlobUnavailable(EcluseError):
@@ -26,12 +38,23 @@ class BlobMissing(EcluseError):
     remedy = "Restore the blob store from its backup; `ecluse doctor` lists what is missing."
 
 
+class BlobExists(EcluseError):
+    """There is another blob under this id. It was left as it is."""
+
+    code = "blobs.exists"
+    fault = Fault.OURS
+    remedy = "Find out what else writes to this blob store: the hub never uses an id twice."
+
+
 class PlaceWriter(Protocol):
     """One blob being written. Nothing is visible under its id before ``commit`` returns."""
 
-    def write(self, data: bytes | memoryview) -> None: ...
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
     def commit(self) -> None:
-        """Return when the bytes are durable under the id. Raise :class:`BlobUnavailable` otherwise."""
+        """Return when the bytes are durable under the id.
+
+        Raise :class:`BlobExists` where the id is taken, :class:`BlobUnavailable` where they can't be kept.
+        """
 
     def abort(self) -> None:
         """Leave nothing. May be called at any time, also twice, and never raises."""
@@ -50,7 +73,7 @@ class BlobPlace(Protocol):
     """Where sealed bytes are kept."""
 
     def create(self, id: str) -> PlaceWriter:
-        """Begin a blob. Ids are made by the hub: lower-case letters and digits."""
+        """Begin a blob. Ids are made by the hub; see :data:`BLOB_ID`."""
 
     def open(self, id: str) -> PlaceReader:
         """Raise :class:`BlobMissing` where there is none."""

@@ -1,0 +1,290 @@
+"""Durable writes: the one module that puts a file where it must not be lost.
+
+What is written appears under its name whole and durable, or not at all, also where the power fails in
+between. The order that makes it so: a temporary name in the same folder, write, fsync the file, link (or
+rename), fsync the folder. A failed fsync is never tried again: the kernel may have dropped the very pages
+that it could not write, and the next fsync would lie.
+
+A temporary name begins with a dot and ends in ``.part``; whoever lists a folder leaves such names out, and
+:func:`sweep_parts` deletes those that a killed process left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from ecluse.blobs.port import BlobUnavailable
+from ecluse.errors import EcluseError, Fault
+
+__all__ = [
+    "DiskError",
+    "NameTaken",
+    "NewFile",
+    "disk_errors",
+    "is_part",
+    "make_folder",
+    "remove",
+    "replace",
+    "sweep_parts",
+    "sync_folder",
+    "write_new",
+]
+
+_PART: Final = ".part"
+
+
+class DiskError(BlobUnavailable):
+    """The disk does not do what it was asked. Nothing is visible of what was being written."""
+
+    code = "disk.failed"
+    fault = Fault.OURS
+    remedy = "Look at the disk and the system's log; `ecluse doctor` writes a test file."
+
+
+class NameTaken(EcluseError):
+    """There is a file of this name. It was left as it is."""
+
+    code = "disk.name-taken"
+    fault = Fault.OURS
+    remedy = "Move the file that is there away, or choose another name."
+
+
+_ERRORS: Final[dict[int, tuple[str, Fault, str, str]]] = {
+    number: (code, fault, cause, remedy)
+    for numbers, code, fault, cause, remedy in (
+        (
+            (errno.ENOSPC, errno.EDQUOT),
+            "disk.full",
+            Fault.TRANSIENT,
+            "The disk is full",
+            "Free space or raise the quota; the hub goes on by itself.",
+        ),
+        (
+            (errno.EFBIG,),
+            "disk.file-too-large",
+            Fault.OURS,
+            "The file is larger than the file system or the process's limits allow",
+            "Raise the limit (`ulimit -f`), or use a file system for large files.",
+        ),
+        (
+            (errno.EROFS,),
+            "disk.read-only",
+            Fault.OURS,
+            "The file system is read-only",
+            "Look in the system's log why, mend it, and mount it for writing.",
+        ),
+        (
+            (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE),
+            "disk.failing",
+            Fault.OURS,
+            "The disk failed",
+            "Look at the disk's health and the system's log before anything else.",
+        ),
+        (
+            (errno.EACCES, errno.EPERM),
+            "disk.denied",
+            Fault.OURS,
+            "The file system denies it",
+            "Give the hub's user the right to write there, on a file system that has hard links.",
+        ),
+        (
+            (errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+            "disk.no-handles",
+            Fault.TRANSIENT,
+            "The system is out of file handles or memory",
+            "Raise the limit of open files (`ulimit -n`), or lower the hub's load.",
+        ),
+    )
+    for number in numbers
+}
+
+
+@contextlib.contextmanager
+def disk_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn an :class:`OSError` within into a :class:`DiskError` that names ``path`` and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise _disk_error(error, path) from error
+
+
+def _disk_error(error: OSError, path: str | os.PathLike[str]) -> DiskError:
+    known = _ERRORS.get(error.errno or 0)
+    if known is None:
+        return DiskError(f"The disk refused at {os.fspath(path)}: {error.strerror or type(error).__name__}.")
+    code, fault, cause, remedy = known
+    return DiskError(f"{cause}, at {os.fspath(path)}.", code=code, fault=fault, remedy=remedy)
+
+
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Return when the names in ``folder`` are durable. Raises :class:`DiskError`."""
+    with disk_errors(folder):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def make_folder(folder: str | os.PathLike[str], mode: int = 0o700) -> None:
+    """Make a folder and its missing parents, durably. One that is there is left as it is."""
+    path = Path(folder)
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for each in reversed(missing):
+        with disk_errors(each), contextlib.suppress(FileExistsError):
+            os.mkdir(each, mode)
+        sync_folder(each.parent)
+
+
+def remove(path: str | os.PathLike[str]) -> bool:
+    """Delete a file and return when it is durably gone; false where there was none."""
+    with disk_errors(path):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return False
+    sync_folder(os.path.dirname(path) or ".")
+    return True
+
+
+class NewFile:
+    """A file being written, visible under its name only after :meth:`commit`.
+
+    Args:
+        path: Its name to be. The folder is there.
+        mode: Permissions, before the process's umask.
+        over: True to take the place of a file of that name; otherwise a taken name is left alone.
+
+    Raises:
+        DiskError: Here and from every method but :meth:`abort`.
+    """
+
+    __slots__ = ("_handle", "_over", "_part", "_path")
+
+    def __init__(self, path: str | os.PathLike[str], mode: int = 0o600, *, over: bool = False) -> None:
+        self._path = os.fspath(path)
+        self._over = over
+        folder, name = os.path.split(self._path)
+        # The name is cut because a folder takes at most 255 octets of it, and the rest needs some.
+        self._part = os.path.join(folder, f".{name[:48]}.{secrets.token_hex(8)}{_PART}")
+        self._handle = -1
+        with disk_errors(self._path):
+            self._handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append ``data``."""
+        with disk_errors(self._path):
+            done = os.write(self._handle, data)
+            if done < len(data):
+                rest = memoryview(data)[done:]
+                while rest:
+                    rest = rest[os.write(self._handle, rest) :]
+
+    def commit(self) -> None:
+        """Return when the whole file is durable under its name. Otherwise nothing is left of it.
+
+        Raises:
+            NameTaken: There is a file of that name, and ``over`` was not given.
+        """
+        linked = False
+        try:
+            with disk_errors(self._path):
+                os.fsync(self._handle)
+                self._close()
+                if self._over:
+                    os.rename(self._part, self._path)
+                else:
+                    try:
+                        os.link(self._part, self._path)
+                    except FileExistsError:
+                        raise NameTaken(f"There is a file {self._path} already.") from None
+                    linked = True
+                    os.unlink(self._part)
+            sync_folder(os.path.dirname(self._path) or ".")
+        except BaseException:
+            if linked:
+                # The name may or may not outlive a power cut; who was told of a failure must not find it.
+                with contextlib.suppress(OSError):
+                    os.unlink(self._path)
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Leave nothing. May be called at any time, also twice or after :meth:`commit`; never raises."""
+        self._close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._part)
+
+    def _close(self) -> None:
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            with contextlib.suppress(OSError):
+                os.close(handle)
+
+    def __del__(self) -> None:
+        if self._handle >= 0:
+            self.abort()
+
+
+def write_new(path: str | os.PathLike[str], chunks: Iterable[bytes], mode: int = 0o600) -> int:
+    """Write a file under a name that is not taken; return its size when it is durable.
+
+    Raises:
+        NameTaken: There is a file of that name; it was left as it is.
+        DiskError: The disk did not take it; nothing is visible.
+    """
+    size = 0
+    new = NewFile(path, mode)
+    try:
+        for chunk in chunks:
+            new.write(chunk)
+            size += len(chunk)
+    except BaseException:
+        new.abort()
+        raise
+    new.commit()
+    return size
+
+
+def replace(path: str | os.PathLike[str], data: bytes, mode: int = 0o600) -> None:
+    """Put ``data`` in the place of the file at ``path``, or make it; return when it is durable.
+
+    A reader, or a power cut, finds the former content or ``data``, whole. Raises :class:`DiskError`.
+    """
+    new = NewFile(path, mode, over=True)
+    try:
+        new.write(data)
+    except BaseException:
+        new.abort()
+        raise
+    new.commit()
+
+
+def is_part(name: str) -> bool:
+    """Whether a file name is one of this module's temporary ones."""
+    return name.startswith(".") and name.endswith(_PART)
+
+
+def sweep_parts(folder: str | os.PathLike[str], older_than: float) -> int:
+    """Delete temporary files last written more than ``older_than`` seconds ago; give their number."""
+    # Times of files are the file system's: it is asked for the age, not the hub's clock.
+    limit = time.time() - older_than
+    count = 0
+    with disk_errors(folder), os.scandir(folder) as entries:
+        for entry in entries:
+            if is_part(entry.name):
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.stat(follow_symlinks=False).st_mtime <= limit:
+                        os.unlink(entry.path)
+                        count += 1
+    return count

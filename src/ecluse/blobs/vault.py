@@ -1,0 +1,328 @@
+"""The vault: clear text goes in and comes out, sealed bytes lie in a place, in flat memory.
+
+A small blob never touches the place: its sealed bytes ride in its row, and are as durable as that. A larger
+one is durable in the place before ``finish`` returns; its row and its wrapped key are then the caller's to
+write, in one transaction with whatever the blob is about. A blob whose row was never written is an orphan,
+and :meth:`Vault.sweep` deletes it after a time of grace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from ecluse.blobs.keywrap import KeyWrap
+from ecluse.blobs.port import BlobPlace, BlobUnavailable, PlaceReader, PlaceWriter
+from ecluse.blobs.sealed import (
+    CHUNK,
+    HEADER_SIZE,
+    KEY_SIZE,
+    SALT_SIZE,
+    SEALED_CHUNK,
+    Damaged,
+    Opener,
+    Sealer,
+    sealed_size,
+)
+from ecluse.errors import EcluseError, Fault
+from ecluse.model.basics import Clock, Entropy, Instant, new_id
+from ecluse.model.nouns import BlobRow
+
+__all__ = [
+    "INLINE_LIMIT",
+    "MAX_WRITING",
+    "ORPHAN_GRACE",
+    "BlobDamaged",
+    "Sealed",
+    "Vault",
+    "VaultReader",
+    "VaultWriter",
+]
+
+INLINE_LIMIT: Final = 64 * 1024
+"""Clear octets up to which a blob rides in its row: below it, one fsync less outweighs a larger database."""
+
+MAX_WRITING: Final = 12 * 3600
+"""Seconds from ``create`` to ``finish``. It is below the grace of the sweep, so that a blob that was long in
+coming is never taken for an orphan between its last byte and its row."""
+
+ORPHAN_GRACE: Final = 24 * 3600
+"""Seconds after which a blob without a row is an orphan."""
+
+_SPAN: Final = 1 << 20  # sealed and opened at once: 64 chunks; larger spans measured no faster
+_PAGE: Final = 500
+
+
+class BlobDamaged(EcluseError):
+    """The bytes at rest are not those that were sealed."""
+
+    code = "blobs.damaged"
+    fault = Fault.OURS
+    remedy = (
+        "Restore this blob from the backup of the blob store; the disk or who can write to it is suspect."
+    )
+
+
+class Sealed(NamedTuple):
+    """A finished blob: what the caller writes down.
+
+    Attributes:
+        row: Size, digest and, for a small blob, the sealed bytes.
+        wrapped_key: The blob's key, wrapped.
+    """
+
+    row: BlobRow
+    wrapped_key: bytes
+
+
+class VaultWriter:
+    """One blob on its way in. Made by :meth:`Vault.create`; left as a context unfinished, it is aborted."""
+
+    __slots__ = ("_created", "_hash", "_held", "_key", "_out", "_sealer", "_size", "_vault", "id")
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._created = vault.clock()
+        self.id = new_id("b", self._created, vault.entropy)
+        self._key = vault.entropy(KEY_SIZE)
+        self._sealer = Sealer(self._key, vault.entropy(SALT_SIZE), self.id)
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._held: list[bytes] = []
+        self._out: PlaceWriter | None = None
+
+    @property
+    def size(self) -> int:
+        """Octets written so far."""
+        return self._size
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take clear text. Raises :class:`BlobUnavailable` where the place can't take it."""
+        self._hash.update(data)
+        self._size += len(data)
+        if self._out is None:
+            if self._size <= self._vault.inline_limit:
+                self._held.append(bytes(data))
+                return
+            self._out = self._vault.place.create(self.id)
+            self._out.write(self._sealer.header)
+            if self._held:
+                self._out.write(self._sealer.seal(b"".join(self._held)))
+                self._held.clear()
+        if len(data) <= _SPAN:
+            sealed = self._sealer.seal(data)
+            if sealed:
+                self._out.write(sealed)
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), _SPAN):
+            self._out.write(self._sealer.seal(view[start : start + _SPAN]))
+
+    def finish(self) -> Sealed:
+        """Give the row and the wrapped key; the place has the bytes, unless they are in the row.
+
+        Raises:
+            BlobUnavailable: They are not durable. Nothing is left.
+        """
+        try:
+            wrapped = self._vault.wrap.wrap(self._key)
+            inline = None
+            if self._out is None:
+                sealer = self._sealer
+                inline = b"".join((sealer.header, sealer.seal(b"".join(self._held)), sealer.finish()))
+            else:
+                self._check_age()
+                self._out.write(self._sealer.finish())
+                self._out.commit()
+        except BaseException:
+            self.abort()
+            raise
+        self._out = None
+        return Sealed(BlobRow(self.id, self._size, self._hash.digest(), inline, self._created), wrapped)
+
+    def _check_age(self) -> None:
+        if self._vault.clock() - self._created > MAX_WRITING * 1_000_000:
+            raise BlobUnavailable(
+                f"A blob was more than {MAX_WRITING // 3600} hours in the writing.",
+                remedy="Let the sender try again over a faster line.",
+            )
+
+    def abort(self) -> None:
+        """Leave nothing. May be called at any time, also twice or after :meth:`finish`; never raises."""
+        out, self._out = self._out, None
+        self._held.clear()
+        if out is not None:
+            out.abort()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+
+class VaultReader:
+    """One blob, in clear, at random. Not for several threads at once. Closes as a context."""
+
+    __slots__ = ("_id", "_key", "_opener", "_place", "size")
+
+    def __init__(self, row: BlobRow, key: bytes, place: PlaceReader) -> None:
+        self.size = row.size
+        self._id = row.id
+        self._key = key
+        self._place = place
+        self._opener: Opener | None = None
+        if place.size != sealed_size(row.size):
+            place.close()
+            raise self._damaged()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """``size`` octets from ``offset``, fewer where the blob ends.
+
+        Raises:
+            BlobDamaged: An octet of the chunks that hold them is wrong.
+            BlobUnavailable: The place can't give them at present.
+        """
+        end = min(offset + size, self.size)
+        if offset < 0 or offset >= end:
+            return b""
+        first, past = offset // CHUNK, (end - 1) // CHUNK + 1
+        clear = self._open(first, past)
+        start = offset - first * CHUNK
+        return bytes(memoryview(clear)[start : start + end - offset])
+
+    def chunks(self, offset: int = 0, size: int | None = None, step: int = _SPAN) -> Iterator[bytes]:
+        """The same range in pieces of at most ``step`` octets."""
+        end = self.size if size is None else min(offset + size, self.size)
+        while offset < end:
+            # Cutting where the chunks are cut opens each of them once.
+            past = min(offset + step, end)
+            if past < end and past - past % CHUNK > offset:
+                past -= past % CHUNK
+            yield self.read(offset, past - offset)
+            offset = past
+
+    def close(self) -> None:
+        """Let the place go."""
+        self._place.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, first: int, past: int) -> bytearray:
+        start = HEADER_SIZE + first * SEALED_CHUNK
+        end = min(HEADER_SIZE + past * SEALED_CHUNK, self._place.size)
+        try:
+            if self._opener is not None:
+                return self._opener.open(first, self._fetch(start, end))
+            if first:
+                self._opener = Opener(self._key, self._fetch(0, HEADER_SIZE), self._id)
+                return self._opener.open(first, self._fetch(start, end))
+            data = self._fetch(0, end)  # header and chunks in one go: a far place is asked once
+            self._opener = Opener(self._key, data[:HEADER_SIZE], self._id)
+            return self._opener.open(0, memoryview(data)[HEADER_SIZE:])
+        except Damaged:
+            raise self._damaged() from None
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        data = self._place.read(start, end - start)
+        if len(data) != end - start:
+            raise Damaged
+        return data
+
+    def _damaged(self) -> BlobDamaged:
+        return BlobDamaged(f"Blob {self._id} is damaged: its bytes at rest are not those that were sealed.")
+
+
+class _Inline:
+    """The bytes of a row as a place."""
+
+    __slots__ = ("_data", "size")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._data[offset : offset + size]
+
+    def close(self) -> None:
+        pass
+
+
+class Vault:
+    """Seals blobs into a place and opens them again. May be used from any thread.
+
+    Args:
+        place: Where sealed bytes are kept.
+        wrap: Who wraps the keys.
+        entropy: Source of ids, keys and salts.
+        clock: For the ids.
+        inline_limit: Clear octets up to which a blob rides in its row.
+    """
+
+    def __init__(
+        self,
+        place: BlobPlace,
+        wrap: KeyWrap,
+        entropy: Entropy,
+        clock: Clock,
+        inline_limit: int = INLINE_LIMIT,
+    ) -> None:
+        self.place = place
+        self.wrap = wrap
+        self.entropy = entropy
+        self.clock = clock
+        self.inline_limit = inline_limit
+
+    def create(self) -> VaultWriter:
+        """Begin a blob, with an id and a key of its own."""
+        return VaultWriter(self)
+
+    def open(self, row: BlobRow, wrapped_key: bytes) -> VaultReader:
+        """Open a blob.
+
+        Raises:
+            BlobDamaged: The bytes at rest have not the length that they were sealed with.
+            BlobMissing: The place has no such blob.
+            KeyWrapFailed: The wrapped key does not open.
+        """
+        key = self.wrap.unwrap(wrapped_key)
+        place = _Inline(row.inline) if row.inline is not None else self.place.open(row.id)
+        return VaultReader(row, key, place)
+
+    def sweep(self, rows: Callable[[str, int], Sequence[str]], grace: int = ORPHAN_GRACE) -> int:
+        """Delete what unfinished writers left, and blobs without a row; give the number of both.
+
+        Args:
+            rows: Up to so many ids of the store that sort after the given one, in order.
+            grace: Seconds since its creation for which a blob may be without a row; at least
+                :data:`ORPHAN_GRACE` where writers are at work.
+        """
+        swept = self.place.sweep(grace)
+        limit = new_id("b", Instant(max(0, self.clock() - grace * 1_000_000)), bytes)
+        known: Sequence[str] = ()
+        at = 0
+        for id in self.place.ids():
+            if id >= limit:
+                break
+            while at < len(known) and known[at] < id:
+                at += 1
+            if at == len(known):
+                # The row of ``id`` itself must be on the page, so the page begins just before it.
+                known, at = rows(id[:-1], _PAGE), 0
+                while at < len(known) and known[at] < id:
+                    at += 1
+            if at == len(known) or known[at] != id:
+                self.place.delete(id)
+                swept += 1
+        return swept

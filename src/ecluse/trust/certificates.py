@@ -1,0 +1,251 @@
+"""Certificates: read from any usual form, described, and chosen by use and time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from ecluse.model.basics import Instant
+from ecluse.trust.errors import CertificateError
+from ecluse.trust.floor import KeyFacts, key_facts, signature_name
+
+__all__ = [
+    "MAX_CERTIFICATES",
+    "MAX_FILE",
+    "CertificateInfo",
+    "CertificateSet",
+    "Dated",
+    "describe",
+    "leaves",
+    "load_certificates",
+    "order_chain",
+    "to_pem",
+]
+
+MAX_FILE: Final = 1 << 20
+"""Octets of a certificate file; a chain of ten ML-DSA-87 certificates takes a tenth."""
+
+MAX_CERTIFICATES: Final = 32
+"""Certificates in one file: several times the longest chain in use."""
+
+# What malformed bytes make the parser of the ``cryptography`` package raise.
+_PARSER_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateInfo:
+    """A certificate in words.
+
+    Attributes:
+        subject: RFC 4514 text.
+        issuer: RFC 4514 text.
+        serial: Lower-case hex.
+        fingerprint: SHA-256 of the DER, 64 lower-case hex digits.
+        key: What its key is.
+        signature: Digest or scheme of the signature on it.
+        not_before: First instant.
+        not_after: Last instant.
+        self_signed: Subject and issuer are the same.
+        can_sign: By key and key usage (RFC 5280 s4.2.1.3).
+        can_encrypt: By key and key usage.
+    """
+
+    subject: str
+    issuer: str
+    serial: str
+    fingerprint: str
+    key: KeyFacts
+    signature: str
+    not_before: Instant
+    not_after: Instant
+    self_signed: bool
+    can_sign: bool
+    can_encrypt: bool
+
+    @property
+    def short(self) -> str:
+        """The first 16 digits of the fingerprint."""
+        return self.fingerprint[:16]
+
+
+def load_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
+    """Read PEM, DER or PKCS#7 (PEM or DER).
+
+    Returns:
+        At least one certificate, each once; a chain with the end entity first.
+
+    Raises:
+        CertificateError: ``trust.bad-certificate``; ``trust.private-key`` where a private key is among them.
+    """
+    if len(data) > MAX_FILE:
+        raise CertificateError(f"A certificate file is larger than {MAX_FILE} octets.")
+    if b"PRIVATE KEY-----" in data:
+        raise CertificateError(
+            "There is a private key in a certificate file.",
+            code="trust.private-key",
+            remedy="Take it out, treat it as known to others, and put private keys only into the keyring.",
+        )
+    found: list[x509.Certificate] = []
+    for loader in _loaders(data):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = list(loader(data))
+        except _PARSER_ERRORS:
+            continue
+        break
+    if not found:
+        raise CertificateError("This is no certificate.")
+    unique = list(dict.fromkeys(found))
+    if len(unique) > MAX_CERTIFICATES:
+        raise CertificateError(f"There are more than {MAX_CERTIFICATES} certificates in one file.")
+    for certificate in unique:
+        describe(certificate)
+    return order_chain(unique)
+
+
+def _loaders(data: bytes) -> tuple[Callable[[bytes], list[x509.Certificate]], ...]:
+    if b"-----BEGIN" in data:
+        return (x509.load_pem_x509_certificates, pkcs7.load_pem_pkcs7_certificates)
+    return (lambda der: [x509.load_der_x509_certificate(der)], pkcs7.load_der_pkcs7_certificates)
+
+
+def to_pem(certificates: Iterable[x509.Certificate]) -> str:
+    """The normal form in a configuration: PEM, one after another."""
+    return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in certificates)
+
+
+def describe(certificate: x509.Certificate) -> CertificateInfo:
+    """Read what people and rules need to know of a certificate.
+
+    Raises:
+        CertificateError: ``trust.bad-certificate``: a part of it can't be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            facts = key_facts(certificate.public_key())
+            can_sign, can_encrypt = _usage(certificate)
+            return CertificateInfo(
+                subject=certificate.subject.rfc4514_string(),
+                issuer=certificate.issuer.rfc4514_string(),
+                serial=f"{certificate.serial_number:x}",
+                fingerprint=certificate.fingerprint(SHA256()).hex(),
+                key=facts,
+                signature=signature_name(certificate),
+                not_before=_instant(certificate.not_valid_before_utc),
+                not_after=_instant(certificate.not_valid_after_utc),
+                self_signed=certificate.subject == certificate.issuer,
+                can_sign=facts.signs and can_sign,
+                can_encrypt=facts.encrypts and can_encrypt,
+            )
+    except _PARSER_ERRORS as error:
+        raise CertificateError("A part of the certificate can't be read.") from error
+
+
+def _usage(certificate: x509.Certificate) -> tuple[bool, bool]:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension):
+        return True, True
+    encrypt = usage.key_encipherment or usage.data_encipherment or usage.key_agreement
+    return usage.digital_signature or usage.content_commitment, encrypt
+
+
+def _instant(moment: datetime) -> Instant:
+    return Instant(int(moment.timestamp()) * 1_000_000)
+
+
+def order_chain(certificates: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """End entities first, each followed by its issuers; the order is otherwise kept."""
+    rest = list(certificates)
+    ordered: list[x509.Certificate] = []
+    for leaf in leaves(rest):
+        current: x509.Certificate | None = leaf
+        while current is not None and current not in ordered:
+            ordered.append(current)
+            held = current
+            current = next((c for c in rest if c is not held and _issued(held, c)), None)
+    return (*ordered, *(c for c in rest if c not in ordered))
+
+
+def leaves(certificates: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """Those that issued none of the others."""
+    every = list(certificates)
+    return tuple(c for c in every if not any(o is not c and _issued(o, c) for o in every)) or tuple(every[:1])
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    if certificate.issuer != issuer.subject:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except InvalidSignature:
+        return False
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # The signature can't be checked here; the names are all there is.
+        return certificate.subject != certificate.issuer
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A certificate with what it is for and when.
+
+    Attributes:
+        certificate: The certificate.
+        info: The same in words.
+        use: What it is for.
+        start: Not used before, besides its own validity.
+        end: Not used from here on, besides its own validity.
+        chain: The certificates that came with it, itself first.
+    """
+
+    certificate: x509.Certificate
+    info: CertificateInfo
+    use: frozenset[str]
+    start: Instant | None = None
+    end: Instant | None = None
+    chain: tuple[x509.Certificate, ...] = ()
+
+    def holds(self, now: Instant, *, expired_allowed: bool = False) -> bool:
+        """Whether ``now`` is in the window: the configured one and the certificate's own."""
+        if self.start is not None and now < self.start:
+            return False
+        if self.end is not None and now >= self.end:
+            return False
+        # RFC 5280 s4.1.2.5: both ends are inclusive, and count whole seconds.
+        return now >= self.info.not_before and (expired_allowed or now < self.info.not_after + 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSet:
+    """Certificates of one party, chosen by use and time. Overlapping windows are what a rollover is made of."""
+
+    entries: tuple[Dated, ...] = ()
+
+    def at(self, use: str, now: Instant, exceptions: Collection[str] = ()) -> tuple[x509.Certificate, ...]:
+        """Those for ``use`` whose window holds ``now``, newest first (by start of the window).
+
+        All of them verify and decrypt; the first encrypts or signs. For ``mdn-verify`` and ``mdn-sign``, those
+        for ``verify`` and ``sign`` do where none names it.
+        """
+        return tuple(entry.certificate for entry in self.entries_at(use, now, exceptions))
+
+    def entries_at(self, use: str, now: Instant, exceptions: Collection[str] = ()) -> tuple[Dated, ...]:
+        """The same with their windows and chains."""
+        named = [entry for entry in self.entries if use in entry.use]
+        if not named and use.startswith("mdn-"):
+            named = [entry for entry in self.entries if use.removeprefix("mdn-") in entry.use]
+        late = "expired-certificate" in exceptions
+        held = [entry for entry in named if entry.holds(now, expired_allowed=late)]
+        held.sort(key=lambda entry: max(entry.start or 0, entry.info.not_before), reverse=True)
+        return tuple(held)

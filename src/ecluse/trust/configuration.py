@@ -1,0 +1,232 @@
+"""A hub's configuration: TOML files and public certificates, read strictly and whole.
+
+A configuration is a mapping of relative paths to texts: ``ecluse.toml``, ``partners/<id>.toml`` and
+``certificates/<name>.pem``. The same mapping is what a folder holds, what a version in the store carries and
+what is exported again. Nothing in it is secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from ecluse.errors import EcluseError, Fault
+from ecluse.model.basics import Instant, PartnerId
+from ecluse.trust.certificates import CertificateSet, Dated, describe, leaves, load_certificates
+from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
+from ecluse.trust.reading import read_toml
+from ecluse.trust.rules import HUB_FILE, hub_problems, partner_problems, unique_ids
+from ecluse.trust.schema import CertificateEntry, Hub, Partner, instant_from, instant_until
+
+__all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder"]
+
+MAX_FILES: Final = 20_000
+"""Files of one configuration: ten times the partners of the largest hubs."""
+
+_PARTNER = re.compile(r"partners/([a-z0-9][a-z0-9-]{0,62})\.toml")
+_CERTIFICATE = re.compile(r"certificates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.pem")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Configuration:
+    """A configuration that holds together. Immutable.
+
+    Attributes:
+        hub: ``ecluse.toml``.
+        partners: Partners by id, in order of id.
+        certificates: Certificates of each partner, with their windows.
+        files: What it was read from: relative path to text.
+    """
+
+    hub: Hub
+    partners: Mapping[PartnerId, Partner]
+    certificates: Mapping[PartnerId, CertificateSet]
+    files: Mapping[str, str]
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, str], now: Instant | None = None) -> Configuration:
+        """Read a configuration.
+
+        Args:
+            files: Relative path to text.
+            now: Given when it is about to take effect: exceptions that ended, and uses for which every
+                certificate is out of its time, are then refused. Without it, a version of the past reads as
+                it did.
+
+        Raises:
+            ConfigurationError: With every problem there is.
+        """
+        problems: list[Problem] = []
+        hub = _read_hub(files, problems)
+        loaded = _read_certificates(files, problems)
+        partners: dict[PartnerId, Partner] = {}
+        sets: dict[PartnerId, CertificateSet] = {}
+        named: dict[str, tuple[str, Partner]] = {}
+        for path in sorted(files):
+            if path == HUB_FILE or _CERTIFICATE.fullmatch(path):
+                continue
+            match = _PARTNER.fullmatch(path)
+            if match is None:
+                problems.append(_unknown_file(path))
+                continue
+            partner = read_toml(files[path], Partner, path, problems)
+            if partner is None:
+                continue
+            before = len(problems)
+            problems.extend(_missing_certificates(path, partner, files))
+            problems.extend(partner_problems(path, partner, loaded, now))
+            named[match.group(1)] = (path, partner)
+            if len(problems) == before:
+                partners[PartnerId(match.group(1))] = partner
+                sets[PartnerId(match.group(1))] = _dated(partner, loaded)
+        if hub is not None:
+            problems.extend(unique_ids(hub, named))
+        if problems or hub is None:
+            raise ConfigurationError(problems)
+        return cls(
+            hub=hub,
+            partners=MappingProxyType(partners),
+            certificates=MappingProxyType(sets),
+            files=MappingProxyType(dict(files)),
+        )
+
+
+def _read_hub(files: Mapping[str, str], problems: list[Problem]) -> Hub | None:
+    if HUB_FILE not in files:
+        problems.append(
+            Problem(
+                "config.missing-file", HUB_FILE, "", "The file is missing.", "Make one with `ecluse init`."
+            )
+        )
+        return None
+    hub = read_toml(files[HUB_FILE], Hub, HUB_FILE, problems)
+    if hub is not None:
+        problems.extend(hub_problems(hub))
+    return hub
+
+
+def _read_certificates(files: Mapping[str, str], problems: list[Problem]) -> dict[str, tuple[Dated, ...]]:
+    """The end entities of each certificate file."""
+    loaded: dict[str, tuple[Dated, ...]] = {}
+    for path in sorted(files):
+        if not _CERTIFICATE.fullmatch(path):
+            continue
+        try:
+            chain = load_certificates(files[path].encode("utf-8", "surrogatepass"))
+            loaded[path] = tuple(
+                Dated(certificate, describe(certificate), frozenset(), chain=chain)
+                for certificate in leaves(chain)
+            )
+        except CertificateError as error:
+            problems.append(Problem(error.code, path, "", error.cause, error.remedy))
+    return loaded
+
+
+def _unknown_file(path: str) -> Problem:
+    return Problem(
+        "config.unknown-file",
+        f"{path[:120]!a}",
+        "",
+        "There is no place for such a file in a configuration.",
+        "Known are ecluse.toml, partners/<id>.toml (lower case letters, digits, dashes) and "
+        "certificates/<name>.pem.",
+    )
+
+
+def _missing_certificates(path: str, partner: Partner, files: Mapping[str, str]) -> Iterable[Problem]:
+    for number, entry in enumerate(partner.certificates):
+        if entry.file not in files:
+            yield Problem(
+                "config.missing-file",
+                path,
+                f"certificates[{number}].file",
+                f"There is no {entry.file}.",
+                "Put the PEM file there.",
+            )
+
+
+def _dated(partner: Partner, loaded: Mapping[str, tuple[Dated, ...]]) -> CertificateSet:
+    def windowed(entry: CertificateEntry, item: Dated) -> Dated:
+        start, end = instant_from(entry.from_), instant_until(entry.until)
+        return Dated(item.certificate, item.info, frozenset(entry.use), start, end, item.chain)
+
+    return CertificateSet(
+        tuple(windowed(entry, item) for entry in partner.certificates for item in loaded[entry.file])
+    )
+
+
+class FolderError(EcluseError):
+    """The hub's folder can't be read."""
+
+    code = "config.unreadable"
+    fault = Fault.USAGE
+    remedy = "Look at the folder and at who may read it."
+
+
+def read_folder(folder: Path) -> dict[str, str]:
+    """Read the configuration files of a hub's folder: relative path (with ``/``) to text.
+
+    Raises:
+        FolderError: A file can't be read, is not UTF-8, or there are too many.
+    """
+    paths = [folder / HUB_FILE, *sorted((folder / "partners").glob("*.toml"))]
+    paths += sorted((folder / "certificates").glob("*.pem"))
+    if len(paths) > MAX_FILES:
+        raise FolderError(f"There are more than {MAX_FILES} configuration files.")
+    files: dict[str, str] = {}
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            files[name] = path.read_bytes().decode("utf-8")
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise FolderError(f"{name} leads nowhere.") from None
+        except UnicodeDecodeError:
+            raise FolderError(f"{name} is not UTF-8.", remedy="Save it as UTF-8.") from None
+        except OSError as error:
+            raise FolderError(f"{name} can't be read: {error.strerror}.") from error
+    return files
+
+
+def export(files: Mapping[str, str], folder: Path, write: Callable[[Path, bytes], None]) -> list[str]:
+    """Write a configuration's files into a folder.
+
+    Files that are the same already are left alone; partner and certificate files that the configuration does
+    not have are left too, and the caller may tell of them.
+
+    Args:
+        files: A configuration's files.
+        folder: The hub's folder; made where it is missing.
+        write: Durable write of one file, whose folder exists.
+
+    Returns:
+        The relative paths that were written.
+
+    Raises:
+        ConfigurationError: A path is not one of a configuration; nothing was written.
+        FolderError: What is there can't be read.
+    """
+    strange = [path for path in files if path != HUB_FILE and not _known(path)]
+    if strange:
+        raise ConfigurationError([_unknown_file(path) for path in strange])
+    written: list[str] = []
+    for name in sorted(files):
+        target = folder / name
+        data = files[name].encode("utf-8")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            same = target.is_file() and target.read_bytes() == data
+        except OSError as error:
+            raise FolderError(f"{name} can't be compared: {error.strerror}.") from error
+        if not same:
+            write(target, data)
+            written.append(name)
+    return written
+
+
+def _known(path: str) -> bool:
+    return bool(_PARTNER.fullmatch(path) or _CERTIFICATE.fullmatch(path))

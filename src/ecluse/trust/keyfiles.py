@@ -1,0 +1,300 @@
+"""A keyring of files: each private key encrypted, its certificate in the open beside it.
+
+    keyring.json      how the passphrase opens the master key
+    storage.keys      keys that blobs' keys are wrapped under        sealed
+    log.seed          key of the evidence log                        sealed
+    <ref>.key         a private key                                  sealed
+    <ref>.pem         its certificate and chain
+    <ref>.former      certificates that it had before
+    <name>.secret     a secret                                       sealed
+
+The passphrase is stretched once by Argon2id into a key that opens the master key; the master key seals every
+file with AES-256-GCM, the file's name being part of what is authenticated. So a file can't stand in for
+another, and a new passphrase rewrites one file.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import stat
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+from ecluse.blobs import durable
+from ecluse.errors import Fault
+from ecluse.model.basics import Clock, system_clock, system_entropy
+from ecluse.trust.errors import KeyringError
+from ecluse.trust.held import STORAGE_KEY, Held, HeldKeys
+from ecluse.trust.secrets import Secret
+
+__all__ = ["MIN_PASSPHRASE", "FileKeyring", "Stretching"]
+
+MIN_PASSPHRASE: Final = 8
+"""Octets. NIST SP 800-63B s5.1.1.2 asks for 8 characters at least."""
+
+MAX_FILE: Final = 1 << 20
+"""Octets of one file of a keyring; the largest, a chain of ML-DSA certificates, takes a tenth."""
+
+_HEADER: Final = "keyring.json"
+_FORMAT: Final = "ecluse.keyring/1"
+_SEALED: Final = b"ecluse.sealed/1\n"
+_NONCE: Final = 12
+
+
+class Stretching(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a passphrase is stretched: Argon2id (RFC 9106).
+
+    The defaults are the second choice of RFC 9106 s4 (64 MiB, 3 passes, 4 lanes): 0.12 to 0.15 s on one
+    server core of 2024.
+
+    Attributes:
+        memory_kib: Memory, in KiB.
+        passes: Passes over it.
+        lanes: Lanes.
+    """
+
+    memory_kib: int = 65536
+    passes: int = 3
+    lanes: int = 4
+
+    def sane(self) -> bool:
+        """Whether a keyring that asks for this may be opened: a hostile one could ask for all memory."""
+        return (
+            8 * self.lanes <= self.memory_kib <= 1 << 20 and 1 <= self.passes <= 64 and 1 <= self.lanes <= 16
+        )
+
+    def key(self, passphrase: Secret, salt: bytes) -> bytes:
+        """The key of 32 octets."""
+        kdf = Argon2id(
+            salt=salt, length=32, iterations=self.passes, lanes=self.lanes, memory_cost=self.memory_kib
+        )
+        return kdf.derive(passphrase.reveal())
+
+
+class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    format: str
+    argon2id: Stretching
+    salt: str
+    master: str
+
+    def associated(self) -> bytes:
+        """What the master key's seal authenticates besides."""
+        return msgspec.json.encode([self.format, self.salt, self.argon2id])
+
+
+class FileKeyring(HeldKeys):
+    """A keyring of files. Use :meth:`create` and :meth:`open`."""
+
+    def __init__(self, folder: Path, master: bytes, clock: Clock) -> None:
+        super().__init__(clock)
+        self._folder = folder
+        self._seal = AESGCM(master)
+        self._master = master
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        passphrase: Secret,
+        *,
+        clock: Clock = system_clock,
+        stretching: Stretching | None = None,
+    ) -> Self:
+        """Make a keyring in a folder, with a storage key and a key for the log.
+
+        Raises:
+            KeyringError: ``keyring.exists``, ``keyring.weak-passphrase``.
+            BlobUnavailable: The disk does not take it.
+        """
+        if (folder / _HEADER).exists():
+            raise KeyringError(
+                f"There is a keyring in {folder} already.",
+                code="keyring.exists",
+                remedy="Open it, or choose another folder: a keyring is never written over.",
+                fault=Fault.USAGE,
+            )
+        durable.make_folder(folder, 0o700)
+        keyring = cls(folder, system_entropy(32), clock)
+        keyring._begin()
+        # The header comes last: without it there is no keyring yet, and `create` may be run again.
+        keyring._write_header(passphrase, stretching or Stretching())
+        return keyring
+
+    @classmethod
+    def open(cls, folder: Path, passphrase: Secret, *, clock: Clock = system_clock) -> Self:
+        """Open a keyring: one stretching of the passphrase, whatever the number of keys.
+
+        Raises:
+            KeyringError: ``keyring.missing``, ``keyring.wrong-passphrase``, ``keyring.exposed`` (others may
+                use its files), ``keyring.damaged`` (with the file's name), ``keyring.unreadable``.
+        """
+        if folder.is_dir() and folder.stat().st_mode & 0o022:
+            raise _exposed(f"Others than its owner may change the keyring's folder {folder}.", "go-w")
+        data = _read(folder / _HEADER)
+        if data is None:
+            raise KeyringError(
+                f"There is no keyring in {folder}.",
+                code="keyring.missing",
+                remedy="Make one with `ecluse init`, or restore its folder from the backup.",
+            )
+        try:
+            header = msgspec.json.decode(data, type=_Header)
+            salt = base64.b64decode(header.salt, validate=True)
+            sealed = base64.b64decode(header.master, validate=True)
+        except (msgspec.MsgspecError, binascii.Error, ValueError, RecursionError):
+            raise _damaged(_HEADER) from None
+        if header.format != _FORMAT or not header.argon2id.sane() or len(salt) != 16:
+            raise _damaged(_HEADER)
+        stretched = header.argon2id.key(passphrase, salt)
+        try:
+            master = AESGCM(stretched).decrypt(sealed[:_NONCE], sealed[_NONCE:], header.associated())
+            keyring = cls(folder, master, clock)
+        except (InvalidTag, ValueError):
+            raise KeyringError(
+                "The keyring does not open: the passphrase is wrong.",
+                code="keyring.wrong-passphrase",
+                remedy="Look at what keyring.passphrase refers to.",
+            ) from None
+        keyring.reload()
+        return keyring
+
+    def reload(self) -> None:
+        """Read every file again, so that keys which another process made are seen. All or nothing."""
+        keys: dict[str, Held] = {}
+        secrets: dict[str, Secret] = {}
+        try:
+            names = sorted(path.name for path in self._folder.iterdir())
+        except OSError as error:
+            raise _unreadable(self._folder, error) from None
+        for name in names:
+            stem, _, ending = name.rpartition(".")
+            if ending == "key":
+                keys[stem] = self._read_key(stem)
+            elif ending == "secret":
+                secrets[stem] = Secret(self._open_sealed(name))
+        storage = self._open_sealed("storage.keys")
+        seed = self._open_sealed("log.seed")
+        if not storage or len(storage) % STORAGE_KEY or len(seed) != 32:
+            raise _damaged("storage.keys")
+        with self._lock:
+            self._keys, self._secrets = keys, secrets
+            self._storage = tuple(
+                storage[at : at + STORAGE_KEY] for at in range(0, len(storage), STORAGE_KEY)
+            )
+            self._log = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+
+    def change_passphrase(self, passphrase: Secret, *, stretching: Stretching | None = None) -> None:
+        """Let another passphrase open the keyring from here on.
+
+        Whoever has an old copy of the folder and the old passphrase still opens that copy.
+
+        Raises:
+            KeyringError: ``keyring.weak-passphrase``.
+        """
+        with self._lock:
+            self._write_header(passphrase, stretching or Stretching())
+
+    # --- files ----------------------------------------------------------------------------------------------
+
+    def _write_header(self, passphrase: Secret, stretching: Stretching) -> None:
+        if len(passphrase.reveal()) < MIN_PASSPHRASE:
+            raise KeyringError(
+                f"The passphrase has fewer than {MIN_PASSPHRASE} characters.",
+                code="keyring.weak-passphrase",
+                remedy="Take a longer one: five random words, or 20 random characters.",
+                fault=Fault.USAGE,
+            )
+        salt, nonce = system_entropy(16), system_entropy(_NONCE)
+        header = _Header(
+            format=_FORMAT, argon2id=stretching, salt=base64.b64encode(salt).decode("ascii"), master=""
+        )
+        sealed = AESGCM(stretching.key(passphrase, salt)).encrypt(nonce, self._master, header.associated())
+        header = msgspec.structs.replace(header, master=base64.b64encode(nonce + sealed).decode("ascii"))
+        durable.replace(
+            self._folder / _HEADER, msgspec.json.format(msgspec.json.encode(header)) + b"\n", 0o600
+        )
+
+    def _keep(self, name: str, data: bytes | None, *, sealed: bool) -> None:
+        path = self._folder / name
+        if data is None:
+            durable.remove(path)
+        elif sealed:
+            nonce = system_entropy(_NONCE)
+            durable.replace(path, _SEALED + nonce + self._seal.encrypt(nonce, data, _bound(name)), 0o600)
+        else:
+            durable.replace(path, data, 0o600)
+
+    def _read_key(self, ref: str) -> Held:
+        der = self._open_sealed(f"{ref}.key")
+        chain = _read(self._folder / f"{ref}.pem", secret=False)
+        former = _read(self._folder / f"{ref}.former", secret=False)
+        if chain is None:
+            raise _damaged(f"{ref}.pem")
+        try:
+            private = load_der_private_key(der, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise _damaged(f"{ref}.key") from None
+        return self._check_held(ref, private, chain, former or b"")
+
+    def _open_sealed(self, name: str) -> bytes:
+        data = _read(self._folder / name)
+        if data is None or not data.startswith(_SEALED):
+            raise _damaged(name)
+        body = data[len(_SEALED) :]
+        try:
+            return self._seal.decrypt(body[:_NONCE], body[_NONCE:], _bound(name))
+        except (InvalidTag, ValueError):
+            raise _damaged(name) from None
+
+
+def _bound(name: str) -> bytes:
+    """What a seal authenticates besides the content: which file it is."""
+    return f"{_FORMAT}\0{name}".encode()
+
+
+def _read(path: Path, *, secret: bool = True) -> bytes | None:
+    """A file's bytes; ``None`` where there is none."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if secret and stat.S_IMODE(mode) & 0o077:
+                raise _exposed(f"Others than its owner may use the key file {path}.", "go-rwx")
+            data = file.read(MAX_FILE + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if len(data) > MAX_FILE:
+        raise _damaged(path.name)
+    return data
+
+
+def _exposed(cause: str, mode: str) -> KeyringError:
+    remedy = f"Run chmod {mode} on it; if others could use it, change the passphrase and replace the keys."
+    return KeyringError(cause, code="keyring.exposed", remedy=remedy)
+
+
+def _damaged(name: str) -> KeyringError:
+    return KeyringError(
+        f"The keyring's file {name} is damaged or missing.",
+        code="keyring.damaged",
+        remedy="Restore the keyring's folder from its backup.",
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> KeyringError:
+    return KeyringError(
+        f"The keyring's file {path} can't be read: {error.strerror}.",
+        code="keyring.unreadable",
+        remedy="Let the hub's user own the folder and read it.",
+    )

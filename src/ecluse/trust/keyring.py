@@ -1,0 +1,86 @@
+"""The port of a keyring: keys are used behind references, and not read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from cryptography import x509
+
+from ecluse.trust.secrets import Secret
+from ecluse.wire.cms.events import Recipient
+from ecluse.wire.cms.sign import Signer
+
+__all__ = ["Keyring"]
+
+
+class Keyring(Protocol):
+    """Whoever holds the private keys: files, memory, a device or a service. Used from any thread.
+
+    Unless it says otherwise, a method raises :class:`~ecluse.trust.errors.KeyringError` with the code
+    ``keyring.no-key`` for a reference that is not held.
+    """
+
+    def references(self) -> tuple[str, ...]:
+        """The keys that are held, in order of name."""
+
+    def certificate(self, ref: str) -> x509.Certificate:
+        """The certificate of a key."""
+
+    def chain(self, ref: str) -> tuple[x509.Certificate, ...]:
+        """The certificate of a key, followed by those of its issuers that are known."""
+
+    def signer(self, ref: str, scheme: str | None = None) -> Signer:
+        """Who signs with a key.
+
+        Args:
+            ref: Which key.
+            scheme: ``rsa-pkcs1`` or ``rsa-pss`` for an RSA key; ``None`` for the key's usual one.
+
+        Raises:
+            CmsError: The key does not sign in this way, or is too short to.
+        """
+
+    def unwrap(
+        self, recipients: Sequence[Recipient], refs: Sequence[str], *, allowed: Collection[str] = ()
+    ) -> bytes:
+        """The content-encryption key of an encrypted message.
+
+        Every recipient is tried against every key of ``refs`` whose certificate it names. What comes back may
+        be a wrong key (implicit rejection): the reader finds that out at the end of the content.
+
+        Args:
+            recipients: As the reader gave them.
+            refs: Which keys may be tried. One that is not held is passed over.
+            allowed: Old algorithms that are let through, by name.
+
+        Raises:
+            DecryptionFailed: No key fits: one error with one text, whatever was wrong.
+            AlgorithmForbidden: The only way in is an old algorithm that is not allowed.
+            UnsupportedAlgorithm: The only way in is one that is not done here.
+        """
+
+    def wrap_key(self, key: bytes) -> bytes:
+        """A 32-octet key of a blob, wrapped under the storage key: one octet that names the storage key,
+        then AES-KW (RFC 3394).
+        """
+
+    def unwrap_key(self, wrapped: bytes) -> bytes:
+        """The reverse. Raises ``keyring.not-ours`` where it was wrapped elsewhere or changed."""
+
+    def log_sign(self, data: bytes) -> bytes:
+        """Ed25519 signature (64 octets) of the evidence log."""
+
+    @property
+    def log_public_key(self) -> bytes:
+        """The raw Ed25519 public key (32 octets) of the evidence log."""
+
+    def secret(self, name: str) -> Secret:
+        """A named secret. Raises :class:`~ecluse.trust.errors.SecretError` (``secret.missing``)."""
+
+    def tls_key(self, ref: str) -> bytes:
+        """The private key as unencrypted PKCS#8 PEM: the one way out of the keyring.
+
+        Python's ``ssl`` can't ask another for a signature, so it must have the key itself.
+        :func:`ecluse.trust.tls.use_identity` hands it over; nothing else should call this.
+        """

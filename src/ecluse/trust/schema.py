@@ -1,0 +1,538 @@
+"""The fields of ``ecluse.toml`` and of a partner's file, each with its default.
+
+Unknown fields are refused. A field of type :data:`SecretReference` names a secret and never holds it. A
+union with ``bool`` means "or ``false``": ``true`` is no choice. The attribute docs below are also the
+descriptions in the JSON Schema that editors use.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ecluse.model.basics import Instant
+
+__all__ = [
+    "As2",
+    "As2Listener",
+    "BasicAuth",
+    "BlobSettings",
+    "CertificateEntry",
+    "ExceptionEntry",
+    "Hub",
+    "InboxSettings",
+    "KeyringSettings",
+    "Listen",
+    "ListenerTls",
+    "LogSettings",
+    "Organisation",
+    "OwnKey",
+    "OwnUse",
+    "Partner",
+    "PartnerTls",
+    "PartnerUse",
+    "Retention",
+    "Retry",
+    "StoreSettings",
+    "instant_from",
+    "instant_until",
+    "octets",
+    "seconds",
+]
+
+REFERENCE_PATTERN: Final = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\s].*|keyring:[a-z0-9][a-z0-9.-]{0,62})$"
+_DURATION = r"^[1-9][0-9]{0,7}(ms|s|m|h|d)$"
+_SIZE = r"^[1-9][0-9]{0,9} ?(B|KiB|MiB|GiB|TiB)$"
+_MOMENT = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"([Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?$"
+)
+
+SecretReference = Annotated[
+    str,
+    Meta(
+        extra={"secret": True, "expected": "a reference to a secret: env:NAME, file:path or keyring:name"},
+        extra_json_schema={"pattern": REFERENCE_PATTERN},
+    ),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=200, extra={"expected": "a text of 1 to 200 characters"})]
+As2Id = Annotated[
+    str,
+    # RFC 4130 s6.2: 1 to 128 printable ASCII characters; a double quote or backslash would need escapes that
+    # several products can't read.
+    Meta(
+        pattern=r"^[ !#-\[\]-~]{1,128}$",
+        extra={"expected": "an AS2 id: 1 to 128 printable ASCII characters, no double quote, no backslash"},
+    ),
+]
+Reference = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$",
+        extra={"expected": 'the name of a key in the keyring, such as "main"'},
+    ),
+]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[!-~]+$", max_length=2000, extra={"expected": 'a URL, such as "https://host/as2"'}
+    ),
+]
+Duration = Annotated[
+    str,
+    Meta(pattern=_DURATION, extra={"expected": 'a duration: a number with ms, s, m, h or d, such as "30m"'}),
+]
+Size = Annotated[
+    str,
+    Meta(
+        pattern=_SIZE, extra={"expected": 'a size: a number with B, KiB, MiB, GiB or TiB, such as "10 GiB"'}
+    ),
+]
+Moment = Annotated[
+    str,
+    Meta(
+        pattern=_MOMENT,
+        extra={
+            "expected": "a date such as 2026-12-31, or a date and time with its offset from UTC, "
+            "such as 2026-12-31T22:00:00Z"
+        },
+    ),
+]
+Address = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}$",
+        extra={"expected": 'a host and a port, such as "127.0.0.1:4080"'},
+    ),
+]
+HostPort = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(:[0-9]{1,5})?$",
+        extra={"expected": 'a host, or a host and a port, such as "as2.birch.example:8443"'},
+    ),
+]
+CertificatePath = Annotated[
+    str,
+    Meta(
+        pattern=r"^certificates/[A-Za-z0-9][A-Za-z0-9._-]*\.pem$",
+        extra={"expected": 'a file of the folder "certificates", such as "certificates/birch-2026.pem"'},
+    ),
+]
+Count = Annotated[int, Meta(ge=1, le=1000, extra={"expected": "a whole number from 1 to 1000"})]
+
+SignAlgorithm = Literal["sha-256", "sha-384", "sha-512"]
+EncryptAlgorithm = Literal[
+    "aes-256-cbc", "aes-256-gcm", "aes-192-cbc", "aes-192-gcm", "aes-128-cbc", "aes-128-gcm"
+]
+LegacyAlgorithm = Literal["sha-1", "3des", "rsa-1024", "clear-text", "expired-certificate"]
+PartnerUse = Literal["verify", "encrypt", "mdn-verify", "tls", "tls-client"]
+OwnUse = Literal["sign", "decrypt", "mdn-sign", "tls", "tls-client"]
+PartnerState = Literal["invited", "verified", "active", "suspended", "retired"]
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+def seconds(duration: str) -> float:
+    """A :data:`Duration` that was checked, in seconds."""
+    unit = duration.lstrip("0123456789")
+    return int(duration[: -len(unit)]) * _UNITS[unit]
+
+
+def octets(size: str) -> int:
+    """A :data:`Size` that was checked, in octets."""
+    unit = size.lstrip("0123456789 ")
+    return int(size[: -len(unit)]) * _SIZES[unit]
+
+
+def _moment(text: str, *, end: bool) -> Instant:
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        moment = datetime.combine(date.fromisoformat(text), time(), UTC)
+        if end:
+            # The last day counts whole; the calendar's own last day can't be passed.
+            moment = moment + timedelta(days=1) if moment.year < 9999 else datetime.max.replace(tzinfo=UTC)
+    else:
+        moment = datetime.fromisoformat(text.upper())
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return Instant((moment - epoch) // timedelta(microseconds=1))
+
+
+def instant_from(moment: str | None) -> Instant | None:
+    """When a window opens: a date opens at 00:00 UTC. Raises ``ValueError`` where there is no such day."""
+    return None if moment is None else _moment(moment, end=False)
+
+
+def instant_until(moment: str | None) -> Instant | None:
+    """When a window closes (exclusive): a date closes at its end, 24:00 UTC. Raises ``ValueError`` too."""
+    return None if moment is None else _moment(moment, end=True)
+
+
+class _Strict(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}
+):
+    pass
+
+
+class OwnKey(_Strict, frozen=True, kw_only=True):
+    """A key of the organisation: what it is for, and when.
+
+    Attributes:
+        ref: Its name in the keyring.
+        use: What it is for. Without any key for mdn-sign, those for sign do.
+        from_: Not used before; a date, or a date and time.
+        until: Not used after; a date counts whole.
+    """
+
+    ref: Reference
+    use: tuple[OwnUse, ...] = ("sign", "decrypt")
+    from_: Moment | None = None
+    until: Moment | None = None
+
+
+class Organisation(_Strict, frozen=True, kw_only=True):
+    """Whose hub it is.
+
+    Attributes:
+        name: The company's name.
+        as2_id: Its AS2 id, as partners write it in AS2-To. Case counts.
+        email: Where partners' people may write.
+        keys: Its keys; by default one, "main", for sign and decrypt.
+    """
+
+    name: Name
+    as2_id: As2Id
+    email: Name | None = None
+    keys: tuple[OwnKey, ...] = (OwnKey(ref="main"),)
+
+
+class StoreSettings(_Strict, frozen=True, kw_only=True):
+    """Where the state is kept.
+
+    Attributes:
+        database: sqlite:path (relative to the hub's folder) or postgresql://user@host/database.
+        password: Reference to the database's password.
+    """
+
+    database: Annotated[
+        str,
+        Meta(
+            pattern=r"^(sqlite:[^\s?#]+|postgresql://[^\s]+)$",
+            extra={"expected": '"sqlite:path" or "postgresql://user@host/database"'},
+        ),
+    ] = "sqlite:state/ecluse.db"
+    password: SecretReference | None = None
+
+
+class BlobSettings(_Strict, frozen=True, kw_only=True):
+    """Where the (sealed) bytes of messages are kept.
+
+    Attributes:
+        place: A folder, or s3://bucket/prefix.
+        inline_limit: Documents up to this size are kept in the database.
+        endpoint: URL of the object store, where it is not Amazon's.
+        region: The bucket's region.
+        access_key: Reference to the access key.
+        secret_key: Reference to the secret key.
+        ca: PEM file of the authority that the endpoint's certificate is checked with.
+    """
+
+    place: Annotated[str, Meta(min_length=1, extra={"expected": 'a folder, or "s3://bucket/prefix"'})] = (
+        "state/blobs"
+    )
+    inline_limit: Size = "16 KiB"
+    endpoint: Url | None = None
+    region: Name | None = None
+    access_key: SecretReference | None = None
+    secret_key: SecretReference | None = None
+    ca: Name | None = None
+
+
+class KeyringSettings(_Strict, frozen=True, kw_only=True):
+    """Where the keys are.
+
+    Attributes:
+        folder: Folder of the key files, relative to the hub's.
+        passphrase: Reference to the passphrase that opens it.
+    """
+
+    folder: Name = "keys"
+    passphrase: SecretReference = "env:ECLUSE_PASSPHRASE"  # noqa: S105 - a reference
+
+
+class ListenerTls(_Strict, frozen=True, kw_only=True):
+    """TLS of a listener.
+
+    Attributes:
+        key: Key of the keyring whose certificate is shown.
+        client_auth: Whether partners show a certificate of their own.
+        min_version: The oldest TLS version that is spoken.
+    """
+
+    key: Reference = "tls"
+    client_auth: Literal["none", "optional", "required"] = "none"
+    min_version: Literal["1.2", "1.3"] = "1.2"
+
+
+class As2Listener(_Strict, frozen=True, kw_only=True):
+    """The listener for partners' AS2 messages and asynchronous receipts.
+
+    Attributes:
+        address: Host and port.
+        path: Path of the URL.
+        public_url: The URL as partners see it; for cards and asynchronous receipts.
+        tls: TLS; without it the listener speaks HTTP (behind a proxy, or on loopback).
+        max_size: Largest request body.
+        max_connections: Connections at once.
+        header_timeout: From the connection to the end of the header.
+        idle_timeout: Longest silence inside a request or between two.
+        shutdown_grace: How long requests under way may take when the hub stops.
+    """
+
+    address: Address = "127.0.0.1:4080"
+    path: Annotated[
+        str, Meta(pattern=r"^/[!-~]*$", max_length=200, extra={"expected": 'a path, such as "/as2"'})
+    ] = "/as2"
+    public_url: Url | None = None
+    tls: ListenerTls | None = None
+    max_size: Size = "20 GiB"
+    max_connections: Annotated[
+        int, Meta(ge=1, le=100_000, extra={"expected": "a whole number from 1 to 100000"})
+    ] = 512
+    header_timeout: Duration = "15s"
+    idle_timeout: Duration = "60s"
+    shutdown_grace: Duration = "30s"
+
+
+class Listen(_Strict, frozen=True, kw_only=True):
+    """The listeners.
+
+    Attributes:
+        as2: For partners' AS2 messages.
+    """
+
+    as2: As2Listener = As2Listener()
+
+
+class InboxSettings(_Strict, frozen=True, kw_only=True):
+    """Where received documents are put for the application.
+
+    Attributes:
+        folder: Folder relative to the hub's, or false to leave them to the command line.
+    """
+
+    folder: Name | bool = "inbox"
+
+
+class LogSettings(_Strict, frozen=True, kw_only=True):
+    """The log of evidence.
+
+    Attributes:
+        origin: Its name in checkpoints, such as "aster.example/ecluse"; by default made of the AS2 id.
+    """
+
+    origin: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,199}$",
+                extra={"expected": 'a name without spaces, such as "aster.example/ecluse"'},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Retention(_Strict, frozen=True, kw_only=True):
+    """How long things are kept.
+
+    Attributes:
+        documents: How long the bytes of a message are kept once it is finished, or false for ever.
+        jobs: How long finished jobs are remembered.
+    """
+
+    documents: Duration | bool = False
+    jobs: Duration = "30d"
+
+
+class Hub(_Strict, frozen=True, kw_only=True):
+    """``ecluse.toml``.
+
+    Attributes:
+        organisation: Whose hub it is.
+        store: Where the state is kept.
+        blobs: Where the bytes are kept.
+        keyring: Where the keys are.
+        listen: The listeners.
+        inbox: Where received documents are put.
+        log: The log of evidence.
+        retention: How long things are kept.
+    """
+
+    organisation: Organisation
+    store: StoreSettings = StoreSettings()
+    blobs: BlobSettings = BlobSettings()
+    keyring: KeyringSettings = KeyringSettings()
+    listen: Listen = Listen()
+    inbox: InboxSettings = InboxSettings()
+    log: LogSettings = LogSettings()
+    retention: Retention = Retention()
+
+    @property
+    def log_origin(self) -> str:
+        """The log's name in checkpoints."""
+        if self.log.origin is not None:
+            return self.log.origin
+        slug = re.sub(r"[^a-z0-9]+", "-", self.organisation.as2_id.lower()).strip("-")
+        return f"ecluse/{slug or 'hub'}"
+
+
+class BasicAuth(_Strict, frozen=True, kw_only=True):
+    """HTTP basic authentication that the partner's server asks for.
+
+    Attributes:
+        user: User name.
+        password: Reference to the password.
+    """
+
+    user: Name
+    password: SecretReference
+
+
+class Retry(_Strict, frozen=True, kw_only=True):
+    """How a delivery is tried again.
+
+    Attributes:
+        attempts: How many attempts before a person is asked.
+        base: Wait after the first failure; it doubles, with jitter.
+        cap: Longest wait.
+    """
+
+    attempts: Count = 12
+    base: Duration = "30s"
+    cap: Duration = "1h"
+
+
+class PartnerTls(_Strict, frozen=True, kw_only=True):
+    """TLS to the partner's server. Certificates with use "tls" replace the system's authorities.
+
+    Attributes:
+        client_key: Key of the keyring that is shown to the partner's server.
+        min_version: The oldest TLS version that is spoken.
+    """
+
+    client_key: Reference | None = None
+    min_version: Literal["1.2", "1.3"] = "1.2"
+
+
+class As2(_Strict, frozen=True, kw_only=True):
+    """AS2 with a partner.
+
+    Attributes:
+        id: The partner's AS2 id. Case counts.
+        url: Where messages to them go; without it they can only send.
+        our_id: Our AS2 id with them, where it is not the organisation's.
+        sign: Digest of our signatures, or false for none.
+        sign_scheme: RSA padding of our signatures; auto follows the key (PKCS#1 v1.5 for RSA).
+        encrypt: Content encryption of what we send, or false for none.
+        key_padding: RSA padding of the content key.
+        compress: Whether, and where, what we send is compressed.
+        receipt: The MDN that we ask for.
+        receipt_signed: Ask for a signed MDN; an unsigned one then confirms nothing.
+        receipt_timeout: When an MDN that did not come is overdue.
+        async_receipt_hosts: Hosts, besides that of url, where asynchronous MDNs that they ask for may go.
+        require_signed: Refuse their messages that are not signed.
+        require_encrypted: Refuse their messages that are not encrypted.
+        version: AS2-Version that we state.
+        algorithm_protection: Sign the algorithms too (RFC 6211); some old products fail on it.
+        content_length: State the length instead of sending chunks.
+        micalg: Spelling of digests in MIME headers: sha-256 (RFC 5751) or sha256 (RFC 3851).
+        subject: Subject of what we send.
+        basic_auth: HTTP basic authentication.
+        tls: TLS to their server.
+        concurrency: Deliveries to them at once.
+        max_size: Largest message either way.
+        timeout: Longest silence of their server.
+        retry: How a delivery is tried again.
+        allow_private_network: Let url and MDN addresses lead to loopback and private networks.
+    """
+
+    id: As2Id
+    url: Url | None = None
+    our_id: As2Id | None = None
+    sign: SignAlgorithm | bool = "sha-256"
+    sign_scheme: Literal["auto", "pkcs1", "pss"] = "auto"
+    encrypt: EncryptAlgorithm | bool = "aes-256-cbc"
+    key_padding: Literal["pkcs1", "oaep-sha1", "oaep-sha256"] = "pkcs1"
+    compress: Literal["none", "before-signing", "after-signing"] = "none"
+    receipt: Literal["sync", "async", "none"] = "sync"
+    receipt_signed: bool = True
+    receipt_timeout: Duration = "30m"
+    async_receipt_hosts: tuple[HostPort, ...] = ()
+    require_signed: bool = True
+    require_encrypted: bool = True
+    version: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
+    algorithm_protection: bool = True
+    content_length: bool = False
+    micalg: Literal["rfc5751", "rfc3851"] = "rfc5751"
+    subject: Name | None = None
+    basic_auth: BasicAuth | None = None
+    tls: PartnerTls = PartnerTls()
+    concurrency: Annotated[int, Meta(ge=1, le=256, extra={"expected": "a whole number from 1 to 256"})] = 4
+    max_size: Size = "20 GiB"
+    timeout: Duration = "2m"
+    retry: Retry = Retry()
+    allow_private_network: bool = False
+
+
+class CertificateEntry(_Strict, frozen=True, kw_only=True):
+    """A certificate of the partner: what it is for, and when.
+
+    Attributes:
+        file: PEM file in the folder certificates.
+        use: What it is for. Without any for mdn-verify, those for verify do. "tls" is what their server shows
+            (or its authority); "tls-client" what they show to ours.
+        from_: Not used before; a date, or a date and time.
+        until: Not used after; a date counts whole.
+    """
+
+    file: CertificatePath
+    use: tuple[PartnerUse, ...] = ("verify", "encrypt")
+    from_: Moment | None = None
+    until: Moment | None = None
+
+
+class ExceptionEntry(_Strict, frozen=True, kw_only=True):
+    """A weak thing that is taken from this partner, by name, with a reason and an end; it is never written.
+
+    Attributes:
+        algorithm: What is allowed.
+        reason: Why.
+        until: The last day (a date counts whole).
+    """
+
+    algorithm: LegacyAlgorithm
+    reason: Annotated[str, Meta(min_length=3, max_length=500, extra={"expected": "a sentence that says why"})]
+    until: Moment
+
+
+class Partner(_Strict, frozen=True, kw_only=True):
+    """A partner's file.
+
+    Attributes:
+        name: The company's name.
+        state: Only an active partner exchanges.
+        as2: AS2 with them.
+        certificates: Their certificates.
+        exceptions: Weak things that they are allowed for a time.
+    """
+
+    name: Name
+    state: PartnerState = "active"
+    as2: As2
+    certificates: tuple[CertificateEntry, ...] = ()
+    exceptions: tuple[ExceptionEntry, ...] = ()

@@ -70,13 +70,13 @@ def _encode_parts(parts: tuple[Part, ...]) -> bytes:
         return _encode(parts)
     except UnicodeEncodeError:
         replace = msgspec.structs.replace
-        return _encode([replace(p, name=clean(p.name), wire_name=clean(p.wire_name)) for p in parts])
+        return _encode([replace(p, name=clean(p.name)) for p in parts])
 
 
 def search_text(message: Message) -> str:
     """What ``messages(search=…)`` looks into, case folded."""
-    names = [name for part in message.parts for name in (part.name, part.wire_name) if name]
-    words = dict.fromkeys([message.subject, message.protocol_id, message.id, *names])
+    names = [part.name for part in message.parts if part.name]
+    words = dict.fromkeys([message.subject, message.reference, message.protocol_id, message.id, *names])
     return clean("\n".join(words).casefold())
 
 
@@ -92,6 +92,7 @@ def message_row(message: Message) -> Row:
         message.created,
         message.updated,
         clean(message.subject),
+        clean(message.reference),
         _encode_parts(message.parts),
         message.wire_blob,
         message.wire,
@@ -105,7 +106,7 @@ def message_row(message: Message) -> Row:
 def message_from(row: Row) -> Message:
     """The inverse of :func:`message_row`, without the search text."""
     values = list(row)
-    values[1], values[5], values[9] = Direction(row[1]), MessageState(row[5]), _decode_parts(row[9])
+    values[1], values[5], values[10] = Direction(row[1]), MessageState(row[5]), _decode_parts(row[10])
     return Message(*values)
 
 

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives import hashes
 
 from ecluse.errors import EcluseError
 from ecluse.exchange.intake import Intake
-from ecluse.wire.as2.disposition import DECRYPTION_FAILED
 from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.as2.events import (
     Compressed,
@@ -52,7 +51,7 @@ class Opening:
         self, intake: Intake, request: As2Request, policy: UnwrapPolicy, unwrap_key: UnwrapKey
     ) -> None:
         self._intake = intake
-        self._unwrapper = Unwrapper(request, policy)
+        self._unwrapper = Unwrapper(request.headers, policy)
         self._unwrap_key = unwrap_key
         self._in_exact = False
         self.opened: Opened | None = None
@@ -99,12 +98,8 @@ class Opening:
     def _key(self, recipients: Sequence[Recipient]) -> bytes:
         try:
             return self._unwrap_key(recipients)
-        except EcluseError as error:
-            raise As2Failure(
-                "The message can't be decrypted.",
-                disposition=DECRYPTION_FAILED,
-                remedy="Encrypt to the certificate that is in force, with an algorithm that was agreed.",
-            ) from error
+        except EcluseError:
+            return b""  # read to its end and answered as any message that can't be decrypted
 
 
 def facts_of(opened: Opened) -> dict[str, Any]:

@@ -14,6 +14,7 @@ CREATE TABLE messages (
     created INTEGER NOT NULL,
     updated INTEGER NOT NULL,
     subject TEXT NOT NULL,
+    reference TEXT NOT NULL,
     parts BLOB NOT NULL,
     wire_blob TEXT NOT NULL,
     wire BLOB NOT NULL,

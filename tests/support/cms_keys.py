@@ -25,6 +25,7 @@ _MAKERS = {
     "p256-other": lambda: ec.generate_private_key(ec.SECP256R1()),
     "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "brainpool": lambda: ec.generate_private_key(ec.BrainpoolP256R1()),
     "ed25519": ed25519.Ed25519PrivateKey.generate,
     "x25519": x25519.X25519PrivateKey.generate,
     "x25519-other": x25519.X25519PrivateKey.generate,

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from cryptography.x509 import SubjectKeyIdentifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from tests.support.cms_keys import NOW, Openssl, certificate, needs_openssl, pri
 from ecluse.errors import EcluseError
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids
+from ecluse.wire.cms._keywrap import HKDFS, algorithm, kem_other_info
 from ecluse.wire.cms.errors import (
     AlgorithmForbidden,
     DecryptionFailed,
@@ -130,6 +132,20 @@ def test_layers_nest_in_any_order():
         assert message == CONTENT
 
 
+@pytest.mark.parametrize("cipher", ["aes-256-cbc", "aes-256-gcm"])
+def test_another_content_type_is_kept(cipher):
+    stage = EnvelopedWriter(
+        [for_certificate(certificate("rsa"))],
+        cipher,
+        entropy=lambda count: CEK[:count],
+        content_type="1.2.3.4",
+    )
+    reader = Reader()
+    reader.feed(stage.start() + stage.feed(CONTENT) + stage.finish())
+    *_, end = reader.supply_key(CEK) + reader.close()
+    assert (end.content_type, end.content_size) == ("1.2.3.4", len(CONTENT))
+
+
 @pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
 @pytest.mark.parametrize(
     "kind, scheme",
@@ -232,6 +248,17 @@ def test_recipients_named_by_key_identifier(tmp_path, kind):
     assert not matches(recipient, certificate(kind))
 
 
+def test_the_example_of_the_rfc_for_ml_kem():
+    """RFC 9936 appendix C.1, from the shared secret on."""
+    secret = bytes.fromhex("7DF12D412AE299A24FDE6D7C3BB8E3194C80AD3C733DCF2775E09FE8BEDB86D8")
+    info = kem_other_info(algorithm(oids.AES128_WRAP), None, 16)
+    assert info == bytes.fromhex("3010300B0609608648016503040105020110")
+    kek = HKDFS[oids.HKDF_SHA256](secret, info, 16)
+    assert kek == bytes.fromhex("CF453A3E2BAE0A78701B8206C185A008")
+    wrapped = bytes.fromhex("C050E4392F9C14DD0AC2220203F317D701F94F9DD92778F5")
+    assert aes_key_unwrap(kek, wrapped) == bytes.fromhex("C5153005588269A0A59F3C01943FDD56")
+
+
 # --- whose it is --------------------------------------------------------------------------------------------
 
 
@@ -258,7 +285,7 @@ def test_a_certificate_without_key_identifier_has_the_usual_one():
 
 
 def test_keys_that_cannot_encrypt_are_refused():
-    for kind in ("ed25519", "ml-dsa-44"):
+    for kind in ("ed25519", "ml-dsa-44", "brainpool"):
         with pytest.raises(UnsupportedAlgorithm):
             for_certificate(certificate(kind))
     with pytest.raises(AlgorithmForbidden):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from tests.support.cms_keys import NOW, Openssl, certificate, needs_openssl, private_key
 
 from ecluse.wire import asn1
@@ -13,6 +15,7 @@ from ecluse.wire.cms import oids
 from ecluse.wire.cms._schemes import SCHEMES
 from ecluse.wire.cms.errors import AlgorithmForbidden, CertificateMismatch, UnsupportedAlgorithm
 from ecluse.wire.cms.keys import signer_for
+from ecluse.wire.cms.recipients import for_certificate
 from ecluse.wire.cms.sign import digest_for, digests_needed, sign_detached
 
 CONTENT = b"Content-Type: application/edi-x12\r\n\r\nISA*00*"
@@ -128,6 +131,29 @@ def test_a_signer_is_bound_to_its_key():
         signer_for(private_key("x25519"), certificate("x25519"))
     with pytest.raises(AlgorithmForbidden):
         signer_for(private_key("rsa-1024"), certificate("rsa-1024"))
+
+
+def test_curves_that_are_not_read_do_not_sign():
+    with pytest.raises(UnsupportedAlgorithm):
+        signer_for(private_key("brainpool"), certificate("brainpool"))
+
+
+@needs_openssl
+def test_a_certificate_for_pss_alone_signs_with_pss(tmp_path):
+    options = ["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048", "-noenc", "-subj", "/CN=Aster"]
+    subprocess.run(
+        ["openssl", "req", "-x509", *options, "-keyout", "key", "-out", "certificate"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    pss = x509.load_pem_x509_certificate((tmp_path / "certificate").read_bytes())
+    key = load_pem_private_key((tmp_path / "key").read_bytes(), None)
+    assert signer_for(key, pss).scheme == "rsa-pss"
+    with pytest.raises(UnsupportedAlgorithm):
+        signer_for(key, pss, "rsa-pkcs1")
+    with pytest.raises(UnsupportedAlgorithm):
+        for_certificate(pss)
 
 
 def test_a_signer_does_not_show_its_key():

@@ -5,13 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ecluse.errors import Fault
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._keywrap import algorithm
 from ecluse.wire.cms.algorithms import DIGESTS_BY_NAME
 from ecluse.wire.cms.errors import AlgorithmForbidden, UnsupportedAlgorithm
 
-__all__ = ["SCHEMES", "WRITTEN_DIGESTS", "digest_algorithm", "digest_for", "signature_algorithm"]
+__all__ = ["CURVES", "SCHEMES", "WRITTEN_DIGESTS", "digest_algorithm", "digest_for", "signature_algorithm"]
 
 WRITTEN_DIGESTS: Final = ("sha256", "sha384", "sha512")
 """Every digest that is written, by name, the weakest first."""
@@ -25,6 +28,9 @@ _WEAKEST_DIGEST: Final = {
     "ml-dsa-65": "sha384",
     "ml-dsa-87": "sha512",
 }
+
+CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+"""The elliptic curves that are signed with and encrypted to (RFC 8551 s2.2, s2.3, and the two above)."""
 
 SCHEMES: Final = tuple(_WEAKEST_DIGEST)
 """Every scheme by name."""
@@ -59,10 +65,16 @@ def digest_for(scheme: str, wanted: str) -> str:
         AlgorithmForbidden: Another digest: nothing weaker is ever written.
     """
     if scheme not in _WEAKEST_DIGEST:
-        raise UnsupportedAlgorithm(f"There is no signature scheme {scheme!r}.")
+        raise UnsupportedAlgorithm(
+            f"There is no signature scheme {scheme!r}.",
+            remedy=f"Choose one of {', '.join(SCHEMES)}.",
+            fault=Fault.USAGE,
+        )
     if wanted not in WRITTEN_DIGESTS:
         raise AlgorithmForbidden(
-            f"Messages are not signed with the digest {wanted!r}.", remedy="Choose sha256, sha384 or sha512."
+            f"Messages are not signed with the digest {wanted!r}.",
+            remedy="Choose sha256, sha384 or sha512.",
+            fault=Fault.USAGE,
         )
     return max(wanted, _WEAKEST_DIGEST[scheme], key=WRITTEN_DIGESTS.index)
 

@@ -11,6 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm as LibraryUnsupported
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa, x25519
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
+from ecluse.errors import Fault
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._certificate import identity
@@ -24,7 +25,7 @@ from ecluse.wire.cms._keywrap import (
     kem_other_info,
 )
 from ecluse.wire.cms._oaep import rsa_padding
-from ecluse.wire.cms._schemes import WRITTEN_DIGESTS
+from ecluse.wire.cms._schemes import CURVES, WRITTEN_DIGESTS
 from ecluse.wire.cms.algorithms import DIGESTS_BY_NAME, permit, permit_rsa
 from ecluse.wire.cms.errors import (
     CertificateMismatch,
@@ -203,7 +204,8 @@ def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: s
     Args:
         private_key: Belongs to ``certificate``.
         certificate: Goes along with what is signed.
-        scheme: ``rsa-pkcs1`` (the default) or ``rsa-pss`` for an RSA key; other keys have one scheme each.
+        scheme: ``rsa-pkcs1`` (the default, unless the certificate is for PSS alone) or ``rsa-pss`` for an RSA
+            key; other keys have one scheme each.
 
     Raises:
         CertificateMismatch: The certificate has another key.
@@ -213,11 +215,14 @@ def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: s
     """
     identity(certificate)
     schemes = _schemes(private_key)
+    if certificate.public_key_algorithm_oid.dotted_string == oids.RSASSA_PSS:
+        schemes.pop("rsa-pkcs1", None)  # the certificate allows nothing else than PSS (RFC 4055 s1.2)
     chosen = scheme if scheme is not None else next(iter(schemes), None)
     if chosen is None or chosen not in schemes:
         raise UnsupportedAlgorithm(
             "The private key can't sign in the way that was asked for.",
             remedy="Choose a scheme that fits the key, or another key.",
+            fault=Fault.USAGE,
         )
     if isinstance(private_key, rsa.RSAPrivateKey):
         permit_rsa(private_key.key_size, frozenset())
@@ -227,7 +232,9 @@ def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: s
         own = False
     if not own:
         raise CertificateMismatch(
-            "The certificate belongs to another private key.", remedy="Give the certificate of this key."
+            "The certificate belongs to another private key.",
+            remedy="Give the certificate of this key.",
+            fault=Fault.USAGE,
         )
     return _KeySigner(certificate, chosen, schemes[chosen])
 
@@ -251,7 +258,7 @@ def _schemes(key: PrivateKey) -> dict[str, Callable[[bytes, str], bytes]]:
             "rsa-pkcs1": lambda data, digest: key.sign(data, _PKCS1, _HASHES[digest]),
             "rsa-pss": lambda data, digest: key.sign(data, _PSS[digest], _HASHES[digest]),
         }
-    if isinstance(key, ec.EllipticCurvePrivateKey):
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, CURVES):
         return {"ecdsa": lambda data, digest: key.sign(data, _ECDSA[digest])}
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return {"ed25519": lambda data, _digest: key.sign(data)}

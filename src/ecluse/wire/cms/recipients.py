@@ -29,6 +29,7 @@ from ecluse.wire.cms._keywrap import (
     ecc_shared_info,
     kem_other_info,
 )
+from ecluse.wire.cms._schemes import CURVES
 from ecluse.wire.cms.algorithms import permit_rsa
 from ecluse.wire.cms.errors import UnsupportedAlgorithm
 
@@ -72,11 +73,13 @@ def for_certificate(
         key = certificate.public_key()
     except (LibraryUnsupported, ValueError):
         raise _unusable_key() from None
+    if certificate.public_key_algorithm_oid.dotted_string == oids.RSASSA_PSS:
+        raise _unusable_key()  # an RSA key that may only sign (RFC 4055 s1.2)
     if isinstance(key, rsa.RSAPublicKey):
         permit_rsa(key.key_size, allowed)
         scheme, parameters = _PADDINGS[padding]
         return _KeyTransport(key, scheme, asn1.integer(0) + name + parameters)
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, CURVES):
         return _KeyAgreement(key, oids.DH_STD_SHA256_KDF, name)
     if isinstance(key, x25519.X25519PublicKey):
         return _KeyAgreement(key, oids.DH_HKDF_SHA256, name)
@@ -93,8 +96,6 @@ def _unusable_key() -> UnsupportedAlgorithm:
         remedy="Ask the partner for a certificate with an RSA, P-256, P-384, P-521, X25519 or ML-KEM key.",
     )
 
-
-_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 _SHA1 = hashes.SHA1()  # noqa: S303 - OAEP needs no collision resistance (RFC 8017 s7.1)
 _SHA256_WITH_NULL = algorithm(oids.SHA256, asn1.null())

@@ -1,8 +1,9 @@
 """Writing a CMS layer as a stream: a header, the content in pieces, a trailer.
 
-Every stage writes BER of indefinite length, so that nothing need be known of the content's size and none of
-it is held: 64 KiB at most, whatever goes through. Stages are put one into another by feeding what comes out
-of the inner one to the outer one; :class:`Nested` does it.
+Every stage writes BER of indefinite length, so that nothing need be known of the content's size and little of
+it is held: one segment of 64 KiB, and room for the largest piece that was fed. Pieces of 1 MiB serve best.
+Stages are put one into another by feeding what comes out of the inner one to the outer one;
+:class:`Nested` does it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.ciphers import AEADEncryptionContext, Cipher, algorithms, modes
 
+from ecluse.errors import Fault
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._keywrap import algorithm
@@ -109,7 +111,9 @@ class EnvelopedWriter:
             raise ValueError("an EnvelopedData needs a recipient")
         if cipher not in _CIPHERS:
             raise AlgorithmForbidden(
-                f"Content is not encrypted with {cipher!r}.", remedy=f"Choose one of {', '.join(CIPHERS)}."
+                f"Content is not encrypted with {cipher!r}.",
+                remedy=f"Choose one of {', '.join(CIPHERS)}.",
+                fault=Fault.USAGE,
             )
         chosen = _CIPHERS[cipher]
         key = entropy(chosen.key_length)
@@ -162,6 +166,7 @@ class EnvelopedWriter:
                 raise LimitExceeded(
                     "The content is too long for AES-GCM.",
                     remedy="Choose an AES-CBC cipher for this partner.",
+                    fault=Fault.USAGE,
                 )
         return self._segments.feed(data)
 

@@ -103,6 +103,8 @@ def make_identity(
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     )
     if key_identifier:
-        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+        )
     algorithm = hashes.SHA256() if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) else None
     return Identity(builder.sign(key, algorithm), key)

@@ -21,12 +21,12 @@ class Unwrapper:
     """Opens one message, push style. Memory does not depend on its size.
 
     ``feed`` gives ``KeyNeeded`` where a layer is encrypted: find the key, call ``supply_key``, then feed on
-    (nothing but ``Limits.held`` octets may be fed before). Where no key is held, supply ``b""``: the message is
-    then read to its end and answered as any other that can't be decrypted.
+    (``Limits.held`` octets at most may be fed before). Where no key is held, supply ``b""``: the message is then
+    read to its end and answered as any other that can't be decrypted.
 
-    ``Exact`` and ``PartData`` come while the message is still unproven: keep them in quarantine. Only ``Opened``,
-    the last event of ``close``, says that every tag and signature was right. Any failure before it means that
-    nothing may be released.
+    ``Exact`` and ``PartData`` come while the message is still unproven: keep them in quarantine. Only
+    ``Opened``, the last event of ``close``, says that every tag and signature was right. Any failure before it
+    means that nothing may be released.
 
     Args:
         headers: The header of the HTTP request.
@@ -38,6 +38,8 @@ class Unwrapper:
         self._run = Run(policy, Entity)
         self._body: Body | None = None
         self._failure: As2Failure | None = None
+        self.unproven: list[Event] = []
+        """After a failure: what the failing call had found before it. For diagnosis; never to be released."""
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next octets of the body, decoded from any HTTP transfer coding.
@@ -86,7 +88,7 @@ class Unwrapper:
                 self._body.close()
                 run.events.append(self._opened())
         except EcluseError as error:
-            run.events = []
+            self.unproven, run.events = run.events, []
             self._failure = as_failure(error, Place())
             raise self._failure from None
         events, run.events = run.events, []

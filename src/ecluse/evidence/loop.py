@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Final
 
 from ecluse.errors import EcluseError
-from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.sequencer import BATCH, Sequencer
 from ecluse.model.basics import Clock, Instant
 

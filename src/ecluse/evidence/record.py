@@ -1,4 +1,4 @@
-"""Records: one event as the canonical bytes that are hashed into the log.
+r"""Records: one event as the canonical bytes that are hashed into the log.
 
 The format ``ecluse.event/1`` is a JSON object (RFC 8259) in UTF-8 without white space, with exactly these
 members, in this order (which is that of their names):
@@ -15,16 +15,16 @@ salt        16 random octets in hexadecimal
 subject     id of what it is about
 ==========  =====================================================================
 
-Text is written as is; only ``"``, ``\\`` and control characters are escaped. A record never changes, and every
-release reads every format that was ever written. Without the salt, who knows a leaf's hash (from a proof about
-its neighbour) could guess what the record says.
+Text is written as is; only ``"``, ``\`` and control characters are escaped. A record never changes, and
+every release reads every format that was ever written. Without the salt, who knows a leaf's hash (from a
+proof about its neighbour) could guess what the record says.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -32,6 +32,7 @@ from ecluse.evidence.errors import BadRecord, RecordTooLarge
 from ecluse.model.basics import Entropy, Instant, new_id
 from ecluse.model.nouns import Event
 from ecluse.store.port import Tx
+from ecluse.store.rows import clean
 
 __all__ = ["FORMAT", "MAX_LEAF", "SALT_SIZE", "Json", "commit", "decode_leaf", "encode_leaf", "record"]
 
@@ -43,15 +44,15 @@ SALT_SIZE: Final = 16
 MAX_LEAF: Final = 65_535
 """Octets of a record: C2SP tlog-tiles writes the length of an entry in 16 bits."""
 
-Json: TypeAlias = "str | int | bool | None | Sequence[Json] | Mapping[str, Json]"
-"""What the data of an event is made of. No fractions: they have no single spelling."""
+Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
+"""What the data of an event is made of. No fractions: programs differ in how they spell them."""
 
 
 class _Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The members in the order in which they are written."""
 
     actor: str
-    at: int
+    at: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     data: msgspec.Raw
     format: str
     id: str
@@ -96,6 +97,7 @@ def record(
     Raises:
         RecordTooLarge: where the record has more than :data:`MAX_LEAF` octets.
     """
+    subject = clean(subject)  # as the store will keep it, so that the row and the record agree
     try:
         encoded = _encode(data)
         leaf_id = new_id("e", at, entropy)
@@ -106,7 +108,7 @@ def record(
         return record(
             tx,
             kind=_clean_text(kind),
-            subject=_clean_text(subject),
+            subject=subject,
             at=at,
             data={_clean_text(name): _clean(value) for name, value in data.items()},
             entropy=entropy,

@@ -1,10 +1,12 @@
 """The sequencer: puts records into the Merkle tree, and signs its heads.
 
-A record is written by the transaction of its change, without a place in the tree, so that no business waits for
-another. The sequencer then takes what is there, in batches. Only a tree that is committed is signed, and a head is
-kept (in the database, then outside of it) before anybody else can see it: no crash makes the log deny what it said.
+A record is written by the transaction of its change, without a place in the tree, so that no business waits
+for another. The sequencer then takes what is there, in batches. Only a tree that is committed is signed, and
+a head is kept (in the database, then outside of it) before anybody else can see it: no crash makes the log
+deny what it said.
 
-Several nodes may try: the store lets one win, and the lease of :meth:`Sequencer.lead` keeps the others from trying.
+Several nodes may try: the store lets one win, and the lease of :meth:`Sequencer.lead` keeps the others from
+trying.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ BATCH: Final = 512
 """Records a transaction: past some hundreds a batch gains nothing and keeps the writer longer."""
 
 LEASE: Final = 15_000_000
-"""Microseconds without a sign of life until another node takes over; the log waits as long, nobody else does."""
+"""Microseconds without a sign of life until another node takes over; only the log waits so long."""
 
 LEASE_SETTING: Final = "evidence.sequencer"
 
@@ -90,7 +92,7 @@ class Sequencer:
             StoreUnavailable: where the database can't be reached.
         """
         # Reading and hashing stay out of the write transaction, which others wait for: `Tx.seal` checks that
-        # the log still has the size that was read, and only a seal changes that or takes waiting records away.
+        # the log still has the size that was read, and only a seal changes that or takes waiting rows away.
         size, rows, edge = self._store.read(lambda view: _waiting(view, limit))
         if not rows:
             return 0
@@ -128,7 +130,7 @@ class Sequencer:
         return checkpoint
 
     def check(self) -> tuple[TreeHead, Checkpoint | None]:
-        """Compare the log with the newest checkpoints, in the database and held outside; to be called at start.
+        """Compare the log with the newest checkpoints, in the database and held outside. Call it at start.
 
         Returns:
             The head of the log as it is committed, and the newest checkpoint in the database.
@@ -143,7 +145,9 @@ class Sequencer:
             try:
                 signed.append(open_checkpoint(last.note, self._keys, self._key.name))
             except EcluseError as error:
-                raise RolledBack(f"The newest checkpoint in the database is not ours: {error.cause}") from error
+                raise RolledBack(
+                    f"The newest checkpoint in the database is not ours: {error.cause}"
+                ) from error
         size, nodes = self._store.read(lambda view: _tree(view, [head.size for head in signed]))
         try:
             now = TreeHead(self._key.name, size, merkle.root(size, nodes))

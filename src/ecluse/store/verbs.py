@@ -125,6 +125,9 @@ class RowView(Protocol):
     def checkpoints(self, limit: int) -> list[Checkpoint]:
         return [rows.checkpoint_from(row) for row in self._rows("checkpoints", limit)]
 
+    def checkpoints_from(self, size: int, limit: int) -> list[Checkpoint]:
+        return [rows.checkpoint_from(row) for row in self._rows("checkpoints_from", size, limit)]
+
     def job(self, key: str) -> Job | None:
         row = self._one("job", key)
         return rows.job_from(row) if row else None

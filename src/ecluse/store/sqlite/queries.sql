@@ -169,6 +169,10 @@ INSERT OR REPLACE INTO log_nodes (level, place, hash) VALUES (?, ?, ?);
 -- Newest first.
 SELECT size, root, note, at FROM checkpoints ORDER BY size DESC, at DESC LIMIT ?;
 
+-- name: checkpoints_from
+-- In order of size.
+SELECT size, root, note, at FROM checkpoints WHERE size >= ? ORDER BY size, at LIMIT ?;
+
 -- name: add_checkpoint
 INSERT INTO checkpoints (size, root, note, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING;
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from ecluse.exchange.intake import Reply
 from ecluse.model.basics import Clock, Entropy, new_id
-from ecluse.trust.directory import PartnerView
 from ecluse.wire.as2.disposition import PROCESSED, Disposition
 from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.mdn import MdnOptions, Mic, build_mdn, explain
-from ecluse.wire.cms.sign import Signer
 
-__all__ = ["acknowledgement", "mdn_options", "negative", "positive"]
+__all__ = ["acknowledgement", "negative", "positive"]
+
 
 def positive(
     request: As2Request, options: MdnOptions, mic: Mic | None, clock: Clock, entropy: Entropy
@@ -66,18 +65,3 @@ def _mdn(
 def acknowledgement(request: As2Request) -> Reply:
     """What says "the bytes are durable, the receipt follows" (204 from AS2-Version 1.3 on)."""
     return Reply(204 if request.version >= "1.3" else 200, (), b"")
-
-
-def mdn_options(partner: PartnerView | None, signers: tuple[Signer, ...]) -> MdnOptions:
-    """How receipts to a partner are made; to an unknown sender with the defaults."""
-    if partner is None:
-        return MdnOptions(signers=signers)
-    settings = partner.as2
-    digest = settings.sign if isinstance(settings.sign, str) else "sha-256"
-    return MdnOptions(
-        signers=signers,
-        digest=digest.replace("-", ""),
-        dashed_micalg=settings.micalg == "rfc5751",
-        algorithm_protection=settings.algorithm_protection,
-        version="1.3" if settings.version == "1.3" else "1.2",
-    )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives import hashes
 
+from ecluse.channels.as2.answering import negative, positive
+from ecluse.channels.as2.relation import Relation
 from ecluse.errors import EcluseError
-from ecluse.exchange.intake import Intake
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.intake import Duplicate, Intake, Kept, Reply
+from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
 from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.as2.events import (
     Compressed,
@@ -26,10 +31,11 @@ from ecluse.wire.as2.events import (
     UnwrapPolicy,
 )
 from ecluse.wire.as2.headers import As2Request
+from ecluse.wire.as2.mdn import Mic
 from ecluse.wire.as2.unwrap import Unwrapper
 from ecluse.wire.cms.events import Recipient
 
-__all__ = ["Opening", "UnwrapKey", "facts_of", "wire_of"]
+__all__ = ["Opening", "UnwrapKey", "begin", "conclude", "header_pairs"]
 
 UnwrapKey = Callable[[Sequence[Recipient]], bytes]
 """Gives the content-encryption key for one of the recipients; raises an EcluseError where no key fits."""
@@ -100,6 +106,45 @@ class Opening:
             return self._unwrap_key(recipients)
         except EcluseError:
             return b""  # read to its end and answered as any message that can't be decrypted
+
+
+def begin(hub: Hub, intake: Intake, request: As2Request, relation: Relation) -> Opening:
+    """Start to open a message of the relation's partner."""
+    now = hub.clock()
+    policy = relation.policy(request, now)
+    opening = Opening(intake, request, policy, lambda recipients: relation.unwrap(recipients, now))
+    try:
+        request.check()
+    except As2Failure as failure:
+        opening.failure = failure
+    return opening
+
+
+def conclude(
+    hub: Hub, opening: Opening, intake: Intake, request: As2Request, relation: Relation
+) -> tuple[Future[Kept | Duplicate], Reply]:
+    """End the opening: build the answer, and submit message and answer together.
+
+    Returns:
+        The future of the transaction, and the answer to send once that is done.
+    """
+    opening.end()
+    options = relation.mdn_options(hub.clock())
+    opened, failure = opening.opened, opening.failure
+    if failure is None and opened is not None and opened.is_mdn:
+        failure = As2Failure(
+            "It is a receipt that asks for a receipt.",
+            disposition=UNEXPECTED_ERROR,
+            remedy="Send receipts without Disposition-Notification-To.",
+            code="as2.receipt-of-receipt",
+        )
+    if failure is not None:
+        reply = negative(request, options, failure, hub.clock, hub.entropy)
+        return intake.reject(wire_of(request, None), {}, reply, failure.code, failure.cause), reply
+    assert opened is not None, "an opening without a failure has opened"
+    mic = Mic(opened.mic_digest, opened.mic) if opened.mics else None
+    reply = positive(request, options, mic, hub.clock, hub.entropy)
+    return intake.accept(wire_of(request, opened), facts_of(opened), reply), reply
 
 
 def facts_of(opened: Opened) -> dict[str, Any]:

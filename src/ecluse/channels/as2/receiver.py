@@ -15,23 +15,22 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from ecluse.channels.as2.answering import acknowledgement, mdn_options, negative, positive
-from ecluse.channels.as2.opening import Opening, facts_of, header_pairs, wire_of
+from ecluse.channels.as2.answering import acknowledgement, negative
+from ecluse.channels.as2.opening import Opening, begin, conclude, header_pairs
 from ecluse.channels.as2.receipts import receive_receipt
+from ecluse.channels.as2.relation import Relation, stranger_options
 from ecluse.channels.http.errors import BodyError
 from ecluse.channels.http.message import Request, Response
 from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Reply
-from ecluse.trust.directory import Directory, PartnerView
+from ecluse.store.port import Conflict
+from ecluse.trust.directory import Directory
 from ecluse.wire.as2.disposition import UNKNOWN_PARTNER
 from ecluse.wire.as2.errors import As2Failure, As2RequestError
-from ecluse.wire.as2.events import UnwrapPolicy
 from ecluse.wire.as2.headers import As2Request, parse_request
-from ecluse.wire.as2.mdn import Mic
-from ecluse.store.port import Conflict
 
-__all__ = ["Receiver", "policy_for"]
+__all__ = ["Receiver"]
 
 SMALL_BODY: Final = 256 * 1024
 """Octets up to which a body is opened in one go: some milliseconds of cipher and hash."""
@@ -41,18 +40,12 @@ STRANGER_BODY: Final = 4 * 1024 * 1024
 """Octets read, and thrown away, from an unknown sender before the answer."""
 RECEIPT_BODY: Final = 4 * 1024 * 1024
 """Octets of what may be an MDN that are held to see whether it is one."""
+INBOUND_CONCURRENCY: Final = 64
+"""Messages of one partner that are opened at once; one more is told to come again."""
 RETRY_AFTER: Final = "30"
 """Seconds after which a partner may come back when the hub can't keep anything."""
 
 _log = structlog.get_logger("ecluse.as2")
-
-
-class _Answered(Exception):
-    """The request ends here with this response."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status)
-        self.response = response
 
 
 class Receiver:
@@ -78,8 +71,6 @@ class Receiver:
         """Answer one HTTP request."""
         try:
             return await self._handle(request)
-        except _Answered as answered:
-            return answered.response
         except BodyError as error:
             self._event("request.broken", request, {"reason": error.code})
             raise
@@ -103,15 +94,19 @@ class Receiver:
             return _text(400, f"{error.cause} {error.remedy}")
         directory = self._directory()
         try:
-            partner = directory.by_as2(as2.as2_from, as2.as2_to)
+            relation = Relation(directory, directory.by_as2(as2.as2_from, as2.as2_to))
         except EcluseError as error:
             return await self._stranger(request, as2, directory, error)
-        self._authenticate(request, partner)
-        if self._under_way[partner.id] >= partner.as2.concurrency:
+        partner = relation.partner
+        if not relation.shows(request.peer.certificate, self._hub.clock()):
+            facts = {"reason": "as2.wrong-client-certificate", "partner": partner.id}
+            self._event("request.refused", request, facts)
+            return _text(403, "The TLS client certificate is not the one that was agreed.")
+        if self._under_way[partner.id] >= INBOUND_CONCURRENCY:
             return _text(503, "Too many messages at once.", [("Retry-After", "5")])
         self._under_way[partner.id] += 1
         try:
-            return await self._from_partner(request, as2, partner)
+            return await self._from_partner(request, as2, relation)
         finally:
             self._under_way[partner.id] -= 1
 
@@ -129,35 +124,30 @@ class Receiver:
             disposition=UNKNOWN_PARTNER,
             remedy="Compare AS2-From and AS2-To with the agreed names; case counts.",
         )
-        signers = directory.mdn_signers(None, self._hub.clock())
-        reply = negative(as2, mdn_options(None, signers), failure, self._hub.clock, self._hub.entropy)
+        options = stranger_options(directory, self._hub.clock())
+        reply = negative(as2, options, failure, self._hub.clock, self._hub.entropy)
         return _response(reply)
 
-    def _authenticate(self, request: Request, partner: PartnerView) -> None:
-        """A partner with client certificates of record must show one of them."""
-        wanted = partner.tls_client_certificates(self._hub.clock())
-        if wanted and request.peer.certificate not in wanted:
-            self._event("request.refused", request, {"reason": "as2.wrong-client-certificate", "partner": partner.id})
-            raise _Answered(_text(403, "The TLS client certificate is not the one that was agreed."))
-
-    async def _from_partner(self, request: Request, as2: As2Request, partner: PartnerView) -> Response:
+    async def _from_partner(self, request: Request, as2: As2Request, relation: Relation) -> Response:
         if as2.may_be_mdn:
             body = await request.read(RECEIPT_BODY)
-            settled = await self._in_pool(receive_receipt, self._hub, partner, as2, body)
-            if settled is not None:
+            settled = await self._in_pool(
+                receive_receipt, self._hub, relation, as2, body, _peer_facts(request)
+            )
+            if settled:
                 return Response(200)
-            return await self._whole(request, as2, partner, body)
+            return await self._whole(request, as2, relation, body)
         url = as2.receipt.url if as2.receipt else None
         if url is not None:
-            if not partner.may_answer_to(url):
-                facts = {"reason": "as2.receipt-address-not-agreed", "partner": partner.id}
+            if not relation.may_answer_to(url):
+                facts = {"reason": "as2.receipt-address-not-agreed", "partner": relation.partner.id}
                 self._event("request.refused", request, facts)
                 return _text(403, "The address for the asynchronous receipt was not agreed.")
-            return await self._later(request, as2, partner)
+            return await self._later(request, as2, relation)
         first = await self._up_to(request, SMALL_BODY)
         if len(first) <= SMALL_BODY:
-            return await self._whole(request, as2, partner, first)
-        return await self._streamed(request, as2, partner, first)
+            return await self._whole(request, as2, relation, first)
+        return await self._streamed(request, as2, relation, first)
 
     async def _up_to(self, request: Request, limit: int) -> bytes:
         """The body if it is no longer than ``limit``; else its beginning, longer than that."""
@@ -170,25 +160,27 @@ class Receiver:
                 break
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def _whole(self, request: Request, as2: As2Request, partner: PartnerView, body: bytes) -> Response:
-        intake = Intake(self._hub, self._arrival(request, as2, partner))
-        opening = begin(self._hub, intake, as2, partner)
+    async def _whole(self, request: Request, as2: As2Request, relation: Relation, body: bytes) -> Response:
+        intake = Intake(self._hub, self._arrival(request, as2, relation))
+        opening = begin(self._hub, intake, as2, relation)
         opening.feed(body)
-        return await self._settle(opening, intake, as2, partner)
+        return await self._settle(opening, intake, as2, relation)
 
-    async def _streamed(self, request: Request, as2: As2Request, partner: PartnerView, first: bytes) -> Response:
-        intake = Intake(self._hub, self._arrival(request, as2, partner))
-        opening = begin(self._hub, intake, as2, partner)
+    async def _streamed(
+        self, request: Request, as2: As2Request, relation: Relation, first: bytes
+    ) -> Response:
+        intake = Intake(self._hub, self._arrival(request, as2, relation))
+        opening = begin(self._hub, intake, as2, relation)
         try:
             await self._in_pieces(request, first, opening.feed)
-            return await self._settle(opening, intake, as2, partner, pooled=True)
+            return await self._settle(opening, intake, as2, relation, pooled=True)
         except BaseException:
             await self._in_pool(intake.discard)
             raise
 
-    async def _later(self, request: Request, as2: As2Request, partner: PartnerView) -> Response:
+    async def _later(self, request: Request, as2: As2Request, relation: Relation) -> Response:
         """Keep the body unopened, acknowledge it, and have it opened by a job."""
-        intake = Intake(self._hub, self._arrival(request, as2, partner))
+        intake = Intake(self._hub, self._arrival(request, as2, relation))
         try:
             await self._in_pieces(request, b"", intake.exact)
             wire = msgspec.json.encode({"headers": header_pairs(as2)})
@@ -210,12 +202,12 @@ class Receiver:
             await self._in_pool(take, b"".join(chunks))
 
     async def _settle(
-        self, opening: Opening, intake: Intake, as2: As2Request, partner: PartnerView, *, pooled: bool = False
+        self, opening: Opening, intake: Intake, as2: As2Request, relation: Relation, *, pooled: bool = False
     ) -> Response:
         if pooled:
-            future, reply = await self._in_pool(conclude, self._hub, opening, intake, as2, partner)
+            future, reply = await self._in_pool(conclude, self._hub, opening, intake, as2, relation)
         else:
-            future, reply = conclude(self._hub, opening, intake, as2, partner)
+            future, reply = conclude(self._hub, opening, intake, as2, relation)
         outcome = await self._kept(intake, future)
         if isinstance(outcome, Kept):
             return _response(reply)
@@ -236,9 +228,9 @@ class Receiver:
     async def _in_pool(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
-    def _arrival(self, request: Request, as2: As2Request, partner: PartnerView) -> Arrival:
+    def _arrival(self, request: Request, as2: As2Request, relation: Relation) -> Arrival:
         return Arrival(
-            partner=partner.id,
+            partner=relation.partner.id,
             protocol="as2",
             protocol_id=as2.message_id,
             subject=as2.subject or "",
@@ -252,55 +244,6 @@ class Receiver:
         self._hub.store.submit(lambda tx: self._hub.event(tx, kind, subject, data))
 
 
-def begin(hub: Hub, intake: Intake, as2: As2Request, partner: PartnerView) -> Opening:
-    """Start to open a message of ``partner``."""
-    now = hub.clock()
-    opening = Opening(intake, as2, policy_for(as2, partner, now), lambda found: partner.unwrap(found, now))
-    try:
-        as2.check()
-    except As2Failure as failure:
-        opening.failure = failure
-    return opening
-
-
-def conclude(
-    hub: Hub, opening: Opening, intake: Intake, as2: As2Request, partner: PartnerView
-) -> tuple[Any, Reply]:
-    """End the opening: build the answer, and submit message and answer together.
-
-    Returns:
-        The future of the transaction, and the answer to send once it is done.
-    """
-    opening.end()
-    options = mdn_options(partner, partner.mdn_signers(hub.clock()))
-    opened, failure = opening.opened, opening.failure
-    if failure is None and opened is not None and opened.is_mdn:
-        failure = As2Failure(
-            "It is a receipt that asks for a receipt.",
-            disposition=UNKNOWN_PARTNER,
-            remedy="Send receipts without Disposition-Notification-To.",
-            code="as2.receipt-of-receipt",
-        )
-    if failure is not None:
-        reply = negative(as2, options, failure, hub.clock, hub.entropy)
-        return intake.reject(wire_of(as2, opened), {}, reply, failure.code, failure.cause), reply
-    assert opened is not None, "an opening without a failure has opened"
-    mic = Mic(opened.mic_digest, opened.mic) if opened.mics else None
-    reply = positive(as2, options, mic, hub.clock, hub.entropy)
-    return intake.accept(wire_of(as2, opened), facts_of(opened), reply), reply
-
-
-def policy_for(as2: As2Request, partner: PartnerView, now: int) -> UnwrapPolicy:
-    """What ``partner`` may send, at ``now``."""
-    return UnwrapPolicy(
-        certificates=partner.verify_certificates(now),
-        allowed=partner.allowed(now),
-        require_signed=partner.as2.require_signed,
-        require_encrypted=partner.as2.require_encrypted,
-        mic_digest=as2.receipt.digest if as2.receipt else None,
-    )
-
-
 def _peer_facts(request: Request) -> dict[str, Any]:
     facts: dict[str, Any] = {"address": request.peer.address}
     if request.peer.tls_version:
@@ -309,7 +252,9 @@ def _peer_facts(request: Request) -> dict[str, Any]:
 
 
 def _text(status: int, text: str, headers: list[tuple[str, str]] | None = None) -> Response:
-    return Response(status, [("Content-Type", "text/plain; charset=utf-8"), *(headers or [])], text.encode() + b"\n")
+    return Response(
+        status, [("Content-Type", "text/plain; charset=utf-8"), *(headers or [])], text.encode() + b"\n"
+    )
 
 
 def _response(reply: Reply) -> Response:

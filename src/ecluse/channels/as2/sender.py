@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 import msgspec
 
 from ecluse.blobs.vault import VaultReader
-from ecluse.channels.as2.opening import Opening
-from ecluse.channels.as2.receipts import judge
-from ecluse.channels.as2.receiver import begin, conclude
+from ecluse.channels.as2.opening import begin, conclude
+from ecluse.channels.as2.receipts import SealedFacts, judge
+from ecluse.channels.as2.relation import Relation
 from ecluse.channels.http.client import post
-from ecluse.channels.http.egress import Egress
 from ecluse.channels.http.exchange import Reply
 from ecluse.channels.http.line import Pool
 from ecluse.errors import EcluseError, Fault
@@ -23,10 +22,12 @@ from ecluse.exchange.port import Awaiting, Confirmed, Outcome, ReceiptBytes, Sea
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import Answer, Delivery, Message
 from ecluse.store.port import Conflict
-from ecluse.trust.directory import Directory, PartnerView
+from ecluse.trust.directory import Directory
+from ecluse.trust.schema import seconds
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part, ReceiptOptions
-from ecluse.wire.as2.headers import As2Request, parse_request
-from ecluse.wire.cms.recipients import for_certificate
+from ecluse.wire.as2.headers import parse_request
+from ecluse.wire.cms.recipients import RecipientKey, for_certificate
+from ecluse.wire.smime.headers import Headers
 
 __all__ = ["As2Channel", "HttpRefused", "NoReceipt", "message_id_for"]
 
@@ -59,13 +60,6 @@ class NoAddress(EcluseError):
     remedy = "Set [as2] url in the partner's file and apply it; then resend."
 
 
-class _Wire(msgspec.Struct):
-    headers: list[tuple[str, str]]
-    mics: dict[str, str] = {}
-    receipt: str = "none"
-    signed_receipt: bool = False
-
-
 def message_id_for(id: str, as2_id: str) -> str:
     """The Message-ID of an outbound message: made once, carried by every attempt."""
     host = "".join(c if c.isalnum() or c in "-._" else "-" for c in as2_id)
@@ -96,9 +90,10 @@ class As2Channel:
         self, message: Message, documents: Iterator[Document], write: Callable[[bytes], None]
     ) -> Sealed | None:
         """Compress, sign and encrypt in one pass, as the partner's file says at this moment."""
-        partner = self._directory().partner(message.partner)
+        relation = self._relation(message)
+        settings = relation.partner.as2
         now = self._hub.clock()
-        options = self._options(partner, message, now)
+        options = self._options(relation, message, now)
         parts = [Part(part.content_type, part.name or None) for part in message.parts]
         builder = MessageBuilder(
             options,
@@ -117,13 +112,13 @@ class As2Channel:
                 if sealed:
                     write(sealed)
         write(builder.finish())
-        wire = _Wire(
+        wire = SealedFacts(
             headers=builder.headers,
             mics={name: base64.b64encode(mic).decode("ascii") for name, mic in builder.mics.items()},
-            receipt=partner.as2.receipt,
-            signed_receipt=partner.as2.receipt_signed,
+            receipt=settings.receipt,
+            signed_receipt=settings.receipt_signed,
         )
-        facts = {
+        facts: dict[str, object] = {
             "sign": options.digest if options.signers else False,
             "encrypt": options.cipher if options.recipients else False,
             "compress": options.compression,
@@ -131,66 +126,81 @@ class As2Channel:
         }
         return Sealed(msgspec.json.encode(wire), facts)
 
-    def _options(self, partner: PartnerView, message: Message, now: Instant) -> BuildOptions:
+    def _relation(self, message: Message) -> Relation:
+        directory = self._directory()
+        return Relation(directory, directory.check_active(directory.partner(message.partner)))
+
+    def _options(self, relation: Relation, message: Message, now: Instant) -> BuildOptions:
+        partner = relation.partner
         settings = partner.as2
-        dashed = settings.micalg == "rfc5751"
-        digest = settings.sign.replace("-", "") if isinstance(settings.sign, str) else "sha256"
         receipt = None
         if settings.receipt != "none":
+            if settings.receipt == "async" and not self._receipt_url:
+                raise NoAddress(
+                    "Asynchronous receipts need an address of ours.",
+                    remedy="Set [listen.as2] public_url in ecluse.toml and apply it; then resend.",
+                )
             receipt = ReceiptOptions(
-                to=partner.our_email or "mdn@ecluse.invalid",
+                to=relation.contact,
                 signed=settings.receipt_signed,
-                micalgs=(digest.replace("sha", "sha-") if dashed else digest,),
+                micalgs=(relation.digest.replace("sha", "sha-") if relation.dashed else relation.digest,),
                 url=self._receipt_url if settings.receipt == "async" else None,
             )
-        recipients = ()
+        recipients: tuple[RecipientKey, ...] = ()
         if isinstance(settings.encrypt, str):
-            recipients = (for_certificate(partner.encrypt_certificate(now), padding=settings.key_padding),)
+            certificate = partner.encrypt_certificate(now)
+            recipients = (for_certificate(certificate, padding=settings.key_padding),)
         return BuildOptions(
-            as2_from=partner.our_as2_id,
-            as2_to=settings.id,
-            signers=partner.signers(now) if isinstance(settings.sign, str) else (),
-            digest=digest,
+            as2_from=partner.our_id,
+            as2_to=partner.their_id,
+            signers=relation.signers(now) if isinstance(settings.sign, str) else (),
+            digest=relation.digest,
             recipients=recipients,
             cipher=settings.encrypt if isinstance(settings.encrypt, str) else "aes-256-cbc",
             compression=settings.compress,
             receipt=receipt,
             subject=message.subject or settings.subject or "AS2 message",
             version="1.3" if settings.version == "1.3" else "1.2",
-            dashed_micalg=dashed,
+            dashed_micalg=relation.dashed,
             algorithm_protection=settings.algorithm_protection,
         )
 
     def deliver(self, message: Message, delivery: Delivery, sealed: VaultReader | None) -> Outcome:
         """Post the sealed bytes, and judge what comes back."""
         assert sealed is not None, "AS2 messages are sealed before they are delivered"
-        partner = self._directory().partner(message.partner)
-        wire = msgspec.json.decode(message.wire, type=_Wire)
-        reply = self._post(partner, partner.as2.url, wire.headers, _Chunks(sealed), sealed.size)
+        relation = self._relation(message)
+        settings = relation.partner.as2
+        wire = msgspec.json.decode(message.wire, type=SealedFacts)
+        reply = self._post(relation, settings.url, wire.headers, _Chunks(sealed), sealed.size)
         self._check_status(reply)
         if wire.receipt == "async":
-            due = self._hub.clock() + partner.receipt_timeout * 1_000_000
-            return Awaiting(Instant(int(due)))
+            return Awaiting(Instant(int(self._hub.clock() + seconds(settings.receipt_timeout) * 1_000_000)))
         if wire.receipt == "none":
             return Confirmed(ReceiptBytes("http", "accepted", f"HTTP {reply.status}".encode()))
         if not reply.body.strip():
             raise NoReceipt(f"The answer was HTTP {reply.status} without a receipt.")
-        return judge(message, wire.mics, wire.signed_receipt, partner, self._hub.clock(), reply.headers, reply.body)
+        return judge(message, relation, self._hub.clock(), Headers.of(reply.headers), reply.body)
 
     def _post(
-        self, partner: PartnerView, url: str | None, headers: list[tuple[str, str]], body: Any, size: int
+        self,
+        relation: Relation,
+        url: str | None,
+        headers: list[tuple[str, str]],
+        body: bytes | Iterable[bytes],
+        size: int,
     ) -> Reply:
         if not url:
-            raise NoAddress(f"{partner.id} has no AS2 URL.")
+            raise NoAddress(f"{relation.partner.name} has no AS2 URL.")
         return post(
             url,
             headers,
             body,
-            egress=Egress(allow_private=partner.as2.allow_private_network),
+            egress=relation.egress(url),
             length=size,
-            chunked=not partner.as2.content_length,
-            tls=partner.client_tls(url, self._hub.clock()),
-            basic=partner.basic_auth(),
+            chunked=not relation.partner.as2.content_length,
+            tls=relation.tls(url, self._hub.clock()),
+            basic=relation.basic(),
+            limits=relation.limits(),
             pool=self._pool,
             idempotent=True,
         )
@@ -208,16 +218,17 @@ class As2Channel:
     def open_received(self, message: Message) -> None:
         """Open what was kept when an asynchronous receipt was asked for."""
         hub = self._hub
-        partner = self._directory().partner(message.partner)
-        request = _request_of(message)
+        directory = self._directory()
+        relation = Relation(directory, directory.partner(message.partner))
+        request = parse_request(msgspec.json.decode(message.wire, type=SealedFacts).headers)
         arrival = Arrival(message.partner, "as2", message.protocol_id, message.subject)
         intake = Intake(hub, arrival, message)
         try:
-            opening: Opening = begin(hub, intake, request, partner)
+            opening = begin(hub, intake, request, relation)
             with hub.blob(message.wire_blob) as reader:
                 for chunk in reader.chunks():
                     opening.feed(chunk)
-            future, _ = conclude(hub, opening, intake, request, partner)
+            future, _ = conclude(hub, opening, intake, request, relation)
             try:
                 future.result()
             except Conflict:
@@ -228,11 +239,12 @@ class As2Channel:
 
     def send_answer(self, message: Message, answer: Answer) -> None:
         """Post an asynchronous MDN: the stored bytes, to an address that was agreed."""
-        partner = self._directory().partner(message.partner)
-        if not partner.may_answer_to(answer.return_to):
+        relation = self._relation(message)
+        if not relation.may_answer_to(answer.return_to):
             raise HttpRefused("The address for the receipt is not agreed any more.", fault=Fault.PERMANENT)
-        reply = self._post(partner, answer.return_to, list(answer.headers), answer.body, len(answer.body))
-        self._check_status(reply)
+        self._check_status(
+            self._post(relation, answer.return_to, list(answer.headers), answer.body, len(answer.body))
+        )
 
 
 class _Chunks:
@@ -243,7 +255,3 @@ class _Chunks:
 
     def __iter__(self) -> Iterator[bytes]:
         return self._reader.chunks()
-
-
-def _request_of(message: Message) -> As2Request:
-    return parse_request(msgspec.json.decode(message.wire, type=_Wire).headers)

@@ -250,7 +250,7 @@ def _addresses(file: str, as2: As2, allowed: Collection[str]) -> Iterator[Proble
                     file,
                     "as2.encrypt",
                     "Documents would cross the network in clear text.",
-                    'Encrypt, use https, or allow "clear-text" in [[exceptions]] with a reason and an end date.',
+                    'Encrypt, use https, or allow "clear-text" in [[exceptions]] with a reason and an end.',
                 )
             if as2.basic_auth is not None and "clear-text" not in allowed:
                 yield Problem(
@@ -347,8 +347,7 @@ def _in_time(
             file,
             "certificates",
             f"Every certificate to {use} with {cause}.",
-            'Add the partner\'s current one, or allow "expired-certificate" in [[exceptions]] with a reason and '
-            "an end date.",
+            'Add the current one, or allow "expired-certificate" in [[exceptions]] with a reason and an end.',
         )
 
 

@@ -33,9 +33,10 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.certificates import describe, leaves, load_certificates, to_pem
 from ecluse.trust.errors import CertificateError
+from ecluse.trust.fields import As2Id, Moment, Name, PartnerUse, Url, instant_from, instant_until
 from ecluse.trust.keyring import Keyring
 from ecluse.trust.rules import split_url
-from ecluse.trust.schema import As2Id, Hub, Moment, Name, PartnerUse, Url, instant_from, instant_until
+from ecluse.trust.schema import Hub
 
 __all__ = [
     "MAX_CARD",

@@ -17,9 +17,10 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.configuration import HUB_FILE, Configuration
 from ecluse.trust.errors import ConfigurationError, KeyringError, PartnerRefused, Problem
+from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.keyring import Keyring
 from ecluse.trust.rules import active_exceptions, split_url
-from ecluse.trust.schema import As2, Hub, Organisation, Partner, instant_from, instant_until
+from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.trust.secrets import ResolveSecret, Secret
 
 __all__ = ["Directory", "OwnKeys", "PartnerView"]
@@ -82,7 +83,7 @@ class PartnerView:
         return self.settings.state == "active"
 
     def exceptions_at(self, now: Instant) -> frozenset[str]:
-        """Names (:data:`ecluse.trust.floor.LEGACY`) of the weak things that are taken from them at ``now``."""
+        """Names (:data:`ecluse.trust.floor.LEGACY`) of the weak things taken from them at ``now``."""
         return active_exceptions(self.settings, now)
 
     def verify_certificates(self, now: Instant) -> tuple[x509.Certificate, ...]:

@@ -119,7 +119,7 @@ class FileKeyring(HeldKeys):
             raise KeyringError(
                 f"There is a keyring in {folder} already.",
                 code="keyring.exists",
-                remedy=f"Open it (with {_HEADER} from the backup if it is missing), or choose another folder.",
+                remedy=f"Open it (with {_HEADER} from the backup if that is missing), or choose another.",
                 fault=Fault.USAGE,
             )
         durable.make_folder(folder, 0o700)

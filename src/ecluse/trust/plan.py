@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from ecluse.model.basics import PartnerId, iso
 from ecluse.trust.certificates import Dated
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.schema import Partner
+from ecluse.trust.schema import As2, Hub, Organisation, Partner
 
 __all__ = ["Change", "Plan", "plan"]
+
+_BARE_HUB: Final = Hub(organisation=Organisation(name="", as2_id=""))
+_BARE_PARTNER: Final = Partner(name="", state="invited", as2=As2(id=""))
+"""What is not worth a line in the plan of something new. A partner's state always is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +80,29 @@ class Plan:
 def plan(old: Configuration | None, new: Configuration) -> Plan:
     """Say what would change from ``old`` (``None``: nothing is there yet) to ``new``."""
     changes: list[Change] = []
-    before = _hub_fields(old) if old is not None else {}
-    changes.extend(_differences("hub", before, _hub_fields(new)))
+    if old is None:
+        changes.extend(_additions("hub", _hub_fields(new.hub), _hub_fields(_BARE_HUB)))
+    else:
+        changes.extend(_differences("hub", _hub_fields(old.hub), _hub_fields(new.hub)))
     names = sorted({*new.partners, *(old.partners if old is not None else ())})
     for name in names:
         subject = f"partner:{name}"
         was = old.partners.get(name) if old is not None else None
         will = new.partners.get(name)
-        if was is None and will is not None:
-            changes.append(Change("add", subject, "", "", will.name))
         if will is None and was is not None:
             changes.append(Change("remove", subject, "", was.name, ""))
-            continue
-        changes.extend(_differences(subject, _partner_fields(old, name), _partner_fields(new, name)))
+        elif was is None:
+            changes.extend(_additions(subject, _partner_fields(new, name), _settings(_BARE_PARTNER)))
+        else:
+            changes.extend(_differences(subject, _partner_fields(old, name), _partner_fields(new, name)))
     return Plan(tuple(changes))
+
+
+def _additions(subject: str, fields: Mapping[str, str], usual: Mapping[str, str]) -> Iterator[Change]:
+    """A subject that is new: only what its file says beyond the defaults."""
+    for field, value in fields.items():
+        if usual.get(field) != value:
+            yield Change("add", subject, field, "", value)
 
 
 def _differences(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
@@ -103,19 +116,22 @@ def _differences(subject: str, before: Mapping[str, str], after: Mapping[str, st
             yield Change("change", subject, field, was, will)
 
 
-def _hub_fields(configuration: Configuration) -> dict[str, str]:
-    return dict(_flatten("", msgspec.to_builtins(configuration.hub)))
+def _hub_fields(hub: Hub) -> dict[str, str]:
+    return dict(_flatten("", msgspec.to_builtins(hub)))
 
 
 def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dict[str, str]:
     if configuration is None or name not in configuration.partners:
         return {}
-    partner: Partner = configuration.partners[name]
-    whole = msgspec.structs.replace(partner, certificates=())
-    fields = dict(_flatten("", msgspec.to_builtins(whole)))
+    fields = _settings(configuration.partners[name])
     for entry in configuration.certificates[name].entries:
         fields[f"certificate {entry.info.short}"] = _certificate(entry)
     return fields
+
+
+def _settings(partner: Partner) -> dict[str, str]:
+    """A partner's fields without its certificates, which are compared by what they are."""
+    return dict(_flatten("", msgspec.to_builtins(msgspec.structs.replace(partner, certificates=()))))
 
 
 def _certificate(entry: Dated) -> str:

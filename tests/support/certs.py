@@ -82,7 +82,7 @@ def make_identity(
 ) -> Identity:
     """A self-signed identity for ``CN=name``.
 
-    The same arguments give the same identity; other dates or serials give another certificate for the same key.
+    The same arguments give the same identity; other dates or serials another certificate for the same key.
     """
     key = private_key(name, kind)
     subject = x509.Name(
@@ -103,6 +103,8 @@ def make_identity(
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     )
     if key_identifier:
-        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+        )
     algorithm = hashes.SHA256() if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) else None
     return Identity(builder.sign(key, algorithm), key)

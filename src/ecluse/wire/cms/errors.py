@@ -13,6 +13,7 @@ __all__ = [
     "DecryptionFailed",
     "LimitExceeded",
     "Malformed",
+    "Misuse",
     "NoSigner",
     "Truncated",
     "UnsupportedAlgorithm",
@@ -105,3 +106,11 @@ class CertificateMismatch(CmsError):
 
     code = "cms.certificate-mismatch"
     remedy = "Exchange the current signing certificate with the partner."
+
+
+class Misuse(CmsError):
+    """The program that uses the reader called it out of order."""
+
+    code = "cms.misuse"
+    fault = Fault.OURS
+    remedy = "Report it with the log: this is a defect of the hub."

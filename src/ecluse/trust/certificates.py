@@ -228,15 +228,15 @@ class Dated:
 
 @dataclass(frozen=True, slots=True)
 class CertificateSet:
-    """Certificates of one party, chosen by use and time. Overlapping windows are what a rollover is made of."""
+    """Certificates of one party, chosen by use and time; overlapping windows make a rollover."""
 
     entries: tuple[Dated, ...] = ()
 
     def at(self, use: str, now: Instant, exceptions: Collection[str] = ()) -> tuple[x509.Certificate, ...]:
         """Those for ``use`` whose window holds ``now``, newest first (by start of the window).
 
-        All of them verify and decrypt; the first encrypts or signs. For ``mdn-verify`` and ``mdn-sign``, those
-        for ``verify`` and ``sign`` do where none names it.
+        All of them verify and decrypt; the first encrypts or signs. For ``mdn-verify`` and ``mdn-sign``,
+        those for ``verify`` and ``sign`` do where none names it.
         """
         return tuple(entry.certificate for entry in self.entries_at(use, now, exceptions))
 

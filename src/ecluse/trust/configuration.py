@@ -18,9 +18,10 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import CertificateSet, Dated, describe, leaves, load_certificates
 from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
+from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.reading import read_toml
-from ecluse.trust.rules import HUB_FILE, hub_problems, partner_problems, unique_ids
-from ecluse.trust.schema import CertificateEntry, Hub, Partner, instant_from, instant_until
+from ecluse.trust.rules import HUB_FILE, hub_problems, in_time, partner_problems, unique_ids
+from ecluse.trust.schema import CertificateEntry, Hub, Partner
 
 __all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder"]
 
@@ -81,8 +82,11 @@ class Configuration:
             problems.extend(partner_problems(path, partner, loaded, now))
             named[match.group(1)] = (path, partner)
             if len(problems) == before:
-                partners[PartnerId(match.group(1))] = partner
-                sets[PartnerId(match.group(1))] = _dated(partner, loaded)
+                name = PartnerId(match.group(1))
+                partners[name] = partner
+                sets[name] = _dated(partner, loaded)
+                if now is not None:
+                    problems.extend(in_time(path, partner, sets[name], now))
         if hub is not None:
             problems.extend(unique_ids(hub, named))
         if problems or hub is None:

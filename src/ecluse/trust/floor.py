@@ -138,8 +138,8 @@ def signature_name(certificate: x509.Certificate) -> str:
 def weaknesses(certificate: x509.Certificate) -> tuple[Weakness, ...]:
     """What of a certificate is below the floor; empty where it is good.
 
-    The signature of a self-signed certificate proves nothing that its pinning does not, so its digest does not
-    count (RFC 5280 s6.1 leaves it unchecked too).
+    The signature of a self-signed certificate proves nothing that its pinning does not, so its digest does
+    not count (RFC 5280 s6.1 leaves it unchecked too).
 
     Raises:
         CertificateError: ``trust.bad-certificate``: its key can't be read.

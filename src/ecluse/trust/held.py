@@ -175,7 +175,7 @@ class HeldKeys:
             raise SecretError(
                 "The keyring has no such secret.",
                 code="secret.missing",
-                remedy=f"Put it in with `ecluse secret put`; held are: {', '.join(self.secrets()) or 'none'}.",
+                remedy=f"Put it in with `ecluse secret put`; held: {', '.join(self.secrets()) or 'none'}.",
             )
         return secret
 
@@ -245,7 +245,10 @@ class HeldKeys:
         return self._add(ref, load_pkcs12(data, password))
 
     def import_pem(self, ref: str, data: bytes, password: Secret | None = None) -> x509.Certificate:
-        """Take over a key and its certificate from PEM; see :func:`ecluse.trust.importing.load_pem_identity`."""
+        """Take over a key and its certificate from PEM.
+
+        Raises as :func:`ecluse.trust.importing.load_pem_identity` does.
+        """
         return self._add(ref, load_pem_identity(data, password))
 
     def request(self, ref: str, subject: str | None = None) -> str:
@@ -304,7 +307,7 @@ class HeldKeys:
             raise KeyringError(
                 f"The keyring has no key {ref[:63]!a}.",
                 code="keyring.no-key",
-                remedy=f"Make it with `ecluse key generate`; held are: {', '.join(self.references()) or 'none'}.",
+                remedy=f"Make it with `ecluse key generate`; held: {', '.join(self.references()) or 'none'}.",
             )
         return held
 

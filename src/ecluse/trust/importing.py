@@ -93,7 +93,7 @@ def check_pair(key: object, chain: tuple[x509.Certificate, ...]) -> Identity:
             code="trust.weak-key",
             remedy="Use RSA of 2048 bits or more, EC P-256 or better, Ed25519, ML-DSA or ML-KEM.",
         )
-    private: PrivateKey = key  # type: ignore[assignment]  # what the line above checked
+    private: PrivateKey = key  # one of them: checked above
     public = private.public_key()
     facts = key_facts(public)
     if facts.weakness:

@@ -115,17 +115,16 @@ class FileKeyring(HeldKeys):
             KeyringError: ``keyring.exists``, ``keyring.weak-passphrase``.
             BlobUnavailable: The disk does not take it.
         """
-        if (folder / _HEADER).exists():
+        if (folder / _HEADER).exists() or (folder / "storage.keys").exists():
             raise KeyringError(
                 f"There is a keyring in {folder} already.",
                 code="keyring.exists",
-                remedy="Open it, or choose another folder: a keyring is never written over.",
+                remedy=f"Open it (with {_HEADER} from the backup if that is missing), or choose another.",
                 fault=Fault.USAGE,
             )
         durable.make_folder(folder, 0o700)
         keyring = cls(folder, system_entropy(32), clock)
         keyring._begin()
-        # The header comes last: without it there is no keyring yet, and `create` may be run again.
         keyring._write_header(passphrase, stretching or Stretching())
         return keyring
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, TypeVar, Union, get_args, get_orig
 import msgspec
 
 from ecluse.trust.errors import Problem
-from ecluse.trust.schema import REFERENCE_PATTERN
+from ecluse.trust.fields import REFERENCE_PATTERN
 
 __all__ = ["MAX_FILE", "read_toml"]
 

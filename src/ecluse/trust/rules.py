@@ -9,20 +9,19 @@ from urllib.parse import urlsplit
 from ecluse.model.basics import Instant
 from ecluse.trust.certificates import CertificateSet, Dated
 from ecluse.trust.errors import Problem
+from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.floor import weaknesses
-from ecluse.trust.schema import (
-    As2,
-    BlobSettings,
-    CertificateEntry,
-    ExceptionEntry,
-    Hub,
-    OwnKey,
-    Partner,
-    instant_from,
-    instant_until,
-)
+from ecluse.trust.schema import As2, BlobSettings, CertificateEntry, ExceptionEntry, Hub, OwnKey, Partner
 
-__all__ = ["active_exceptions", "hub_problems", "is_loopback", "partner_problems", "split_url", "unique_ids"]
+__all__ = [
+    "active_exceptions",
+    "hub_problems",
+    "in_time",
+    "is_loopback",
+    "partner_problems",
+    "split_url",
+    "unique_ids",
+]
 
 HUB_FILE: Final = "ecluse.toml"
 
@@ -217,8 +216,6 @@ def partner_problems(
         yield from _certificate(file, field, entry, certificates.get(entry.file, ()), allowed)
     if partner.state == "active":
         yield from _needed(file, partner)
-        if now is not None:
-            yield from _in_time(file, partner, certificates, allowed, now)
 
 
 def _exceptions(file: str, entries: tuple[ExceptionEntry, ...], now: Instant | None) -> Iterator[Problem]:
@@ -250,7 +247,7 @@ def _addresses(file: str, as2: As2, allowed: Collection[str]) -> Iterator[Proble
                     file,
                     "as2.encrypt",
                     "Documents would cross the network in clear text.",
-                    'Encrypt, use https, or allow "clear-text" in [[exceptions]] with a reason and an end date.',
+                    'Encrypt, use https, or allow "clear-text" in [[exceptions]] with a reason and an end.',
                 )
             if as2.basic_auth is not None and "clear-text" not in allowed:
                 yield Problem(
@@ -322,33 +319,21 @@ def _needed(file: str, partner: Partner) -> Iterator[Problem]:
         )
 
 
-def _in_time(
-    file: str,
-    partner: Partner,
-    certificates: Mapping[str, tuple[Dated, ...]],
-    allowed: Collection[str],
-    now: Instant,
-) -> Iterator[Problem]:
-    """For each use there is a certificate that holds at ``now``."""
-    for use in dict.fromkeys(use for entry in partner.certificates for use in entry.use):
-        entries = tuple(
-            item
-            for entry in partner.certificates
-            if use in entry.use
-            for item in certificates.get(entry.file, ())
-        )
-        if not entries or CertificateSet(entries).at(use, now, allowed):
+def in_time(file: str, partner: Partner, certificates: CertificateSet, now: Instant) -> Iterator[Problem]:
+    """For each use that an active partner's certificates name, one holds at ``now``."""
+    allowed = active_exceptions(partner, now)
+    uses = dict.fromkeys(use for entry in partner.certificates for use in entry.use)
+    for use in uses if partner.state == "active" else ():
+        if certificates.at(use, now, allowed):
             continue
-        early = any(now < item.info.not_before for item in entries)
-        code = "trust.not-yet-valid" if early else "trust.expired"
-        cause = "is not yet valid" if early else "has expired"
+        entries = [entry for entry in certificates.entries if use in entry.use]
+        early = any(now < max(entry.start or 0, entry.info.not_before) for entry in entries)
         yield Problem(
-            code,
+            "trust.not-yet-valid" if early else "trust.expired",
             file,
             "certificates",
-            f"Every certificate to {use} with {cause}.",
-            'Add the partner\'s current one, or allow "expired-certificate" in [[exceptions]] with a reason and '
-            "an end date.",
+            f"No certificate to {use} with holds {'yet' if early else 'any more'}.",
+            'Add the current one, or allow "expired-certificate" in [[exceptions]] with a reason and an end.',
         )
 
 

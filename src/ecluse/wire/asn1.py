@@ -29,6 +29,7 @@ __all__ = [
     "SET",
     "UTC_TIME",
     "Asn1Error",
+    "Asn1LimitError",
     "Element",
     "ParseLimits",
     "begin",
@@ -79,6 +80,12 @@ class Asn1Error(EcluseError):
     code = "asn1.malformed"
     fault = Fault.PARTNER
     remedy = "Ask the sender to check the program that made it."
+
+
+class Asn1LimitError(Asn1Error):
+    """The bytes may be right, and cost more than :class:`ParseLimits` grant."""
+
+    code = "asn1.limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,12 +365,12 @@ def _header(data: bytes, position: int, end: int) -> tuple[int, int]:
 def _elements(data: bytes, position: int, end: int, budget: _Budget, depth: int) -> tuple[Element, ...]:
     """Every element of ``data[position:end]``, which they must fill."""
     if depth > budget.depth:
-        raise Asn1Error("The ASN.1 is nested too deeply.")
+        raise Asn1LimitError("The ASN.1 is nested too deeply.")
     found = []
     while position < end:
         budget.elements -= 1
         if budget.elements < 0:
-            raise Asn1Error("The ASN.1 has too many elements.")
+            raise Asn1LimitError("The ASN.1 has too many elements.")
         body, length = _header(data, position, end)
         if data[position] == 0:
             raise Asn1Error("An ASN.1 end-of-contents stands where nothing is open.")
@@ -385,7 +392,7 @@ def _end_of_contents(data: bytes, position: int, end: int, depth: int) -> int:
         if length < 0:
             open_elements += 1
             if open_elements > depth:
-                raise Asn1Error("The ASN.1 is nested too deeply.")
+                raise Asn1LimitError("The ASN.1 is nested too deeply.")
             position = body
         elif data[position] == 0:
             if length:

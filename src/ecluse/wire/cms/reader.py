@@ -8,7 +8,7 @@ where the input has run out. Content streams through a sink and is never held; e
 from __future__ import annotations
 
 from ecluse.wire import asn1
-from ecluse.wire.asn1 import CONSTRUCTED, CONTEXT, OCTET_STRING, SEQUENCE, SET, Asn1Error
+from ecluse.wire.asn1 import CONSTRUCTED, CONTEXT, OCTET_STRING, SEQUENCE, SET, Asn1Error, Asn1LimitError
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._attributes import algorithm_identifier, signed_octets
 from ecluse.wire.cms._fields import initialisation, read_recipients, read_signer
@@ -102,8 +102,10 @@ class Reader:
         """
         if self._error is not None:
             raise self._error
-        if not isinstance(data, bytes) and not (data.format == "B" and data.ndim == 1 and data.c_contiguous):
-            data = data.tobytes()
+        if not isinstance(data, bytes):
+            data = memoryview(data)  # a bytearray too: it is the caller's, and never grown here
+            if not (data.format == "B" and data.ndim == 1 and data.c_contiguous):
+                data = data.tobytes()
         if not data:
             return []
         if self._key_needed:
@@ -154,6 +156,8 @@ class Reader:
                 next(self._machine, None)
             if self._ended and self._tape.take_rest().strip(PADDING):
                 return self._fail(Malformed("There are octets after the end of the message."))
+        except Asn1LimitError as error:
+            return self._fail(LimitExceeded(error.cause))
         except Asn1Error as error:
             return self._fail(Malformed(error.cause))
         except CmsError as error:

@@ -90,7 +90,16 @@ def verify(
             message = content
             if message is None:
                 raise UnsupportedAlgorithm(f"A {scheme.name} signature without attributes needs the content.")
-        key = _check_signature(signer, scheme, hashed, certificate, message, digests, allowed)
+        try:
+            key = _check_signature(signer, scheme, hashed, certificate, message, digests, allowed)
+        except BadSignature:
+            # Some programs sign the attributes in DER's order and send them in another.
+            if signer.signed_attributes is None:
+                raise
+            ordered = asn1.set_of(*(entry.raw for entry in asn1.parse(signer.signed_attributes).children))
+            if ordered == signer.signed_attributes:
+                raise
+            key = _check_signature(signer, scheme, hashed, certificate, ordered, digests, allowed)
     except Asn1Error as error:
         raise Malformed(error.cause) from None
     return Verified(

@@ -1,0 +1,162 @@
+"""What would change: two configurations compared by what they mean, not by their text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from ecluse.model.basics import PartnerId, iso
+from ecluse.trust.certificates import Dated
+from ecluse.trust.configuration import Configuration
+from ecluse.trust.schema import As2, Hub, Organisation, Partner
+
+__all__ = ["Change", "Plan", "plan"]
+
+_BARE_HUB: Final = Hub(organisation=Organisation(name="", as2_id=""))
+_BARE_PARTNER: Final = Partner(name="", state="invited", as2=As2(id=""))
+"""What is not worth a line in the plan of something new. A partner's state always is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference.
+
+    Attributes:
+        kind: What happens to the field (or to all of the subject, where ``field`` is empty).
+        subject: ``organisation``, ``hub`` or ``partner:birch``.
+        field: Dotted path, or ``certificate <fingerprint>``.
+        before: As it was, in words; empty where it was not.
+        after: As it will be; empty where it won't be.
+    """
+
+    kind: Literal["add", "change", "remove"]
+    subject: str
+    field: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        sign = {"add": "+", "change": "~", "remove": "-"}[self.kind]
+        if self.kind == "change":
+            return f"{sign} {self.field}: {self.before} -> {self.after}"
+        value = self.after or self.before
+        return f"{sign} {self.field}{': ' if self.field and value else ''}{value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The differences between two configurations, in order of subject.
+
+    Attributes:
+        changes: Empty where both mean the same.
+    """
+
+    changes: tuple[Change, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def text(self) -> str:
+        """For people: a block for each subject."""
+        if not self.changes:
+            return "Nothing would change.\n"
+        lines: list[str] = []
+        subject = ""
+        for change in self.changes:
+            if change.subject != subject:
+                subject = change.subject
+                lines.append(subject)
+            lines.append(f"  {change}")
+        return "\n".join(lines) + "\n"
+
+    def json(self) -> bytes:
+        """For programs: an array of objects with the attributes of :class:`Change`."""
+        return msgspec.json.encode(self.changes)
+
+
+def plan(old: Configuration | None, new: Configuration) -> Plan:
+    """Say what would change from ``old`` (``None``: nothing is there yet) to ``new``."""
+    changes: list[Change] = []
+    if old is None:
+        changes.extend(_additions("hub", _hub_fields(new.hub), _hub_fields(_BARE_HUB)))
+    else:
+        changes.extend(_differences("hub", _hub_fields(old.hub), _hub_fields(new.hub)))
+    names = sorted({*new.partners, *(old.partners if old is not None else ())})
+    for name in names:
+        subject = f"partner:{name}"
+        was = old.partners.get(name) if old is not None else None
+        will = new.partners.get(name)
+        if will is None and was is not None:
+            changes.append(Change("remove", subject, "", was.name, ""))
+        elif was is None:
+            changes.extend(_additions(subject, _partner_fields(new, name), _settings(_BARE_PARTNER)))
+        else:
+            changes.extend(_differences(subject, _partner_fields(old, name), _partner_fields(new, name)))
+    return Plan(tuple(changes))
+
+
+def _additions(subject: str, fields: Mapping[str, str], usual: Mapping[str, str]) -> Iterator[Change]:
+    """A subject that is new: only what its file says beyond the defaults."""
+    for field, value in fields.items():
+        if usual.get(field) != value:
+            yield Change("add", subject, field, "", value)
+
+
+def _differences(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+    for field in dict.fromkeys((*before, *after)):
+        was, will = before.get(field), after.get(field)
+        if was is None and will is not None:
+            yield Change("add", subject, field, "", will)
+        elif will is None and was is not None:
+            yield Change("remove", subject, field, was, "")
+        elif was is not None and will is not None and was != will:
+            yield Change("change", subject, field, was, will)
+
+
+def _hub_fields(hub: Hub) -> dict[str, str]:
+    return dict(_flatten("", msgspec.to_builtins(hub)))
+
+
+def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dict[str, str]:
+    if configuration is None or name not in configuration.partners:
+        return {}
+    fields = _settings(configuration.partners[name])
+    for entry in configuration.certificates[name].entries:
+        fields[f"certificate {entry.info.short}"] = _certificate(entry)
+    return fields
+
+
+def _settings(partner: Partner) -> dict[str, str]:
+    """A partner's fields without its certificates, which are compared by what they are."""
+    return dict(_flatten("", msgspec.to_builtins(msgspec.structs.replace(partner, certificates=()))))
+
+
+def _certificate(entry: Dated) -> str:
+    info = entry.info
+    text = (
+        f"{info.subject}, {info.key.name}, valid {iso(info.not_before)[:10]} to {iso(info.not_after)[:10]}, "
+        f"for {', '.join(sorted(entry.use))}"
+    )
+    if entry.start is not None:
+        text += f", used from {iso(entry.start)}"
+    if entry.end is not None:
+        text += f", used until {iso(entry.end)}"
+    return text
+
+
+def _flatten(path: str, value: object) -> Iterator[tuple[str, str]]:
+    """Dotted paths and values; fields that are not set are left out."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _flatten(f"{path}.{name}" if path else str(name), item)
+    elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+        for number, item in enumerate(value):
+            yield from _flatten(f"{path}[{number}]", item)
+    elif isinstance(value, list | tuple):
+        if value:
+            yield path, ", ".join(str(item) for item in value)
+    elif value is not None:
+        yield path, "yes" if value is True else "no" if value is False else str(value)

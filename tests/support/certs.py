@@ -82,7 +82,7 @@ def make_identity(
 ) -> Identity:
     """A self-signed identity for ``CN=name``.
 
-    The same arguments give the same identity; other dates or serials give another certificate for the same key.
+    The same arguments give the same identity; other dates or serials another certificate for the same key.
     """
     key = private_key(name, kind)
     subject = x509.Name(

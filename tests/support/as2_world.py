@@ -9,6 +9,7 @@ from functools import cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 from ecluse.wire.as2 import events as as2
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part
@@ -48,6 +49,15 @@ class Party:
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption(),
+        )
+
+    def pkcs12(self, password: bytes) -> bytes:
+        return pkcs12.serialize_key_and_certificates(
+            self.name.encode(),
+            self.key,
+            self.certificate,
+            None,
+            serialization.BestAvailableEncryption(password),
         )
 
     def pem_certificate(self) -> bytes:

@@ -56,7 +56,12 @@ class ReceiptVerdict:
 
 
 def check_receipt(
-    read: ReadMdn, *, message_id: str, mics: Mapping[str, bytes], signed_wanted: bool = True
+    read: ReadMdn,
+    *,
+    message_id: str,
+    mics: Mapping[str, bytes],
+    signed_wanted: bool = True,
+    mic_required: bool = True,
 ) -> ReceiptVerdict:
     """Compare a receipt with what was sent.
 
@@ -67,7 +72,9 @@ def check_receipt(
         read: The receipt.
         message_id: Of the message, with its brackets.
         mics: MIC of what was sent, by hash name.
-        signed_wanted: Whether a signed receipt was asked for; its MIC is then required.
+        signed_wanted: Whether a signed receipt was asked for.
+        mic_required: Whether a receipt without a MIC proves too little. Some programs give none for a message
+            that was not signed.
     """
     warnings = list(read.warnings)
 
@@ -106,7 +113,7 @@ def check_receipt(
         )
     if mdn.disposition.modifier:
         warnings.append(f"The partner warns: {mdn.disposition.text or mdn.disposition.modifier}.")
-    return _check_mic(read, mics, signed_wanted, give)
+    return _check_mic(read, mics, mic_required, give)
 
 
 def _check_mic(

@@ -21,12 +21,12 @@ class Unwrapper:
     """Opens one message, push style. Memory does not depend on its size.
 
     ``feed`` gives ``KeyNeeded`` where a layer is encrypted: find the key, call ``supply_key``, then feed on
-    (``Limits.held`` octets at most may be fed before). Where no key is held, supply ``b""``: the message is then
-    read to its end and answered as any other that can't be decrypted.
+    (``Limits.held`` octets at most may be fed before). Where no key is held, supply ``b""``: the message is
+    then read to its end and answered as any other that can't be decrypted.
 
     ``Exact`` and ``PartData`` come while the message is still unproven: keep them in quarantine. Only
-    ``Opened``, the last event of ``close``, says that every tag and signature was right. Any failure before it
-    means that nothing may be released.
+    ``Opened``, the last event of ``close``, says that every tag and signature was right. Any failure before
+    it means that nothing may be released.
 
     Args:
         headers: The header of the HTTP request.

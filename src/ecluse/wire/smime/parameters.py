@@ -24,6 +24,9 @@ _CHARSET = re.compile(
     re.IGNORECASE,
 )
 """Character sets that may name a decoder: Python's registry also holds codecs that are none."""
+_PIECE = re.compile(r'(?:"(?:\\["\\]|[^"])*+"?|[^;"])++')
+_QUOTED = re.compile(r'"((?:\\["\\]|[^"])*+)')
+_ESCAPED = re.compile(r'\\(["\\])')
 _FREE_TEXT = frozenset({"filename", "name"})
 """Parameters whose unquoted value may hold spaces and parentheses in practice."""
 
@@ -78,32 +81,16 @@ def _pieces(text: str) -> list[str]:
     """Split at semicolons that are outside quotes."""
     if '"' not in text:
         return text.split(";")
-    pieces, start, at, quoted = [], 0, 0, False
-    while at < len(text):
-        char = text[at]
-        if char == '"':
-            quoted = not quoted
-        elif quoted and char == "\\" and text[at + 1 : at + 2] in ('"', "\\"):
-            at += 1
-        elif char == ";" and not quoted:
-            pieces.append(text[start:at])
-            start = at + 1
-        at += 1
-    pieces.append(text[start:])
-    return pieces
+    pieces = _PIECE.findall(text)
+    return pieces if text[0] != ";" else ["", *pieces]
 
 
 def _unquote(raw: str, name: str) -> str:
     raw = raw.strip()
-    if not raw.startswith('"'):
+    quoted = _QUOTED.match(raw)
+    if quoted is None:
         return raw if name.partition("*")[0] in _FREE_TEXT else _COMMENT.sub("", raw)
-    out, at = [], 1
-    while at < len(raw) and raw[at] != '"':
-        if raw[at] == "\\" and raw[at + 1 : at + 2] in ('"', "\\"):
-            at += 1
-        out.append(raw[at])
-        at += 1
-    return "".join(out)
+    return _ESCAPED.sub(r"\1", quoted[1]) if "\\" in quoted[1] else quoted[1]
 
 
 def _join(parts: list[tuple[int, bool, str]]) -> str:

@@ -197,11 +197,10 @@ class Sequencer:
 
 
 def _waiting(view: View, limit: int) -> tuple[int, list[tuple[int, bytes]], dict[merkle.Node, bytes]]:
-    rows = view.unsealed(limit)
-    if not rows:
-        return 0, [], {}
+    # The size is read first: whatever a rival does after that makes it outdated, and our seal fails.
     size = view.log_size()
-    return size, rows, view.log_nodes(merkle.cover(0, size))
+    rows = view.unsealed(limit)
+    return size, rows, view.log_nodes(merkle.cover(0, size)) if rows else {}
 
 
 def _tree(view: View, before: Sequence[int]) -> tuple[int, dict[merkle.Node, bytes]]:

@@ -17,6 +17,8 @@ STATE_KINDS: Final = {f"message.{state.value}": state for state in MessageState}
 
 _PAGE: Final = 200
 
+_LAST: Final = 1 << 64
+
 
 def verify_states(store: Store) -> Iterator[Problem]:
     """Every message whose row is not in the state that its last event of state says; newest first.
@@ -40,12 +42,14 @@ def _page(view: View, before: str | None) -> tuple[list[Message], list[Problem]]
 
 
 def _compare(view: View, message: Message) -> Problem | None:
-    last = None
-    for logged in view.events(message.id):
-        if logged.event.kind in STATE_KINDS:
-            last = logged
-    if last is None:
+    # The order is the tree's, which is signed for, and only then that of the rows that wait for it.
+    recorded_states = sorted(
+        (logged for logged in view.events(message.id) if logged.event.kind in STATE_KINDS),
+        key=lambda logged: _LAST if logged.index is None else logged.index,
+    )
+    if not recorded_states:
         return Problem("state-unrecorded", f"No record says that {message.id} is {message.state.value}.")
+    last = recorded_states[-1]
     recorded = STATE_KINDS[last.event.kind]
     if recorded is message.state:
         return None

@@ -41,7 +41,7 @@ class Problem:
     Attributes:
         code: Stable word: ``record-missing``, ``record-altered``, ``tree-altered``, ``checkpoint-bad``...
         cause: One sentence.
-        index: Place of the record in the log, where it is about one.
+        index: Place of the record in the log; of a checkpoint its size.
         event: Id of its event, as far as the row tells.
         differs: What differs: a column (``kind``), ``leaf``, ``hash``, ``root``...
     """

@@ -2,26 +2,26 @@
 
 -- name: message
 -- A message by the hub's id.
-SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, parts, wire_blob,
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
     wire, reason_code, reason, config_version
 FROM messages WHERE id = %s;
 
 -- name: find_message
 -- The one message with a protocol id that is not rejected (index messages_once).
-SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, parts, wire_blob,
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
     wire, reason_code, reason, config_version
 FROM messages WHERE direction = %s AND partner = %s AND protocol_id = %s AND state <> 'rejected';
 
 -- name: find_rejected
 -- The newest rejected message with a protocol id (index messages_rejected).
-SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, parts, wire_blob,
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
     wire, reason_code, reason, config_version
 FROM messages WHERE direction = %s AND partner = %s AND protocol_id = %s AND state = 'rejected'
 ORDER BY id DESC LIMIT 1;
 
 -- name: messages
 -- The list of messages; conditions are put in from the pieces below.
-SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, parts, wire_blob,
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
     wire, reason_code, reason, config_version
 FROM messages;
 
@@ -46,13 +46,13 @@ SELECT direction, state, count(*) FROM messages GROUP BY direction, state;
 
 -- name: add_message
 -- Nothing is added where the id, or the protocol id of a message that is not rejected, is taken.
-INSERT INTO messages (id, direction, partner, protocol, protocol_id, state, created, updated, subject, parts,
+INSERT INTO messages (id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts,
     wire_blob, wire, reason_code, reason, config_version, search)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING;
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING;
 
 -- name: update_message
 -- All but the identity.
-UPDATE messages SET protocol = %s, state = %s, created = %s, updated = %s, subject = %s, parts = %s, wire_blob = %s,
+UPDATE messages SET protocol = %s, state = %s, created = %s, updated = %s, subject = %s, reference = %s, parts = %s, wire_blob = %s,
     wire = %s, reason_code = %s, reason = %s, config_version = %s, search = %s
 WHERE id = %s;
 

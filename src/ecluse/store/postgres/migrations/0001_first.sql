@@ -19,6 +19,7 @@ CREATE TABLE messages (
     created BIGINT NOT NULL,
     updated BIGINT NOT NULL,
     subject TEXT COLLATE "C" NOT NULL,
+    reference TEXT COLLATE "C" NOT NULL,
     parts BYTEA NOT NULL,
     wire_blob TEXT NOT NULL,
     wire BYTEA NOT NULL,

@@ -81,7 +81,7 @@ class Configuration:
             problems.extend(_missing_certificates(path, partner, files))
             problems.extend(partner_problems(path, partner, loaded, now))
             named[match.group(1)] = (path, partner)
-            if len(problems) == before:
+            if len(problems) == before and all(entry.file in loaded for entry in partner.certificates):
                 name = PartnerId(match.group(1))
                 partners[name] = partner
                 sets[name] = _dated(partner, loaded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any, Final, Literal
 
@@ -33,7 +34,7 @@ def json_schema(file: Literal["ecluse.toml", "partner"]) -> dict[str, object]:
 
 def _describe(definition: dict[str, Any]) -> None:
     """Move the attribute docs of a Struct to its properties."""
-    text = definition.get("description", "")
+    text = inspect.cleandoc(definition.get("description", ""))
     summary, _, attributes = text.partition("Attributes:")
     definition["description"] = " ".join(summary.split())
     for name, words in _ATTRIBUTE.findall(attributes):

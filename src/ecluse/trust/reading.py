@@ -123,11 +123,14 @@ def _value(value: object, annotation: object, path: str, report: Report) -> None
     if get_origin(choices[0]) is tuple:
         _list(value, get_args(choices[0])[0], path, report)
         return
-    if _secret(choices[0]):
+    if _marked(choices[0], "secret"):
         _reference(value, path, report)
         return
     if value is True and bool in choices and len(choices) > 1:
         report("config.bad-value", path, "True is no choice here.", f"Expected {_expected(annotation)}.")
+        return
+    if isinstance(value, date | datetime | time) and not _marked(choices[0], "moment"):
+        _refuse(value, annotation, path, report)
         return
     try:
         plain = _plain(value)
@@ -198,8 +201,8 @@ def _metas(annotation: object) -> list[msgspec.Meta]:
     return []
 
 
-def _secret(annotation: object) -> bool:
-    return any(bool((meta.extra or {}).get("secret")) for meta in _metas(annotation))
+def _marked(annotation: object, mark: str) -> bool:
+    return any(mark in (meta.extra or {}) for meta in _metas(annotation))
 
 
 def _expected(annotation: object) -> str:

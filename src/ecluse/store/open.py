@@ -5,20 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecluse.errors import EcluseError, Fault
+from ecluse.store.port import BadStoreUrl
 
 if TYPE_CHECKING:
     from ecluse.store.port import Store
 
 __all__ = ["BadStoreUrl", "open_store"]
-
-
-class BadStoreUrl(EcluseError):
-    """The URL of the database is of no kind that is known, or holds a password."""
-
-    code = "store.bad-url"
-    fault = Fault.USAGE
-    remedy = "Write `sqlite:path/to/hub.db` or `postgresql://user@host/database`; give the password apart."
 
 
 def open_store(url: str, *, node: str, password: str | None = None) -> Store:

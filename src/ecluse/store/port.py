@@ -25,7 +25,7 @@ from ecluse.model.nouns import (
 )
 from ecluse.model.states import MessageState
 
-__all__ = ["Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
+__all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
 
 T = TypeVar("T")
 
@@ -52,6 +52,14 @@ class StoreUnavailable(EcluseError):
     code = "store.unavailable"
     fault = Fault.TRANSIENT
     remedy = "Look at the database's disk and process; `ecluse doctor` says which."
+
+
+class BadStoreUrl(EcluseError):
+    """The URL of the database is of no kind that is known, or holds a password."""
+
+    code = "store.bad-url"
+    fault = Fault.USAGE
+    remedy = "Write `sqlite:path/to/hub.db` or `postgresql://user@host/database`; give the password apart."
 
 
 class View(Protocol):

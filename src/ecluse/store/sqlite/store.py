@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
 
+from ecluse.store.bell import Bell
 from ecluse.store.port import StoreUnavailable, Tx, View
 from ecluse.store.queries import SchemaMismatch
 from ecluse.store.sqlite import schema
@@ -51,9 +52,9 @@ class SqliteStore:
         self._writer: Writer | None = None
         self._closed = False
         self._readers: deque[_Reader] = deque()
-        self._bell = threading.Condition()
-        self._rings = 0
+        self._bell = Bell()
         self._seen = threading.local()
+        self._watching = threading.Lock()
         self._watch: sqlite3.Connection | None = None
         self._migrated = not schema.pending(self._path)
 
@@ -90,17 +91,13 @@ class SqliteStore:
 
     def wait_for_jobs(self, timeout: float) -> None:
         end = time.monotonic() + timeout
-        version = self._data_version()
-        with self._bell:
-            while not self._closed:
-                # What was rung since this thread last left counts: it may have come after the last claim.
-                seen = getattr(self._seen, "rings", 0), getattr(self._seen, "version", version)
-                self._seen.rings, self._seen.version = self._rings, version
-                left = end - time.monotonic()
-                if seen != (self._rings, version) or left <= 0:
-                    return
-                self._bell.wait(min(left, POLL_SECONDS))
-                version = self._data_version()
+        while not self._closed:
+            left = end - time.monotonic()
+            rang = self._bell.wait(max(0.0, min(left, POLL_SECONDS)))
+            before = getattr(self._seen, "version", None)
+            self._seen.version = self._data_version()
+            if rang or left <= 0 or before not in (None, self._seen.version):
+                return
 
     def migrate(self) -> list[str]:
         names = schema.migrate(self._path)
@@ -132,13 +129,12 @@ class SqliteStore:
         with self._lock:
             self._closed = True
             writer = self._writer
-        with self._bell:
-            self._bell.notify_all()
+        self._bell.close()
         if writer:
             writer.close()
         while self._readers:
             self._drop_reader(self._readers.pop())
-        with self._bell:
+        with self._watching:
             if self._watch:
                 self._watch.close()
                 self._watch = None
@@ -147,7 +143,7 @@ class SqliteStore:
         with self._lock:
             self._check_usable()
             if self._writer is None:
-                self._writer = Writer(self._path, self._ring)
+                self._writer = Writer(self._path, self._bell.ring)
             return self._writer
 
     def _check_usable(self) -> None:
@@ -181,14 +177,9 @@ class SqliteStore:
         for connection in reader:
             connection.close()
 
-    def _ring(self) -> None:
-        with self._bell:
-            self._rings += 1
-            self._bell.notify_all()
-
     def _data_version(self) -> int:
         """A number that changes whenever another connection commits, also one of another process."""
-        with self._bell:
+        with self._watching:
             if self._closed:
                 return 0
             try:

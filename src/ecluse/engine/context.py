@@ -97,6 +97,7 @@ class JobContext:
         *,
         since: Instant | None = None,
         dead: Callable[[Tx], None] | None = None,
+        policy: RetryPolicy | None = None,
     ) -> Outcome:
         """Have the job done again when its error's fault class says, or bury it where no attempt is left.
 
@@ -105,6 +106,7 @@ class JobContext:
             work: Done in the same transaction where there will be another attempt.
             since: When the work came up, for the limit of its age.
             dead: Done in the same transaction where there will be none.
+            policy: When to try again, instead of the runner's own.
 
         Raises:
             Lost: As for :meth:`finish`.
@@ -112,7 +114,7 @@ class JobContext:
         """
         now = self._clock()
         age = (now - since) / 1_000_000 if since is not None else 0
-        wait = self._policy.wait(error.fault, self.job.attempts, self._entropy, age)
+        wait = (policy or self._policy).wait(error.fault, self.job.attempts, self._entropy, age)
         if wait is None:
             return self.bury(error, dead)
         due = Instant(now + int(wait * 1_000_000))

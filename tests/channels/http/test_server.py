@@ -4,11 +4,12 @@ import asyncio
 import time
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
-
-from ecluse.channels.http import BodyTooLarge, Limits, Listener, Response
-from ecluse.channels.http.errors import ListenFailed, ServerStopped
 from tests.support.http_peer import HOST, count, eventually, serving
+
+from ecluse.channels.http import BodyTooLarge, Limits, Listener, Response, Server
+from ecluse.channels.http.errors import ListenFailed, ServerStopped
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST /in HTTP/1.1\r\nHost: a\r\n"
@@ -26,7 +27,7 @@ def test_the_request_arrives_as_sent():
         seen.append(request)
         return await count(request)
 
-    ask(handler, b"POST http://a.example/x%2Fy/../z?q=1?2 HTTP/1.0\r\nAS2-From: \"A B\"\r\nX: \xe9\r\n\r\n")
+    ask(handler, b'POST http://a.example/x%2Fy/../z?q=1?2 HTTP/1.0\r\nAS2-From: "A B"\r\nX: \xe9\r\n\r\n')
     (request,) = seen
     assert (request.method, request.path, request.query) == ("POST", "/x%2Fy/../z", "q=1?2")
     assert request.headers == (("as2-from", '"A B"'), ("x", "é"))
@@ -261,9 +262,11 @@ def test_stop_gives_up_after_its_grace():
 
 
 def test_a_port_in_use_is_said_so():
-    with serving() as server, pytest.raises(ListenFailed, match="Can't listen"):
-        with serving(listeners=[Listener(HOST, server.port)]):
-            pass
+    with serving() as server:
+        taken = [Listener(HOST, 0), Listener(HOST, server.port)]
+        second = Server(count, taken, Limits(), structlog.get_logger())
+        with pytest.raises(ListenFailed, match="Can't listen"):
+            server.call(second.start())
 
 
 def test_the_loop_of_the_standard_library_serves_too():

@@ -244,7 +244,9 @@ class Connection(asyncio.Protocol):
                 return
         end = buffer.find(b"\r\n\r\n", self._scanned)
         if end < 0 or end > MAX_HEAD_BYTES:
-            if end < 0 and buffer.find(b"\n\n", self._scanned) >= 0:
+            if not 32 < buffer[0] < 127:
+                self._refuse(400, "The connection does not begin with HTTP; perhaps with TLS.")
+            elif end < 0 and buffer.find(b"\n\n", self._scanned) >= 0:
                 self._refuse(400, "The lines of the head do not end with CR LF.")
             elif len(buffer) > MAX_HEAD_BYTES:
                 self._refuse(431, f"The head is longer than {MAX_HEAD_BYTES} bytes.")

@@ -221,6 +221,13 @@ def test_a_handler_outlives_its_peer():
         assert eventually(lambda: len(done) == 1)
 
 
+def test_a_handler_that_is_cancelled_cuts_its_connection():
+    async def handler(_request):
+        raise asyncio.CancelledError
+
+    assert ask(handler) == b""
+
+
 def test_stop_finishes_what_is_under_way_and_closes_what_is_idle():
     async def handler(request):
         await asyncio.sleep(0.2)

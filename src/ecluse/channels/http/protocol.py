@@ -361,7 +361,11 @@ class Connection(asyncio.Protocol):
             shared.log.info("http.body-failed", code=error.code, peer=self._peer.address)
             self._broken = True
             response = Response(error.status)
+        except asyncio.CancelledError:
+            self._transport.abort()
+            raise
         except Exception:
+            # Whatever it is, the peer gets no more than a 500.
             shared.log.exception("http.handler-failed", method=head.method, peer=self._peer.address)
             response = Response(500)
         if self._closed:
@@ -398,6 +402,7 @@ class Connection(asyncio.Protocol):
                     if not await self._flushed():
                         return False
         except Exception:
+            # The head is out: only a cut tells the peer that the body is not whole.
             self._shared.log.exception("http.response-failed", peer=self._peer.address)
             self._transport.abort()
             return False

@@ -15,7 +15,7 @@ from ecluse.channels.http.errors import (
     RequestInvalid,
     TlsRefused,
 )
-from ecluse.channels.http.limits import ClientLimits
+from ecluse.channels.http.limits import PIECE_BYTES, ClientLimits
 from ecluse.channels.http.line import Line
 from ecluse.channels.http.message import Peer
 from ecluse.errors import Fault
@@ -81,10 +81,10 @@ class Exchange:
         try:
             try:
                 whole = self._send(line)
-            except TimeoutError:
-                raise
             except OSError as error:
-                # The server may have answered and closed while we were still sending: that says more.
+                # The server may have answered and stopped reading, or closed: its answer says more.
+                if isinstance(error, TimeoutError) and not line.readable(even_tls=True):
+                    raise
                 _explain(error)
             reply, reusable = self._read(line)
         except HttpSyntaxError as error:
@@ -108,16 +108,19 @@ class Exchange:
             head = b""
         else:
             head = self._head
-        if isinstance(self._body, bytes) and self._length is not None:
-            if len(self._body) <= JOIN_BYTES:
-                self._out(line, head + self._body)
-                return True
-            self._out(line, head)
-            return self._pieces(line, [self._body])
+        body = self._body
+        if isinstance(body, bytes) and self._length is not None and len(body) <= JOIN_BYTES:
+            self._out(line, head + body)
+            return True
         self._out(line, head)
-        return self._pieces(line, [self._body] if isinstance(self._body, bytes) else self._body)
+        if isinstance(body, bytes):
+            view = memoryview(body)
+            return self._pieces(
+                line, (view[at : at + PIECE_BYTES] for at in range(0, len(body), PIECE_BYTES))
+            )
+        return self._pieces(line, body)
 
-    def _pieces(self, line: Line, pieces: Iterable[bytes]) -> bool:
+    def _pieces(self, line: Line, pieces: Iterable[bytes | memoryview]) -> bool:
         sent = 0
         for piece in pieces:
             sent += len(piece)
@@ -139,7 +142,7 @@ class Exchange:
             raise RequestInvalid("The body has not the length that was announced.", fault=Fault.OURS)
         return True
 
-    def _out(self, line: Line, data: bytes) -> None:
+    def _out(self, line: Line, data: bytes | memoryview) -> None:
         line.send(data, self._limits.stall, self.deadline)
 
     def _may_continue(self, line: Line) -> bool:

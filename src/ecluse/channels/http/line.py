@@ -145,7 +145,11 @@ def _within(wait: float, deadline: float) -> float:
 
 
 def _reason(error: OSError) -> str:
-    return "timed out" if isinstance(error, TimeoutError) else error.strerror or type(error).__name__
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, ssl.SSLError):
+        return "the other side ended the TLS handshake"
+    return error.strerror or type(error).__name__
 
 
 class Pool:

@@ -244,7 +244,9 @@ class Connection(asyncio.Protocol):
                 return
         end = buffer.find(b"\r\n\r\n", self._scanned)
         if end < 0 or end > MAX_HEAD_BYTES:
-            if end < 0 and buffer.find(b"\n\n", self._scanned) >= 0:
+            if not 32 < buffer[0] < 127:
+                self._refuse(400, "The connection does not begin with HTTP; perhaps with TLS.")
+            elif end < 0 and buffer.find(b"\n\n", self._scanned) >= 0:
                 self._refuse(400, "The lines of the head do not end with CR LF.")
             elif len(buffer) > MAX_HEAD_BYTES:
                 self._refuse(431, f"The head is longer than {MAX_HEAD_BYTES} bytes.")
@@ -359,7 +361,11 @@ class Connection(asyncio.Protocol):
             shared.log.info("http.body-failed", code=error.code, peer=self._peer.address)
             self._broken = True
             response = Response(error.status)
+        except asyncio.CancelledError:
+            self._transport.abort()
+            raise
         except Exception:
+            # Whatever it is, the peer gets no more than a 500.
             shared.log.exception("http.handler-failed", method=head.method, peer=self._peer.address)
             response = Response(500)
         if self._closed:
@@ -396,6 +402,7 @@ class Connection(asyncio.Protocol):
                     if not await self._flushed():
                         return False
         except Exception:
+            # The head is out: only a cut tells the peer that the body is not whole.
             self._shared.log.exception("http.response-failed", peer=self._peer.address)
             self._transport.abort()
             return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
+
+import msgspec
 
 from ecluse.channels.http.message import Response
 from ecluse.wire.http1 import encode_head
@@ -14,8 +15,7 @@ _BODYLESS = frozenset({204, 304})
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """A response ready to be written.
 
     Attributes:

@@ -165,6 +165,7 @@ class Server:
                 sock,
                 ssl=tls,
                 ssl_handshake_timeout=self._limits.handshake_time if tls else None,
+                ssl_shutdown_timeout=self._limits.linger if tls else None,
             )
         except (OSError, TimeoutError) as error:
             # ssl.SSLError and the loop's own time-out are OSErrors: the peer's fault, all of them.

@@ -110,6 +110,6 @@ class ChunkReader:
             parse_fields(line)
 
 
-def encode_chunk(data: bytes) -> bytes:
+def encode_chunk(data: bytes | memoryview) -> bytes:
     """One chunk around ``data``; the last chunk and an empty trailer where ``data`` is empty."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    return b"".join((b"%x\r\n" % len(data), data, b"\r\n"))

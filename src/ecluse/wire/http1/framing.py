@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ecluse.wire.http1.errors import HttpSyntaxError
 from ecluse.wire.http1.head import Fields, RequestHead, ResponseHead
@@ -12,8 +12,7 @@ _RELEVANT = frozenset({"content-length", "transfer-encoding", "connection", "hos
 _BODYLESS = frozenset({204, 304})
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
+class Framing(msgspec.Struct, frozen=True, gc=False):
     """How one message is delimited.
 
     Attributes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from ecluse.wire.http1.errors import HttpSyntaxError
 
@@ -22,15 +23,14 @@ _VALUE = rb"[\t\x20-\x7e\x80-\xff]"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (" + _VALUE + rb"*))?")
 _FIELD_LINES = re.compile(rb"(?:" + _TOKEN + rb"+:" + _VALUE + rb"*\r\n)*")
-_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(rb"\r\n[ \t]+")
 # A proxy in front may read these without the continuation: a fold in one of them changes what is framed.
 _FOLDED_FRAMING = re.compile(
     rb"(?:^|\n)(?:content-length|transfer-encoding|connection|host|expect):[^\r\n]*\r\n[ \t]", re.IGNORECASE
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """A request's first line and fields. ``minor`` is the 0 or 1 of HTTP/1.x; names are in lower case."""
 
     method: str
@@ -39,8 +39,7 @@ class RequestHead:
     fields: Fields
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     """A response's status line and fields. Names are in lower case, values are Latin-1."""
 
     status: int

@@ -162,4 +162,3 @@ class Service:
 
 def _report(error: EcluseError) -> None:
     _log.error("the log is not sealed", **error.as_dict())
-

@@ -72,7 +72,11 @@ def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str
 
     def work(tx: Tx) -> None:
         tx.add_config(version)
-        facts = {"version": version.number, "reason": reason, "changes": [str(change) for change in changes.changes]}
+        facts = {
+            "version": version.number,
+            "reason": reason,
+            "changes": [str(change) for change in changes.changes],
+        }
         node.hub.event(tx, "config.applied", f"config:{version.number}", facts, actor=actor, at=now)
 
     node.store.write(work)

@@ -80,7 +80,8 @@ class View(Protocol):
         limit: int = 50,
     ) -> list[Message]:
         """Newest first. ``search`` is a piece of a subject, reference, protocol id, file name
-        or hub id."""
+        or hub id.
+        """
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]: ...
     def delivery(self, id: DeliveryId) -> Delivery | None: ...

@@ -7,13 +7,13 @@ import re
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.support.trust import HUB, NOW, PARTNER, certificate, files, instant, key, pem, signed_with
 
 from ecluse.trust import Configuration, ConfigurationError, export, json_schema, read_folder
 from ecluse.trust.configuration import FolderError
 from ecluse.trust.fields import instant_from, instant_until, octets, seconds
 from ecluse.trust.memory import MemoryKeyring
 from ecluse.trust.schema import Hub, Partner
-from tests.support.trust import HUB, NOW, PARTNER, certificate, files, instant, key, pem, signed_with
 
 
 def problems(contents: dict[str, str], now=None):
@@ -233,7 +233,8 @@ def test_weak_certificates_are_refused_by_name_unless_allowed():
     self_signed = pem(signed_with("sha1", certificate(kind="2048")))
     assert Configuration.from_files(with_certificate(self_signed)).partners
     assert refused(with_certificate(pem(certificate(kind="k1")))) == {
-        ("trust.weak-key", "certificates[0].file")
+        ("trust.weak-key", "certificates[0].file"),
+        ("trust.wrong-use", "certificates[0].use"),
     }
 
 
@@ -313,7 +314,10 @@ def test_two_partners_that_messages_cannot_tell_apart():
         ('[[organisation.keys]]\nref = "x"\nuse = ["sign", "sign"]', "organisation.keys[0].use"),
         ('[[organisation.keys]]\nref = "x"\nuntil = 2026-02-30T00:00:00', "organisation.keys[0].until"),
         ('[[organisation.keys]]\nref = "x"\nuntil = "2026-02-30"', "organisation.keys[0].until"),
-        ('[[organisation.keys]]\nref = "x"\nfrom = 2026-02-02\nuntil = 2026-01-01', "organisation.keys[0].until"),
+        (
+            '[[organisation.keys]]\nref = "x"\nfrom = 2026-02-02\nuntil = 2026-01-01',
+            "organisation.keys[0].until",
+        ),
     ],
 )
 def test_hub_values_that_do_not_fit(text, field):

@@ -92,7 +92,7 @@ Moment = Annotated[
         extra={
             "moment": True,
             "expected": "a date such as 2026-12-31, or a date and time with its offset from UTC, "
-            "such as 2026-12-31T22:00:00Z"
+            "such as 2026-12-31T22:00:00Z",
         },
     ),
 ]

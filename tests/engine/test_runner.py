@@ -1,7 +1,6 @@
 """The runner, one job at a time under a fake clock: each way that a run can end."""
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 from tests.support.jobstore import JobStore
 from tests.support.vaults import FakeClock, fake_entropy
@@ -280,7 +279,3 @@ class TestLanes:
             bench.store.add(f"{number}", due=number)
         bench.runner(record).run_due()
         assert bench.store.results == ["1", "2", "3"]
-
-
-def test_structlog_is_left_as_it_was() -> None:
-    assert not structlog.is_configured()

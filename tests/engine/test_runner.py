@@ -148,7 +148,9 @@ def test_a_crash_is_ours_logged_and_retried(bench: Bench) -> None:
         bench.runner(handler).run_due()
     assert (bench.job().state, bench.job().fault) == (JobState.DUE, "ours")
     assert bench.job().error == "engine.crashed: The handler of work failed with ZeroDivisionError."
-    assert [entry["event"] for entry in logs] == ["job.crashed"]
+    assert [(entry["event"], entry["crash"]) for entry in logs] == [("job.crashed", "ZeroDivisionError")]
+    assert "test_runner.py" in logs[0]["trace"]
+    assert "secret" not in str(logs)
 
 
 def test_a_handler_without_an_outcome_is_a_crash(bench: Bench) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from tests.support import pyas2lib_shim
+from tests.support.as2_world import NOW, Entropy, build, open_message, party
 
 from ecluse.wire.as2 import events as as2
 from ecluse.wire.as2.build import BuildOptions, ReceiptOptions
@@ -13,8 +15,6 @@ from ecluse.wire.as2.mdn_reader import read_mdn
 from ecluse.wire.as2.receipt import Verdict, check_receipt
 from ecluse.wire.cms import recipients
 from ecluse.wire.smime.headers import Headers
-from tests.support import pyas2lib_shim
-from tests.support.as2_world import NOW, Entropy, build, open_message, party
 
 pyas2lib = pyas2lib_shim.load()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import quopri
 
 import pytest
@@ -56,7 +57,5 @@ def test_an_unknown_encoding_is_refused():
 
 @given(st.binary(max_size=100), st.sampled_from(["base64", "quoted-printable"]), st.lists(st.integers(1, 9)))
 def test_garbage_gives_our_errors_only(data, encoding, chunks):
-    try:
-        decode(encoding, data, chunks)
-    except MimeError as error:
-        assert error.remedy
+    with contextlib.suppress(MimeError):
+        assert len(decode(encoding, data, chunks)) <= len(data)

@@ -29,6 +29,7 @@ __all__ = [
     "SET",
     "UTC_TIME",
     "Asn1Error",
+    "Asn1LimitError",
     "Element",
     "ParseLimits",
     "begin",
@@ -81,13 +82,20 @@ class Asn1Error(EcluseError):
     remedy = "Ask the sender to check the program that made it."
 
 
+class Asn1LimitError(Asn1Error):
+    """The bytes may be right, and cost more than :class:`ParseLimits` grant."""
+
+    code = "asn1.limit"
+
+
 @dataclass(frozen=True, slots=True)
 class ParseLimits:
     """What a decoder may spend on one buffer.
 
     Attributes:
         depth: Levels of nesting. Certificates and CMS headers stay under 16.
-        elements: Elements opened in total. 256 recipients of 20 elements each are 5,120.
+        elements: Elements opened in total, and those passed over in search of the end of an indefinite
+            length. 256 recipients of 20 elements each are 5,120, or 20,000 where every length is indefinite.
     """
 
     depth: int = 32
@@ -358,17 +366,17 @@ def _header(data: bytes, position: int, end: int) -> tuple[int, int]:
 def _elements(data: bytes, position: int, end: int, budget: _Budget, depth: int) -> tuple[Element, ...]:
     """Every element of ``data[position:end]``, which they must fill."""
     if depth > budget.depth:
-        raise Asn1Error("The ASN.1 is nested too deeply.")
+        raise Asn1LimitError("The ASN.1 is nested too deeply.")
     found = []
     while position < end:
         budget.elements -= 1
         if budget.elements < 0:
-            raise Asn1Error("The ASN.1 has too many elements.")
+            raise Asn1LimitError("The ASN.1 has too many elements.")
         body, length = _header(data, position, end)
         if data[position] == 0:
             raise Asn1Error("An ASN.1 end-of-contents stands where nothing is open.")
         if length < 0:
-            stop = _end_of_contents(data, body, end, budget.depth - depth)
+            stop = _end_of_contents(data, body, end, budget, depth)
             element_end = stop + 2
         else:
             stop = element_end = body + length
@@ -377,15 +385,21 @@ def _elements(data: bytes, position: int, end: int, budget: _Budget, depth: int)
     return tuple(found)
 
 
-def _end_of_contents(data: bytes, position: int, end: int, depth: int) -> int:
-    """Where the end-of-contents stands that closes the indefinite element with content at ``position``."""
+def _end_of_contents(data: bytes, position: int, end: int, budget: _Budget, depth: int) -> int:
+    """Where the end-of-contents stands that closes the indefinite element with content at ``position``.
+
+    Each level looks for its end anew, so what is passed over is spent from the budget too.
+    """
     open_elements = 1
     while True:
+        budget.elements -= 1
+        if budget.elements < 0:
+            raise Asn1LimitError("The ASN.1 has too many elements.")
         body, length = _header(data, position, end)
         if length < 0:
             open_elements += 1
-            if open_elements > depth:
-                raise Asn1Error("The ASN.1 is nested too deeply.")
+            if open_elements > budget.depth - depth:
+                raise Asn1LimitError("The ASN.1 is nested too deeply.")
             position = body
         elif data[position] == 0:
             if length:

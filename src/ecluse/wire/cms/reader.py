@@ -8,7 +8,7 @@ where the input has run out. Content streams through a sink and is never held; e
 from __future__ import annotations
 
 from ecluse.wire import asn1
-from ecluse.wire.asn1 import CONSTRUCTED, CONTEXT, OCTET_STRING, SEQUENCE, SET, Asn1Error
+from ecluse.wire.asn1 import CONSTRUCTED, CONTEXT, OCTET_STRING, SEQUENCE, SET, Asn1Error, Asn1LimitError
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._attributes import algorithm_identifier, signed_octets
 from ecluse.wire.cms._fields import initialisation, read_recipients, read_signer
@@ -66,7 +66,8 @@ class Reader:
 
     Nothing that an encrypted layer gave may be believed, nor an error in it be answered, before the layer's
     ``LayerEnded``: with a wrong key the content is noise, and what a reader further in says about noise
-    would tell an attacker something. Finish the outer layer first, and prefer its error.
+    would tell an attacker something. Finish the outer layer first, and prefer its error. (CBC authenticates
+    nothing: one wrong key in 256 leaves a padding that looks right.)
 
     After an error the reader is dead: every later call raises the same error.
 
@@ -102,8 +103,10 @@ class Reader:
         """
         if self._error is not None:
             raise self._error
-        if not isinstance(data, bytes) and not (data.format == "B" and data.ndim == 1 and data.c_contiguous):
-            data = data.tobytes()
+        if not isinstance(data, bytes):
+            data = memoryview(data)  # a bytearray too: it is the caller's, and never grown here
+            if not (data.format == "B" and data.ndim == 1 and data.c_contiguous):
+                data = data.tobytes()
         if not data:
             return []
         if self._key_needed:
@@ -154,6 +157,8 @@ class Reader:
                 next(self._machine, None)
             if self._ended and self._tape.take_rest().strip(PADDING):
                 return self._fail(Malformed("There are octets after the end of the message."))
+        except Asn1LimitError as error:
+            return self._fail(LimitExceeded(error.cause))
         except Asn1Error as error:
             return self._fail(Malformed(error.cause))
         except CmsError as error:

@@ -12,11 +12,13 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import pytest
 
-__all__ = ["PostgresServer", "postgres_binaries"]
+__all__ = ["PostgresServer", "postgres_binaries", "postgres_server"]
 
 START_SECONDS = 30.0
 
@@ -158,3 +160,12 @@ class PostgresServer:
         else:
             process.send_signal(number)
         process.wait(timeout=START_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for all tests that don't harm it; skips by name where PostgreSQL isn't installed."""
+    if postgres_binaries() is None:
+        pytest.skip("postgresql is not installed")
+    with PostgresServer() as server:
+        yield server

@@ -129,15 +129,12 @@ class PostgresServer:
         self.stop()
         self.start()
 
-    def pause(self) -> None:
-        """Stop it from answering while it keeps its connections, as a hung machine does."""
+    def processes(self) -> list[int]:
+        """Ids of the server and its children, the server first."""
         assert self._process
-        os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it answer again."""
-        assert self._process
-        os.killpg(self._process.pid, signal.SIGCONT)
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [parent, *map(int, children)]
 
     def remove(self) -> None:
         """Kill it and delete its folder."""
@@ -145,16 +142,14 @@ class PostgresServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _end(self, number: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
+        if self._process is None:
             return
+        children = self.processes()
+        process, self._process = self._process, None
         if number is signal.SIGKILL:
-            # Its backends leave its session: they go by their parent.
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            os.kill(process.pid, number)
-            for child in children:
+            for pid in children:
                 try:
-                    os.kill(int(child), number)
+                    os.kill(pid, number)
                 except ProcessLookupError:
                     pass
         else:

@@ -14,4 +14,11 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     apt-get update -qq && apt-get install -y -qq --no-install-recommends $wanted >/dev/null
   fi
 fi
+# An S3 server of its own, in an environment of its own: its dependencies are not the product's.
+if [ ! -x build/peers/s3/bin/python ] || ! [ build/peers/s3/.ready -nt tests/peers/s3.lock ]; then
+  echo "installing the S3 test peer"
+  "${PYTHON:-python3.11}" -m venv build/peers/s3 \
+    && build/peers/s3/bin/python -m pip install --quiet --require-hashes -r tests/peers/s3.lock \
+    && touch build/peers/s3/.ready
+fi
 exit 0

@@ -8,6 +8,7 @@ and :meth:`Vault.sweep` deletes it after a time of grace.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -299,6 +300,12 @@ class Vault:
         key = self.wrap.unwrap(wrapped_key)
         place = _Inline(row.inline) if row.inline is not None else self.place.open(row.id)
         return VaultReader(row, key, place)
+
+    def discard(self, sealed: Sealed) -> None:
+        """Delete a finished blob whose row will not be written. Never raises: the sweep finds what is left."""
+        if sealed.row.inline is None:
+            with contextlib.suppress(EcluseError):
+                self.place.delete(sealed.row.id)
 
     def sweep(self, rows: Callable[[str, int], Sequence[str]], grace: int = ORPHAN_GRACE) -> int:
         """Delete what unfinished writers left, and blobs without a row; give the number of both.

@@ -13,7 +13,9 @@ from typing import Final
 import msgspec
 
 from ecluse.blobs.vault import VaultReader
-from ecluse.engine.runner import JobContext
+from ecluse.engine.context import Handler, JobContext
+from ecluse.engine.context import Outcome as JobOutcome
+from ecluse.engine.retry import RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Awaiting, Channel, Confirmed, Outcome
@@ -23,7 +25,7 @@ from ecluse.model.nouns import Delivery, Direction, Job, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Lost, Tx, View
 
-__all__ = ["NoChannel", "handlers"]
+__all__ = ["NoChannel", "buried", "handlers"]
 
 _OVER: Final = frozenset(
     {DeliveryState.CONFIRMED, DeliveryState.REFUSED, DeliveryState.GIVEN_UP, DeliveryState.SENT}
@@ -46,12 +48,15 @@ class _MessagePayload(msgspec.Struct):
     message: MessageId
 
 
-def handlers(hub: Hub, channels: Mapping[str, Channel]) -> dict[str, Callable[[Job, JobContext], None]]:
+def handlers(
+    hub: Hub, channels: Mapping[str, Channel], policy_of: Callable[[Message], RetryPolicy | None]
+) -> dict[str, Handler]:
     """The chamber's job handlers by job kind.
 
     Args:
         hub: What the chamber shares.
         channels: By kind (``as2``, ``folder``).
+        policy_of: How often, and when, deliveries of a message are tried again; ``None`` for the default.
     """
 
     def channel_of(name: str) -> Channel:
@@ -60,26 +65,25 @@ def handlers(hub: Hub, channels: Mapping[str, Channel]) -> dict[str, Callable[[J
             raise NoChannel(f"There is no channel {name} here.")
         return channel
 
-    def deliver(job: Job, context: JobContext) -> None:
+    def deliver(job: Job, context: JobContext) -> JobOutcome:
         delivery_id = msgspec.json.decode(job.payload, type=_DeliveryPayload).delivery
-        Attempt(hub, channel_of, delivery_id, context).run()
+        return Attempt(hub, channel_of, delivery_id, context, policy_of).run()
 
-    def open_received(job: Job, context: JobContext) -> None:
+    def open_received(job: Job, context: JobContext) -> JobOutcome:
         message_id = msgspec.json.decode(job.payload, type=_MessagePayload).message
         message = hub.store.read(lambda view: view.message(message_id))
         if message is not None and message.state is MessageState.RECEIVED:
             channel_of(message.protocol).open_received(message)
-        context.finish(lambda tx: None)
+        return context.finish()
 
-    def answer(job: Job, context: JobContext) -> None:
+    def answer(job: Job, context: JobContext) -> JobOutcome:
         message_id = msgspec.json.decode(job.payload, type=_MessagePayload).message
         message, answer = hub.store.read(lambda view: (view.message(message_id), view.answer(message_id)))
         if message is None or answer is None or not answer.return_to:
-            context.finish(lambda tx: None)
-            return
+            return context.finish()
         channel_of(message.protocol).send_answer(message, answer)
         facts = {"protocol_id": message.protocol_id, "positive": answer.positive}
-        context.finish(lambda tx: hub.event(tx, "answer.sent", message_id, facts))
+        return context.finish(lambda tx: hub.event(tx, "answer.sent", message_id, facts))
 
     return {"deliver": deliver, "open": open_received, "answer": answer}
 
@@ -88,21 +92,26 @@ class Attempt:
     """One attempt at one delivery."""
 
     def __init__(
-        self, hub: Hub, channel_of: Callable[[str], Channel], delivery_id: DeliveryId, context: JobContext
+        self,
+        hub: Hub,
+        channel_of: Callable[[str], Channel],
+        delivery_id: DeliveryId,
+        context: JobContext,
+        policy_of: Callable[[Message], RetryPolicy | None],
     ) -> None:
         """Nothing happens before :meth:`run`."""
         self._hub = hub
         self._channel_of = channel_of
         self._id = delivery_id
         self._context = context
+        self._policy_of = policy_of
 
-    def run(self) -> None:
+    def run(self) -> JobOutcome:
         """Seal if that was not done yet, attempt, and record how it ended."""
         hub = self._hub
         delivery, message = hub.store.read(self._load)
         if delivery is None or message is None or delivery.state in _OVER:
-            self._context.finish(lambda tx: None)
-            return
+            return self._context.finish()
         try:
             channel = self._channel_of(delivery.channel)
             if message.direction is Direction.OUT and not message.wire_blob:
@@ -115,9 +124,8 @@ class Attempt:
         except Lost:
             raise
         except EcluseError as error:
-            self._failed(error)
-            return
-        self._context.finish(lambda tx: self._record(tx, outcome))
+            return self._failed(error, message)
+        return self._context.finish(lambda tx: self._record(tx, outcome))
 
     def _load(self, view: View) -> tuple[Delivery | None, Message | None]:
         delivery = view.delivery(self._id)
@@ -204,38 +212,50 @@ class Attempt:
                 reason=outcome.reason,
             )
 
-    def _failed(self, error: EcluseError) -> None:
+    def _failed(self, error: EcluseError, message: Message) -> JobOutcome:
         """Record a failed attempt: due again by its fault class, or dead when the attempts ran out."""
-        dead = self._context.exhausted(error)
 
-        def work(tx: Tx) -> None:
-            delivery = tx.delivery(self._id)
-            assert delivery is not None, "a delivery is never deleted while its job is there"
-            if delivery.state in _OVER:
-                return
-            after = DeliveryState.DEAD if dead else DeliveryState.WAITING
-            check_move(delivery.state, after)
-            tx.update_delivery(
-                msgspec.structs.replace(
-                    delivery,
-                    state=after,
-                    updated=self._hub.clock(),
-                    reason_code=error.code,
-                    reason=error.cause,
-                )
-            )
-            facts = {
-                "delivery": delivery.id,
-                "channel": delivery.channel,
-                "attempt": delivery.attempts,
-                "reason": error.code,
-                "fault": error.fault.value,
-            }
-            self._hub.event(tx, "delivery.dead" if dead else "delivery.retried", delivery.message, facts)
-            if dead:
-                settle_message(self._hub, tx, delivery.message)
+        def record(state: DeliveryState, kind: str) -> Callable[[Tx], None]:
+            return lambda tx: _failure(self._hub, tx, self._id, state, kind, error)
 
-        if dead:
-            self._context.bury(error, work)
-        else:
-            self._context.retry(error, work)
+        return self._context.retry(
+            error,
+            record(DeliveryState.WAITING, "delivery.retried"),
+            dead=record(DeliveryState.DEAD, "delivery.dead"),
+            policy=self._policy_of(message),
+        )
+
+
+def buried(hub: Hub) -> Callable[[Tx, Job, EcluseError], None]:
+    """What the runner tells of a job that became dead without its handler's doing."""
+
+    def note(tx: Tx, job: Job, error: EcluseError) -> None:
+        if job.kind == "deliver":
+            delivery_id = msgspec.json.decode(job.payload, type=_DeliveryPayload).delivery
+            _failure(hub, tx, delivery_id, DeliveryState.DEAD, "delivery.dead", error)
+
+    return note
+
+
+def _failure(
+    hub: Hub, tx: Tx, delivery_id: DeliveryId, state: DeliveryState, kind: str, error: EcluseError
+) -> None:
+    delivery = tx.delivery(delivery_id)
+    if delivery is None or delivery.state in _OVER or delivery.state is DeliveryState.DEAD:
+        return
+    check_move(delivery.state, state)
+    tx.update_delivery(
+        msgspec.structs.replace(
+            delivery, state=state, updated=hub.clock(), reason_code=error.code, reason=error.cause
+        )
+    )
+    facts = {
+        "delivery": delivery.id,
+        "channel": delivery.channel,
+        "attempt": delivery.attempts,
+        "reason": error.code,
+        "fault": error.fault.value,
+    }
+    hub.event(tx, kind, delivery.message, facts)
+    if state is DeliveryState.DEAD:
+        settle_message(hub, tx, delivery.message)

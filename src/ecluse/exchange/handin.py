@@ -104,7 +104,6 @@ def hand_in(
                     digest.hexdigest(),
                     document.content_type,
                     document.name,
-                    document.name,
                 )
             )
         if not parts:

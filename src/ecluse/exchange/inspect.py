@@ -123,4 +123,4 @@ class Inspector:
 
 
 def _looks_utf16(head: bytearray) -> bool:
-    return head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return head.startswith((b"\xff\xfe", b"\xfe\xff"))

@@ -80,7 +80,6 @@ class Duplicate:
 class _OpenDocument:
     content_type: str
     name: str
-    wire_name: str
     digest: Any
     inspector: Inspector
     size: int = 0
@@ -115,9 +114,9 @@ class Intake:
         self._exact.write(data)
         self._exact_offset += len(data)
 
-    def begin_document(self, content_type: str, name: str, wire_name: str) -> None:
+    def begin_document(self, content_type: str, name: str) -> None:
         """A document begins."""
-        self._document = _OpenDocument(content_type, name, wire_name, sha256(), Inspector(content_type))
+        self._document = _OpenDocument(content_type, name, sha256(), Inspector(content_type))
 
     def document_data(self, data: bytes, *, in_exact: bool) -> None:
         """Octets of the document; ``in_exact`` where the same octets stand in the exact ones."""
@@ -143,7 +142,6 @@ class Intake:
             sha256=document.digest.hexdigest(),
             content_type=document.content_type,
             name=document.name,
-            wire_name=document.wire_name,
         )
         if offset is None and document.writer is None:
             document.writer = self.hub.vault.create()

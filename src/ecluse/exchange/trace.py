@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.actions import NoSuchMessage
 from ecluse.model.basics import MessageId, iso
 from ecluse.model.nouns import Answer, Delivery, LoggedEvent, Message, Receipt
@@ -145,7 +146,7 @@ def trace(store: Store, id: MessageId) -> Trace:
 
 
 def _step(logged: LoggedEvent) -> Step:
-    event = logged.event
+    event = decode_leaf(logged.leaf)
     return Step(
         at=iso(event.at),
         kind=event.kind,

@@ -43,7 +43,6 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
         sha256: Hex digest of the document.
         content_type: Media type with parameters, as declared.
         name: Safe file name; empty where none was given.
-        wire_name: File name exactly as the partner sent it.
     """
 
     blob: str
@@ -52,7 +51,6 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     sha256: str
     content_type: str = "application/octet-stream"
     name: str = ""
-    wire_name: str = ""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):

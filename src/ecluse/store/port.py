@@ -25,7 +25,7 @@ from ecluse.model.nouns import (
 )
 from ecluse.model.states import MessageState
 
-__all__ = ["Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
+__all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
 
 T = TypeVar("T")
 
@@ -54,6 +54,14 @@ class StoreUnavailable(EcluseError):
     remedy = "Look at the database's disk and process; `ecluse doctor` says which."
 
 
+class BadStoreUrl(EcluseError):
+    """The URL of the database is of no kind that is known, or holds a password."""
+
+    code = "store.bad-url"
+    fault = Fault.USAGE
+    remedy = "Write `sqlite:path/to/hub.db` or `postgresql://user@host/database`; give the password apart."
+
+
 class View(Protocol):
     """Reads, of one consistent moment."""
 
@@ -72,7 +80,8 @@ class View(Protocol):
         limit: int = 50,
     ) -> list[Message]:
         """Newest first. ``search`` is a piece of a subject, reference, protocol id, file name
-        or hub id."""
+        or hub id.
+        """
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]: ...
     def delivery(self, id: DeliveryId) -> Delivery | None: ...
@@ -89,7 +98,9 @@ class View(Protocol):
     def blobs_before(self, id: str, limit: int) -> list[str]:
         """Ids of blobs that sort after ``id``, in order; for the sweep."""
 
-    def events(self, subject: str) -> list[LoggedEvent]: ...
+    def events(self, subject: str) -> list[LoggedEvent]:
+        """In the order they were recorded. ``data``, ``actor`` and ``node`` are within the leaf only."""
+
     def events_from(self, index: int, limit: int) -> list[LoggedEvent]:
         """Sealed events with index >= ``index``, in order of index."""
 
@@ -101,9 +112,16 @@ class View(Protocol):
         """Stored tree hashes by (level, index in level)."""
 
     def last_checkpoint(self) -> Checkpoint | None: ...
-    def checkpoints(self, limit: int) -> list[Checkpoint]: ...
+    def checkpoints(self, limit: int) -> list[Checkpoint]:
+        """Newest first."""
+
+    def checkpoints_from(self, size: int, limit: int) -> list[Checkpoint]:
+        """Those of a log of at least ``size`` leaves, in order of size; for who checks them all."""
+
     def job(self, key: str) -> Job | None: ...
-    def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]: ...
+    def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]:
+        """Those that are not done first, then oldest first."""
+
     def config(self, number: int | None = None) -> ConfigVersion | None:
         """A version; the newest where ``number`` is ``None``."""
 
@@ -213,4 +231,7 @@ class Store(Protocol):
         """Apply the missing migrations, in order; give their names."""
 
     def pending_migrations(self) -> list[str]: ...
+    def check(self) -> list[str]:
+        """What is wrong with the database, a sentence each; for doctor. May take a while."""
+
     def close(self) -> None: ...

@@ -94,7 +94,8 @@ class ParseLimits:
 
     Attributes:
         depth: Levels of nesting. Certificates and CMS headers stay under 16.
-        elements: Elements opened in total. 256 recipients of 20 elements each are 5,120.
+        elements: Elements opened in total, and those passed over in search of the end of an indefinite
+            length. 256 recipients of 20 elements each are 5,120, or 20,000 where every length is indefinite.
     """
 
     depth: int = 32
@@ -375,7 +376,7 @@ def _elements(data: bytes, position: int, end: int, budget: _Budget, depth: int)
         if data[position] == 0:
             raise Asn1Error("An ASN.1 end-of-contents stands where nothing is open.")
         if length < 0:
-            stop = _end_of_contents(data, body, end, budget.depth - depth)
+            stop = _end_of_contents(data, body, end, budget, depth)
             element_end = stop + 2
         else:
             stop = element_end = body + length
@@ -384,14 +385,20 @@ def _elements(data: bytes, position: int, end: int, budget: _Budget, depth: int)
     return tuple(found)
 
 
-def _end_of_contents(data: bytes, position: int, end: int, depth: int) -> int:
-    """Where the end-of-contents stands that closes the indefinite element with content at ``position``."""
+def _end_of_contents(data: bytes, position: int, end: int, budget: _Budget, depth: int) -> int:
+    """Where the end-of-contents stands that closes the indefinite element with content at ``position``.
+
+    Each level looks for its end anew, so what is passed over is spent from the budget too.
+    """
     open_elements = 1
     while True:
+        budget.elements -= 1
+        if budget.elements < 0:
+            raise Asn1LimitError("The ASN.1 has too many elements.")
         body, length = _header(data, position, end)
         if length < 0:
             open_elements += 1
-            if open_elements > depth:
+            if open_elements > budget.depth - depth:
                 raise Asn1LimitError("The ASN.1 is nested too deeply.")
             position = body
         elif data[position] == 0:

@@ -115,6 +115,15 @@ class TestLimits:
         with pytest.raises(LimitExceeded):
             reader.feed(data[1000:])
 
+    def test_levels_that_each_look_for_their_end(self) -> None:
+        """Thirty levels of indefinite length around many elements: the search is not repeated for ever."""
+        nested = asn1.null() * 60_000
+        for _ in range(25):
+            nested = cms.indefinite(asn1.SEQUENCE, nested)
+        info = asn1.sequence(asn1.integer(1), asn1.sequence(), nested, asn1.explicit(0, nested), asn1.null())
+        timed(cms.signed(TEXT, [info]), CmsError)
+        timed(cms.signed(TEXT, [asn1.null() * 100_000], wrap=cms.indefinite), LimitExceeded)
+
     def test_elements(self) -> None:
         timed(cms.signed(TEXT, [asn1.null() * 200_000]), LimitExceeded)
 
@@ -341,7 +350,7 @@ def survives(data: bytes) -> bool:
         return error.code.startswith("cms.")
 
 
-@settings(max_examples=400, deadline=1000)
+@settings(max_examples=400, deadline=5000)
 @given(
     st.sampled_from(LAYERS),
     st.sampled_from(["flip", "cut", "insert", "duplicate"]),
@@ -362,7 +371,7 @@ def test_mutations_give_our_errors(data: bytes, what: str, at: int, size: int, v
     assert survives(data)
 
 
-@settings(max_examples=100, deadline=1000)
+@settings(max_examples=100, deadline=5000)
 @given(st.binary(max_size=400), st.sampled_from([b"", START, ENVELOPED, LAYERS[0][:60], LAYERS[4][:90]]))
 def test_garbage_gives_our_errors(data: bytes, start: bytes) -> None:
     assert survives(start + data)

@@ -66,7 +66,7 @@ def unwrap(name: str, pad: padding.AsymmetricPadding | None = None) -> Callable[
 
     def take(recipients: Sequence[Recipient]) -> bytes:
         for recipient in recipients:
-            if recipient.serial == own.certificate.serial_number or recipient.key_id is not None:
+            if names_certificate(recipient, own.certificate):
                 return key.decrypt(recipient.encrypted_key, pad or padding.PKCS1v15())
         raise AssertionError("not a recipient")
 
@@ -202,10 +202,9 @@ class TestEnveloped:
         assert needed.recipients[0].algorithm.oid == oids.RSAES_OAEP
 
     def test_a_wrong_key(self, openssl: OpenSSL) -> None:
-        for cipher in ("-aes-256-cbc", "-aes-256-gcm"):
-            data = openssl("-encrypt", cipher)
-            with pytest.raises(DecryptionFailed):
-                cms.read(data, bytes(32))
+        data = openssl("-encrypt", "-aes-256-gcm")
+        with pytest.raises(DecryptionFailed):
+            cms.read(data, bytes(32))
 
 
 def test_compressed(openssl: OpenSSL) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ecluse.errors import Fault
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._keywrap import algorithm
+from ecluse.wire.cms.algorithms import DIGESTS_BY_NAME
 from ecluse.wire.cms.errors import AlgorithmForbidden, UnsupportedAlgorithm
 
-__all__ = ["DIGEST_SIZES", "SCHEMES", "digest_algorithm", "digest_for", "signature_algorithm"]
+__all__ = ["CURVES", "SCHEMES", "WRITTEN_DIGESTS", "digest_algorithm", "digest_for", "signature_algorithm"]
 
-DIGEST_SIZES: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
-"""Octets of each digest that is written, weakest first."""
-
-_DIGEST_OIDS: Final = {"sha256": oids.SHA256, "sha384": oids.SHA384, "sha512": oids.SHA512}
+WRITTEN_DIGESTS: Final = ("sha256", "sha384", "sha512")
+"""Every digest that is written, by name, the weakest first."""
 
 _WEAKEST_DIGEST: Final = {
     "rsa-pkcs1": "sha256",
@@ -26,6 +28,9 @@ _WEAKEST_DIGEST: Final = {
     "ml-dsa-65": "sha384",
     "ml-dsa-87": "sha512",
 }
+
+CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+"""The elliptic curves that are signed with and encrypted to (RFC 8551 s2.2, s2.3, and the two above)."""
 
 SCHEMES: Final = tuple(_WEAKEST_DIGEST)
 """Every scheme by name."""
@@ -60,32 +65,37 @@ def digest_for(scheme: str, wanted: str) -> str:
         AlgorithmForbidden: Another digest: nothing weaker is ever written.
     """
     if scheme not in _WEAKEST_DIGEST:
-        raise UnsupportedAlgorithm(f"There is no signature scheme {scheme!r}.")
-    if wanted not in DIGEST_SIZES:
-        raise AlgorithmForbidden(
-            f"Messages are not signed with the digest {wanted!r}.", remedy="Choose sha256, sha384 or sha512."
+        raise UnsupportedAlgorithm(
+            f"There is no signature scheme {scheme!r}.",
+            remedy=f"Choose one of {', '.join(SCHEMES)}.",
+            fault=Fault.USAGE,
         )
-    weakest = _WEAKEST_DIGEST[scheme]
-    return wanted if DIGEST_SIZES[wanted] >= DIGEST_SIZES[weakest] else weakest
+    if wanted not in WRITTEN_DIGESTS:
+        raise AlgorithmForbidden(
+            f"Messages are not signed with the digest {wanted!r}.",
+            remedy="Choose sha256, sha384 or sha512.",
+            fault=Fault.USAGE,
+        )
+    return max(wanted, _WEAKEST_DIGEST[scheme], key=WRITTEN_DIGESTS.index)
 
 
 @lru_cache
 def digest_algorithm(digest: str) -> bytes:
     """DER of the digest's AlgorithmIdentifier, parameters absent (RFC 5754 s2)."""
-    return algorithm(_DIGEST_OIDS[digest])
+    return algorithm(DIGESTS_BY_NAME[digest].oid)
 
 
 @lru_cache
 def signature_algorithm(scheme: str, digest: str) -> bytes:
     """DER of the SignatureAlgorithmIdentifier of ``scheme`` over ``digest``, both known names."""
     if scheme == "rsa-pss":
-        hashed = algorithm(_DIGEST_OIDS[digest], asn1.null())  # RFC 4055 s2.1: NULL in here
+        hashed = algorithm(DIGESTS_BY_NAME[digest].oid, asn1.null())  # RFC 4055 s2.1: NULL in here
         return algorithm(
             oids.RSASSA_PSS,
             asn1.sequence(
                 asn1.explicit(0, hashed),
                 asn1.explicit(1, algorithm(oids.MGF1, hashed)),
-                asn1.explicit(2, asn1.integer(DIGEST_SIZES[digest])),
+                asn1.explicit(2, asn1.integer(DIGESTS_BY_NAME[digest].algorithm.digest_size)),
             ),
         )
     if scheme == "ecdsa":

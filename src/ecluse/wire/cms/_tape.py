@@ -236,7 +236,11 @@ class Tape:
     def _measure(self, size: int) -> Waiting[int]:
         """Whole size of the indefinite element that starts here with ``size`` octets of header."""
         unclosed = 1
+        passed = 0
         while unclosed:
+            passed += 1
+            if passed > self._limits.elements:
+                raise LimitExceeded(f"A header field has more than {self._limits.elements} elements.")
             tag, header, length = yield from self._header(size)
             size += header + max(length, 0)
             if size > self._header_left:

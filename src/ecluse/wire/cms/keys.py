@@ -8,10 +8,10 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm as LibraryUnsupported
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem, padding, rsa, x25519
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
+from ecluse.errors import Fault
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._certificate import identity
@@ -25,15 +25,17 @@ from ecluse.wire.cms._keywrap import (
     kem_other_info,
 )
 from ecluse.wire.cms._oaep import rsa_padding
+from ecluse.wire.cms._schemes import CURVES, WRITTEN_DIGESTS
+from ecluse.wire.cms.algorithms import DIGESTS_BY_NAME, permit, permit_rsa
 from ecluse.wire.cms.errors import (
-    AlgorithmForbidden,
     CertificateMismatch,
     DecryptionFailed,
+    Malformed,
     UnsupportedAlgorithm,
 )
 from ecluse.wire.cms.events import AlgorithmIdentifier, Recipient, RecipientKind
-from ecluse.wire.cms.recipients import MIN_RSA_BITS
 from ecluse.wire.cms.sign import Signer
+from ecluse.wire.cms.verify import names_certificate
 
 __all__ = ["DecryptionKey", "PrivateKey", "SigningKey", "matches", "signer_for", "unwrap"]
 
@@ -63,15 +65,19 @@ PrivateKey = SigningKey | DecryptionKey
 def matches(recipient: Recipient, certificate: x509.Certificate) -> bool:
     """Whether ``recipient`` names ``certificate``: by issuer and serial number, or by key identifier.
 
-    A certificate without the SubjectKeyIdentifier extension has the one of RFC 5280 s4.2.1.2, method 1.
+    A certificate without the SubjectKeyIdentifier extension has the one of RFC 5280 s4.2.1.2, method 1. A
+    name that nobody can read names nothing.
 
     Raises:
         Malformed: The certificate can't be taken apart.
     """
     own = identity(certificate)
-    if recipient.key_id is not None:
-        return recipient.key_id == own.key_id
-    return recipient.serial == own.serial and recipient.issuer == own.issuer
+    if recipient.key_id is None and recipient.serial == own.serial and recipient.issuer == own.issuer:
+        return True
+    try:
+        return names_certificate(recipient, certificate)
+    except (asn1.Asn1Error, Malformed):
+        return False
 
 
 # --- unwrapping ---------------------------------------------------------------------------------------------
@@ -81,9 +87,9 @@ def unwrap(recipient: Recipient, private_key: PrivateKey, *, allowed: frozenset[
     """The content-encryption key that ``recipient`` holds for ``private_key``.
 
     With RSAES-PKCS1-v1_5 bad padding is not to be seen here: OpenSSL 3.2 and later then gives a message of
-    some length, made from the private key and the ciphertext (implicit rejection). Hand over whatever comes to
-    ``Reader.supply_key``, which reads on with a key of any length and fails at the end of the content, as it
-    does under every wrong key: so nobody learns what the padding was (RFC 3218 s2.3).
+    some length, made from the private key and the ciphertext (implicit rejection). Hand over whatever comes
+    to ``Reader.supply_key``, which reads on with a key of any length and fails at the end of the content, as
+    it does under every wrong key: so nobody learns what the padding was (RFC 3218 s2.3).
 
     Args:
         recipient: From the reader.
@@ -114,8 +120,8 @@ def _unwrap_transport(recipient: Recipient, key: PrivateKey, _allowed: frozenset
 
 def _unwrap_agreement(recipient: Recipient, key: PrivateKey, allowed: frozenset[str]) -> bytes:
     scheme = recipient.algorithm.oid
-    if scheme in SHA1_AGREEMENTS and "sha-1" not in allowed:
-        raise AlgorithmForbidden("The sender derives the wrapping key with SHA-1.")
+    if scheme in SHA1_AGREEMENTS:
+        permit("sha-1", allowed)
     derive = AGREEMENT_KDFS.get(scheme)
     if derive is None:
         raise UnsupportedAlgorithm(f"The key agreement {scheme} is not done here.")
@@ -184,11 +190,7 @@ def _agree(public: bytes, key: PrivateKey) -> bytes:
 
 # --- signing ------------------------------------------------------------------------------------------------
 
-_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-}
+_HASHES: Final = {name: DIGESTS_BY_NAME[name].algorithm for name in WRITTEN_DIGESTS}
 _PKCS1: Final = padding.PKCS1v15()
 _PSS: Final = {
     name: padding.PSS(padding.MGF1(digest), digest.digest_size) for name, digest in _HASHES.items()
@@ -202,7 +204,8 @@ def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: s
     Args:
         private_key: Belongs to ``certificate``.
         certificate: Goes along with what is signed.
-        scheme: ``rsa-pkcs1`` (the default) or ``rsa-pss`` for an RSA key; other keys have one scheme each.
+        scheme: ``rsa-pkcs1`` (the default, unless the certificate is for PSS alone) or ``rsa-pss`` for an RSA
+            key; other keys have one scheme each.
 
     Raises:
         CertificateMismatch: The certificate has another key.
@@ -212,21 +215,26 @@ def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: s
     """
     identity(certificate)
     schemes = _schemes(private_key)
+    if certificate.public_key_algorithm_oid.dotted_string == oids.RSASSA_PSS:
+        schemes.pop("rsa-pkcs1", None)  # the certificate allows nothing else than PSS (RFC 4055 s1.2)
     chosen = scheme if scheme is not None else next(iter(schemes), None)
     if chosen is None or chosen not in schemes:
         raise UnsupportedAlgorithm(
             "The private key can't sign in the way that was asked for.",
             remedy="Choose a scheme that fits the key, or another key.",
+            fault=Fault.USAGE,
         )
-    if isinstance(private_key, rsa.RSAPrivateKey) and private_key.key_size < MIN_RSA_BITS:
-        raise AlgorithmForbidden(f"The RSA key to sign with has {private_key.key_size} bits.")
+    if isinstance(private_key, rsa.RSAPrivateKey):
+        permit_rsa(private_key.key_size, frozenset())
     try:
         own = certificate.public_key() == private_key.public_key()
     except (LibraryUnsupported, ValueError):
         own = False
     if not own:
         raise CertificateMismatch(
-            "The certificate belongs to another private key.", remedy="Give the certificate of this key."
+            "The certificate belongs to another private key.",
+            remedy="Give the certificate of this key.",
+            fault=Fault.USAGE,
         )
     return _KeySigner(certificate, chosen, schemes[chosen])
 
@@ -250,7 +258,7 @@ def _schemes(key: PrivateKey) -> dict[str, Callable[[bytes, str], bytes]]:
             "rsa-pkcs1": lambda data, digest: key.sign(data, _PKCS1, _HASHES[digest]),
             "rsa-pss": lambda data, digest: key.sign(data, _PSS[digest], _HASHES[digest]),
         }
-    if isinstance(key, ec.EllipticCurvePrivateKey):
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, CURVES):
         return {"ecdsa": lambda data, digest: key.sign(data, _ECDSA[digest])}
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return {"ed25519": lambda data, _digest: key.sign(data)}

@@ -15,7 +15,7 @@ DEPTH = 32
 HEADER_OCTETS = 1 * MIB
 """All that is not content. 256 recipients with RSA-4096 keys take 170 KiB, ML-KEM-1024 ones 460 KiB."""
 ELEMENTS = 65_536
-"""Elements opened in one header field. 256 recipients open 5,120."""
+"""Elements opened in one header field. 256 recipients open 5,120, or 20,000 of indefinite length."""
 RECIPIENTS = 256
 """A message to every subsidiary of a large company; each costs the hub one comparison with its keys."""
 SIGNERS = 16

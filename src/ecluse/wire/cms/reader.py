@@ -66,7 +66,8 @@ class Reader:
 
     Nothing that an encrypted layer gave may be believed, nor an error in it be answered, before the layer's
     ``LayerEnded``: with a wrong key the content is noise, and what a reader further in says about noise
-    would tell an attacker something. Finish the outer layer first, and prefer its error.
+    would tell an attacker something. Finish the outer layer first, and prefer its error. (CBC authenticates
+    nothing: one wrong key in 256 leaves a padding that looks right.)
 
     After an error the reader is dead: every later call raises the same error.
 

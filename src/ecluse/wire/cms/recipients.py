@@ -29,15 +29,14 @@ from ecluse.wire.cms._keywrap import (
     ecc_shared_info,
     kem_other_info,
 )
-from ecluse.wire.cms.errors import AlgorithmForbidden, UnsupportedAlgorithm
+from ecluse.wire.cms._schemes import CURVES
+from ecluse.wire.cms.algorithms import permit_rsa
+from ecluse.wire.cms.errors import UnsupportedAlgorithm
 
-__all__ = ["MIN_RSA_BITS", "Padding", "RecipientKey", "for_certificate"]
+__all__ = ["Padding", "RecipientKey", "for_certificate"]
 
 Padding = Literal["pkcs1", "oaep-sha1", "oaep-sha256"]
 """How an RSA key is used: RSAES-PKCS1-v1_5, or RSAES-OAEP with the hash for itself and for MGF1."""
-
-MIN_RSA_BITS: Final = 2048
-"""Below it an RSA key gives less than 112 bits of strength (NIST SP 800-57 part 1, table 2)."""
 
 
 class RecipientKey(Protocol):
@@ -51,7 +50,9 @@ class RecipientKey(Protocol):
         """A RecipientInfo that holds ``cek`` (16, 24 or 32 octets), in DER."""
 
 
-def for_certificate(certificate: x509.Certificate, *, padding: Padding = "pkcs1") -> RecipientKey:
+def for_certificate(
+    certificate: x509.Certificate, *, padding: Padding = "pkcs1", allowed: frozenset[str] = frozenset()
+) -> RecipientKey:
     """What it takes to encrypt to the holder of ``certificate``, prepared once.
 
     The recipient is named by issuer and serial number. Neither the validity nor the key usage of the
@@ -60,10 +61,11 @@ def for_certificate(certificate: x509.Certificate, *, padding: Padding = "pkcs1"
     Args:
         certificate: With an RSA, P-256, P-384, P-521, X25519, ML-KEM-768 or ML-KEM-1024 key.
         padding: For RSA keys alone. The default is what RFC 8551 s2.3 makes every S/MIME agent read.
+        allowed: Names of old algorithms that are let through: ``rsa-1024``.
 
     Raises:
         UnsupportedAlgorithm: A key of another kind.
-        AlgorithmForbidden: An RSA key shorter than :data:`MIN_RSA_BITS`.
+        AlgorithmForbidden: An RSA key shorter than 2,048 bits that is not allowed.
         Malformed: The certificate can't be taken apart.
     """
     name = identity(certificate).issuer_and_serial
@@ -71,12 +73,13 @@ def for_certificate(certificate: x509.Certificate, *, padding: Padding = "pkcs1"
         key = certificate.public_key()
     except (LibraryUnsupported, ValueError):
         raise _unusable_key() from None
+    if certificate.public_key_algorithm_oid.dotted_string == oids.RSASSA_PSS:
+        raise _unusable_key()  # an RSA key that may only sign (RFC 4055 s1.2)
     if isinstance(key, rsa.RSAPublicKey):
-        if key.key_size < MIN_RSA_BITS:
-            raise AlgorithmForbidden(f"The recipient's RSA key has {key.key_size} bits.")
+        permit_rsa(key.key_size, allowed)
         scheme, parameters = _PADDINGS[padding]
         return _KeyTransport(key, scheme, asn1.integer(0) + name + parameters)
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, CURVES):
         return _KeyAgreement(key, oids.DH_STD_SHA256_KDF, name)
     if isinstance(key, x25519.X25519PublicKey):
         return _KeyAgreement(key, oids.DH_HKDF_SHA256, name)
@@ -93,8 +96,6 @@ def _unusable_key() -> UnsupportedAlgorithm:
         remedy="Ask the partner for a certificate with an RSA, P-256, P-384, P-521, X25519 or ML-KEM key.",
     )
 
-
-_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 _SHA1 = hashes.SHA1()  # noqa: S303 - OAEP needs no collision resistance (RFC 8017 s7.1)
 _SHA256_WITH_NULL = algorithm(oids.SHA256, asn1.null())

@@ -21,7 +21,7 @@ from ecluse.wire.cms import oids
 from ecluse.wire.cms._attributes import Attributes, algorithm_identifier, read_attributes
 from ecluse.wire.cms.algorithms import DIGESTS, Digest, SignatureScheme, digest, permit_rsa, signature
 from ecluse.wire.cms.errors import BadSignature, CertificateMismatch, Malformed, UnsupportedAlgorithm
-from ecluse.wire.cms.events import AlgorithmIdentifier, SignerInfo
+from ecluse.wire.cms.events import AlgorithmIdentifier, Recipient, SignerInfo
 
 __all__ = ["Verified", "names_certificate", "verify"]
 
@@ -110,28 +110,32 @@ def verify(
 # --- which certificate ------------------------------------------------------------------------------------
 
 
-def names_certificate(signer: SignerInfo, certificate: x509.Certificate) -> bool:
-    """Whether ``signer`` names ``certificate``, by issuer and serial number or by key identifier."""
-    if signer.key_id is not None:
-        return signer.key_id in _key_identifiers(certificate)
-    if signer.issuer is None or signer.serial != certificate.serial_number:
+def names_certificate(who: SignerInfo | Recipient, certificate: x509.Certificate) -> bool:
+    """Whether ``who`` names ``certificate``, by issuer and serial number or by key identifier.
+
+    Raises:
+        Malformed: The issuer that stands in ``who`` is no Name.
+    """
+    if who.key_id is not None:
+        return who.key_id == _key_identifier(certificate)
+    if who.issuer is None or who.serial != certificate.serial_number:
         return False
     issuer = _issuer(certificate)
-    return issuer == signer.issuer or _comparable(issuer) == _comparable(signer.issuer)
+    try:
+        return issuer == who.issuer or _comparable(issuer) == _comparable(who.issuer)
+    except Asn1Error as error:
+        raise Malformed(error.cause) from None
 
 
-def _key_identifiers(certificate: x509.Certificate) -> tuple[bytes, ...]:
+def _key_identifier(certificate: x509.Certificate) -> bytes | None:
     """The key identifier that the certificate states, or else the usual one (RFC 5280 s4.2.1.2)."""
     try:
-        stated = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:
         try:
-            stated = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
-        except (ValueError, LibraryUnsupported):
-            return ()
-    except (ValueError, x509.DuplicateExtension):
-        return ()
-    return (stated.digest,)
+            return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+        except x509.ExtensionNotFound:
+            return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+    except (ValueError, LibraryUnsupported, x509.DuplicateExtension):
+        return None
 
 
 def _issuer(certificate: x509.Certificate) -> bytes:

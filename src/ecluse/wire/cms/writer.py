@@ -1,8 +1,9 @@
 """Writing a CMS layer as a stream: a header, the content in pieces, a trailer.
 
-Every stage writes BER of indefinite length, so that nothing need be known of the content's size and none of
-it is held: 64 KiB at most, whatever goes through. Stages are put one into another by feeding what comes out
-of the inner one to the outer one; :class:`Nested` does it.
+Every stage writes BER of indefinite length, so that nothing need be known of the content's size and little of
+it is held: one segment of 64 KiB, and room for the largest piece that was fed. Pieces of 1 MiB serve best.
+Stages are put one into another by feeding what comes out of the inner one to the outer one;
+:class:`Nested` does it.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.ciphers import AEADEncryptionContext, Cipher, algorithms, modes
 
+from ecluse.errors import Fault
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._keywrap import algorithm
 from ecluse.wire.cms._segments import EncryptedSegments, Segments
+from ecluse.wire.cms.algorithms import CIPHERS_BY_NAME
 from ecluse.wire.cms.errors import AlgorithmForbidden, LimitExceeded
 from ecluse.wire.cms.recipients import RecipientKey
 from ecluse.wire.cms.sign import Signer, attribute, digests_needed, signed_data_head, signed_data_tail
@@ -31,8 +33,6 @@ GCM_TAG_SIZE: Final = 16
 """The longest tag (RFC 5084 s3.2)."""
 GCM_MAX_CONTENT: Final = 2**36 - 32
 """Octets that one key and nonce may encrypt (NIST SP 800-38D s5.2.1.1)."""
-BLOCK_SIZE: Final = 16
-"""Octets of an AES block, and of a CBC initialisation vector (RFC 3565 s2.4)."""
 COMPRESSION_LEVEL: Final = 6
 """zlib's own balance of time and size."""
 
@@ -50,23 +50,7 @@ class Stage(Protocol):
         """The rest of the layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class _ContentCipher:
-    """A content-encryption algorithm (RFC 3565, RFC 5084)."""
-
-    oid: str
-    key_length: int
-    authenticated: bool
-
-
-_CIPHERS: Final = {
-    "aes-128-cbc": _ContentCipher(oids.AES128_CBC, 16, False),
-    "aes-192-cbc": _ContentCipher(oids.AES192_CBC, 24, False),
-    "aes-256-cbc": _ContentCipher(oids.AES256_CBC, 32, False),
-    "aes-128-gcm": _ContentCipher(oids.AES128_GCM, 16, True),
-    "aes-192-gcm": _ContentCipher(oids.AES192_GCM, 24, True),
-    "aes-256-gcm": _ContentCipher(oids.AES256_GCM, 32, True),
-}
+_CIPHERS: Final = {name: cipher for name, cipher in CIPHERS_BY_NAME.items() if cipher.legacy is None}
 
 CIPHERS: Final = tuple(_CIPHERS)
 """Every cipher by name. Nothing weaker is ever written."""
@@ -127,7 +111,9 @@ class EnvelopedWriter:
             raise ValueError("an EnvelopedData needs a recipient")
         if cipher not in _CIPHERS:
             raise AlgorithmForbidden(
-                f"Content is not encrypted with {cipher!r}.", remedy=f"Choose one of {', '.join(CIPHERS)}."
+                f"Content is not encrypted with {cipher!r}.",
+                remedy=f"Choose one of {', '.join(CIPHERS)}.",
+                fault=Fault.USAGE,
             )
         chosen = _CIPHERS[cipher]
         key = entropy(chosen.key_length)
@@ -148,7 +134,7 @@ class EnvelopedWriter:
                 self._attributes = b"\xa1" + attributes[1:]
             layer, version = oids.AUTH_ENVELOPED_DATA, 0
         else:
-            vector = entropy(BLOCK_SIZE)
+            vector = entropy(chosen.block)  # RFC 3565 s2.3
             parameters = asn1.octets(vector)
             self._segments = EncryptedSegments(Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor())
             layer, version = oids.ENVELOPED_DATA, max(recipient.version for recipient in recipients)
@@ -180,6 +166,7 @@ class EnvelopedWriter:
                 raise LimitExceeded(
                     "The content is too long for AES-GCM.",
                     remedy="Choose an AES-CBC cipher for this partner.",
+                    fault=Fault.USAGE,
                 )
         return self._segments.feed(data)
 

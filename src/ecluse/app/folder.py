@@ -1,0 +1,100 @@
+"""A hub's folder: made once, with defaults that work, a fresh key, and its first configuration version."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import tomli_w
+
+from ecluse.app.node import Node, open_node
+from ecluse.app.settings import apply_files
+from ecluse.blobs import durable
+from ecluse.errors import EcluseError, Fault
+from ecluse.model.basics import Clock, Entropy, system_clock, system_entropy
+from ecluse.trust.configuration import HUB_FILE, Configuration, read_folder
+from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.secrets import Secret, SecretResolver
+
+__all__ = ["FolderTaken", "make_hub"]
+
+_PASSPHRASE_FILE = "passphrase"  # noqa: S105 - a file name
+
+
+class FolderTaken(EcluseError):
+    """The folder holds a hub already."""
+
+    code = "app.folder-taken"
+    fault = Fault.USAGE
+    remedy = "Choose another folder; a hub is never written over."
+
+
+def make_hub(
+    folder: Path,
+    *,
+    name: str,
+    as2_id: str,
+    address: str = "127.0.0.1:4080",
+    public_url: str | None = None,
+    database: str | None = None,
+    blobs: str | None = None,
+    email: str | None = None,
+    passphrase: str | None = None,
+    key_kind: str = "rsa-3072",
+    actor: str = "operator:init",
+    clock: Clock = system_clock,
+    entropy: Entropy = system_entropy,
+) -> Node:
+    """Make a hub and open it.
+
+    Args:
+        folder: Where; made where it does not exist.
+        name: The organisation's name.
+        as2_id: Its AS2 id.
+        address: ``host:port`` of the partners' listener.
+        public_url: The listener's URL as partners see it; made of the address where it is left out.
+        database: ``postgresql://user@host/db`` instead of the embedded one.
+        blobs: ``s3://bucket/prefix`` instead of the folder's own.
+        email: A contact for partners.
+        passphrase: Reference to the keyring's passphrase; without one a random passphrase is written to
+            ``passphrase`` in the folder, readable by its owner alone.
+        key_kind: Kind of the organisation's first key, ``main``.
+        actor: Who makes it.
+        clock: Time.
+        entropy: Randomness.
+
+    Raises:
+        FolderTaken: There is a hub already.
+        ConfigurationError: A name, address or URL is not as it should be; nothing is left.
+    """
+    if (folder / HUB_FILE).exists():
+        raise FolderTaken(f"{folder} holds a hub already.")
+    text = tomli_w.dumps(
+        {
+            "organisation": {"name": name, "as2_id": as2_id, **({"email": email} if email else {})},
+            "keyring": {"passphrase": passphrase or f"file:{_PASSPHRASE_FILE}"},
+            "listen": {"as2": {"address": address, "public_url": public_url or f"http://{address}/as2"}},
+            **({"store": {"database": database}} if database else {}),
+            **({"blobs": {"place": blobs}} if blobs else {}),
+        }
+    )
+    configuration = Configuration.from_files({HUB_FILE: text}, clock())
+    durable.make_folder(folder)
+    if passphrase is None and not (folder / _PASSPHRASE_FILE).exists():
+        durable.write_new(folder / _PASSPHRASE_FILE, [entropy(24).hex().encode() + b"\n"], 0o600)
+    reference = configuration.hub.keyring.passphrase
+    secret: Secret = SecretResolver(folder, os.environ)(reference)
+    keys = folder / configuration.hub.keyring.folder
+    keyring = FileKeyring.create(keys, secret, clock=clock)
+    keyring.generate("main", key_kind, subject=name)
+    for sub in ("partners", "certificates"):
+        durable.make_folder(folder / sub)
+    # The hub's file comes last: without it there is no hub yet, and this may be run again.
+    durable.replace(folder / HUB_FILE, text.encode(), 0o600)
+    node = open_node(folder, clock=clock, entropy=entropy, migrate=True)
+    try:
+        apply_files(node, read_folder(folder), actor=actor, reason="the hub was made")
+    except BaseException:
+        node.close()
+        raise
+    return node

@@ -1,0 +1,238 @@
+"""An opened hub: everything that a command or a serving node works with, made from one folder."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ecluse.app.settings import active_configuration
+from ecluse.blobs.local import LocalPlace
+from ecluse.blobs.port import BlobPlace
+from ecluse.blobs.s3 import S3Place
+from ecluse.blobs.vault import Vault
+from ecluse.channels.as2.sender import As2Channel
+from ecluse.channels.folder import FolderChannel
+from ecluse.channels.http.line import Pool
+from ecluse.engine.retry import Backoff, RetryPolicy
+from ecluse.errors import EcluseError, Fault
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.port import Channel
+from ecluse.model.basics import Clock, Entropy, new_id, system_clock, system_entropy
+from ecluse.model.nouns import Message
+from ecluse.store.open import open_store
+from ecluse.store.port import Store
+from ecluse.trust.configuration import HUB_FILE, Configuration, read_folder
+from ecluse.trust.directory import Directory
+from ecluse.trust.fields import octets, seconds
+from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.secrets import SecretResolver
+from ecluse.trust.storage import StorageKeys
+from ecluse.wire.tlog.note import NoteKey
+
+__all__ = ["Node", "NotAHub", "NotMigrated", "open_node"]
+
+
+class NotAHub(EcluseError):
+    """The folder holds no hub."""
+
+    code = "app.not-a-hub"
+    fault = Fault.USAGE
+    remedy = "Give the hub's folder with --hub or ECLUSE_HUB, or make one with `ecluse init`."
+
+
+class NotMigrated(EcluseError):
+    """The database is of an older release."""
+
+    code = "app.not-migrated"
+    fault = Fault.USAGE
+    remedy = "Back the database up, then run `ecluse migrate`."
+
+
+@dataclass(slots=True)
+class Node:
+    """One process of a hub. Closes as a context.
+
+    Attributes:
+        folder: The hub's folder.
+        name: This process among those of the hub.
+        bootstrap: The folder's own configuration: where the state, the bytes and the keys are, what is
+            listened on.
+        keyring: Our keys.
+        store: State.
+        vault: Bytes.
+        hub: What the chamber shares.
+        channels: By kind.
+        directory: Everyone, as of the version in force; see :meth:`reload`.
+        version: Number of the configuration version in force; 0 where the folder's own is used.
+        pool: Connections to partners that are kept.
+    """
+
+    folder: Path
+    name: str
+    bootstrap: Configuration
+    keyring: FileKeyring
+    store: Store
+    vault: Vault
+    hub: Hub
+    channels: dict[str, Channel]
+    directory: Directory
+    version: int
+    resolver: SecretResolver
+    pool: Pool
+
+    @property
+    def log_key(self) -> NoteKey:
+        """The verifier key of this hub's log."""
+        return NoteKey(self.directory.hub.log_origin, self.keyring.log_public_key)
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """Where signed checkpoints are kept outside the database."""
+        return self.folder / "state" / "checkpoints"
+
+    def reload(self) -> bool:
+        """Take up a configuration version that was applied since; true where there was one."""
+        version, configuration = active_configuration(self.store, self.bootstrap)
+        if version == self.version:
+            return False
+        self.keyring.reload()
+        self.directory = Directory(configuration, self.keyring, self.resolver)
+        self.version = version
+        return True
+
+    def retry_policy(self, message: Message) -> RetryPolicy | None:
+        """How deliveries of ``message`` are tried again: its partner's file says."""
+        try:
+            retry = self.directory.partner(message.partner).as2.retry
+        except EcluseError:
+            return None
+        usual = RetryPolicy().backoffs
+        base, cap = seconds(retry.base), seconds(retry.cap)
+        theirs = {
+            fault: Backoff(base, cap, retry.attempts, usual[fault].age)
+            for fault in (Fault.TRANSIENT, Fault.PARTNER)
+        }
+        return RetryPolicy({**usual, **theirs})
+
+    def close(self) -> None:
+        """Let the database and the connections go."""
+        self.pool.close()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_node(
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock = system_clock,
+    entropy: Entropy = system_entropy,
+    migrate: bool = False,
+) -> Node:
+    """Open the hub in ``folder``.
+
+    Args:
+        folder: Made by :func:`ecluse.app.folder.make_hub`.
+        environ: Where ``env:`` secrets are looked up; the process's own by default.
+        clock: Time.
+        entropy: Randomness.
+        migrate: Apply missing migrations instead of refusing.
+
+    Raises:
+        NotAHub: There is none.
+        NotMigrated: The database is of an older release, and ``migrate`` was not said.
+        EcluseError: The configuration, the keyring or the database can't be used.
+    """
+    if not (folder / HUB_FILE).is_file():
+        raise NotAHub(f"There is no {HUB_FILE} in {folder}.")
+    bootstrap = Configuration.from_files(read_folder(folder))
+    settings = bootstrap.hub
+    resolver = SecretResolver(folder, environ)
+    keyring = FileKeyring.open(
+        folder / settings.keyring.folder, resolver(settings.keyring.passphrase), clock=clock
+    )
+    resolver = SecretResolver(folder, environ, keyring.secret)
+    name = f"{socket.gethostname()}-{os.getpid()}-{new_id('n', clock(), entropy)[-6:]}"
+    store = _open_store(folder, bootstrap, resolver, name)
+    try:
+        pending = store.pending_migrations()
+        if pending and not migrate:
+            raise NotMigrated(f"The database lacks {', '.join(pending)}.")
+        if pending:
+            store.migrate()
+        version, configuration = active_configuration(store, bootstrap)
+        vault = Vault(
+            open_place(folder, bootstrap, resolver),
+            StorageKeys(keyring),
+            entropy,
+            clock,
+            octets(settings.blobs.inline_limit),
+        )
+        hub = Hub(store, vault, clock, entropy, name)
+        pool = Pool()
+        node = Node(
+            folder=folder,
+            name=name,
+            bootstrap=bootstrap,
+            keyring=keyring,
+            store=store,
+            vault=vault,
+            hub=hub,
+            channels={},
+            directory=Directory(configuration, keyring, resolver),
+            version=version,
+            resolver=resolver,
+            pool=pool,
+        )
+    except BaseException:
+        store.close()
+        raise
+    hub.config_version = lambda: node.version
+    inbox = settings.inbox.folder
+    if isinstance(inbox, str):
+        hub.inbox = "folder:inbox"
+        node.channels["folder"] = FolderChannel(hub, folder / inbox)
+    listen = settings.listen.as2
+    node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
+    return node
+
+
+def _open_store(folder: Path, bootstrap: Configuration, resolver: SecretResolver, name: str) -> Store:
+    settings = bootstrap.hub.store
+    kind, _, place = settings.database.partition(":")
+    url = settings.database
+    if kind == "sqlite":
+        path = folder / place
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        url = f"sqlite:{path}"
+    password = resolver(settings.password).reveal_text() if settings.password else None
+    return open_store(url, node=name, password=password)
+
+
+def open_place(folder: Path, bootstrap: Configuration, resolver: SecretResolver) -> BlobPlace:
+    """Where the configuration keeps sealed bytes."""
+    settings = bootstrap.hub.blobs
+    if not settings.place.startswith("s3://"):
+        return LocalPlace(folder / settings.place)
+    bucket, _, prefix = settings.place.removeprefix("s3://").partition("/")
+    return S3Place(
+        bucket,
+        prefix=prefix,
+        endpoint=settings.endpoint or "",
+        region=settings.region or "us-east-1",
+        access_key_id=resolver(settings.access_key).reveal_text() if settings.access_key else "",
+        secret_access_key=resolver(settings.secret_key).reveal_text() if settings.secret_key else "",
+        ca=(folder / settings.ca).read_bytes() if settings.ca else b"",
+    )

@@ -1,0 +1,164 @@
+"""A serving node: the listener, the jobs, the log's sequencer and the schedule, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import structlog
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ecluse.app.node import Node
+from ecluse.channels.as2.receiver import Receiver
+from ecluse.channels.http.limits import Limits
+from ecluse.channels.http.server import Listener, Server
+from ecluse.channels.http.tls import server_context
+from ecluse.engine.context import JobContext
+from ecluse.engine.runner import Runner
+from ecluse.engine.schedule import Every, Recurring, Schedule
+from ecluse.errors import EcluseError
+from ecluse.evidence.held import HeldCheckpoints
+from ecluse.evidence.loop import SequencerLoop
+from ecluse.evidence.sequencer import Sequencer
+from ecluse.exchange.deliver import buried, handlers
+from ecluse.exchange.receipts import mark_overdue
+from ecluse.trust.fields import octets, seconds
+
+__all__ = ["Service"]
+
+WORKERS: Final = 8
+"""Jobs at once on a node."""
+OPENERS: Final = 4
+"""Large bodies opened at once: cipher and hash keep both cores of a small machine busy."""
+OVERDUE_EVERY: Final = 5
+"""Seconds between two looks for receipts that did not come in time."""
+SWEEP_EVERY: Final = 3600
+"""Seconds between two sweeps for blobs that nothing refers to."""
+RELOAD_EVERY: Final = 1.0
+"""Seconds between two looks for an applied configuration."""
+
+_log = structlog.get_logger("ecluse.service")
+
+
+class Service:
+    """One node, serving.
+
+    Args:
+        node: The opened hub.
+        listen: ``host:port`` instead of the configured one, for a second node on a machine.
+    """
+
+    def __init__(self, node: Node, *, listen: str | None = None) -> None:
+        self.node = node
+        self._listen = listen or node.bootstrap.hub.listen.as2.address
+        hub = node.hub
+        schedule = Schedule(
+            node.store,
+            [
+                Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
+                Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
+            ],
+            hub.clock,
+        )
+        self._runner = Runner(
+            node.store,
+            node.name,
+            hub.clock,
+            hub.entropy,
+            {**handlers(hub, node.channels, node.retry_policy), **schedule.handlers},
+            workers=WORKERS,
+            lane_limits={view.id: view.as2.concurrency for view in node.directory.partners},
+            on_bury=buried(hub),
+            tick=schedule.tick,
+        )
+        sequencer = Sequencer(
+            node.store,
+            hub.clock,
+            node.log_key,
+            node.keyring.log_sign,
+            held=HeldCheckpoints(node.checkpoint_file),
+            node=node.name,
+        )
+        self._loop = SequencerLoop(sequencer, hub.clock, _report)
+        self._openers = ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
+        self._server: Server | None = None
+        self._quit = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen and work. :attr:`port` is the bound port then.
+
+        Raises:
+            ListenFailed: The address can't be listened on.
+            TlsConfigError: The listener's key can't be used.
+        """
+        listen = self.node.bootstrap.hub.listen.as2
+        host, _, port = self._listen.rpartition(":")
+        receiver = Receiver(self.node.hub, lambda: self.node.directory, self._openers, listen.path)
+        limits = Limits(
+            head_time=seconds(listen.header_timeout),
+            body_idle=seconds(listen.idle_timeout),
+            keep_alive=seconds(listen.idle_timeout),
+            body_bytes=octets(listen.max_size),
+            connections=listen.max_connections,
+        )
+        listener = Listener(host.strip("[]"), int(port), self._tls())
+        self._server = Server(receiver, [listener], limits, _log)
+        self.port = (await self._server.start())[0]
+        self._runner.start()
+        self._loop.start()
+        self._watcher.start()
+        _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        settings = self.node.bootstrap.hub.listen.as2.tls
+        if settings is None:
+            return None
+        keyring, now = self.node.keyring, self.node.hub.clock()
+        anchors = [
+            certificate.public_bytes(Encoding.DER)
+            for view in self.node.directory.partners
+            for certificate in view.tls_client_certificates(now)
+        ]
+        return server_context(
+            b"".join(certificate.public_bytes(Encoding.PEM) for certificate in keyring.chain(settings.key)),
+            keyring.tls_key(settings.key),
+            client_ca=anchors,
+            client_auth=settings.client_auth,
+            minimum=settings.min_version,
+        )
+
+    async def stop(self) -> None:
+        """Accept nothing more, end what is under way, seal and sign the log."""
+        grace = seconds(self.node.bootstrap.hub.listen.as2.shutdown_grace)
+        self._quit.set()
+        if self._server is not None:
+            await self._server.stop(grace)
+        await asyncio.to_thread(self._runner.stop, grace)
+        await asyncio.to_thread(self._loop.stop)
+        self._openers.shutdown(wait=False, cancel_futures=True)
+        _log.info("stopped", node=self.node.name)
+
+    def _overdue(self, context: JobContext) -> None:
+        while mark_overdue(self.node.hub) and not context.stopping:
+            context.check()
+
+    def _sweep(self, context: JobContext) -> None:
+        store = self.node.store
+        self.node.vault.sweep(lambda after, limit: store.read(lambda view: view.blobs_before(after, limit)))
+
+    def _watch(self) -> None:
+        while not self._quit.wait(RELOAD_EVERY):
+            try:
+                if self.node.reload():
+                    _log.info("configuration in force", version=self.node.version)
+            except EcluseError as error:
+                _log.warning("configuration not taken up", **error.as_dict())
+
+
+def _report(error: EcluseError) -> None:
+    _log.error("the log is not sealed", **error.as_dict())

@@ -1,0 +1,104 @@
+"""Versions of the configuration: what is in force, what would change, and who changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecluse.blobs import durable
+from ecluse.errors import EcluseError, Fault
+from ecluse.model.nouns import ConfigVersion
+from ecluse.store.port import Store, Tx
+from ecluse.trust.configuration import Configuration, export
+from ecluse.trust.directory import Directory
+from ecluse.trust.plan import Plan, plan
+
+if TYPE_CHECKING:
+    from ecluse.app.node import Node
+
+__all__ = ["NoSuchVersion", "active_configuration", "apply_files", "export_files", "plan_files"]
+
+
+class NoSuchVersion(EcluseError):
+    """The configuration has no version of that number."""
+
+    code = "app.no-such-version"
+    fault = Fault.USAGE
+    remedy = "List the versions with `ecluse export --history`."
+
+
+def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
+    """The version in force and its number; the folder's own files, as number 0, where none was applied."""
+    version = store.read(lambda view: view.config())
+    if version is None:
+        return 0, bootstrap
+    return version.number, Configuration.from_files(version.files)
+
+
+def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuration]:
+    """What applying ``files`` would change.
+
+    Raises:
+        ConfigurationError: With every problem there is; nothing would be applied.
+    """
+    wanted = Configuration.from_files(files, node.hub.clock())
+    Directory(wanted, node.keyring, node.resolver)
+    present = node.directory.configuration if node.version else None
+    return plan(present, wanted), wanted
+
+
+def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str) -> ConfigVersion | None:
+    """Put ``files`` in force, as a new version.
+
+    Args:
+        node: The hub.
+        files: Relative path to text, for every file.
+        actor: Who.
+        reason: Why.
+
+    Returns:
+        The version; ``None`` where nothing would change.
+
+    Raises:
+        ConfigurationError: With every problem there is; nothing was applied.
+        Conflict: Somebody applied another version meanwhile.
+    """
+    changes, wanted = plan_files(node, files)
+    if node.version and not changes:
+        return None
+    now = node.hub.clock()
+    version = ConfigVersion(node.version + 1, now, actor, reason, dict(wanted.files))
+
+    def work(tx: Tx) -> None:
+        tx.add_config(version)
+        facts = {
+            "version": version.number,
+            "reason": reason,
+            "changes": [str(change) for change in changes.changes],
+        }
+        node.hub.event(tx, "config.applied", f"config:{version.number}", facts, actor=actor, at=now)
+
+    node.store.write(work)
+    node.reload()
+    return version
+
+
+def export_files(node: Node, folder: Path, number: int | None = None) -> list[str]:
+    """Write a version (the one in force by default) back to files; give their paths.
+
+    Raises:
+        NoSuchVersion: There is none of that number.
+    """
+    files = node.directory.configuration.files
+    if number is not None:
+        version = node.store.read(lambda view: view.config(number))
+        if version is None:
+            raise NoSuchVersion(f"There is no version {number} of the configuration.")
+        files = version.files
+
+    def write(path: Path, data: bytes) -> None:
+        durable.make_folder(path.parent)
+        durable.replace(path, data, 0o600)
+
+    return export(files, folder, write)

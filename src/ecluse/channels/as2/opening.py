@@ -1,0 +1,184 @@
+"""OPEN: the body of an AS2 message, layer by layer, into the chamber's intake."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives import hashes
+
+from ecluse.channels.as2.answering import negative, positive
+from ecluse.channels.as2.relation import Relation
+from ecluse.errors import EcluseError
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.intake import Duplicate, Intake, Kept, Reply
+from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
+from ecluse.wire.as2.errors import As2Failure
+from ecluse.wire.as2.events import (
+    Compressed,
+    Encrypted,
+    Event,
+    Exact,
+    KeyNeeded,
+    Opened,
+    PartData,
+    PartEnded,
+    PartStarted,
+    Signed,
+    UnwrapPolicy,
+)
+from ecluse.wire.as2.headers import As2Request
+from ecluse.wire.as2.mdn import Mic
+from ecluse.wire.as2.unwrap import Unwrapper
+from ecluse.wire.cms.events import Recipient
+
+__all__ = ["Opening", "UnwrapKey", "begin", "conclude", "header_pairs"]
+
+UnwrapKey = Callable[[Sequence[Recipient]], bytes]
+"""Gives the content-encryption key for one of the recipients; raises an EcluseError where no key fits."""
+
+
+class Opening:
+    """Drives the protocol core over one body.
+
+    A failure ends the opening and not the reading: the sender may still be sending, and hears of it in the MDN.
+
+    Args:
+        intake: Where the documents go.
+        request: The AS2 header.
+        policy: What the partner may send.
+        unwrap_key: The keyring, bound to the keys of this relationship.
+    """
+
+    def __init__(
+        self, intake: Intake, request: As2Request, policy: UnwrapPolicy, unwrap_key: UnwrapKey
+    ) -> None:
+        self._intake = intake
+        self._unwrapper = Unwrapper(request.headers, policy)
+        self._unwrap_key = unwrap_key
+        self._in_exact = False
+        self.opened: Opened | None = None
+        self.failure: As2Failure | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take octets of the body. Raises what the intake raises (the disk is full...), nothing else."""
+        if self.failure is not None:
+            return
+        try:
+            self._take(self._unwrapper.feed(data))
+        except As2Failure as failure:
+            self._fail(failure)
+
+    def end(self) -> None:
+        """The body is whole: either :attr:`opened` or :attr:`failure` is set then."""
+        if self.failure is not None:
+            return
+        try:
+            self._take(self._unwrapper.close())
+        except As2Failure as failure:
+            self._fail(failure)
+
+    def _fail(self, failure: As2Failure) -> None:
+        self.failure = failure
+        self._intake.discard()
+
+    def _take(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, PartData):
+                self._intake.document_data(event.data, in_exact=self._in_exact)
+            elif isinstance(event, Exact):
+                self._intake.exact(event.data)
+            elif isinstance(event, PartStarted):
+                self._in_exact = event.in_exact
+                self._intake.begin_document(event.content_type, event.file_name or "")
+            elif isinstance(event, PartEnded):
+                self._intake.end_document(event.exact_offset)
+            elif isinstance(event, KeyNeeded):
+                self._take(self._unwrapper.supply_key(self._key(event.recipients)))
+            else:
+                self.opened = event
+
+    def _key(self, recipients: Sequence[Recipient]) -> bytes:
+        try:
+            return self._unwrap_key(recipients)
+        except EcluseError:
+            return b""  # read to its end and answered as any message that can't be decrypted
+
+
+def begin(hub: Hub, intake: Intake, request: As2Request, relation: Relation) -> Opening:
+    """Start to open a message of the relation's partner."""
+    now = hub.clock()
+    policy = relation.policy(request, now)
+    opening = Opening(intake, request, policy, lambda recipients: relation.unwrap(recipients, now))
+    try:
+        request.check()
+    except As2Failure as failure:
+        opening.failure = failure
+    return opening
+
+
+def conclude(
+    hub: Hub, opening: Opening, intake: Intake, request: As2Request, relation: Relation
+) -> tuple[Future[Kept | Duplicate], Reply]:
+    """End the opening: build the answer, and submit message and answer together.
+
+    Returns:
+        The future of the transaction, and the answer to send once that is done.
+    """
+    opening.end()
+    options = relation.mdn_options(hub.clock())
+    opened, failure = opening.opened, opening.failure
+    if failure is None and opened is not None and opened.is_mdn:
+        failure = As2Failure(
+            "It is a receipt that asks for a receipt.",
+            disposition=UNEXPECTED_ERROR,
+            remedy="Send receipts without Disposition-Notification-To.",
+            code="as2.receipt-of-receipt",
+        )
+    if failure is not None:
+        reply = negative(request, options, failure, hub.clock, hub.entropy)
+        return intake.reject(wire_of(request, None), {}, reply, failure.code, failure.cause), reply
+    assert opened is not None, "an opening without a failure has opened"
+    mic = Mic(opened.mic_digest, opened.mic) if opened.mics else None
+    reply = positive(request, options, mic, hub.clock, hub.entropy)
+    return intake.accept(wire_of(request, opened), facts_of(opened), reply), reply
+
+
+def facts_of(opened: Opened) -> dict[str, Any]:
+    """What of an opened message belongs into the log."""
+    facts: dict[str, Any] = {"protections": [_protection(found) for found in opened.protections]}
+    if opened.mics:
+        facts["mic"] = f"{base64.b64encode(opened.mic).decode('ascii')}, {opened.mic_digest}"
+    if opened.warnings:
+        facts["warnings"] = list(opened.warnings)
+    return facts
+
+
+def wire_of(request: As2Request, opened: Opened | None) -> bytes:
+    """The protocol's facts to keep with the message: header, protections, the detached signature, the MIC."""
+    wire: dict[str, Any] = {"headers": header_pairs(request)}
+    if opened is not None:
+        wire.update(facts_of(opened))
+        signed = opened.signed
+        if signed is not None:
+            wire["signature"] = base64.b64encode(signed.signature).decode("ascii")
+    return msgspec.json.encode(wire)
+
+
+def header_pairs(request: As2Request) -> list[tuple[str, str]]:
+    """The request's header without what must not be kept."""
+    return [(name, value) for name, value in request.headers if name.lower() != "authorization"]
+
+
+def _protection(found: Encrypted | Compressed | Signed) -> dict[str, Any]:
+    if isinstance(found, Encrypted):
+        return {"encrypted": found.algorithm.oid, "authenticated": found.authenticated}
+    if isinstance(found, Signed):
+        return {
+            "signed": found.signer.signature_algorithm.oid,
+            "certificate_sha256": found.certificate.fingerprint(hashes.SHA256()).hex(),
+        }
+    return {"compressed": True}

@@ -1,0 +1,120 @@
+"""CONFIRM over AS2: what a partner's MDN proves, on the same connection or on one of its own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ecluse.channels.as2.relation import Relation
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.port import Confirmed, ReceiptBytes, Refused
+from ecluse.exchange.receipts import late_receipt
+from ecluse.model.basics import Instant
+from ecluse.model.nouns import Delivery, Direction, Message
+from ecluse.store.port import View
+from ecluse.wire.as2.errors import MdnError
+from ecluse.wire.as2.headers import As2Request
+from ecluse.wire.as2.mdn_reader import ReadMdn, read_mdn
+from ecluse.wire.as2.receipt import Verdict, check_receipt
+from ecluse.wire.smime.headers import Headers
+
+__all__ = ["SealedFacts", "judge", "receive_receipt"]
+
+_DISBELIEVED: Final = frozenset({Verdict.NOT_AUTHENTIC, Verdict.UNSIGNED, Verdict.WRONG_MESSAGE})
+"""Anybody could have sent such a receipt to our listener: it is recorded, and moves nothing."""
+
+
+class SealedFacts(msgspec.Struct):
+    """What was kept of an outbound message when it was sealed (:attr:`Message.wire`).
+
+    Attributes:
+        headers: HTTP header fields of every attempt.
+        mics: MIC in base64 by hash name.
+        receipt: ``sync``, ``async`` or ``none``.
+        signed_receipt: Whether a signed one was asked for.
+    """
+
+    headers: list[tuple[str, str]]
+    mics: dict[str, str] = {}
+    receipt: str = "none"
+    signed_receipt: bool = False
+
+
+def judge(
+    message: Message, relation: Relation, now: Instant, headers: Headers, body: bytes
+) -> Confirmed | Refused:
+    """What a receipt proves about ``message``.
+
+    Raises:
+        MdnError: It is no receipt.
+    """
+    return _judge(message, _read(relation, now, headers, body), headers, body)
+
+
+def _read(relation: Relation, now: Instant, headers: Headers, body: bytes) -> ReadMdn:
+    partner = relation.partner
+    return read_mdn(
+        headers,
+        body,
+        certificates=partner.mdn_verify_certificates(now),
+        allowed=partner.exceptions_at(now),
+        recipient=partner.their_id,
+        unlock=lambda needed: relation.unwrap(needed.recipients, now),
+    )
+
+
+def _judge(message: Message, read: ReadMdn, headers: Headers, body: bytes) -> Confirmed | Refused:
+    sealed = msgspec.json.decode(message.wire, type=SealedFacts)
+    found = check_receipt(
+        read,
+        message_id=message.protocol_id,
+        mics={name: base64.b64decode(mic) for name, mic in sealed.mics.items()},
+        signed_wanted=sealed.signed_receipt,
+    )
+    block = headers.raw or "".join(f"{name}: {value}\r\n" for name, value in headers).encode(
+        "latin-1", "replace"
+    )
+    receipt = ReceiptBytes("mdn", found.verdict.value, block, body)
+    if found.ok:
+        return Confirmed(receipt)
+    return Refused(receipt, f"as2.receipt-{found.verdict.value}", f"{found.cause} {found.remedy}".strip())
+
+
+def receive_receipt(
+    hub: Hub, relation: Relation, request: As2Request, body: bytes, facts: Mapping[str, Any]
+) -> bool:
+    """Take a receipt that came on a connection of its own; false where the body is none.
+
+    A receipt that proves nothing, or answers no message of ours, is an event and changes no delivery.
+    """
+    try:
+        read = _read(relation, hub.clock(), request.headers, body)
+    except MdnError:
+        return False
+    partner = relation.partner.id
+    original = read.mdn.original_message_id or ""
+
+    def find(view: View) -> tuple[Message | None, list[Delivery]]:
+        found = None
+        for name in dict.fromkeys((original, f"<{original.strip('<> ')}>")):
+            found = found or view.find_message(Direction.OUT, partner, name)
+        return found, view.deliveries(found.id) if found else []
+
+    message, deliveries = hub.store.read(find)
+    delivery = next((entry for entry in deliveries if entry.channel.startswith("as2:")), None)
+    if message is None or delivery is None or not message.wire_blob:
+        _note(hub, f"partner:{partner}", "receipt.unmatched", {**facts, "original": original})
+        return True
+    outcome = _judge(message, read, request.headers, body)
+    if isinstance(outcome, Refused) and outcome.receipt.verdict in _DISBELIEVED:
+        _note(hub, message.id, "receipt.disbelieved", {**facts, "reason": outcome.code})
+        return True
+    late_receipt(hub, delivery.id, outcome)
+    return True
+
+
+def _note(hub: Hub, subject: str, kind: str, facts: dict[str, Any]) -> None:
+    hub.store.write(lambda tx: hub.event(tx, kind, subject, facts))

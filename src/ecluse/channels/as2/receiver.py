@@ -1,0 +1,261 @@
+"""The AS2 listener's handler: messages and asynchronous receipts come in.
+
+A small body (most are) is opened and kept in one go. A large one is opened as it arrives, in pieces, on a worker
+thread. A message whose receipt is to come later is kept unopened, acknowledged, and opened by a job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from ecluse.channels.as2.answering import acknowledgement, negative
+from ecluse.channels.as2.opening import Opening, begin, conclude, header_pairs
+from ecluse.channels.as2.receipts import receive_receipt
+from ecluse.channels.as2.relation import Relation, stranger_options
+from ecluse.channels.http.errors import BodyError
+from ecluse.channels.http.message import Request, Response
+from ecluse.errors import EcluseError
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Reply
+from ecluse.store.port import Conflict
+from ecluse.trust.directory import Directory
+from ecluse.wire.as2.disposition import UNKNOWN_PARTNER
+from ecluse.wire.as2.errors import As2Failure, As2RequestError
+from ecluse.wire.as2.headers import As2Request, parse_request
+
+__all__ = ["Receiver"]
+
+SMALL_BODY: Final = 256 * 1024
+"""Octets up to which a body is opened in one go: some milliseconds of cipher and hash."""
+PIECE: Final = 1024 * 1024
+"""Octets handed to a worker thread at once: a hand-over costs about 0.1 ms, a mebibyte about 2 ms of work."""
+STRANGER_BODY: Final = 4 * 1024 * 1024
+"""Octets read, and thrown away, from an unknown sender before the answer."""
+RECEIPT_BODY: Final = 4 * 1024 * 1024
+"""Octets of what may be an MDN that are held to see whether it is one."""
+INBOUND_CONCURRENCY: Final = 64
+"""Messages of one partner that are opened at once; one more is told to come again."""
+RETRY_AFTER: Final = "30"
+"""Seconds after which a partner may come back when the hub can't keep anything."""
+
+_log = structlog.get_logger("ecluse.as2")
+
+
+class Receiver:
+    """Handles the requests of the AS2 listener.
+
+    Args:
+        hub: What the chamber shares.
+        directory: Gives the partners as they stand now.
+        pool: Where large bodies are opened.
+        path: The path that partners post to.
+    """
+
+    def __init__(
+        self, hub: Hub, directory: Callable[[], Directory], pool: ThreadPoolExecutor, path: str
+    ) -> None:
+        self._hub = hub
+        self._directory = directory
+        self._pool = pool
+        self._path = path
+        self._under_way: Counter[str] = Counter()
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one HTTP request."""
+        try:
+            return await self._handle(request)
+        except BodyError as error:
+            self._event("request.broken", request, {"reason": error.code})
+            raise
+        except EcluseError as error:
+            # Nothing was acknowledged: the partner keeps the message and comes again.
+            _log.error("not kept", **error.as_dict())
+            headers = [("Retry-After", RETRY_AFTER)]
+            return _text(503, "Nothing was kept. Send the same message again later.", headers)
+
+    async def _handle(self, request: Request) -> Response:
+        if request.path != self._path:
+            return _text(404, "There is nothing here.")
+        if request.method in ("GET", "HEAD"):
+            return _text(200, "An AS2 listener. Messages come by POST.")
+        if request.method != "POST":
+            return _text(405, "Messages come by POST.", [("Allow", "POST, GET, HEAD")])
+        try:
+            as2 = parse_request(request.headers)
+        except As2RequestError as error:
+            self._event("request.refused", request, {"reason": error.code})
+            return _text(400, f"{error.cause} {error.remedy}")
+        directory = self._directory()
+        try:
+            relation = Relation(directory, directory.by_as2(as2.as2_from, as2.as2_to))
+        except EcluseError as error:
+            return await self._stranger(request, as2, directory, error)
+        partner = relation.partner
+        if not relation.shows(request.peer.certificate, self._hub.clock()):
+            facts = {"reason": "as2.wrong-client-certificate", "partner": partner.id}
+            self._event("request.refused", request, facts)
+            return _text(403, "The TLS client certificate is not the one that was agreed.")
+        if self._under_way[partner.id] >= INBOUND_CONCURRENCY:
+            return _text(503, "Too many messages at once.", [("Retry-After", "5")])
+        self._under_way[partner.id] += 1
+        try:
+            return await self._from_partner(request, as2, relation)
+        finally:
+            self._under_way[partner.id] -= 1
+
+    async def _stranger(
+        self, request: Request, as2: As2Request, directory: Directory, error: EcluseError
+    ) -> Response:
+        """An unknown sender or recipient: an MDN that says so where one was asked for, on this connection."""
+        facts = {"reason": error.code, "as2_from": as2.as2_from, "as2_to": as2.as2_to}
+        self._event("request.refused", request, facts)
+        await request.read(STRANGER_BODY)
+        if as2.receipt is None or as2.receipt.url is not None:
+            return _text(403, f"{error.code}: the sender or the recipient is not known here.")
+        failure = As2Failure(
+            "The sender or the recipient is not known here.",
+            disposition=UNKNOWN_PARTNER,
+            remedy="Compare AS2-From and AS2-To with the agreed names; case counts.",
+        )
+        options = stranger_options(directory, self._hub.clock())
+        reply = negative(as2, options, failure, self._hub.clock, self._hub.entropy)
+        return _response(reply)
+
+    async def _from_partner(self, request: Request, as2: As2Request, relation: Relation) -> Response:
+        if as2.may_be_mdn:
+            body = await request.read(RECEIPT_BODY)
+            settled = await self._in_pool(
+                receive_receipt, self._hub, relation, as2, body, _peer_facts(request)
+            )
+            if settled:
+                return Response(200)
+            return await self._whole(request, as2, relation, body)
+        url = as2.receipt.url if as2.receipt else None
+        if url is not None:
+            if not relation.may_answer_to(url):
+                facts = {"reason": "as2.receipt-address-not-agreed", "partner": relation.partner.id}
+                self._event("request.refused", request, facts)
+                return _text(403, "The address for the asynchronous receipt was not agreed.")
+            return await self._later(request, as2, relation)
+        first = await self._up_to(request, SMALL_BODY)
+        if len(first) <= SMALL_BODY:
+            return await self._whole(request, as2, relation, first)
+        return await self._streamed(request, as2, relation, first)
+
+    async def _up_to(self, request: Request, limit: int) -> bytes:
+        """The body if it is no longer than ``limit``; else its beginning, longer than that."""
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in request:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                break
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _whole(self, request: Request, as2: As2Request, relation: Relation, body: bytes) -> Response:
+        intake = Intake(self._hub, self._arrival(request, as2, relation))
+        opening = begin(self._hub, intake, as2, relation)
+        opening.feed(body)
+        return await self._settle(opening, intake, as2, relation)
+
+    async def _streamed(
+        self, request: Request, as2: As2Request, relation: Relation, first: bytes
+    ) -> Response:
+        intake = Intake(self._hub, self._arrival(request, as2, relation))
+        opening = begin(self._hub, intake, as2, relation)
+        try:
+            await self._in_pieces(request, first, opening.feed)
+            return await self._settle(opening, intake, as2, relation, pooled=True)
+        except BaseException:
+            await self._in_pool(intake.discard)
+            raise
+
+    async def _later(self, request: Request, as2: As2Request, relation: Relation) -> Response:
+        """Keep the body unopened, acknowledge it, and have it opened by a job."""
+        intake = Intake(self._hub, self._arrival(request, as2, relation))
+        try:
+            await self._in_pieces(request, b"", intake.exact)
+            wire = msgspec.json.encode({"headers": header_pairs(as2)})
+            await self._kept(intake, await self._in_pool(intake.receive, wire))
+        except BaseException:
+            await self._in_pool(intake.discard)
+            raise
+        return _response(acknowledgement(as2))
+
+    async def _in_pieces(self, request: Request, first: bytes, take: Callable[[bytes], None]) -> None:
+        chunks, size = [first], len(first)
+        async for chunk in request:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size >= PIECE:
+                await self._in_pool(take, b"".join(chunks))
+                chunks, size = [], 0
+        if size:
+            await self._in_pool(take, b"".join(chunks))
+
+    async def _settle(
+        self, opening: Opening, intake: Intake, as2: As2Request, relation: Relation, *, pooled: bool = False
+    ) -> Response:
+        if pooled:
+            future, reply = await self._in_pool(conclude, self._hub, opening, intake, as2, relation)
+        else:
+            future, reply = conclude(self._hub, opening, intake, as2, relation)
+        outcome = await self._kept(intake, future)
+        if isinstance(outcome, Kept):
+            return _response(reply)
+        if outcome.answer is None:
+            return _text(503, "The same message is being opened.", [("Retry-After", "5")])
+        answer = outcome.answer
+        return Response(answer.status, list(answer.headers), answer.body)
+
+    async def _kept(self, intake: Intake, future: Any) -> Kept | Duplicate:
+        try:
+            outcome: Kept | Duplicate = await asyncio.wrap_future(future)
+        except Conflict:
+            outcome = await asyncio.wrap_future(intake.again())
+        if isinstance(outcome, Duplicate):
+            await self._in_pool(intake.discard)
+        return outcome
+
+    async def _in_pool(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+    def _arrival(self, request: Request, as2: As2Request, relation: Relation) -> Arrival:
+        return Arrival(
+            partner=relation.partner.id,
+            protocol="as2",
+            protocol_id=as2.message_id,
+            subject=as2.subject or "",
+            facts=_peer_facts(request),
+        )
+
+    def _event(self, kind: str, request: Request, facts: Mapping[str, Any]) -> None:
+        """Record a refusal that belongs to no message. It must not fail the answer."""
+        data = {**_peer_facts(request), **facts}
+        subject = f"listener:as2:{request.peer.address}"
+        self._hub.store.submit(lambda tx: self._hub.event(tx, kind, subject, data))
+
+
+def _peer_facts(request: Request) -> dict[str, Any]:
+    facts: dict[str, Any] = {"address": request.peer.address}
+    if request.peer.tls_version:
+        facts["tls"] = f"{request.peer.tls_version} {request.peer.cipher}"
+    return facts
+
+
+def _text(status: int, text: str, headers: list[tuple[str, str]] | None = None) -> Response:
+    return Response(
+        status, [("Content-Type", "text/plain; charset=utf-8"), *(headers or [])], text.encode() + b"\n"
+    )
+
+
+def _response(reply: Reply) -> Response:
+    return Response(reply.status, list(reply.headers), reply.body)

@@ -1,0 +1,176 @@
+"""What one partner's file and our keyring amount to for AS2: who signs, who decrypts, what may be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ecluse.channels.http.egress import Egress
+from ecluse.channels.http.limits import ClientLimits
+from ecluse.channels.http.tls import ClientTls, client_tls
+from ecluse.errors import EcluseError
+from ecluse.model.basics import Instant
+from ecluse.trust.directory import Directory, PartnerView
+from ecluse.trust.fields import octets, seconds
+from ecluse.wire.as2.events import UnwrapPolicy
+from ecluse.wire.as2.headers import As2Request
+from ecluse.wire.as2.mdn import MdnOptions
+from ecluse.wire.cms.events import Recipient
+from ecluse.wire.cms.limits import Limits
+from ecluse.wire.cms.sign import Signer
+
+__all__ = ["Relation", "stranger_options"]
+
+PRIVATE_NETWORKS: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
+    ip_network(text)
+    for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+)
+"""What ``allow_private_network`` opens: loopback and RFC 1918 and 4193 networks, never link-local or metadata."""
+
+
+class Relation:
+    """AS2 between the organisation and one partner, under one configuration.
+
+    Args:
+        directory: Everyone, under that configuration.
+        partner: The other side.
+    """
+
+    def __init__(self, directory: Directory, partner: PartnerView) -> None:
+        self.partner = partner
+        self._keyring = directory.keyring
+        self._organisation = directory.organisation
+
+    @property
+    def digest(self) -> str:
+        """Hash name of our signatures."""
+        sign = self.partner.as2.sign
+        return sign.replace("-", "") if isinstance(sign, str) else "sha256"
+
+    @property
+    def dashed(self) -> bool:
+        """Whether digests are spelled ``sha-256`` to this partner."""
+        return self.partner.as2.micalg == "rfc5751"
+
+    @property
+    def contact(self) -> str:
+        """What stands in Disposition-Notification-To; it only needs to be there (RFC 4130 s7.3)."""
+        return self._organisation.email or "receipts@hub.invalid"
+
+    def signers(self, now: Instant) -> tuple[Signer, ...]:
+        """Who signs messages to them."""
+        return (self._signer(self.partner.signing_key(now)),)
+
+    def mdn_options(self, now: Instant) -> MdnOptions:
+        """How receipts to them are made."""
+        settings = self.partner.as2
+        return MdnOptions(
+            signers=(self._signer(self.partner.mdn_signing_key(now)),),
+            digest=self.digest,
+            dashed_micalg=self.dashed,
+            algorithm_protection=settings.algorithm_protection,
+            version="1.3" if settings.version == "1.3" else "1.2",
+        )
+
+    def _signer(self, ref: str) -> Signer:
+        scheme = self.partner.signature_scheme(self._keyring.certificate(ref))
+        return self._keyring.signer(ref, scheme)
+
+    def unwrap(self, recipients: Sequence[Recipient], now: Instant) -> bytes:
+        """The content-encryption key of a message of theirs. Raises an EcluseError where no key fits."""
+        return self._keyring.unwrap(
+            recipients, self.partner.decrypt_keys(), allowed=self.partner.exceptions_at(now)
+        )
+
+    def policy(self, request: As2Request, now: Instant) -> UnwrapPolicy:
+        """What they may send at ``now``."""
+        settings = self.partner.as2
+        try:
+            asked = request.receipt.digest if request.receipt else None
+        except EcluseError:
+            asked = None  # ``As2Request.check`` answers it
+        return UnwrapPolicy(
+            certificates=self.partner.verify_certificates(now),
+            allowed=self.partner.exceptions_at(now),
+            require_signed=settings.require_signed,
+            require_encrypted=settings.require_encrypted,
+            mic_digest=asked,
+            limits=Limits(content=octets(settings.max_size)),
+        )
+
+    def may_answer_to(self, url: str) -> bool:
+        """Whether an asynchronous receipt may go to ``url``."""
+        try:
+            self.partner.check_return_address(url)
+        except EcluseError:
+            return False
+        return True
+
+    def shows(self, certificate: bytes | None, now: Instant) -> bool:
+        """Whether a TLS client certificate (DER) is one of record; true where none is asked of them."""
+        wanted = self.partner.tls_client_certificates(now)
+        return not wanted or certificate in {known.public_bytes(Encoding.DER) for known in wanted}
+
+    def egress(self, url: str) -> Egress:
+        """What a connection to ``url`` may reach."""
+        host = (urlsplit(url).hostname or "").lower()
+        private = PRIVATE_NETWORKS if self.partner.as2.allow_private_network else ()
+        return Egress(hosts=frozenset({host}), networks=private)
+
+    def limits(self) -> ClientLimits:
+        """How long their server may take."""
+        silence = seconds(self.partner.as2.timeout)
+        return ClientLimits(stall=silence, reply_time=max(silence, ClientLimits().reply_time))
+
+    def basic(self) -> tuple[str, str] | None:
+        """User and password for their server."""
+        found = self.partner.basic_auth()
+        return None if found is None else (found[0], found[1].reveal_text())
+
+    def tls(self, url: str, now: Instant) -> ClientTls | None:
+        """How their server is trusted over TLS; ``None`` for plain HTTP."""
+        if not url.lower().startswith("https:"):
+            return None
+        settings = self.partner.as2.tls
+        ref = settings.client_key
+        return _client_tls(
+            self.partner.tls_anchors(now),
+            settings.min_version,
+            b"".join(c.public_bytes(Encoding.PEM) for c in self._keyring.chain(ref)) if ref else None,
+            self._keyring.tls_key(ref) if ref else None,
+        )
+
+
+@lru_cache(maxsize=256)
+def _client_tls(
+    anchors: tuple[x509.Certificate, ...], minimum: str, cert_pem: bytes | None, key_pem: bytes | None
+) -> ClientTls:
+    """One context for each way of trusting: connections are kept by it."""
+    issuers = [c.public_bytes(Encoding.DER) for c in anchors if _issues(c)]
+    return client_tls(
+        pinned=[] if issuers else [c.public_bytes(Encoding.DER) for c in anchors],
+        anchors=issuers,
+        system=not anchors,
+        cert_pem=cert_pem,
+        key_pem=key_pem,
+        minimum="1.3" if minimum == "1.3" else "1.2",
+    )
+
+
+def _issues(certificate: x509.Certificate) -> bool:
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except x509.ExtensionNotFound:
+        return False
+
+
+def stranger_options(directory: Directory, now: Instant) -> MdnOptions:
+    """How an unknown sender is answered: signed with the organisation's key, where there is one."""
+    refs = directory.keys.at("mdn-sign", now) or directory.keys.at("sign", now)
+    return MdnOptions(signers=tuple(directory.keyring.signer(ref) for ref in refs[:1]))

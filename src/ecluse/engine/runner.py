@@ -1,0 +1,332 @@
+"""The runner: claims due jobs, runs their handlers in threads, keeps their leases, stops in good order.
+
+Three threads stand beside the workers. The *dispatcher* claims, never more than there are free workers and
+room in the lanes, so that no claimed job waits while another node is idle. The *bell* sleeps in the store
+until a job may be due, and pokes the dispatcher. The *heart* extends the leases of what is running, and
+says that the node is alive.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import structlog
+
+from ecluse.engine.context import Buried, Handler, JobContext, Outcome
+from ecluse.engine.retry import RetryPolicy
+from ecluse.errors import EcluseError, Fault
+from ecluse.model.basics import Clock, Entropy, Instant
+from ecluse.model.nouns import Job
+from ecluse.store.port import Lost, Store, Tx
+
+__all__ = ["LANE_LIMIT", "LEASE", "CrashedHandler", "Runner"]
+
+LEASE: Final = 20.0
+"""Seconds of a lease. It is renewed three times as often; a killed node's jobs move on after so long."""
+
+LANE_LIMIT: Final = 4
+"""Jobs of one lane (a partner) at once on this node, so that a slow partner leaves workers for the others."""
+
+_POLL: Final = 0.5  # seconds at most until a job that became due by time alone is seen
+_PAUSE: Final = 1.0  # seconds to leave a database alone that did not answer
+_SPARE_CLAIMS: Final = 20  # claims beyond the policy's attempts: some end with a node, and not by the job
+
+_log = structlog.get_logger("ecluse.engine")
+
+
+class CrashedHandler(EcluseError):
+    """A handler failed in a way that it does not know, or takes its process down with it."""
+
+    code = "engine.crashed"
+    fault = Fault.OURS
+    remedy = "Read the hub's log for the trace of this job, and report it; the job is kept."
+
+
+class Runner:
+    """Runs durable jobs on one node.
+
+    Args:
+        store: Where the jobs are.
+        node: This node's name; no two live nodes share one.
+        clock: For leases and due times.
+        entropy: For the jitter of retries.
+        handlers: By kind of job. Other kinds are left to other nodes.
+        workers: Handlers at once.
+        lane_limit: Jobs of one lane at once on this node; the empty lane has no limit.
+        lane_limits: The same for lanes by name.
+        policy: When to try again.
+        on_bury: Told, in the same transaction, of every job that becomes dead.
+        tick: Called every second or so with the time, for the schedule.
+        lease: Seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        node: str,
+        clock: Clock,
+        entropy: Entropy,
+        handlers: Mapping[str, Handler],
+        *,
+        workers: int = 8,
+        lane_limit: int = LANE_LIMIT,
+        lane_limits: Mapping[str, int] = MappingProxyType({}),
+        policy: RetryPolicy | None = None,
+        on_bury: Buried | None = None,
+        tick: Callable[[Instant], None] | None = None,
+        lease: float = LEASE,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._clock = clock
+        self._entropy = entropy
+        self._handlers = dict(handlers)
+        self._kinds = tuple(sorted(self._handlers))
+        self._workers = workers
+        self._lane_limit = lane_limit
+        self._lane_limits = dict(lane_limits)
+        self._policy = policy or RetryPolicy()
+        self._on_bury = on_bury
+        self._tick = tick
+        self._lease = int(lease * 1_000_000)
+        self._running: dict[tuple[str, int], JobContext] = {}
+        self._change = threading.Condition()
+        self._poked = False
+        self._stopping = False
+        self._quit = threading.Event()
+        self._work: queue.SimpleQueue[JobContext | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start the threads; return at once."""
+        self._spawn("bell", self._listen)
+        self._spawn("heart", self._beat)
+        for number in range(self._workers):
+            self._spawn(f"worker-{number}", self._serve)
+        self._spawn("dispatcher", self._dispatch)
+
+    def stop(self, timeout: float = 30.0) -> bool:
+        """Claim no more, and wait for what is running.
+
+        Returns:
+            True where all ended; false where ``timeout`` seconds were too few: what is left ends with its
+            lease, and another claim does it again.
+        """
+        with self._change:
+            self._stopping = True
+            for context in self._running.values():
+                context.stopping = True
+            self._change.notify_all()
+            ended = self._change.wait_for(lambda: not self._running, timeout)
+        self._quit.set()
+        for _ in range(self._workers):
+            self._work.put(None)
+        for thread in self._threads:
+            if ended or not thread.name.startswith(f"{self._node}-worker"):
+                thread.join(_POLL + _PAUSE)
+        self._threads.clear()
+        return ended
+
+    def poke(self) -> None:
+        """Look for due jobs now."""
+        with self._change:
+            self._poked = True
+            self._change.notify_all()
+
+    @property
+    def running(self) -> list[Job]:
+        """The jobs that are being done on this node."""
+        with self._change:
+            return [context.job for context in self._running.values()]
+
+    def run_due(self, limit: int = 1000) -> int:
+        """Do due jobs in the calling thread, in order, until there is none or ``limit``; give their number.
+
+        For tests, simulations and commands, on a runner that was not started.
+        """
+        done = 0
+        while done < limit:
+            claimed = self._claim(1)
+            if not claimed:
+                break
+            self._run(claimed[0])
+            done += 1
+        return done
+
+    # Claiming
+
+    def _claim(self, free: int) -> list[JobContext]:
+        """Claim up to ``free`` jobs, none of a lane past its limit, in one transaction."""
+        with self._change:
+            lanes = Counter(context.job.lane for context in self._running.values() if context.job.lane)
+
+        def work(tx: Tx) -> list[Job]:
+            now, counts, jobs = self._clock(), Counter(lanes), list[Job]()
+            while len(jobs) < free:
+                room = {lane: self._limit(lane) - count for lane, count in counts.items()}
+                full = tuple(lane for lane, left in room.items() if left <= 0)
+                # A claim can't know its lanes beforehand: it is as small as the smallest room, and repeated.
+                step = min(
+                    free - len(jobs),
+                    self._lane_limit,
+                    *(left for left in room.values() if left > 0),
+                    *(limit for lane, limit in self._lane_limits.items() if lane not in counts),
+                )
+                found = tx.claim_jobs(self._node, now, self._lease, step, kinds=self._kinds, full_lanes=full)
+                jobs += found
+                counts.update(job.lane for job in found if job.lane)
+                if len(found) < step:
+                    break
+            return jobs
+
+        contexts = [
+            JobContext(job, self._store, self._clock, self._entropy, self._policy, self._on_bury)
+            for job in self._store.write(work)
+        ]
+        with self._change:
+            for context in contexts:
+                context.stopping = self._stopping
+                self._running[context.job.key, context.job.fence] = context
+        return contexts
+
+    def _limit(self, lane: str) -> int:
+        return self._lane_limits.get(lane, self._lane_limit)
+
+    # Running
+
+    def _run(self, context: JobContext) -> None:
+        """Run one claimed job to an outcome; raises nothing."""
+        job = context.job
+        try:
+            if job.attempts > self._policy.most_attempts + _SPARE_CLAIMS:
+                context.bury(
+                    CrashedHandler(f"The job was claimed {job.attempts} times and never came to an end.")
+                )
+            else:
+                self._handle(context)
+        except Lost:
+            context.outcome = Outcome.LOST
+        except EcluseError as error:
+            context.outcome = Outcome.UNRECORDED
+            _log.warning("job.unrecorded", key=job.key, kind=job.kind, **error.as_dict())
+        except Exception as crash:  # noqa: BLE001 - a worker outlives whatever a handler raises
+            context.outcome = Outcome.UNRECORDED
+            _log.error("job.unrecorded", key=job.key, kind=job.kind, **_trace(crash))
+        finally:
+            with self._change:
+                self._running.pop((job.key, job.fence), None)
+                self._poked = True
+                self._change.notify_all()
+
+    def _handle(self, context: JobContext) -> None:
+        job = context.job
+        try:
+            self._handlers[job.kind](job, context)
+            if context.outcome is not None:
+                return
+            error: EcluseError = CrashedHandler(f"The handler of {job.kind} ended without an outcome.")
+        except Lost:
+            raise
+        except EcluseError as raised:
+            if context.outcome is not None:
+                _log.warning("job.error-after-end", key=job.key, kind=job.kind, **raised.as_dict())
+                return
+            error = raised
+        except Exception as crash:  # noqa: BLE001 - likewise
+            _log.error("job.crashed", key=job.key, kind=job.kind, attempt=job.attempts, **_trace(crash))
+            if context.outcome is not None:
+                return
+            error = CrashedHandler(f"The handler of {job.kind} failed with {type(crash).__name__}.")
+        context.retry(error)
+
+    # Threads
+
+    def _spawn(self, name: str, target: Callable[[], None]) -> None:
+        # Daemons: a handler that hangs must not keep the process from ending; its lease ends by itself.
+        thread = threading.Thread(target=target, name=f"{self._node}-{name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _dispatch(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(
+                    lambda: self._stopping or (self._poked and len(self._running) < self._workers)
+                )
+                if self._stopping:
+                    return
+                self._poked = False
+                free = self._workers - len(self._running)
+            try:
+                contexts = self._claim(free)
+            except EcluseError as error:
+                _log.warning("jobs.unclaimed", **error.as_dict())
+                self._quit.wait(_PAUSE)
+                self.poke()
+                continue
+            for context in contexts:
+                self._work.put(context)
+            if len(contexts) == free:
+                self.poke()  # there may be more
+
+    def _serve(self) -> None:
+        while (context := self._work.get()) is not None:
+            self._run(context)
+
+    def _listen(self) -> None:
+        self.poke()
+        while not self._quit.is_set():
+            before = time.monotonic()
+            try:
+                if self._tick is not None:
+                    self._tick(self._clock())
+                self._store.wait_for_jobs(_POLL)
+            except EcluseError as error:
+                _log.warning("jobs.unheard", **error.as_dict())
+                self._quit.wait(_PAUSE)
+            self.poke()
+            if time.monotonic() - before < 0.001:
+                self._quit.wait(0.001)  # a store that is closed, or rings without end, must not spin
+
+    def _beat(self) -> None:
+        while True:
+            try:
+                self._extend()
+            except EcluseError as error:
+                _log.warning("leases.not-extended", **error.as_dict())
+            if self._quit.wait(self._lease / 3_000_000):
+                return
+
+    def _extend(self) -> None:
+        """Extend every lease that is held and say that the node is alive, in one transaction."""
+        with self._change:
+            contexts = list(self._running.values())
+
+        def work(tx: Tx) -> list[JobContext]:
+            now, lost = self._clock(), []
+            tx.beat(self._node, now)
+            for context in contexts:
+                try:
+                    tx.extend_lease(context.job, Instant(now + self._lease))
+                except Lost:
+                    lost.append(context)
+            return lost
+
+        for context in self._store.write(work):
+            # A job that ended in the meantime has no lease either; then nobody looks at this any more.
+            context.lost = True
+
+
+def _trace(crash: Exception) -> dict[str, str]:
+    """Type and frames of an exception, innermost last; not its text, which may hold anything at all."""
+    frames = traceback.extract_tb(crash.__traceback__)
+    where = " > ".join(f"{os.path.basename(each.filename)}:{each.lineno} {each.name}" for each in frames)
+    return {"crash": type(crash).__name__, "trace": where}

@@ -1,0 +1,50 @@
+"""What can be wrong with the log."""
+
+from __future__ import annotations
+
+from ecluse.errors import EcluseError, Fault
+
+__all__ = ["BadRecord", "HeldUnreadable", "NotProvable", "RecordTooLarge", "RolledBack"]
+
+
+class BadRecord(EcluseError):
+    """Bytes that are no record of this hub in any format it ever wrote."""
+
+    code = "evidence.bad-record"
+    fault = Fault.PERMANENT
+    remedy = "Compare the record with a copy of the log that was kept elsewhere."
+
+
+class RecordTooLarge(EcluseError):
+    """An event that holds more than a record may."""
+
+    code = "evidence.record-too-large"
+    fault = Fault.OURS
+    remedy = "Keep long texts in a blob and put their digest into the event."
+
+
+class RolledBack(EcluseError):
+    """The log does not continue what was signed before: nothing more is signed.
+
+    Two signed heads that contradict each other would make every proof of this log worthless.
+    """
+
+    code = "evidence.rolled-back"
+    fault = Fault.OURS
+    remedy = "Restore the newest copy of the database, or begin a log under a name of its own."
+
+
+class HeldUnreadable(EcluseError):
+    """The checkpoints held outside the database can't be understood, so nothing can be compared with them."""
+
+    code = "evidence.held-unreadable"
+    fault = Fault.OURS
+    remedy = "Restore the file of checkpoints, or move it away to begin another."
+
+
+class NotProvable(EcluseError):
+    """There is no signed checkpoint over the record."""
+
+    code = "evidence.not-provable"
+    fault = Fault.TRANSIENT
+    remedy = "Ask again in a minute: the next checkpoint takes it in."

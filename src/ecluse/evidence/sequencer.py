@@ -1,0 +1,247 @@
+"""The sequencer: puts records into the Merkle tree, and signs its heads.
+
+A record is written by the transaction of its change, without a place in the tree, so that no business waits
+for another. The sequencer then takes what is there, in batches. Only a tree that is committed is signed, and
+a head is kept (in the database, then outside of it) before anybody else can see it: no crash makes the log
+deny what it said.
+
+Several nodes may try: the store lets one win, and the lease of :meth:`Sequencer.lead` keeps the others from
+trying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from ecluse.errors import EcluseError
+from ecluse.evidence.errors import HeldUnreadable, RolledBack
+from ecluse.evidence.held import HeldCheckpoints
+from ecluse.model.basics import Clock, Instant
+from ecluse.model.nouns import Checkpoint
+from ecluse.store.port import Conflict, Store, Tx, View
+from ecluse.wire.tlog import merkle
+from ecluse.wire.tlog.checkpoint import TreeHead, open_checkpoint, sign_head
+from ecluse.wire.tlog.errors import BadProof
+from ecluse.wire.tlog.note import NoteKey, Sign
+
+__all__ = ["BATCH", "LEASE", "LEASE_SETTING", "Sequencer"]
+
+BATCH: Final = 512
+"""Records a transaction: past some hundreds a batch gains nothing and keeps the writer longer."""
+
+LEASE: Final = 15_000_000
+"""Microseconds without a sign of life until another node takes over; only the log waits so long."""
+
+LEASE_SETTING: Final = "evidence.sequencer"
+
+
+class _Lease(msgspec.Struct, frozen=True):
+    node: str
+    until: int
+
+
+_encode_lease = msgspec.json.Encoder().encode
+_read_lease = msgspec.json.Decoder(_Lease).decode
+
+
+class Sequencer:
+    """The writer of one log.
+
+    Args:
+        store: The database that holds it.
+        clock: Time of the checkpoints and the lease.
+        key: The log's verifier key; its name is the origin of the log.
+        sign: Signs with the private half of ``key``.
+        held: Where checkpoints are kept outside the database; ``None`` forgoes finding a database put back.
+        node: This process among those on the same database.
+        former: Keys that the log signed with before.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        key: NoteKey,
+        sign: Sign,
+        *,
+        held: HeldCheckpoints | None = None,
+        node: str = "",
+        former: Sequence[NoteKey] = (),
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._key = key
+        self._sign = sign
+        self._held = held
+        self._node = node
+        self._keys = (key, *former)
+        self._outside: TreeHead | None = None
+        self._led_until = Instant(0)
+
+    def seal(self, limit: int = BATCH) -> int:
+        """Put at most ``limit`` waiting records into the tree, in one transaction.
+
+        Returns:
+            How many; 0 also where another sequencer was first.
+
+        Raises:
+            RolledBack: where the tree has lost what it needs to grow.
+            StoreUnavailable: where the database can't be reached.
+        """
+        # Reading and hashing stay out of the write transaction, which others wait for: `Tx.seal` checks that
+        # the log still has the size that was read, and only a seal changes that or takes waiting rows away.
+        size, rows, edge = self._store.read(lambda view: _waiting(view, limit))
+        if not rows:
+            return 0
+        numbers = [number for number, _ in rows]
+        try:
+            nodes = merkle.Frontier(size, edge).extend(merkle.leaf_hash(leaf) for _, leaf in rows)
+            self._store.write(lambda tx: tx.seal(size, numbers, nodes))
+        except BadProof as error:
+            raise RolledBack(error.cause) from error
+        except Conflict:
+            return 0
+        return len(rows)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Sign the log as it is committed, keep the note in the database, then outside of it.
+
+        Returns:
+            The checkpoint; ``None`` where the newest one has the log's size already.
+
+        Raises:
+            RolledBack: where the log is smaller than, or does not continue, what was signed before.
+            HeldUnreadable: where what was signed before can't be read.
+            StoreUnavailable: where the database can't be reached.
+        """
+        head, last = self.check()
+        if head.size == (last.size if last else 0):
+            return None
+        note = sign_head(head, self._key, self._sign)
+        checkpoint = Checkpoint(head.size, head.root, note, self._clock())
+        try:
+            kept = self._store.write(lambda tx: _keep(tx, checkpoint))
+        except Conflict:
+            return None
+        self._hold(head, note)
+        return kept
+
+    def check(self) -> tuple[TreeHead, Checkpoint | None]:
+        """Compare the log with the newest checkpoints, in the database and held outside. Call it at start.
+
+        Returns:
+            The head of the log as it is committed, and the newest checkpoint in the database.
+
+        Raises:
+            RolledBack, HeldUnreadable, StoreUnavailable: as :meth:`checkpoint` does.
+        """
+        outside = self._read_outside()
+        last = self._store.read(lambda view: view.last_checkpoint())
+        signed = [] if outside is None else [outside]
+        if last is not None:
+            try:
+                signed.append(open_checkpoint(last.note, self._keys, self._key.name))
+            except EcluseError as error:
+                raise RolledBack(
+                    f"The newest checkpoint in the database is not ours: {error.cause}"
+                ) from error
+        size, nodes = self._store.read(lambda view: _tree(view, [head.size for head in signed]))
+        try:
+            now = TreeHead(self._key.name, size, merkle.root(size, nodes))
+            for before in signed:
+                proof = merkle.consistency_proof(before.size, size, nodes)
+                merkle.verify_consistency(before.size, before.root, size, now.root, proof)
+        except BadProof as error:
+            raise RolledBack(error.cause) from error
+        if last is not None and (outside is None or outside.size < last.size):
+            self._hold(signed[-1], last.note)
+        return now, last
+
+    def lead(self) -> bool:
+        """Whether this node is the one that seals; takes or extends the lease where that is due.
+
+        Raises:
+            StoreUnavailable: where the database can't be reached.
+        """
+        now = self._clock()
+        if now + LEASE // 2 > self._led_until:
+            until = self._store.write(lambda tx: _take_lease(tx, self._node, now))
+            self._led_until = until if until is not None else Instant(0)
+        return now < self._led_until
+
+    def resign(self) -> None:
+        """Give the lease up, so that another node need not wait for its end."""
+        if self._led_until:
+            self._led_until = Instant(0)
+            self._store.write(lambda tx: _give_lease(tx, self._node))
+
+    def _read_outside(self) -> TreeHead | None:
+        if self._outside is None and self._held is not None:
+            note = self._held.newest()
+            if note is not None:
+                try:
+                    self._outside = open_checkpoint(note, self._keys, self._key.name)
+                except EcluseError as error:
+                    raise HeldUnreadable(
+                        f"The newest checkpoint in {self._held.path} is not this log's: {error.cause}"
+                    ) from error
+        return self._outside
+
+    def _hold(self, head: TreeHead, note: bytes) -> None:
+        if self._held is not None:
+            self._held.append(note)
+        self._outside = head
+
+
+def _waiting(view: View, limit: int) -> tuple[int, list[tuple[int, bytes]], dict[merkle.Node, bytes]]:
+    # The size is read first: whatever a rival does after that makes it outdated, and our seal fails.
+    size = view.log_size()
+    rows = view.unsealed(limit)
+    return size, rows, view.log_nodes(merkle.cover(0, size)) if rows else {}
+
+
+def _tree(view: View, before: Sequence[int]) -> tuple[int, dict[merkle.Node, bytes]]:
+    """The log's size, and the nodes for its root and for the proofs that it continues those sizes."""
+    size = view.log_size()
+    wanted = merkle.cover(0, size)
+    for old in before:
+        if old <= size:
+            wanted += merkle.consistency_nodes(old, size)
+    return size, view.log_nodes(list(dict.fromkeys(wanted)))
+
+
+def _keep(tx: Tx, checkpoint: Checkpoint) -> Checkpoint:
+    last = tx.last_checkpoint()
+    if last is not None:
+        if last.size >= checkpoint.size:
+            raise Conflict(f"Another sequencer signed at size {last.size}.")
+        # A clock that was set back must not make the heads look out of order.
+        checkpoint = msgspec.structs.replace(checkpoint, at=max(checkpoint.at, last.at))
+    tx.add_checkpoint(checkpoint)
+    return checkpoint
+
+
+def _take_lease(tx: Tx, node: str, now: Instant) -> Instant | None:
+    present = _present_lease(tx)
+    if present is not None and present.node != node and now < present.until <= now + LEASE:
+        return None
+    until = Instant(now + LEASE)
+    tx.put_setting(LEASE_SETTING, _encode_lease(_Lease(node, until)))
+    return until
+
+
+def _give_lease(tx: Tx, node: str) -> None:
+    present = _present_lease(tx)
+    if present is not None and present.node == node:
+        tx.put_setting(LEASE_SETTING, _encode_lease(_Lease("", 0)))
+
+
+def _present_lease(tx: Tx) -> _Lease | None:
+    value = tx.setting(LEASE_SETTING)
+    try:
+        return _read_lease(value) if value is not None else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

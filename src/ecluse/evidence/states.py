@@ -1,0 +1,62 @@
+"""Comparing what the rows say of the messages with what the log says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ecluse.evidence.verify import Problem
+from ecluse.model.nouns import Message
+from ecluse.model.states import MessageState
+from ecluse.store.port import Store, View
+
+__all__ = ["STATE_KINDS", "verify_states"]
+
+STATE_KINDS: Final = {f"message.{state.value}": state for state in MessageState}
+"""The kinds of events that record a message's state."""
+
+_PAGE: Final = 200
+
+_LAST: Final = 1 << 64
+
+
+def verify_states(store: Store) -> Iterator[Problem]:
+    """Every message whose row is not in the state that its last event of state says; newest first.
+
+    An event's columns are believed here: :func:`~ecluse.evidence.verify.verify_log` says whether they may be.
+    Raises :class:`~ecluse.store.port.StoreUnavailable`.
+    """
+    before = None
+    while True:
+        messages, problems = store.read(lambda view, before=before: _page(view, before))  # type: ignore[misc]
+        yield from problems
+        if len(messages) < _PAGE:
+            return
+        before = messages[-1].id
+
+
+def _page(view: View, before: str | None) -> tuple[list[Message], list[Problem]]:
+    messages = view.messages(before=before, limit=_PAGE)  # type: ignore[arg-type]
+    found = (_compare(view, message) for message in messages)
+    return messages, [problem for problem in found if problem is not None]
+
+
+def _compare(view: View, message: Message) -> Problem | None:
+    # The order is the tree's, which is signed for, and only then that of the rows that wait for it.
+    recorded_states = sorted(
+        (logged for logged in view.events(message.id) if logged.event.kind in STATE_KINDS),
+        key=lambda logged: _LAST if logged.index is None else logged.index,
+    )
+    if not recorded_states:
+        return Problem("state-unrecorded", f"No record says that {message.id} is {message.state.value}.")
+    last = recorded_states[-1]
+    recorded = STATE_KINDS[last.event.kind]
+    if recorded is message.state:
+        return None
+    return Problem(
+        "state-differs",
+        f"The row of {message.id} says {message.state.value}, its last record {recorded.value}.",
+        last.index,
+        last.event.id,
+        "state",
+    )

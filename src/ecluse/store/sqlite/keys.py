@@ -1,0 +1,64 @@
+"""The key file: wrapped keys of blobs, apart from the main file and its backups.
+
+Order is everything. A key is durable before the row of its blob is: a blob without a key would be lost. A key
+goes after the row's deletion is durable, under an intent that is written with that deletion: a crash between
+the two is mended at the next start. A key that is left without a row (the main commit failed) opens nothing
+that was ever acknowledged, and :meth:`View.blob_key` doesn't give it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from ecluse.store.port import StoreUnavailable
+from ecluse.store.sqlite.connection import connect, file_failure
+
+__all__ = ["KeyFile"]
+
+
+class KeyFile:
+    """The writer's side of the key file. Used by one thread.
+
+    Attributes:
+        connection: For reads between the writes.
+    """
+
+    def __init__(self, path: Path, sql: Mapping[str, str]) -> None:
+        self._path = path
+        self._sql = sql
+        self.connection = connect(path, erase=True)
+
+    def add(self, keys: Mapping[str, bytes]) -> None:
+        """Return when all are durable. Raises :class:`StoreUnavailable`; then none is."""
+        self._in_one(self._sql["add_blob_key"], keys.items())
+
+    def drop(self, ids: Iterable[str]) -> None:
+        """Return when no file of the key store holds the keys any more. Raises :class:`StoreUnavailable`."""
+        self._in_one(self._sql["drop_blob_key"], [(id,) for id in ids])
+        # The write-ahead log may hold the page as it was with the key: it is emptied too.
+        self._guarded(lambda: self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+
+    def _in_one(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
+        self._guarded(lambda: self._transact(sql, values))
+
+    def _transact(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            self.connection.executemany(sql, values)
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except sqlite3.Error as error:
+            raise file_failure(error, self._path) or StoreUnavailable(f"The key file: {error}.") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()

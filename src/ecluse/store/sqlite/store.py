@@ -1,0 +1,191 @@
+"""The embedded store behind the port: one writer, a pool of readers, a bell for jobs."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final, TypeVar
+
+from ecluse.store.bell import Bell
+from ecluse.store.port import StoreUnavailable, Tx, View
+from ecluse.store.queries import SchemaMismatch
+from ecluse.store.sqlite import schema
+from ecluse.store.sqlite.connection import connect, file_failure, key_path
+from ecluse.store.sqlite.verbs import SqliteView
+from ecluse.store.sqlite.writer import Writer
+
+__all__ = ["SqliteStore"]
+
+T = TypeVar("T")
+
+POLL_SECONDS: Final = 0.075
+"""How often a waiter looks whether another process committed: one pragma, a few microseconds."""
+
+IDLE_READERS: Final = 16
+"""Read connections kept open; more are opened under load and closed after it."""
+
+_Reader = tuple[sqlite3.Connection, sqlite3.Connection]
+
+
+class SqliteStore:
+    """A :class:`~ecluse.store.port.Store` in two files.
+
+    Args:
+        path: The main file (``hub.db``); the key file is beside it (``hub-keys.db``). Both are made by
+            :meth:`migrate` where they are missing.
+
+    Raises:
+        SchemaMismatch: The files are newer than this release, or their migrations were edited.
+        StoreUnavailable: The folder or the files can't be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        if not self._path.parent.is_dir():
+            raise StoreUnavailable(f"The folder {self._path.parent} of the database doesn't exist.")
+        self._lock = threading.Lock()
+        self._writer: Writer | None = None
+        self._closed = False
+        self._readers: deque[_Reader] = deque()
+        self._bell = Bell()
+        self._seen = threading.local()
+        self._watching = threading.Lock()
+        self._watch: sqlite3.Connection | None = None
+        self._migrated = not schema.pending(self._path)
+
+    def __repr__(self) -> str:
+        return f"SqliteStore({str(self._path)!r})"
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        return self.submit(work).result()
+
+    def submit(self, work: Callable[[Tx], T]) -> Future[T]:
+        return (self._writer or self._start_writer()).submit(work)
+
+    def read(self, work: Callable[[View], T]) -> T:
+        reader = self._take_reader()
+        try:
+            main, keys = reader
+            main.execute("BEGIN")
+            try:
+                result = work(SqliteView(main, keys))
+            finally:
+                if main.in_transaction:
+                    main.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            self._drop_reader(reader)
+            failure = file_failure(error, self._path)
+            if failure is None:
+                raise
+            raise failure from error
+        except BaseException:
+            self._give_back(reader)
+            raise
+        self._give_back(reader)
+        return result
+
+    def wait_for_jobs(self, timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while not self._closed:
+            left = end - time.monotonic()
+            rang = self._bell.wait(max(0.0, min(left, POLL_SECONDS)))
+            before = getattr(self._seen, "version", None)
+            self._seen.version = self._data_version()
+            if rang or left <= 0 or before not in (None, self._seen.version):
+                return
+
+    def migrate(self) -> list[str]:
+        names = schema.migrate(self._path)
+        self._migrated = True
+        return names
+
+    def pending_migrations(self) -> list[str]:
+        return schema.pending(self._path)
+
+    def check(self) -> list[str]:
+        """What is wrong with the files, a sentence each; reads all of both files."""
+        problems = []
+        for file in (self._path, key_path(self._path)):
+            try:
+                connection = connect(file, reader=True)
+                try:
+                    rows = connection.execute("PRAGMA quick_check(10)").fetchall()
+                finally:
+                    connection.close()
+            except StoreUnavailable as error:
+                problems.append(error.cause)
+            except sqlite3.Error as error:
+                problems.append((file_failure(error, file) or StoreUnavailable(f"{file}: {error}.")).cause)
+            else:
+                problems += [f"The database {file} is damaged: {text}." for (text,) in rows if text != "ok"]
+        return problems
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            writer = self._writer
+        self._bell.close()
+        if writer:
+            writer.close()
+        while self._readers:
+            self._drop_reader(self._readers.pop())
+        with self._watching:
+            if self._watch:
+                self._watch.close()
+                self._watch = None
+
+    def _start_writer(self) -> Writer:
+        with self._lock:
+            self._check_usable()
+            if self._writer is None:
+                self._writer = Writer(self._path, self._bell.ring)
+            return self._writer
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("The store is closed.", remedy="Open it again.")
+        if not self._migrated:
+            missing = schema.pending(self._path)
+            if missing:
+                raise SchemaMismatch(f"The database {self._path} lacks the migration {missing[0]}.")
+            self._migrated = True
+
+    def _take_reader(self) -> _Reader:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            self._check_usable()
+            main = connect(self._path, reader=True)
+            try:
+                return main, connect(key_path(self._path), reader=True)
+            except BaseException:
+                main.close()
+                raise
+
+    def _give_back(self, reader: _Reader) -> None:
+        if self._closed or len(self._readers) >= IDLE_READERS:
+            self._drop_reader(reader)
+        else:
+            self._readers.append(reader)
+
+    def _drop_reader(self, reader: _Reader) -> None:
+        for connection in reader:
+            connection.close()
+
+    def _data_version(self) -> int:
+        """A number that changes whenever another connection commits, also one of another process."""
+        with self._watching:
+            if self._closed:
+                return 0
+            try:
+                if self._watch is None:
+                    self._watch = connect(self._path, reader=True)
+                return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+            except (sqlite3.Error, StoreUnavailable):
+                # What is wrong with the file is reported by the next read or write, not by a wait.
+                return 0

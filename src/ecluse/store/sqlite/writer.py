@@ -1,0 +1,225 @@
+"""The one writer of a process: a thread that commits many units of work with one fsync.
+
+It takes what is queued, runs each unit in a savepoint of its own inside one transaction, makes new keys
+durable, commits, deletes dropped keys, and only then resolves the futures. A unit that raises is undone
+alone; a commit that fails takes the whole group with it, and nothing of it was acknowledged.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ecluse.store.port import Conflict, StoreUnavailable, Tx
+from ecluse.store.sqlite.connection import connect, file_failure, is_busy, key_path
+from ecluse.store.sqlite.keys import KeyFile
+from ecluse.store.sqlite.verbs import SQL, SqliteTx
+
+__all__ = ["Writer"]
+
+T = TypeVar("T")
+
+GROUP_UNITS: Final = 256
+"""Units in one commit at most."""
+
+GROUP_SECONDS: Final = 0.005
+"""A group is closed after so much work: about what an fsync costs, so that waiting at most doubles."""
+
+LOCK_SECONDS: Final = 30.0
+"""How long a group waits for another process's write lock before it is given up."""
+
+_Unit = tuple[Callable[[Tx], Any], "Future[Any]"]
+
+
+class _GroupFailed(Exception):
+    """The transaction is lost with all its units; the cause is the error of the file."""
+
+
+class _Group:
+    """What one transaction has gathered so far."""
+
+    __slots__ = ("drops", "end", "failures", "futures", "keys", "results", "rings")
+
+    def __init__(self) -> None:
+        self.end = time.monotonic() + GROUP_SECONDS
+        self.futures: list[Future[Any]] = []
+        self.results: list[tuple[Future[Any], Any]] = []
+        self.failures: list[tuple[Future[Any], BaseException]] = []
+        self.keys: dict[str, bytes] = {}
+        self.drops: list[str] = []
+        self.rings = False
+
+    def is_open(self) -> bool:
+        return len(self.futures) < GROUP_UNITS and time.monotonic() < self.end
+
+    def resolve(self) -> None:
+        for future, result in self.results:
+            future.set_result(result)
+        for future, error in self.failures:
+            future.set_exception(error)
+
+    def fail(self, error: BaseException) -> None:
+        for future in self.futures:
+            future.set_exception(error)
+
+
+class Writer:
+    """Owns the writing connections and their thread.
+
+    Args:
+        path: The main file; both files are migrated.
+        ring: Called after a commit that may have made a job due.
+    """
+
+    def __init__(self, path: Path, ring: Callable[[], None]) -> None:
+        self._path = path
+        self._ring = ring
+        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._gate = threading.Lock()
+        self._closed = False
+        self._main = connect(path)
+        self._keys = KeyFile(key_path(path), SQL)
+        self._owed_drops: list[str] = []
+        self._done_drops: list[str] = []
+        self._drop_keys([row[0] for row in self._main.execute(SQL["key_drops"])])
+        self._thread = threading.Thread(target=self._serve, name="ecluse-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Tx], T]) -> Future[T]:
+        """Queue a unit. The future raises what the unit raises, or :class:`StoreUnavailable`."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a unit of work must not submit another: it would wait for itself")
+        future: Future[T] = Future()
+        with self._gate:
+            if self._closed:
+                raise StoreUnavailable("The store is closed.", remedy="Open it again.")
+            self._queue.put((work, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what is queued and let go of the files."""
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+        self._main.close()
+        self._keys.close()
+
+    def _serve(self) -> None:
+        while (unit := self._queue.get()) is not None:
+            group = _Group()
+            try:
+                self._fill(group, unit)
+                if group.keys:
+                    self._keys.add(group.keys)
+                self._main.execute("COMMIT")
+            except (sqlite3.Error, StoreUnavailable, _GroupFailed) as error:
+                self._roll_back()
+                group.fail(self._unavailable(error))
+                continue
+            self._done_drops.clear()
+            self._drop_keys(group.drops)
+            if group.rings:
+                self._ring()
+            group.resolve()
+
+    def _fill(self, group: _Group, unit: _Unit | None) -> None:
+        """Run ``unit`` and what else is queued."""
+        begun = False
+        while unit is not None:
+            work, future = unit
+            if future.set_running_or_notify_cancel():
+                group.futures.append(future)
+                if not begun:
+                    self._begin()
+                    begun = True
+                self._run(group, work, future)
+            if not group.is_open():
+                return
+            try:
+                unit = self._queue.get_nowait()
+            except queue.Empty:
+                return
+        self._queue.put(None)  # the end mark belongs to the loop above
+
+    def _begin(self) -> None:
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                self._main.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or time.monotonic() > end:
+                    raise
+        if self._done_drops:
+            self._main.executemany(SQL["forget_key_drop"], [(id,) for id in self._done_drops])
+
+    def _run(self, group: _Group, work: Callable[[Tx], Any], future: Future[Any]) -> None:
+        """Run one unit in a savepoint. Raises :class:`_GroupFailed` where the whole transaction is lost."""
+        tx = SqliteTx(self._main, self._keys.connection)
+        self._main.execute("SAVEPOINT unit")
+        try:
+            result = work(tx)
+        except BaseException as error:  # whatever it is, it belongs to the one who submitted the unit
+            if isinstance(error, sqlite3.Error) and file_failure(error, self._path):
+                raise _GroupFailed from error
+            self._undo(error)
+            if isinstance(error, sqlite3.IntegrityError):
+                error = Conflict(f"A unique key is taken ({error}).")
+            group.failures.append((future, error))
+            return
+        self._end_unit()
+        group.results.append((future, result))
+        group.keys.update(tx.new_keys)
+        group.drops += tx.dropped_keys
+        group.rings = group.rings or tx.rings
+
+    def _undo(self, error: BaseException) -> None:
+        # A full disk ends the transaction by itself, whatever the unit made of the error it saw.
+        if not self._main.in_transaction:
+            raise _GroupFailed from error
+        self._main.execute("ROLLBACK TO unit")
+        self._main.execute("RELEASE unit")
+
+    def _end_unit(self) -> None:
+        if not self._main.in_transaction:
+            raise _GroupFailed
+        self._main.execute("RELEASE unit")
+
+    def _roll_back(self) -> None:
+        try:
+            if self._main.in_transaction:
+                self._main.execute("ROLLBACK")
+        except sqlite3.Error:
+            # The file is gone from under the connection: SQLite undoes the rest when it is opened again.
+            self._main.close()
+            self._main = connect(self._path)
+
+    def _drop_keys(self, ids: list[str]) -> None:
+        """Delete keys whose intent is durable. What fails is owed: it is tried after the next commit."""
+        self._owed_drops += ids
+        if not self._owed_drops:
+            return
+        try:
+            self._keys.drop(self._owed_drops)
+        except StoreUnavailable:
+            return
+        self._done_drops += self._owed_drops
+        self._owed_drops = []
+
+    def _unavailable(self, error: BaseException) -> StoreUnavailable:
+        cause = error.__cause__ if isinstance(error, _GroupFailed) and error.__cause__ else error
+        if isinstance(cause, StoreUnavailable):
+            return cause
+        known = file_failure(cause, self._path) if isinstance(cause, sqlite3.Error) else None
+        failure = known or StoreUnavailable(f"The database {self._path} ended the transaction: {cause}.")
+        failure.__cause__ = cause
+        return failure

@@ -14,6 +14,7 @@ from tests.support.trust import NOW, pem
 from ecluse.blobs import durable
 from ecluse.trust import FileKeyring, KeyringError, Secret
 from ecluse.trust.keyfiles import Stretching
+from ecluse.trust.making import make_certificate
 
 PASSPHRASE = Secret("correct horse battery")
 CHEAP = Stretching(memory_kib=64, passes=1, lanes=1)
@@ -55,6 +56,19 @@ def test_another_process_s_keys_are_seen_after_a_reload(folder):
     one.reload()
     assert one.references() == ("main", "third")
     assert one.certificate("third") == made
+
+
+def test_former_certificates_are_kept(folder):
+    ring = FileKeyring.open(folder, PASSPHRASE)
+    former = ring.certificate("main")
+    private = ring._held("main").private
+    renewed = make_certificate(private, "Aster again", now=NOW, days=10)
+    ring.install_certificate("main", pem(renewed).encode())
+    again = FileKeyring.open(folder, PASSPHRASE)
+    assert again.certificate("main") == renewed
+    assert again._held("main").former == (former,)
+    again.install_certificate("main", pem(former).encode())
+    assert FileKeyring.open(folder, PASSPHRASE)._held("main").former == (renewed,)
 
 
 def test_two_processes_change_one_after_the_other(folder):

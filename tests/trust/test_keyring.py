@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 import threading
 
@@ -23,7 +24,10 @@ from ecluse.trust.storage import StorageKeys
 from ecluse.trust.tls import use_identity
 from ecluse.wire.cms import oids
 from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError, DecryptionFailed
-from ecluse.wire.cms.events import AlgorithmIdentifier, Recipient, RecipientKind
+from ecluse.wire.cms.events import AlgorithmIdentifier, Content, KeyNeeded, Recipient, RecipientKind
+from ecluse.wire.cms.reader import Reader
+from ecluse.wire.cms.recipients import for_certificate
+from ecluse.wire.cms.writer import EnvelopedWriter
 
 PASSPHRASE = Secret("correct horse battery")
 CHEAP = Stretching(memory_kib=64, passes=1, lanes=1)
@@ -91,6 +95,27 @@ def test_rsa_signs_in_two_ways(ring):
         made.public_key().verify(signer.sign(b"data", "sha256"), b"data", pad, hashes.SHA256())
     with pytest.raises(CmsError):
         ring.signer("main", "ed25519")
+
+
+@pytest.mark.parametrize("kind", ["rsa-2048", "ec-p256", "ec-p521", "x25519", "ml-kem-768", "ml-kem-1024"])
+def test_an_encrypted_message_opens_with_every_kind_of_key(ring, kind):
+    ring.generate("issuer", "ec-p256", subject="Issuer")
+    ring.generate("stranger", "ec-p256", subject="Stranger")
+    issuer = "issuer" if kind.startswith(("x25519", "ml-kem")) else None
+    to = [
+        ring.generate("other", "rsa-2048", subject="Other"),
+        ring.generate("main", kind, subject="A", issuer=issuer),
+    ]
+    writer = EnvelopedWriter([for_certificate(c) for c in to], "aes-256-gcm", entropy=os.urandom)
+    message = writer.start() + writer.feed(b"order 1") + writer.finish()
+    for refs in (["stranger", "main"], ["other"]):
+        reader = Reader()
+        events = reader.feed(message)
+        needed = next(event for event in events if isinstance(event, KeyNeeded))
+        events += reader.supply_key(ring.unwrap(needed.recipients, refs)) + reader.close()
+        assert b"".join(event.data for event in events if isinstance(event, Content)) == b"order 1"
+    with pytest.raises(DecryptionFailed):
+        ring.unwrap(needed.recipients, ["stranger", "issuer"])
 
 
 def test_unwrap_scans_every_recipient_against_every_key(ring):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import ssl
 import threading
 
 import pytest
@@ -12,7 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    load_pem_private_key,
+    pkcs12,
+)
 from tests.support.trust import NOW, certificate, key, pem
 
 from ecluse.blobs.keywrap import KeyWrapFailed
@@ -21,7 +24,6 @@ from ecluse.trust.held import HeldKeys
 from ecluse.trust.keyfiles import Stretching
 from ecluse.trust.making import KINDS
 from ecluse.trust.storage import StorageKeys
-from ecluse.trust.tls import use_identity
 from ecluse.wire.cms import oids
 from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError, DecryptionFailed
 from ecluse.wire.cms.events import AlgorithmIdentifier, Content, KeyNeeded, Recipient, RecipientKind
@@ -281,33 +283,10 @@ def test_nothing_of_a_key_is_shown(ring):
     assert number not in shown
 
 
-def test_tls_uses_a_key(ring, tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    ring.generate("tls", "ec-p256", subject="localhost", names=["localhost"])
-    ring.generate("odd", "ed25519", subject="S")
-    ring.generate("kem", "ml-kem-768", subject="K", issuer="odd")
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    use_identity(server, ring, "tls")
-    client = ssl.create_default_context(cadata=pem(ring.certificate("tls")))
-    client_in, client_out, server_in, server_out = (ssl.MemoryBIO() for _ in range(4))
-    ours = server.wrap_bio(server_in, server_out, server_side=True)
-    theirs = client.wrap_bio(client_in, client_out, server_hostname="localhost")
-    done = 0
-    for _ in range(10):
-        for side in (theirs, ours):
-            try:
-                side.do_handshake()
-                done += 1
-            except ssl.SSLWantReadError:
-                pass
-            server_in.write(client_out.read())
-            client_in.write(server_out.read())
-    assert theirs.getpeercert()["subject"] == ((("commonName", "localhost"),),)
-    assert done
-    with pytest.raises(KeyringError) as caught:
-        use_identity(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ring, "kem")
-    assert caught.value.code == "keyring.no-tls"
-    assert not list(tmp_path.glob("ecluse-tls-*"))
+def test_tls_takes_the_key(ring):
+    made = ring.generate("tls", "ec-p256", subject="localhost", names=["localhost"])
+    private = load_pem_private_key(ring.tls_key("tls"), None)
+    assert private.public_key() == made.public_key()
 
 
 def test_readers_and_a_writer_in_threads(ring):

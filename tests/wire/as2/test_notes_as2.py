@@ -504,6 +504,14 @@ def test_point_15_a_layer_without_a_mime_header_inside_another_is_opened_too():
     assert len(result.opened.protections) == 2
 
 
+def test_point_15_a_layer_in_a_layer_without_its_content_info_is_no_payload():
+    target = [recipients.for_certificate(BIRCH.certificate)]
+    for cipher in ("aes-256-cbc", "aes-256-gcm"):
+        writer = EnvelopedWriter(target, cipher, entropy=Entropy(), content_type=oids.SIGNED_DATA)
+        failure = refused([P7M], staged(writer, asn1.sequence(asn1.integer(1))))
+        assert failure.disposition == said.UNEXPECTED_ERROR
+
+
 def test_point_15_an_unknown_cms_type_is_no_payload():
     digested = asn1.sequence(asn1.oid("1.2.840.113549.1.7.5"), asn1.explicit(0, asn1.octets(b"x")))
     assert refused([P7M], digested).disposition != PROCESSED
@@ -789,7 +797,7 @@ def test_point_24_an_unknown_partner_gets_an_mdn_that_says_so():
     )
     assert dict(mdn.headers)["AS2-To"] == "Elder"
     assert b"processed/error: unknown-trading-relationship" in mdn.body
-    assert b"Received-Content-MIC" not in mdn.body
+    assert b"Received-content-MIC" not in mdn.body
     found = reading(mdn)
     assert "Ask Birch to set the partner up." in found.mdn.text
     verdict = check_receipt(found, message_id="<1@aster.example>", mics={})

@@ -166,7 +166,7 @@ def _report(
     if mic is not None:
         value = binascii.b2a_base64(mic.value, newline=False).decode("ascii")
         fields.append(
-            ("Received-Content-MIC", f"{value}, {micalg_name(mic.digest, dashed=options.dashed_micalg)}")
+            ("Received-content-MIC", f"{value}, {micalg_name(mic.digest, dashed=options.dashed_micalg)}")
         )
     machine = write_headers(
         [("Content-Type", "message/disposition-notification"), ("Content-Transfer-Encoding", "7bit")]

@@ -180,24 +180,14 @@ class Intake:
         held = [(d.inspector.problem(), d) for d, _ in self._documents]
         problem = next((p for p, _ in held if p is not None), None)
         reference = next((r for d, _ in self._documents if (r := d.inspector.reference)), "")
-        now = self.hub.clock()
-        message = Message(
-            id=self.id,
-            direction=Direction.IN,
-            partner=self.arrival.partner,
-            protocol=self.arrival.protocol,
-            protocol_id=self.arrival.protocol_id,
-            state=MessageState.ACCEPTED if problem is None else MessageState.QUARANTINED,
-            created=self._before.created if self._before else now,
-            updated=now,
-            subject=self.arrival.subject,
+        message = self._message(
+            MessageState.ACCEPTED if problem is None else MessageState.QUARANTINED,
             reference=reference,
             parts=parts,
             wire_blob=wire_blob,
             wire=wire,
             reason_code=problem.code if problem else "",
             reason=problem.reason if problem else "",
-            config_version=self.hub.config_version(),
         )
         kinds = [d.inspector.kind for d, _ in self._documents]
         return self._submit(message, reply, positive=True, facts={**facts, "documents": kinds})
@@ -207,43 +197,30 @@ class Intake:
     ) -> Future[Kept | Duplicate]:
         """Keep the refusal and its answer, and none of the bytes. The same protocol id may come again."""
         self.discard()
-        now = self.hub.clock()
-        message = Message(
-            id=self.id,
-            direction=Direction.IN,
-            partner=self.arrival.partner,
-            protocol=self.arrival.protocol,
-            protocol_id=self.arrival.protocol_id,
-            state=MessageState.REJECTED,
-            created=self._before.created if self._before else now,
-            updated=now,
-            subject=self.arrival.subject,
-            wire=wire,
-            reason_code=code,
-            reason=reason,
-            config_version=self.hub.config_version(),
-        )
+        message = self._message(MessageState.REJECTED, wire=wire, reason_code=code, reason=reason)
         return self._submit(message, reply, positive=False, facts=facts)
 
     def receive(self, wire: bytes) -> Future[Kept | Duplicate]:
         """Keep the exact octets unopened, and have them opened by a job."""
         wire_blob = self._finish_exact()
+        message = self._message(MessageState.RECEIVED, wire_blob=wire_blob, wire=wire)
+        return self._submit(message, None, positive=False, facts={})
+
+    def _message(self, state: MessageState, **facts: Any) -> Message:
         now = self.hub.clock()
-        message = Message(
+        return Message(
             id=self.id,
             direction=Direction.IN,
             partner=self.arrival.partner,
             protocol=self.arrival.protocol,
             protocol_id=self.arrival.protocol_id,
-            state=MessageState.RECEIVED,
-            created=now,
+            state=state,
+            created=self._before.created if self._before else now,
             updated=now,
             subject=self.arrival.subject,
-            wire_blob=wire_blob,
-            wire=wire,
             config_version=self.hub.config_version(),
+            **facts,
         )
-        return self._submit(message, None, positive=False, facts={})
 
     def _submit(
         self, message: Message, reply: Reply | None, *, positive: bool, facts: Mapping[str, Any]

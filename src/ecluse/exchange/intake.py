@@ -110,7 +110,8 @@ class Intake:
     def exact(self, data: bytes) -> None:
         """Keep octets of the wire exactly as they are: what was signed, or the body as received."""
         if self._exact is None:
-            self._exact = self.hub.vault.create()
+            # The protocol's own digest (the MIC) is over these octets already.
+            self._exact = self.hub.vault.create(digest=False)
         self._exact.write(data)
         self._exact_offset += len(data)
 
@@ -122,10 +123,11 @@ class Intake:
         """Octets of the document; ``in_exact`` where the same octets stand in the exact ones."""
         document = self._document
         assert document is not None, "data outside a document"
-        document.digest.update(data)
         document.size += len(data)
         document.inspector.feed(data)
-        if not in_exact:
+        if in_exact:
+            document.digest.update(data)
+        else:
             if document.writer is None:
                 document.writer = self.hub.vault.create()
             document.writer.write(data)
@@ -148,7 +150,7 @@ class Intake:
         if document.writer is not None:
             sealed = document.writer.finish()
             self._sealed.append(sealed)
-            part = msgspec.structs.replace(part, blob=sealed.row.id, offset=0)
+            part = msgspec.structs.replace(part, blob=sealed.row.id, offset=0, sha256=sealed.row.sha256.hex())
         self._documents.append((document, part))
 
     def _finish_exact(self) -> str:

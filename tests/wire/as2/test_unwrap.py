@@ -201,11 +201,10 @@ def test_a_key_is_supplied_when_it_is_asked_for():
     assert isinstance(events[-1], as2.Opened)
 
 
-@pytest.mark.parametrize("message", range(len(MESSAGES)))
+# The first is plain: only the transport knows where that ends.
+@pytest.mark.parametrize("message", range(1, len(MESSAGES)))
 def test_a_message_that_is_cut_short_is_refused(message):
     headers, body = MESSAGES[message]
-    if message == 0:
-        pytest.skip("only the transport knows where a plain body ends")
     with pytest.raises(As2Failure):
         open_message(headers, body[:-30], POLICY, BIRCH)
 

@@ -7,9 +7,15 @@ fails the run.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from tests.support.peers import missing
+
+# Tests that start a process of the hub's find the package where this one does.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parents[1])]
+)
 
 _skipped: dict[str, int] = {}
 

@@ -7,6 +7,7 @@ import sqlite3
 import tracemalloc
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.support.logs import KEY, ORIGIN, PRIVATE, FakeClock, write_events
 
@@ -19,6 +20,7 @@ from ecluse.evidence.verify import Verdict, verify_log
 from ecluse.model.basics import Instant, MessageId, PartnerId
 from ecluse.model.nouns import Direction, Event, Message
 from ecluse.model.states import MessageState
+from ecluse.store.postgres import PostgresStore
 from ecluse.store.sqlite import SqliteStore
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.checkpoint import TreeHead, sign_head
@@ -284,6 +286,54 @@ def test_memory_stays_flat(tmp_path):
         tracemalloc.stop()
     store.close()
     assert peaks[1] < peaks[0] * 1.3
+
+
+@pytest.mark.peer("PostgreSQL")
+def test_changes_in_postgresql_are_found_too(postgres):
+    url = postgres.new_database()
+    store = PostgresStore(url, node="n1", password=None)
+    store.migrate()
+    clock = FakeClock()
+    one = Sequencer(store, clock, KEY, PRIVATE.sign)
+    for seed, count in enumerate(STEPS):
+        write_events(store, count, clock, seed=seed)
+        one.seal()
+        one.checkpoint()
+    found = []
+    tables = ("events", "log_nodes", "log_head", "checkpoints")
+    with psycopg.connect(url, autocommit=True) as database:
+        for table in tables:
+            database.execute(f"CREATE TABLE kept_{table} AS TABLE {table}")
+        for statement in (
+            "SELECT 1",
+            "UPDATE events SET kind = 'x' WHERE place = 7",
+            "UPDATE events SET leaf = leaf || '\\x20' WHERE place = 7",
+            "DELETE FROM events WHERE place = 7",
+            "UPDATE log_nodes SET hash = sha256(hash) WHERE level = 2 AND place = 3",
+            "DELETE FROM log_nodes WHERE level = 0 AND place = 7",
+            "UPDATE log_head SET size = size - 1",
+            "UPDATE checkpoints SET root = sha256(root) WHERE size = 26",
+            "UPDATE checkpoints SET note = note || '\\x0a' WHERE size = 26",
+        ):
+            database.execute(statement)
+            problem = verify_log(store, [KEY]).problem
+            found.append((problem.code, problem.index, problem.differs) if problem else None)
+            for table in tables:
+                database.execute(f"DELETE FROM {table}")
+                database.execute(f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM kept_{table}")
+    assert verify_log(store, [KEY]).ok
+    store.close()
+    assert found == [
+        None,
+        ("record-altered", 7, "kind"),
+        ("record-altered", 7, "leaf"),
+        ("record-missing", 7, "index"),
+        ("tree-altered", 12, "hash"),
+        ("record-altered", 7, "hash"),
+        ("record-extra", 42, "index"),
+        ("checkpoint-bad", 26, "root"),
+        ("checkpoint-bad", 26, "note"),
+    ]
 
 
 class TestStates:

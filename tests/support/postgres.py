@@ -12,11 +12,13 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import pytest
 
-__all__ = ["PostgresServer", "postgres_binaries"]
+__all__ = ["PostgresServer", "postgres_binaries", "postgres_server"]
 
 START_SECONDS = 30.0
 
@@ -127,15 +129,12 @@ class PostgresServer:
         self.stop()
         self.start()
 
-    def pause(self) -> None:
-        """Stop it from answering while it keeps its connections, as a hung machine does."""
+    def processes(self) -> list[int]:
+        """Ids of the server and its children, the server first."""
         assert self._process
-        os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it answer again."""
-        assert self._process
-        os.killpg(self._process.pid, signal.SIGCONT)
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [parent, *map(int, children)]
 
     def remove(self) -> None:
         """Kill it and delete its folder."""
@@ -143,18 +142,25 @@ class PostgresServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _end(self, number: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
+        if self._process is None:
             return
+        children = self.processes()
+        process, self._process = self._process, None
         if number is signal.SIGKILL:
-            # Its backends leave its session: they go by their parent.
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            os.kill(process.pid, number)
-            for child in children:
+            for pid in children:
                 try:
-                    os.kill(int(child), number)
+                    os.kill(pid, number)
                 except ProcessLookupError:
                     pass
         else:
             process.send_signal(number)
         process.wait(timeout=START_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for all tests that don't harm it; skips by name where PostgreSQL isn't installed."""
+    if postgres_binaries() is None:
+        pytest.skip("postgresql is not installed")
+    with PostgresServer() as server:
+        yield server

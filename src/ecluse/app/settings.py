@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ecluse.blobs import durable
 from ecluse.errors import EcluseError, Fault
@@ -17,7 +17,17 @@ from ecluse.trust.plan import Plan, plan
 if TYPE_CHECKING:
     from ecluse.app.node import Node
 
-__all__ = ["NoSuchVersion", "active_configuration", "apply_files", "export_files", "plan_files"]
+__all__ = [
+    "NoSuchVersion",
+    "active_configuration",
+    "apply_files",
+    "export_files",
+    "needs_restart",
+    "plan_files",
+]
+
+_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
+"""Fields of ``ecluse.toml`` that a node reads at its start only."""
 
 
 class NoSuchVersion(EcluseError):
@@ -82,6 +92,14 @@ def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str
     node.store.write(work)
     node.reload()
     return version
+
+
+def needs_restart(changes: Plan) -> bool:
+    """Whether something changes that a serving node reads at its start only."""
+    return any(
+        change.subject == "hub" and change.field.startswith(_AT_START) and change.kind != "add"
+        for change in changes.changes
+    )
 
 
 def export_files(node: Node, folder: Path, number: int | None = None) -> list[str]:

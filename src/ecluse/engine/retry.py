@@ -42,7 +42,7 @@ BACKOFFS: Final[Mapping[Fault, Backoff]] = MappingProxyType(
         # Two days and a half on average: a weekend on which a partner's server is down.
         Fault.TRANSIENT: Backoff(base=4, cap=3600, attempts=130, age=4 * _DAY),
         # They may mend it within their working day, and each try costs them a look.
-        Fault.PARTNER: Backoff(base=60, cap=4 * 3600, attempts=20, age=3 * _DAY),
+        Fault.PARTNER: Backoff(base=60, cap=4 * 3600, attempts=30, age=3 * _DAY),
         # A full disk or a database that is away: patient, and quick when it is back.
         Fault.OURS: Backoff(base=4, cap=600, attempts=1000, age=4 * _DAY),
         Fault.PERMANENT: Backoff(base=0, cap=0, attempts=1, age=0),

@@ -8,9 +8,11 @@ says that the node is alive.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -215,9 +217,9 @@ class Runner:
         except EcluseError as error:
             context.outcome = Outcome.UNRECORDED
             _log.warning("job.unrecorded", key=job.key, kind=job.kind, **error.as_dict())
-        except Exception:  # noqa: BLE001 - a worker outlives whatever a handler raises
+        except Exception as crash:  # noqa: BLE001 - a worker outlives whatever a handler raises
             context.outcome = Outcome.UNRECORDED
-            _log.exception("job.unrecorded", key=job.key, kind=job.kind)
+            _log.error("job.unrecorded", key=job.key, kind=job.kind, **_trace(crash))
         finally:
             with self._change:
                 self._running.pop((job.key, job.fence), None)
@@ -239,7 +241,7 @@ class Runner:
                 return
             error = raised
         except Exception as crash:  # noqa: BLE001 - likewise
-            _log.exception("job.crashed", key=job.key, kind=job.kind, attempt=job.attempts)
+            _log.error("job.crashed", key=job.key, kind=job.kind, attempt=job.attempts, **_trace(crash))
             if context.outcome is not None:
                 return
             error = CrashedHandler(f"The handler of {job.kind} failed with {type(crash).__name__}.")
@@ -321,3 +323,10 @@ class Runner:
         for context in self._store.write(work):
             # A job that ended in the meantime has no lease either; then nobody looks at this any more.
             context.lost = True
+
+
+def _trace(crash: Exception) -> dict[str, str]:
+    """Type and frames of an exception, innermost last; not its text, which may hold anything at all."""
+    frames = traceback.extract_tb(crash.__traceback__)
+    where = " > ".join(f"{os.path.basename(each.filename)}:{each.lineno} {each.name}" for each in frames)
+    return {"crash": type(crash).__name__, "trace": where}

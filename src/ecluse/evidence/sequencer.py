@@ -123,11 +123,11 @@ class Sequencer:
         note = sign_head(head, self._key, self._sign)
         checkpoint = Checkpoint(head.size, head.root, note, self._clock())
         try:
-            self._store.write(lambda tx: tx.add_checkpoint(checkpoint))
+            kept = self._store.write(lambda tx: _keep(tx, checkpoint))
         except Conflict:
             return None
         self._hold(head, note)
-        return checkpoint
+        return kept
 
     def check(self) -> tuple[TreeHead, Checkpoint | None]:
         """Compare the log with the newest checkpoints, in the database and held outside. Call it at start.
@@ -211,6 +211,17 @@ def _tree(view: View, before: Sequence[int]) -> tuple[int, dict[merkle.Node, byt
         if old <= size:
             wanted += merkle.consistency_nodes(old, size)
     return size, view.log_nodes(list(dict.fromkeys(wanted)))
+
+
+def _keep(tx: Tx, checkpoint: Checkpoint) -> Checkpoint:
+    last = tx.last_checkpoint()
+    if last is not None:
+        if last.size >= checkpoint.size:
+            raise Conflict(f"Another sequencer signed at size {last.size}.")
+        # A clock that was set back must not make the heads look out of order.
+        checkpoint = msgspec.structs.replace(checkpoint, at=max(checkpoint.at, last.at))
+    tx.add_checkpoint(checkpoint)
+    return checkpoint
 
 
 def _take_lease(tx: Tx, node: str, now: Instant) -> Instant | None:

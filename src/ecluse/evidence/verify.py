@@ -26,6 +26,10 @@ _BATCH: Final = 1024
 """Records (of 65,535 octets at most) in memory at a time."""
 
 _LEVELS: Final = 63
+"""Sizes have 63 bits."""
+
+_CLOCKS: Final = 300_000_000
+"""Microseconds by which the clocks of two nodes may differ: the time beside a checkpoint isn't signed."""
 
 _NEVER: Final = 1 << 64
 """Larger than any size of a log."""
@@ -204,9 +208,9 @@ class _Run:
             raise _Wrong(_bad_head(size, "root", "its note holds another root"))
         if head.root != root:
             raise _Wrong(_bad_head(size, "root", "the records up to there have another root"))
-        if checkpoint.at < self._last_at:
+        if checkpoint.at + _CLOCKS < self._last_at:
             raise _Wrong(_bad_head(size, "at", "it claims to be older than a smaller one"))
-        self._last_at = checkpoint.at
+        self._last_at = max(checkpoint.at, self._last_at)
 
     def _stored(self) -> Iterator[Checkpoint]:
         """All checkpoints by size, some at a time; several of one size are possible."""

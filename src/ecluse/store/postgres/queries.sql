@@ -168,6 +168,10 @@ ON CONFLICT (level, place) DO UPDATE SET hash = excluded.hash;
 -- Newest first.
 SELECT size, root, note, at FROM checkpoints ORDER BY size DESC, at DESC LIMIT %s;
 
+-- name: checkpoints_from
+-- In order of size.
+SELECT size, root, note, at FROM checkpoints WHERE size >= %s ORDER BY size, at LIMIT %s;
+
 -- name: add_checkpoint
 INSERT INTO checkpoints (size, root, note, at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING;
 

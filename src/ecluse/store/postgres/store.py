@@ -6,10 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, TypeVar
 
+import psycopg
+
 from ecluse.store.bell import Bell
 from ecluse.store.port import StoreUnavailable, Tx, View
 from ecluse.store.postgres import schema
-from ecluse.store.postgres.connection import Connection, Connector, Pool
+from ecluse.store.postgres.connection import Connection, Connector, Pool, failure_of
 from ecluse.store.postgres.notices import Notices
 from ecluse.store.postgres.transactions import look, on_connection
 from ecluse.store.postgres.writers import WRITERS, Writers
@@ -68,7 +70,14 @@ class PostgresStore:
         self._bell.wait(timeout)
 
     def migrate(self) -> list[str]:
-        names = on_connection(self._connections, schema.migrate)
+        # Not from the pool: a step over a large table may take longer than a unit of work ever may.
+        connection = self._connector.connect()
+        try:
+            names = schema.migrate(connection)
+        except psycopg.Error as error:
+            raise failure_of(error) or StoreUnavailable("The migration failed; nothing was done.") from error
+        finally:
+            connection.close()
         self._migrated = True
         return names
 

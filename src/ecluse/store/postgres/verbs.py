@@ -17,7 +17,7 @@ from ecluse.store.queries import load_queries
 from ecluse.store.rows import Row, job_from
 from ecluse.store.verbs import RowTx, RowView
 
-__all__ = ["PostgresTx", "PostgresView"]
+__all__ = ["COUNTED", "PostgresTx", "PostgresView"]
 
 _SQL: Final = {name: text.encode() for name, text in load_queries("ecluse.store.postgres").items()}
 
@@ -39,7 +39,7 @@ _UNANSWERED: Final = frozenset(
 """They can't be refused but by a taken id that the hub drew at random: that fails the transaction."""
 
 # In a pipeline only rows are waited for, not a count of them.
-_COUNTED: Final = {name: text + b" RETURNING 1" for name, text in _SQL.items()}
+COUNTED: Final = {name: text + b" RETURNING 1" for name, text in _SQL.items()}
 
 
 class PostgresView(RowView):
@@ -85,7 +85,7 @@ class PostgresTx(PostgresView, RowTx):
         if query in _UNANSWERED:
             self._connection.execute(_SQL[query], values)
             return 1
-        return len(self._connection.execute(_COUNTED[query], values).fetchall())
+        return len(self._connection.execute(COUNTED[query], values).fetchall())
 
     def _ring(self) -> None:
         self.rings = True

@@ -27,6 +27,8 @@ __all__ = ["MAX_SIGNATURE", "CmsLayer", "SignedMultipart"]
 MAX_SIGNATURE = 1_048_576
 """Octets of a signature part. A signature with a chain of RSA-4096 certificates takes 12 KiB."""
 
+_KIND_SHOWN = 32
+"""Octets within which a ContentInfo has shown its content type."""
 _DIGESTS = {oids.SHA1: "sha1", oids.SHA256: "sha256", oids.SHA384: "sha384", oids.SHA512: "sha512"}
 _ENCRYPTED = (ContentKind.ENVELOPED, ContentKind.AUTH_ENVELOPED)
 
@@ -185,6 +187,15 @@ class CmsLayer:
         self._held: As2Failure | None = None
 
     def feed(self, data: bytes) -> None:
+        # An error takes back the events of its own call: the kind of the layer, which decides the answer to
+        # an error, is therefore asked for by itself.
+        if self._kind is None and len(data) > _KIND_SHOWN:
+            self._feed(data[:_KIND_SHOWN])
+            self._feed(memoryview(data)[_KIND_SHOWN:])
+        else:
+            self._feed(data)
+
+    def _feed(self, data: bytes | memoryview) -> None:
         try:
             events = self._reader.feed(data)
         except CmsError as error:

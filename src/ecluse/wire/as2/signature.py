@@ -15,6 +15,7 @@ from ecluse.wire.as2.disposition import (
     Disposition,
 )
 from ecluse.wire.as2.errors import As2Failure
+from ecluse.wire.cms import oids
 from ecluse.wire.cms.algorithms import DIGESTS
 from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError
 from ecluse.wire.cms.events import SignerInfo, Signers
@@ -71,6 +72,13 @@ def check_signers(
             disposition=AUTHENTICATION_FAILED,
             remedy="Ask the partner to sign with the certificate that was exchanged.",
             code="as2.no-signer",
+        )
+    if found.content_type != oids.DATA:
+        raise As2Failure(
+            f"The signature is over CMS content of another type than data ({found.content_type}).",
+            disposition=AUTHENTICATION_FAILED,
+            remedy="Ask the partner to sign MIME content as id-data (RFC 8551 s2.4).",
+            code="as2.signed-type",
         )
     failure: As2Failure | None = None
     for form, digests in ((False, exact), (True, canonical)):

@@ -137,7 +137,7 @@ def _word(match: re.Match[str]) -> str:
     raw = body.encode("utf-8", "replace")
     if encoding in "Bb":
         try:
-            octets = binascii.a2b_base64(raw + b"=" * (-len(raw) % 4))
+            octets = binascii.a2b_base64(raw + b"=" * (-len(raw) % 4), strict_mode=True)
         except binascii.Error:
             return match[0]
     else:

@@ -111,13 +111,21 @@ def _own(node: Node) -> Iterator[Entry]:
         named = [key for key in hub.organisation.keys if key.ref == ref]
         for key in named:
             dated = Dated(
-                certificate, describe(certificate), frozenset(key.use), instant_from(key.from_), instant_until(key.until)
+                certificate,
+                describe(certificate),
+                frozenset(key.use),
+                instant_from(key.from_),
+                instant_until(key.until),
             )
             yield _entry(None, f"our key {ref}", ref, key.use, dated)
         if listener is not None and listener.key == ref:
-            yield _entry(None, f"our key {ref}", ref, ("tls",), Dated(certificate, describe(certificate), frozenset()))
+            yield _entry(
+                None, f"our key {ref}", ref, ("tls",), Dated(certificate, describe(certificate), frozenset())
+            )
         elif not named:
-            yield _entry(None, f"our key {ref}", ref, (), Dated(certificate, describe(certificate), frozenset()))
+            yield _entry(
+                None, f"our key {ref}", ref, (), Dated(certificate, describe(certificate), frozenset())
+            )
 
 
 def _entry(partner: PartnerId | None, label: str, source: str, use: tuple[str, ...], dated: Dated) -> Entry:
@@ -168,9 +176,7 @@ def import_key(node: Node, ref: str, data: bytes, password: Secret, *, actor: st
 
 def install_certificate(node: Node, ref: str, data: bytes, *, actor: str) -> x509.Certificate:
     """Give a key another certificate. Raises as :meth:`HeldKeys.install_certificate` does."""
-    return _changed(
-        node, ref, "key.certified", actor, lambda: node.keyring.install_certificate(ref, data)
-    )
+    return _changed(node, ref, "key.certified", actor, lambda: node.keyring.install_certificate(ref, data))
 
 
 def _changed(
@@ -235,7 +241,9 @@ def partner_certificate_files(
 
 def _with_entry(text: str, entry: dict[str, object]) -> str:
     """A partner's file with one more ``[[certificates]]``; its comments stay where that can be."""
-    added = text.rstrip("\n") + "\n\n" + tomli_w.dumps({"certificates": [entry]}).replace("\n\n", "\n").lstrip()
+    added = (
+        text.rstrip("\n") + "\n\n" + tomli_w.dumps({"certificates": [entry]}).replace("\n\n", "\n").lstrip()
+    )
     wanted = tomllib.loads(text)
     wanted["certificates"] = [*wanted.get("certificates", []), entry]
     try:

@@ -120,7 +120,11 @@ def partner_from_card(node: Node, card: Card, id: str | None) -> tuple[str, dict
 def partner_summary(node: Node, view: PartnerView) -> dict[str, Any]:
     """A partner in one line."""
     now = node.hub.clock()
-    ends = [entry.info.not_after for use in ("verify", "encrypt") for entry in view.certificates.entries_at(use, now)]
+    ends = [
+        entry.info.not_after
+        for use in ("verify", "encrypt")
+        for entry in view.certificates.entries_at(use, now)
+    ]
     return {
         "id": view.id,
         "name": view.name,
@@ -138,8 +142,12 @@ def partner_facts(node: Node, view: PartnerView) -> dict[str, Any]:
     settings = view.as2
     allowed = view.exceptions_at(now)
     theirs = {
-        role: [_their(entry, now, entry in view.certificates.entries_at(role, now, allowed)) for entry in entries]
-        for role, entries in ((use, _named(view, use)) for use in ("verify", "encrypt", "mdn-verify", "tls", "tls-client"))
+        role: [
+            _their(entry, now, entry in view.certificates.entries_at(role, now, allowed)) for entry in entries
+        ]
+        for role, entries in (
+            (use, _named(view, use)) for use in ("verify", "encrypt", "mdn-verify", "tls", "tls-client")
+        )
     }
     return {
         **partner_summary(node, view),

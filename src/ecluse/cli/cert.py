@@ -24,7 +24,9 @@ def _list(
     frame: Frame,
     expiring: Annotated[
         str | None,
-        typer.Option("--expiring", help="Only those that end within this time, such as 60d.", show_default=False),
+        typer.Option(
+            "--expiring", help="Only those that end within this time, such as 60d.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """List every certificate: our keys', then the partners'."""
@@ -80,7 +82,9 @@ def import_(
     ] = None,
     password: Annotated[
         str | None,
-        typer.Option("--password", help="Reference to the file's password: env:NAME or file:PATH.", show_default=False),
+        typer.Option(
+            "--password", help="Reference to the file's password: env:NAME or file:PATH.", show_default=False
+        ),
     ] = None,
     partner: Annotated[
         str | None, typer.Option("--partner", help="Add a certificate to this partner.", show_default=False)
@@ -95,7 +99,8 @@ def import_(
         ),
     ] = None,
     begins: Annotated[
-        str | None, typer.Option("--from", help="Not used before; a date, or a date and time.", show_default=False)
+        str | None,
+        typer.Option("--from", help="Not used before; a date, or a date and time.", show_default=False),
     ] = None,
     ends: Annotated[
         str | None, typer.Option("--until", help="Not used after; a date counts whole.", show_default=False)
@@ -127,7 +132,9 @@ def _import_key(frame: Frame, file: Path, ref: str, password: str | None) -> Non
     data = read_small(file)
     with frame.node() as node:
         locked = b"-----BEGIN" not in data or b"ENCRYPTED" in data
-        secret = frame.secret(password if locked or password is not None else None, "Password of the file", optional=not locked)
+        secret = frame.secret(
+            password if locked or password is not None else None, "Password of the file", optional=not locked
+        )
         certificate = import_key(node, ref, data, secret, actor=frame.actor)
         named = ref in {key.ref for key in node.directory.organisation.keys}
     _show_key(frame, ref, certificate, "is in the keyring", named=named)
@@ -155,7 +162,11 @@ def _import_certificate(
             node, files, actor=frame.actor, reason=f"a certificate of {view.name} was added"
         )
     number = version.number if version is not None else None
-    text = f"Version {number} is in force." if version is not None else "The partner has this certificate already."
+    text = (
+        f"Version {number} is in force."
+        if version is not None
+        else "The partner has this certificate already."
+    )
     frame.show({"partner": partner, "version": number, "changes": changes.changes}, text)
 
 
@@ -165,7 +176,9 @@ def generate(
     kind: Annotated[str, typer.Option("--kind", help="Such as rsa-3072, ec-p256 or ml-dsa-65.")] = "rsa-3072",
     subject: Annotated[
         str | None,
-        typer.Option("--subject", help="A name, or RFC 4514 text; the organisation's by default.", show_default=False),
+        typer.Option(
+            "--subject", help="A name, or RFC 4514 text; the organisation's by default.", show_default=False
+        ),
     ] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="How long its certificate lasts.")] = 1095,
     name: Annotated[
@@ -217,7 +230,10 @@ def request(
         durable.write_new(out, [text.encode()], 0o644)
         frame.show({"ref": ref, "file": str(out)}, f"The request is in {out}.")
     else:
-        frame.show({"ref": ref, "request": text}, lambda console: console.print(text, end="", markup=False, soft_wrap=True))
+        frame.show(
+            {"ref": ref, "request": text},
+            lambda console: console.print(text, end="", markup=False, soft_wrap=True),
+        )
 
 
 command(app, "request", example="ecluse --hub hub cert request main --out main.csr")(request)

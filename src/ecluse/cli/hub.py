@@ -123,9 +123,7 @@ def serve(
         str | None,
         typer.Option("--listen", help="HOST:PORT instead of the configured one.", show_default=False),
     ] = None,
-    log_level: Annotated[
-        str, typer.Option("--log-level", help="debug, info, warning or error.")
-    ] = "info",
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve the hub: listen to partners, deliver, and keep the log. Ends on SIGTERM or Ctrl-C.
 
@@ -171,7 +169,11 @@ def doctor(frame: Frame) -> None:
         from rich.text import Text
 
         table = Table.grid(padding=(0, 1))
-        marks = {"ok": Text("ok", "green"), "warning": Text("warning", "yellow"), "failed": Text("FAILED", "bold red")}
+        marks = {
+            "ok": Text("ok", "green"),
+            "warning": Text("warning", "yellow"),
+            "failed": Text("FAILED", "bold red"),
+        }
         for each in findings:
             text = Text(each.observed)
             if each.remedy:

@@ -86,7 +86,10 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
 
     console.print(Text.assemble((facts["name"], "bold"), f" ({facts['id']}), {facts['state']}"))
     lines = (
-        ("AS2", f"{facts['our_id']} (we) - {facts['as2_id']} (they), {facts['url'] or 'no URL: they only send'}"),
+        (
+            "AS2",
+            f"{facts['our_id']} (we) - {facts['as2_id']} (they), {facts['url'] or 'no URL: they only send'}",
+        ),
         ("we send", _sending(facts)),
         ("they must", _must(facts)),
     )
@@ -94,7 +97,10 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
     for title, text in lines:
         grid.add_row(Text(title, "dim"), Text(text))
     for entry in facts["exceptions"]:
-        grid.add_row(Text("exception", "yellow"), Text(f"{entry['algorithm']} until {entry['until']}: {entry['reason']}"))
+        grid.add_row(
+            Text("exception", "yellow"),
+            Text(f"{entry['algorithm']} until {entry['until']}: {entry['reason']}"),
+        )
     console.print(grid)
     table = Table(box=None, pad_edge=False)
     for title in ("role", "certificate", "key", "valid", "SHA-256", ""):
@@ -128,7 +134,9 @@ def _sending(facts: dict[str, Any]) -> str:
     if facts["compress"] != "none":
         words.append(f"compressed {facts['compress']}")
     signed = "signed " if facts["receipt_signed"] else ""
-    words.append("no receipt asked for" if facts["receipt"] == "none" else f"{signed}{facts['receipt']} receipt")
+    words.append(
+        "no receipt asked for" if facts["receipt"] == "none" else f"{signed}{facts['receipt']} receipt"
+    )
     return ", ".join(words)
 
 
@@ -157,7 +165,10 @@ def card(
             f"The card is in {out}. Its phrase, to be read out to the partner:\n  {phrase}",
         )
     else:
-        frame.show({"card": text, "phrase": phrase}, lambda console: console.print(text, end="", markup=False, soft_wrap=True))
+        frame.show(
+            {"card": text, "phrase": phrase},
+            lambda console: console.print(text, end="", markup=False, soft_wrap=True),
+        )
         frame.err.print(f"Its phrase, to be read out to the partner: {phrase}")
 
 
@@ -166,15 +177,24 @@ command(app, "card", example="ecluse --hub hub partner card --out aster.card")(c
 
 def add(
     frame: Frame,
-    card_file: Annotated[Path, typer.Argument(metavar="CARD", help="The card that they sent.", show_default=False)],
+    card_file: Annotated[
+        Path, typer.Argument(metavar="CARD", help="The card that they sent.", show_default=False)
+    ],
     id: Annotated[
-        str | None, typer.Option("--id", help="Name for the partner here; by default made of theirs.", show_default=False)
+        str | None,
+        typer.Option(
+            "--id", help="Name for the partner here; by default made of theirs.", show_default=False
+        ),
     ] = None,
     phrase: Annotated[
         str | None,
-        typer.Option("--phrase", help="The phrase that they read out; instead of the question.", show_default=False),
+        typer.Option(
+            "--phrase", help="The phrase that they read out; instead of the question.", show_default=False
+        ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Trust the card without comparing its phrase.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Trust the card without comparing its phrase.")
+    ] = False,
 ) -> None:
     """Take a partner on from their card: compare its phrase with them by voice, then put it in force."""
     from ecluse.app.partners import card_facts, load_card, partner_from_card
@@ -191,7 +211,12 @@ def add(
             node, files, actor=frame.actor, reason=f"{facts['name']} was added from a card"
         )
     frame.show(
-        {"id": name, "version": version.number if version else None, "card": facts, "changes": changes.changes},
+        {
+            "id": name,
+            "version": version.number if version else None,
+            "card": facts,
+            "changes": changes.changes,
+        },
         f"{name} is a partner now; version {version.number if version else '?'} is in force.",
     )
 

@@ -88,7 +88,9 @@ def blobs(node: Node) -> Iterator[Finding]:
     if same:
         yield ok("blobs", f"A test blob was written to {where}, read and deleted.")
     else:
-        yield failed("blobs", f"A test blob came back changed from {where}.", "Look at the disk or the object store.")
+        yield failed(
+            "blobs", f"A test blob came back changed from {where}.", "Look at the disk or the object store."
+        )
 
 
 def inbox(node: Node) -> Iterator[Finding]:

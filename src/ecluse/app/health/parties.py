@@ -66,7 +66,9 @@ def certificates(node: Node) -> Iterator[Finding]:
         count += 1
         yield finding
     if not count:
-        yield ok("certificates", f"{len(theirs)} of {len(active)} active partners; none ends within {SOON} days.")
+        yield ok(
+            "certificates", f"{len(theirs)} of {len(active)} active partners; none ends within {SOON} days."
+        )
 
 
 def _lacking(view: PartnerView, now: Instant) -> Iterator[Finding]:

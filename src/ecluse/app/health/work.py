@@ -77,7 +77,9 @@ def quarantine(node: Node) -> Iterator[Finding]:
     states = [MessageState.QUARANTINED]
     found = node.store.read(lambda view: view.messages(states=states, limit=_LOOKED_AT))
     if found:
-        remedy = "Look with `ecluse message trace`; then `ecluse message release` or `ecluse message give-up`."
+        remedy = (
+            "Look with `ecluse message trace`; then `ecluse message release` or `ecluse message give-up`."
+        )
         yield warning("quarantine", f"{_count(found)} in quarantine: {_names(found)}.", remedy)
     else:
         yield ok("quarantine", "Nothing is in it.")
@@ -91,7 +93,9 @@ def jobs(node: Node) -> Iterator[Finding]:
         if job.state is JobState.DEAD and job.kind != "deliver"
     ]
     for job in found[:_NAMED]:
-        yield warning("jobs", f"{job.key} ended without success: {job.error}", "Read the hub's log around this time.")
+        yield warning(
+            "jobs", f"{job.key} ended without success: {job.error}", "Read the hub's log around this time."
+        )
     if not found:
         yield ok("jobs", "None ended without success.")
 

@@ -108,6 +108,9 @@ def _list(
 command(
     app,
     "list",
+    gives="messages[]{id, direction, partner, state, protocol, protocol_id, reference, subject, "
+    "documents[]{name, size, sha256, content_type}, size, created, updated, reason_code, "
+    "reason}",
     example="ecluse --hub hub message list --state failed --state quarantined\n"
     "ecluse --hub hub message list --partner birch --search 4711",
 )(_list)
@@ -157,7 +160,14 @@ def show(frame: Frame, id: _Id) -> None:
     frame.show(facts, lambda console: draw_message(console, found))
 
 
-command(app, "show", example="ecluse --hub hub message show m01m80crfmpqz4cz72kazja7pz5")(show)
+command(
+    app,
+    "show",
+    gives="id, direction, partner, protocol, protocol_id, state, subject, reference, created, "
+    "updated, reason_code, reason, config_version, documents[], wire, deliveries[], "
+    "receipts[], answer",
+    example="ecluse --hub hub message show m01m80crfmpqz4cz72kazja7pz5",
+)(show)
 
 
 def trace(frame: Frame, id: _Id) -> None:
@@ -170,7 +180,18 @@ def trace(frame: Frame, id: _Id) -> None:
     frame.show(life.as_dict(), lambda console: draw_life(console, life))
 
 
-command(app, "trace", example="ecluse --hub hub message trace 4711")(trace)
+command(
+    app,
+    "trace",
+    gives="id, direction, partner, protocol, protocol_id, state, subject, reference, created, "
+    "updated, reason_code, reason, config_version, documents[], wire, deliveries[]{id, "
+    "channel, state, attempts, updated, receipt_due, reason_code, reason}, receipts[]{kind, "
+    "positive, verdict, received, sha256, said{disposition, mic, mic_expected, mic_matches, "
+    "text}}, answer{positive, status, created, asynchronous, sha256, said{disposition, mic, "
+    "mic_expected, mic_matches, text}}, events[]{at, kind, actor, node, data, index, id, "
+    "proven}",
+    example="ecluse --hub hub message trace 4711",
+)(trace)
 
 
 def payload(
@@ -213,6 +234,7 @@ def payload(
 command(
     app,
     "payload",
+    gives="id, part, file, name, size, sha256, content_type",
     example="ecluse --hub hub message payload 4711 --out orders-4711.edi\n"
     "ecluse --hub hub message payload 4711 | less",
 )(payload)
@@ -255,7 +277,10 @@ def resend(
 
 
 command(
-    app, "resend", example="ecluse --hub hub message resend 4711 --reason 'Birch lost it and asked again'"
+    app,
+    "resend",
+    gives="id, deliveries[]{id, channel, state}",
+    example="ecluse --hub hub message resend 4711 --reason 'Birch lost it and asked again'",
 )(resend)
 
 
@@ -270,7 +295,12 @@ def resume(frame: Frame, id: _Id, reason: _Reason) -> None:
     _show_deliveries(frame, found.id, waiting, "is attempted at once")
 
 
-command(app, "resume", example="ecluse --hub hub message resume 4711 --reason 'their server is back'")(resume)
+command(
+    app,
+    "resume",
+    gives="id, deliveries[]{id, channel, state}",
+    example="ecluse --hub hub message resume 4711 --reason 'their server is back'",
+)(resume)
 
 
 def release(frame: Frame, id: _Id, reason: _Reason) -> None:
@@ -284,7 +314,12 @@ def release(frame: Frame, id: _Id, reason: _Reason) -> None:
     frame.show({"id": after.id, "state": after.state.value}, f"{after.id} is {after.state.value}.")
 
 
-command(app, "release", example="ecluse --hub hub message release 4711 --reason 'agreed with Birch'")(release)
+command(
+    app,
+    "release",
+    gives="id, state",
+    example="ecluse --hub hub message release 4711 --reason 'agreed with Birch'",
+)(release)
 
 
 def give_up(frame: Frame, id: _Id, reason: _Reason) -> None:
@@ -298,7 +333,9 @@ def give_up(frame: Frame, id: _Id, reason: _Reason) -> None:
     frame.show({"id": after.id, "state": after.state.value}, f"{after.id} is {after.state.value}.")
 
 
-command(app, "give-up", example="ecluse --hub hub message give-up 4711 --reason 'sent by post'")(give_up)
+command(
+    app, "give-up", gives="id, state", example="ecluse --hub hub message give-up 4711 --reason 'sent by post'"
+)(give_up)
 
 
 def _show_deliveries(frame: Frame, id: str, deliveries: Sequence[Delivery], verb: str) -> None:

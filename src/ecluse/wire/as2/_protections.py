@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 
@@ -59,6 +60,9 @@ def _note_signature(
 class SignedMultipart:
     """multipart/signed (RFC 1847 s2.1): two parts, the first one digested exactly as it stands.
 
+    A fault of what is inside is held back until the signature was checked: a changed message is answered as
+    such, whatever the change did to its inside.
+
     Args:
         run: The message.
         place: Where its *body* stands.
@@ -84,6 +88,7 @@ class SignedMultipart:
         self._parts = 0
         self._first: Inner | None = None
         self._second = bytearray()
+        self._held: As2Failure | None = None
 
     def feed(self, data: bytes) -> None:
         self._handle(self._reader.feed(data))
@@ -103,10 +108,12 @@ class SignedMultipart:
                     self._wrong_parts()
             elif isinstance(event, multipart.PartEnded):
                 if self._first is not None:
-                    self._first.close()
+                    self._inside(self._first.close)
                     self._first = None
             elif self._parts == 2:
                 self._verify()
+                if self._held is not None:
+                    raise self._held
             else:
                 self._wrong_parts()
 
@@ -115,11 +122,19 @@ class SignedMultipart:
             self._digester.update(data)
             if self._scope:
                 self._run.exact(data)
-            self._first.feed(data)
+            first = self._first
+            self._inside(lambda: first.feed(data))
             return
         self._second += data
         if len(self._second) > MAX_SIGNATURE:
             raise MimeError("The signature part is too large.", code="smime.too-large")
+
+    def _inside(self, step: Callable[[], None]) -> None:
+        if self._held is None:
+            try:
+                step()
+            except EcluseError as error:
+                self._held = as_failure(error, self._place)
 
     def _signed_entity(self, offset: int) -> Inner:
         origin = self._origin
@@ -167,8 +182,9 @@ class CmsLayer:
     """A layer of CMS, recognised by its own content type, whatever smime-type says.
 
     A fault of what is inside is held back until the layer has ended: if that fails, it was the cause, and it
-    alone is answered, however the octets were cut. A fault that a supplied key brings to light waits for the
-    next call, so that it comes by way of the layers around and is held by them.
+    alone is answered, however the octets were cut. A fault that a supplied key brings to light is answered
+    last of all, when every layer around has ended well; and a layer that is closed while it waits for its
+    key, because all of it came in one piece, closes once it has the key.
 
     Args:
         run: The message.
@@ -187,11 +203,11 @@ class CmsLayer:
         self._digester: Digester | None = None
         self._head: bytes | None = b""
         self._held: As2Failure | None = None
-        self._late: As2Failure | None = None
+        self._dead = self._closing = False
 
     def feed(self, data: bytes) -> None:
-        if self._late is not None:
-            raise self._late
+        if self._dead:
+            return
         # An error takes back the events of its own call: the kind of the layer, which decides the answer to
         # an error, is therefore asked for by itself.
         if self._head is not None:
@@ -216,12 +232,18 @@ class CmsLayer:
         self._run.waiting = None
         try:
             self._handle(self._reader.supply_key(cek))
+            if self._closing:
+                self.close()
         except EcluseError as error:
-            self._late = as_failure(error, self._place, self._kind)
+            self._dead = True
+            self._run.late = self._run.late or as_failure(error, self._place, self._kind)
 
     def close(self) -> None:
-        if self._late is not None:
-            raise self._late
+        if self._dead:
+            return
+        if self._run.waiting is self:
+            self._closing = True
+            return
         if self._head is not None:
             head, self._head = self._head, None
             self._feed(head)

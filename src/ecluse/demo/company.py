@@ -78,6 +78,11 @@ class Company:
         return self.folder / "inbox"
 
     @property
+    def whose(self) -> str:
+        """The name as a possessive."""
+        return f"{self.name}'" if self.name.endswith("s") else f"{self.name}'s"
+
+    @property
     def as2_id(self) -> str:
         """Its AS2 id."""
         return self.node.directory.organisation.as2_id
@@ -116,12 +121,12 @@ class Company:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        until(self._answers, START, f"{self.name}'s hub does not answer; see {self.log}")
+        until(self._answers, START, f"{self.whose} hub does not answer; see {self.log}")
 
     def _answers(self) -> bool:
         process = self._process
         if process is None or process.poll() is not None:
-            raise Unheld(f"{self.name}'s hub ended by itself; see {self.log}")
+            raise Unheld(f"{self.whose} hub ended by itself; see {self.log}")
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/as2")

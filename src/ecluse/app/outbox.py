@@ -29,8 +29,8 @@ MAX_DOCUMENTS: Final = 100
 _STEP: Final = 1 << 20
 _LOOK_EVERY: Final = 0.1
 """Seconds between two looks at a message that is followed; a receipt takes a network's round trip at least."""
-_SILENT_NODE: Final = 90
-"""Seconds without a heartbeat after which a node is taken for stopped; it beats every few seconds."""
+_SILENT_NODE: Final = 30
+"""Seconds without a heartbeat after which a node is taken for stopped; it beats every seven."""
 
 _TYPES: Final = {"edifact": "application/edifact", "x12": "application/edi-x12", "pdf": "application/pdf"}
 _ENDED: Final = frozenset(
@@ -159,7 +159,9 @@ def guess_type(path: Path, head: bytes) -> str:
     kind = inspector.kind
     if kind.startswith("xml"):
         return "application/xml"
-    return _TYPES.get(kind) or ("application/xml" if path.suffix.lower() == ".xml" else "application/octet-stream")
+    return _TYPES.get(kind) or (
+        "application/xml" if path.suffix.lower() == ".xml" else "application/octet-stream"
+    )
 
 
 def _document(path: Path, content_type: str | None) -> HandIn:
@@ -184,7 +186,9 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 def _check_size(view: PartnerView, files: Sequence[Path]) -> None:
     if len(files) > MAX_DOCUMENTS:
-        raise DocumentTooLarge(f"A message has {MAX_DOCUMENTS} documents at most.", remedy="Send several messages.")
+        raise DocumentTooLarge(
+            f"A message has {MAX_DOCUMENTS} documents at most.", remedy="Send several messages."
+        )
     try:
         size = sum(path.stat().st_size for path in files)
     except OSError as error:
@@ -305,7 +309,10 @@ def _end(node: Node, message: Message, delivery: Delivery, patience: float) -> E
     confirmed = delivery.state is DeliveryState.CONFIRMED
     code, text = delivery.reason_code, delivery.reason
     if delivery.state not in _ENDED:
-        code, text = "send.timeout", f"It {_sentence(delivery)}; {patience:g} s are over, and the hub goes on."
+        code, text = (
+            "send.timeout",
+            f"It {_sentence(delivery)}; {patience:g} s are over, and the hub goes on.",
+        )
         if not _serving(node):
             code, text = "send.not-served", "No node serves this hub: start one with `ecluse serve`."
     elif not confirmed and not text:

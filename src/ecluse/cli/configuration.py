@@ -22,9 +22,9 @@ _PANEL = "The configuration"
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     command(app, "plan", panel=_PANEL, example="ecluse --hub hub plan")(plan)
-    command(app, "apply", panel=_PANEL, example="ecluse --hub hub apply --reason 'Birch renewed its certificate'")(
-        apply
-    )
+    command(
+        app, "apply", panel=_PANEL, example="ecluse --hub hub apply --reason 'Birch renewed its certificate'"
+    )(apply)
     command(
         app,
         "export",
@@ -84,7 +84,8 @@ def export(
         Path | None, typer.Argument(help="Where to; the hub's own folder by default.", show_default=False)
     ] = None,
     version: Annotated[
-        int | None, typer.Option("--version", min=1, help="Which; the one in force by default.", show_default=False)
+        int | None,
+        typer.Option("--version", min=1, help="Which; the one in force by default.", show_default=False),
     ] = None,
     history: Annotated[bool, typer.Option("--history", help="List the versions instead.")] = False,
 ) -> None:
@@ -104,7 +105,11 @@ def export(
         target = folder if folder is not None else node.folder
         written = export_files(node, target, version)
         number = version or node.version
-    text = f"Version {number}: {len(written)} files written to {target}." if written else "Every file is the same already."
+    text = (
+        f"Version {number}: {len(written)} files written to {target}."
+        if written
+        else "Every file is the same already."
+    )
     frame.show({"version": number, "folder": str(target), "written": written}, text)
 
 

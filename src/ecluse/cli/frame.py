@@ -138,7 +138,9 @@ class Frame:
         if reference is not None:
             return SecretResolver(Path.cwd())(reference)
         if self.interactive:
-            return Secret(str(typer.prompt(question, hide_input=True, default="", show_default=False, err=True)))
+            return Secret(
+                str(typer.prompt(question, hide_input=True, default="", show_default=False, err=True))
+            )
         if optional:
             return Secret("")
         raise NotConfirmed(

@@ -68,7 +68,7 @@ def init(
     """Make a hub: its folder, its keyring with a first key, its database and its first configuration."""
     from rich.markup import escape
 
-    from ecluse.app.folder import PASSPHRASE_FILE, make_hub
+    from ecluse.app.folder import make_hub
     from ecluse.trust.certificates import describe
 
     with frame.err.status("Making keys and the database"):
@@ -105,7 +105,8 @@ def init(
         f"  key main, {info.key.name}, SHA-256 {info.short}",
     ]
     if passphrase is None:
-        lines.append(f"  The keyring opens with the file {PASSPHRASE_FILE}: back it up apart from the keys.")
+        file = settings.keyring.passphrase.removeprefix("file:")
+        lines.append(f"  The keyring opens with the file {file}: back it up apart from the keys.")
     where = escape(str(folder))
     lines += [
         "Next:",
@@ -122,9 +123,7 @@ def serve(
         str | None,
         typer.Option("--listen", help="HOST:PORT instead of the configured one.", show_default=False),
     ] = None,
-    log_level: Annotated[
-        str, typer.Option("--log-level", help="debug, info, warning or error.")
-    ] = "info",
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve the hub: listen to partners, deliver, and keep the log. Ends on SIGTERM or Ctrl-C.
 
@@ -170,7 +169,11 @@ def doctor(frame: Frame) -> None:
         from rich.text import Text
 
         table = Table.grid(padding=(0, 1))
-        marks = {"ok": Text("ok", "green"), "warning": Text("warning", "yellow"), "failed": Text("FAILED", "bold red")}
+        marks = {
+            "ok": Text("ok", "green"),
+            "warning": Text("warning", "yellow"),
+            "failed": Text("FAILED", "bold red"),
+        }
         for each in findings:
             text = Text(each.observed)
             if each.remedy:

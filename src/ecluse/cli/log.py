@@ -1,6 +1,13 @@
 import typer
+
 app = typer.Typer()
+
+
 @app.command()
-def x(): pass
+def x():
+    pass
+
+
 @app.command()
-def y(): pass
+def y():
+    pass

@@ -29,12 +29,18 @@ def send(
     files: Annotated[
         list[Path], typer.Argument(help="Documents; several travel as one message.", show_default=False)
     ],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the receipt; exit code 1 if none confirms.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the receipt; exit code 1 if none confirms.")
+    ] = False,
     timeout: Annotated[str, typer.Option("--timeout", help="How long to wait, such as 90s or 5m.")] = "5m",
-    subject: Annotated[str, typer.Option("--subject", help="For the partner to read.", show_default=False)] = "",
+    subject: Annotated[
+        str, typer.Option("--subject", help="For the partner to read.", show_default=False)
+    ] = "",
     content_type: Annotated[
         str | None,
-        typer.Option("--content-type", help="Media type; by default by what is in the file.", show_default=False),
+        typer.Option(
+            "--content-type", help="Media type; by default by what is in the file.", show_default=False
+        ),
     ] = None,
     key: Annotated[
         str | None,
@@ -65,7 +71,12 @@ def send(
         facts = sent.as_dict()
         if not wait:
             names = ", ".join(path.name for path in files)
-            frame.show(facts, lambda console: console.print(f"{names} {verb} {sent.message.id}", markup=False, soft_wrap=True))
+            frame.show(
+                facts,
+                lambda console: console.print(
+                    f"{names} {verb} {sent.message.id}", markup=False, soft_wrap=True
+                ),
+            )
             return
         console = frame.out
         live = not (frame.json or frame.quiet)

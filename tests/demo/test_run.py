@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.support.children import ROOT, child_env
 
 from ecluse.app.outbox import UnreadableFile
 from ecluse.demo import run as command
 from ecluse.demo.checks import Unheld
 from ecluse.demo.run import MARKER, FolderInUse, run
 from ecluse.demo.screen import Screen
-from tests.support.children import ROOT, child_env
 
 
 def start(*args: str) -> subprocess.Popen[str]:

@@ -68,7 +68,7 @@ def init(
     """Make a hub: its folder, its keyring with a first key, its database and its first configuration."""
     from rich.markup import escape
 
-    from ecluse.app.folder import PASSPHRASE_FILE, make_hub
+    from ecluse.app.folder import make_hub
     from ecluse.trust.certificates import describe
 
     with frame.err.status("Making keys and the database"):
@@ -105,7 +105,8 @@ def init(
         f"  key main, {info.key.name}, SHA-256 {info.short}",
     ]
     if passphrase is None:
-        lines.append(f"  The keyring opens with the file {PASSPHRASE_FILE}: back it up apart from the keys.")
+        file = settings.keyring.passphrase.removeprefix("file:")
+        lines.append(f"  The keyring opens with the file {file}: back it up apart from the keys.")
     where = escape(str(folder))
     lines += [
         "Next:",

@@ -5,6 +5,7 @@ Whatever changes the keyring is an event, and a serving node takes it up as it t
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,10 +28,21 @@ __all__ = [
     "generate_key",
     "import_key",
     "install_certificate",
+    "last_instant",
     "partner_certificate_files",
+    "put_secret",
+    "remove_secret",
 ]
 
 _DAY: Final = 86_400 * 1_000_000
+
+
+class CertificateTaken(EcluseError):
+    """The partner has that certificate already."""
+
+    code = "cert.exists"
+    fault = Fault.USAGE
+    remedy = "Change its entry under [[certificates]] in the partner's file, then `ecluse apply`."
 
 
 class NoSuchUse(EcluseError):
@@ -84,11 +96,16 @@ class Entry:
             "not_before": iso(info.not_before),
             "not_after": iso(info.not_after),
             "from": iso(self.start) if self.start is not None else None,
-            "until": iso(self.end) if self.end is not None else None,
+            "until": last_instant(self.end),
             "fingerprint": info.fingerprint,
             "days_left": (self.ends - now) // _DAY,
             "usable": info.not_before <= now < self.ends and (self.start is None or self.start <= now),
         }
+
+
+def last_instant(end: Instant | None) -> str | None:
+    """The last instant of a window that closes at ``end``, RFC 3339."""
+    return None if end is None else iso(Instant(end - 1))
 
 
 def certificate_entries(node: Node) -> list[Entry]:
@@ -191,13 +208,32 @@ def _changed(
         "not_after": iso(info.not_after),
     }
 
+    _record(node, kind, f"key:{ref}", facts, actor)
+    return certificate
+
+
+def _record(node: Node, kind: str, subject: str, facts: dict[str, Any], actor: str) -> None:
+    """Write the event, and let every node read the keyring again."""
+
     def write(tx: Tx) -> None:
         tx.put_setting(KEYS_SETTING, node.hub.new_id("k").encode())
-        node.hub.event(tx, kind, f"key:{ref}", facts, actor=actor)
+        node.hub.event(tx, kind, subject, facts, actor=actor)
 
     node.store.write(write)
     node.reload()
-    return certificate
+
+
+def put_secret(node: Node, name: str, secret: Secret, *, actor: str) -> None:
+    """Hold a secret in the keyring. Raises ``keyring.bad-name``."""
+    node.keyring.put_secret(name, secret)
+    _record(node, "secret.put", f"secret:{name}", {}, actor)
+
+
+def remove_secret(node: Node, name: str, *, actor: str) -> None:
+    """Forget a secret. Raises ``secret.missing`` where there is none of that name."""
+    node.keyring.secret(name)
+    node.keyring.remove_secret(name)
+    _record(node, "secret.removed", f"secret:{name}", {}, actor)
 
 
 def partner_certificate_files(
@@ -222,12 +258,18 @@ def partner_certificate_files(
     Raises:
         CertificateError: It can't be read, or holds a private key.
         NoSuchUse: Of a use.
+        CertificateTaken: It is among the partner's already.
     """
     for each in use:
         if each not in ("verify", "encrypt", "mdn-verify", "tls", "tls-client"):
             raise NoSuchUse(f"There is no use {each!r} of a partner's certificate.")
     chain = load_certificates(data)
-    name = f"certificates/{partner}-{describe(leaves(chain)[0]).short}.pem"
+    own = leaves(chain)[0]
+    path = f"partners/{partner}.toml"
+    for known in tomllib.loads(files[path]).get("certificates", []):
+        if own in load_certificates(files[known["file"]].encode()):
+            raise CertificateTaken(f"The partner has this certificate already, in {known['file']}.")
+    name = f"certificates/{partner}-{describe(own).short}.pem"
     entry: dict[str, object] = {"file": name}
     if use:
         entry["use"] = list(use)
@@ -235,15 +277,14 @@ def partner_certificate_files(
         entry["from"] = begins
     if ends is not None:
         entry["until"] = ends
-    path = f"partners/{partner}.toml"
     return {**files, name: to_pem(chain), path: _with_entry(files[path], entry)}
 
 
 def _with_entry(text: str, entry: dict[str, object]) -> str:
     """A partner's file with one more ``[[certificates]]``; its comments stay where that can be."""
-    added = (
-        text.rstrip("\n") + "\n\n" + tomli_w.dumps({"certificates": [entry]}).replace("\n\n", "\n").lstrip()
-    )
+    # A JSON string of ASCII is a TOML string too.
+    lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items()]
+    added = "\n".join([text.rstrip("\n"), "", "[[certificates]]", *lines, ""])
     wanted = tomllib.loads(text)
     wanted["certificates"] = [*wanted.get("certificates", []), entry]
     try:

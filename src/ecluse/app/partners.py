@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from ecluse.app.certificates import last_instant
 from ecluse.app.node import Node
 from ecluse.app.settings import plan_files, settled_files
 from ecluse.errors import EcluseError, Fault
@@ -189,7 +190,7 @@ def _their(entry: Dated, now: Instant, current: bool) -> dict[str, Any]:
     return {
         **_info(entry.info),
         "from": iso(entry.start) if entry.start is not None else None,
-        "until": iso(entry.end) if entry.end is not None else None,
+        "until": last_instant(entry.end),
         "current": current,
     }
 

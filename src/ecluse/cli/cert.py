@@ -56,7 +56,7 @@ def _draw(console: Console, rows: list[dict[str, Any]]) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for title in ("owner", "use", "subject", "key", "until", "days", "SHA-256"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title == "SHA-256")
     for row in rows:
         days = row["days_left"]
         owner = f"us: {row['source']}" if row["owner"] == "us" else row["owner"]
@@ -273,5 +273,5 @@ def _show_key(frame: Frame, ref: str, certificate: x509.Certificate, verb: str, 
     }
     text = f"{ref} {verb}: {info.subject}, {info.key.name}, until {iso(info.not_after)[:10]}, SHA-256 {info.short}"
     if not named:
-        text += "\nName it under [[organisation.keys]] (or [listen.as2.tls]) in ecluse.toml to use it, then `ecluse apply`."
+        text += "\nTo use it, name it under [[organisation.keys]] or [listen.as2.tls], then `ecluse apply`."
     frame.show(facts, lambda console: console.print(text, markup=False, soft_wrap=True))

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ecluse.app.node import Node
+    from ecluse.trust.secrets import Secret
 
 __all__ = ["Frame", "NotConfirmed", "Options", "command", "show_error"]
 
 HUB_HELP: Final = "The hub's folder; the current one by default."
 JSON_HELP: Final = "One JSON value on standard output, for programs."
+_WIDE: Final = 200
+
 QUIET_HELP: Final = "Say nothing where all is well."
 
 
@@ -123,11 +126,21 @@ class Frame:
         if not typer.confirm(question, err=True):
             raise NotConfirmed("Nothing was done.")
 
-    def secret(self, reference: str | None, question: str, *, optional: bool = False) -> Any:
+    def secret(
+        self,
+        reference: str | None,
+        question: str,
+        *,
+        optional: bool = False,
+        option: str = "--password",
+    ) -> Secret:
         """A password by reference (files relative to the current folder), or asked for.
 
-        Returns:
-            A :class:`~ecluse.trust.secrets.Secret`; empty where it is ``optional`` and nobody can be asked.
+        Args:
+            reference: ``env:NAME`` or ``file:path``, if one was given.
+            question: What a person is asked.
+            optional: Give an empty secret where nobody can be asked.
+            option: What takes the reference.
 
         Raises:
             SecretError: The reference leads nowhere.
@@ -145,7 +158,7 @@ class Frame:
             return Secret("")
         raise NotConfirmed(
             "A password is needed, and there is no terminal to ask at.",
-            remedy="Refer to it with --password env:NAME or --password file:path.",
+            remedy=f"Refer to it with {option} env:NAME or {option} file:PATH.",
         )
 
 
@@ -243,4 +256,6 @@ def show_error(error: EcluseError, *, as_json: bool) -> None:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    # Where no terminal limits them, tables are as wide as a line of a log can well be.
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDE)

@@ -53,7 +53,7 @@ def _list(frame: Frame) -> None:
             return
         table = Table(box=None, pad_edge=False)
         for title in ("id", "name", "state", "AS2 id", "URL", "receipt", "certificate until"):
-            table.add_column(title, overflow="fold")
+            table.add_column(title, overflow="fold", no_wrap=title == "SHA-256")
         for row in rows:
             values = [str(value or "") for value in row.values()]
             table.add_row(*(Text(value) for value in [*values[:-1], values[-1][:10]]))
@@ -104,7 +104,7 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
     console.print(grid)
     table = Table(box=None, pad_edge=False)
     for title in ("role", "certificate", "key", "valid", "SHA-256", ""):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title == "SHA-256")
     for role, entries in facts["roles"].items():
         if not entries and role in ("tls", "tls-client"):
             continue

@@ -49,7 +49,6 @@ def disk(folder: Path) -> Iterator[Finding]:
 
 def clock(node: Node) -> Iterator[Finding]:
     """Whether time went back since the newest record and checkpoint."""
-
     now = node.hub.clock()
     size, checkpoint = node.store.read(lambda view: (view.log_size(), view.last_checkpoint()))
     newest = node.store.read(lambda view: view.events_from(max(0, size - 1), 1))

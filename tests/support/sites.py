@@ -324,9 +324,9 @@ class Site:
             if message.state is MessageState.ACCEPTED and not deliveries:
                 yield f"{message.id} is accepted and goes nowhere"
             answer = self.raw.read(lambda view, m=message: view.answer(m.id))
-            if message.direction is Direction.IN and message.state is not MessageState.RECEIVED:
-                if answer is None:
-                    yield f"{message.id} is {message.state} without an answer"
+            opened = message.direction is Direction.IN and message.state is not MessageState.RECEIVED
+            if opened and answer is None:
+                yield f"{message.id} is {message.state} without an answer"
             if not blobs:
                 continue
             for blob in {message.wire_blob, *(part.blob for part in message.parts)} - {""}:

@@ -216,7 +216,7 @@ class ThreeHubs(RuleBasedStateMachine):
 
     @rule(
         name=NAMES,
-        fates=st.lists(st.sampled_from(FATES), max_size=4),
+        fates=st.lists(st.sampled_from(FATES), min_size=2, max_size=4),
         fuse=st.none() | st.integers(0, 30),
         overtaken=st.booleans(),
     )

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.logs import KEY, PRIVATE, FakeClock, write_events
 from tests.support.logstore import MemoryLog
@@ -74,6 +74,7 @@ LIFE = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(LIFE, max_size=6))
 def test_any_crash_is_made_good_by_the_next_start(lives):
     with TemporaryDirectory() as folder:

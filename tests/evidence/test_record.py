@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.logs import FakeClock, seeded_entropy
 from tests.support.logstore import MemoryLog
@@ -42,6 +42,7 @@ def test_the_format_is_this_byte_for_byte():
     )
 
 
+@settings(deadline=None)
 @given(
     data=st.dictionaries(st.text(), JSON, max_size=5),
     subject=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20),
@@ -146,6 +147,7 @@ def test_what_is_not_canonical_is_no_record(leaf):
         decode_leaf(leaf)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 400))
 def test_garbage_and_splices_give_our_error_or_a_canonical_record(noise, start, end):
     whole = leaf_of()

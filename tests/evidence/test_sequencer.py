@@ -389,6 +389,24 @@ class TestLoop:
         assert loop.failure is None
         assert store.heads
 
+    def test_who_leads_again_signs_what_the_other_left_unsigned(self):
+        store, clock = MemoryLog(), FakeClock()
+        mine = SequencerLoop(sequencer(store, clock, node="n1"), clock, lambda error: None)
+        other = sequencer(store, clock, node="n2")
+        write_events(store, 1, clock)
+        mine.step()
+        clock.now += 1_000_000
+        mine.step()
+        assert self.sizes(store) == [1]
+        clock.now += 2 * LEASE
+        assert other.lead()
+        write_events(store, 1, clock, seed=2)
+        assert other.seal() == 1
+        assert mine.step() == 0.25
+        clock.now += 2 * LEASE
+        mine.step()
+        assert self.sizes(store) == [1, 2]
+
     def test_survives_a_database_that_is_away_and_a_fault_of_its_own(self):
         store, clock = MemoryLog(), FakeClock()
         loop, reports = self.make(store, clock)

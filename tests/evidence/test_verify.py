@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from tests.support.logs import KEY, ORIGIN, PRIVATE, FakeClock, write_events
 
+from ecluse.evidence import verify
 from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.record import decode_leaf, encode_leaf
@@ -267,6 +268,35 @@ def test_a_log_that_grows_meanwhile_is_right(folder):
     assert (result.problem, result.size) == (None, SIZE)
     assert verify_log(store, [KEY], held=held).size > SIZE
     store.close()
+
+
+def test_a_head_that_is_signed_meanwhile_is_not_missed(folder):
+    store = SqliteStore(folder / "hub.db")
+    clock, held = FakeClock(1_800_000_000_000_000), HeldCheckpoints(folder / "checkpoints")
+    one = Sequencer(store, clock, KEY, PRIVATE.sign, held=held)
+    write_events(store, 3, clock, seed=1000)
+    one.seal()
+
+    def notes():
+        yield from list(held)
+        # All that the database had was read by then.
+        one.checkpoint()
+        yield held.newest()
+
+    result = verify_log(store, [KEY], held=notes())
+    store.close()
+    assert (result.problem, result.signed) == (None, SIZE + 3)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 5])
+def test_any_batch_gives_the_same_verdict(folder, monkeypatch, batch):
+    whole = verdict(folder, held=True)
+    monkeypatch.setattr(verify, "_BATCH", batch)
+    assert verdict(folder, held=True) == whole
+    tamper(folder, "INSERT INTO checkpoints SELECT size, root, note, at + 1 FROM checkpoints WHERE size = 26")
+    assert verdict(folder).checkpoints == whole.checkpoints + 1
+    tamper(folder, "UPDATE log_nodes SET hash = zeroblob(32) WHERE level = 3 AND place = 2")
+    assert verdict(folder).problem.index == 16
 
 
 def test_memory_stays_flat(tmp_path):

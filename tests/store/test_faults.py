@@ -1,5 +1,6 @@
-"""Disks that fill or refuse, servers that die or hang, processes that are killed: nothing acknowledged is lost,
-and who waits gets an answer.
+"""Disks that fill or refuse, servers that die or hang, killed processes.
+
+Nothing that was acknowledged is lost, and whoever waits gets an answer.
 """
 
 from __future__ import annotations
@@ -113,6 +114,17 @@ def test_a_unit_that_swallows_a_full_disk_is_not_acknowledged(tmp_path: Path) ->
     store.close()
 
 
+def test_a_connection_that_breaks_is_opened_again(tmp_path: Path) -> None:
+    store = open_lite(tmp_path)
+    store.write(lambda tx: tx.put_setting("a", b"1"))
+    store._writer._main.close()  # type: ignore[attr-defined]
+    with pytest.raises(StoreUnavailable):
+        store.write(lambda tx: tx.put_setting("a", b"2"))
+    store.write(lambda tx: tx.put_setting("a", b"3"))
+    assert store.read(lambda view: view.setting("a")) == b"3"
+    store.close()
+
+
 def test_a_read_only_disk_says_so(small_disk: Path) -> None:
     store = open_lite(small_disk)
     store.write(lambda tx: tx.put_setting("a", b"1"))
@@ -129,7 +141,7 @@ def test_a_read_only_disk_says_so(small_disk: Path) -> None:
 
 
 WRITER = """
-import sys
+import os, sys
 from ecluse.store.open import open_store
 from tests.support.nouns import message, job, NOW
 store = open_store(sys.argv[1], node=sys.argv[2])
@@ -142,7 +154,7 @@ for n in range(count):
         tx.add_job(job(f"{name}{n}"))
         return n
     future = store.submit(unit)
-    future.add_done_callback(lambda done: print(done.result(), flush=True))
+    future.add_done_callback(lambda done: os.write(1, b"%d\\n" % done.result()))
     if n % 8 == 7:
         future.result()
 store.close()
@@ -285,7 +297,7 @@ def test_a_server_that_hangs_is_given_up(own_server: PostgresServer, monkeypatch
     store.migrate()
     store.write(lambda tx: tx.put_setting("a", b"1"))
     store.read(lambda view: view.setting("a"))
-    with open_hanging(own_server):
+    with Hanging(own_server):
         begin = time.monotonic()
         future = store.submit(lambda tx: tx.put_setting("a", b"2"))
         with pytest.raises(StoreUnavailable):
@@ -304,7 +316,7 @@ def test_a_server_that_hangs_is_given_up(own_server: PostgresServer, monkeypatch
     store.close()
 
 
-class open_hanging:
+class Hanging:
     """Every process of the server stopped, while its connections stay open."""
 
     def __init__(self, server: PostgresServer) -> None:

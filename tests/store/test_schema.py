@@ -59,7 +59,8 @@ def test_nodes_that_migrate_at_once_share_the_work(url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(sum(applied, [])) == sorted(set(sum(applied, [])))
+    names = [name for each in applied for name in each]
+    assert len(names) == len(set(names))
     assert len(applied) == 4
     assert [own.pending_migrations() for own in stores] == [[]] * 4
     for own in stores:

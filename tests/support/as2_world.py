@@ -15,6 +15,7 @@ from ecluse.wire.as2 import events as as2
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part
 from ecluse.wire.as2.unwrap import Unwrapper
 from ecluse.wire.cms import keys
+from ecluse.wire.cms.errors import CmsError
 from ecluse.wire.cms.events import KeyNeeded
 from ecluse.wire.smime.headers import Headers
 
@@ -143,7 +144,10 @@ def cek(needed: KeyNeeded, holder: Party | None) -> bytes:
     """The content-encryption key, or nothing where ``holder`` can't have it."""
     for recipient in needed.recipients:
         if holder is not None and keys.matches(recipient, holder.certificate):
-            return keys.unwrap(recipient, holder.key, needed.key_length)
+            try:
+                return keys.unwrap(recipient, holder.key)
+            except CmsError:
+                return b""
     return b""
 
 

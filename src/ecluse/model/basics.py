@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ def system_clock() -> Instant:
 
 def system_entropy(size: int) -> bytes:
     """``size`` octets from the operating system."""
-    return secrets.token_bytes(size)
+    return os.urandom(size)
 
 
 def new_id(prefix: str, now: Instant, entropy: Entropy) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from ecluse.channels.as2.answering import negative, positive
@@ -68,7 +70,7 @@ class Opening:
         if self.failure is not None:
             return
         try:
-            self._take(self._unwrapper.feed(data))
+            self._take(self._unwrapper.iterate(data))
         except As2Failure as failure:
             self._fail(failure)
 
@@ -85,7 +87,7 @@ class Opening:
         self.failure = failure
         self._intake.discard()
 
-    def _take(self, events: Sequence[Event]) -> None:
+    def _take(self, events: Iterable[Event]) -> None:
         for event in events:
             if isinstance(event, PartData):
                 self._intake.document_data(event.data, in_exact=self._in_exact)
@@ -179,6 +181,11 @@ def _protection(found: Encrypted | Compressed | Signed) -> dict[str, Any]:
     if isinstance(found, Signed):
         return {
             "signed": found.signer.signature_algorithm.oid,
-            "certificate_sha256": found.certificate.fingerprint(hashes.SHA256()).hex(),
+            "certificate_sha256": _fingerprint(found.certificate),
         }
     return {"compressed": True}
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA256()).hex()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import MappingProxyType
 
 from ecluse.errors import EcluseError
@@ -16,13 +17,18 @@ from ecluse.wire.smime.mic import DEFAULT_DIGEST
 
 __all__ = ["Unwrapper"]
 
+_SLICE = 65_536
+_SMALL_SLICE = 4_096
+"""Octets fed at once where compression is, or may yet be, inside: zlib makes up to 1032 of one."""
+
 
 class Unwrapper:
     """Opens one message, push style. Memory does not depend on its size.
 
-    ``feed`` gives ``KeyNeeded`` where a layer is encrypted: find the key, call ``supply_key``, then feed on
-    (``Limits.held`` octets at most may be fed before). Where no key is held, supply ``b""``: the message is
-    then read to its end and answered as any other that can't be decrypted.
+    ``feed`` (or ``iterate``, which bounds what comes at once out of compressed octets) gives ``KeyNeeded``
+    where a layer is encrypted: find the key, call ``supply_key``, then feed on (``Limits.held`` octets at
+    most may be fed before). Where no key is held, or unwrapping it fails in whatever way, supply ``b""``: the
+    message is then read to its end and answered as any other that can't be decrypted.
 
     ``Exact`` and ``PartData`` come while the message is still unproven: keep them in quarantine. Only
     ``Opened``, the last event of ``close``, says that every tag and signature was right. Any failure before
@@ -49,11 +55,28 @@ class Unwrapper:
         """
         return self._do(data)
 
-    def supply_key(self, cek: bytes) -> list[Event]:
-        """Go on with the content-encryption key that ``KeyNeeded`` asked for.
+    def iterate(self, data: bytes) -> Iterator[Event]:
+        """Feed ``data`` in slices and give the events as each is done: what inflates greatly is never whole.
+
+        After ``KeyNeeded`` was given, call ``supply_key`` (and take what it gives) before going on.
 
         Raises:
             As2Failure: As :meth:`feed`.
+        """
+        at = 0
+        while at < len(data):
+            settled = self._run.parts and not self._run.compressed
+            size = _SLICE if settled else _SMALL_SLICE
+            yield from self._do(data if at == 0 and size >= len(data) else data[at : at + size])
+            at += size
+
+    def supply_key(self, cek: bytes) -> list[Event]:
+        """Go on with the content-encryption key that ``KeyNeeded`` asked for.
+
+        A key that opens nothing shows in ``close``, not here.
+
+        Raises:
+            As2Failure: The message has failed before.
             Misuse: No key is awaited.
         """
         if self._run.waiting is None:
@@ -86,6 +109,8 @@ class Unwrapper:
                     run.waiting.supply_key(cek)
             else:
                 self._body.close()
+                if run.late is not None:
+                    raise run.late
                 run.events.append(self._opened())
         except EcluseError as error:
             self.unproven, run.events = run.events, []

@@ -12,13 +12,12 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from tests.support import sites
 from tests.support.children import needs_strace
 from tests.support.exchange_bench import JOURNEYS, Bench
 from tests.support.power import CALLS, Change, Disk, record
@@ -234,7 +233,7 @@ def check_states(recording: Recording, base: Path, count: int | None, tears: int
             disk.play(change)
         played = cut
         folder = base / f"{cut}-{how}-{number}"
-        disk.rebuild(folder, how, Random(cut * 1000 + number))  # noqa: S311
+        disk.rebuild(folder, how, Random(cut * 1000 + number))
         at = recording.changes[cut].at if cut < len(recording.changes) else float("inf")
         after = None
         try:

@@ -63,7 +63,7 @@ MESSAGE_MOVES: Final[dict[MessageState, frozenset[MessageState]]] = {
 }
 
 DELIVERY_MOVES: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
-    _D.WAITING: frozenset({_D.SENDING, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),
+    _D.WAITING: frozenset({_D.SENDING, _D.SENT, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),
     _D.SENDING: frozenset({_D.WAITING, _D.SENT, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),
     _D.SENT: frozenset({_D.WAITING, _D.CONFIRMED, _D.REFUSED, _D.OVERDUE, _D.GIVEN_UP}),
     _D.OVERDUE: frozenset({_D.WAITING, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),

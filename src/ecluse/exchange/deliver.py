@@ -253,8 +253,32 @@ def buried(hub: Hub) -> Callable[[Tx, Job, EcluseError], None]:
         if job.kind == "deliver":
             delivery_id = msgspec.json.decode(job.payload, type=_DeliveryPayload).delivery
             _failure(hub, tx, delivery_id, DeliveryState.DEAD, "delivery.dead", error)
+        elif job.kind in ("open", "answer"):
+            message = tx.message(msgspec.json.decode(job.payload, type=_MessagePayload).message)
+            if message is None:
+                return
+            if job.kind == "answer":
+                hub.event(tx, "answer.dead", message.id, {"reason": error.code, "fault": error.fault.value})
+            elif message.state is MessageState.RECEIVED:
+                _quarantine_unopened(hub, tx, message, error)
 
     return note
+
+
+def _quarantine_unopened(hub: Hub, tx: Tx, message: Message, error: EcluseError) -> None:
+    """The partner was told that we have it: it must not lie where nobody looks."""
+    check_move(message.state, MessageState.QUARANTINED)
+    tx.update_message(
+        msgspec.structs.replace(
+            message,
+            state=MessageState.QUARANTINED,
+            updated=hub.clock(),
+            reason_code=error.code,
+            reason=f"It could not be opened: {error.cause}",
+        )
+    )
+    facts = {"reason": error.code, "fault": error.fault.value, "opened": False}
+    hub.event(tx, "message.quarantined", message.id, facts)
 
 
 def _failure(

@@ -18,7 +18,7 @@ from ecluse.model.nouns import Delivery, Job, JobState, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Tx
 
-__all__ = ["NoSuchMessage", "NotNow", "give_up", "release", "resend"]
+__all__ = ["NoSuchMessage", "NotNow", "give_up", "release", "resend", "resume"]
 
 _ENDED: Final = frozenset({DeliveryState.CONFIRMED, DeliveryState.GIVEN_UP})
 _UNDER_WAY: Final = frozenset({DeliveryState.WAITING, DeliveryState.SENDING})
@@ -111,6 +111,32 @@ def resend(hub: Hub, id: MessageId, *, actor: str, reason: str, force: bool = Fa
         if again:
             settle_message(hub, tx, id)
         return again
+
+    return hub.store.write(work)
+
+
+def resume(hub: Hub, id: MessageId, *, actor: str, reason: str) -> list[Delivery]:
+    """Attempt at once what waits for its next attempt.
+
+    Returns:
+        The deliveries that waited.
+
+    Raises:
+        NoSuchMessage: There is none.
+        NotNow: Nothing of it waits.
+    """
+
+    def work(tx: Tx) -> list[Delivery]:
+        message = _get(tx, id)
+        waiting = [each for each in tx.deliveries(id) if each.state is DeliveryState.WAITING]
+        if not waiting:
+            raise NotNow(f"Nothing of {id} ({message.state.value}) waits for its next attempt.")
+        now = hub.clock()
+        for delivery in waiting:
+            _wake(tx, delivery_job(delivery, now))
+        facts = {"reason": reason, "deliveries": [delivery.id for delivery in waiting]}
+        hub.event(tx, "message.resumed", id, facts, actor=actor)
+        return waiting
 
     return hub.store.write(work)
 

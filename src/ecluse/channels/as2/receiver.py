@@ -262,6 +262,7 @@ class Receiver:
             protocol_id=as2.message_id,
             subject=as2.subject or "",
             facts=_peer_facts(request),
+            return_to=(as2.receipt.url or "") if as2.receipt else "",
         )
 
     def _event(self, kind: str, request: Request, facts: Mapping[str, Any]) -> None:

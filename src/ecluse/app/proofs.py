@@ -16,20 +16,17 @@ from ecluse.evidence.record import decode_leaf
 from ecluse.evidence.states import verify_states
 from ecluse.evidence.verify import verify_log
 from ecluse.model.basics import iso
-from ecluse.model.nouns import Event, LoggedEvent
+from ecluse.model.nouns import Direction, Event, LoggedEvent
 
 __all__ = ["event_facts", "find_record", "make_proof", "verify_evidence"]
 
 _BATCH: Final = 1000
 _MAX_PROBLEMS: Final = 100
 """States that differ, at most, in one verdict: a thousand more say nothing else."""
-_TELLING: Final = (
-    "delivery.confirmed",
-    "delivery.refused",
-    "message.delivered",
-    "message.rejected",
-    "message.accepted",
-)
+_TELLING: Final = {
+    Direction.IN: ("message.accepted", "message.rejected", "message.quarantined", "message.received"),
+    Direction.OUT: ("delivery.confirmed", "delivery.refused", "message.sealed", "message.accepted"),
+}
 """What is proven of a message where nothing else is asked for: the first of these that it has."""
 
 
@@ -69,7 +66,8 @@ def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:
         node: The hub.
         text: Its place in the log, its event's id, or a message as :func:`~ecluse.app.lookup.find_message` takes
             it.
-        kind: Which of a message's events; by default how it ended.
+        kind: Which of a message's events; by default the one that
+            says most: what was accepted from a partner, what a partner confirmed.
 
     Raises:
         NoSuchRecord, NoSuchMessage, Ambiguous: There is none, or there are several.
@@ -82,7 +80,7 @@ def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:
         return _by_id(node, text)
     message = find_message(node.store, text)
     events = node.store.read(lambda view: view.events(message.id))
-    for wanted in (kind,) if kind is not None else _TELLING:
+    for wanted in (kind,) if kind is not None else _TELLING[message.direction]:
         for logged in reversed(events):
             if logged.event.kind == wanted:
                 return logged

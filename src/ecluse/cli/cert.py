@@ -44,7 +44,13 @@ def _list(
     frame.show({"certificates": rows}, lambda console: _draw(console, rows))
 
 
-command(app, "list", example="ecluse --hub hub cert list --expiring 60d")(_list)
+command(
+    app,
+    "list",
+    gives="certificates[]{owner, source, use[], subject, issuer, serial, key, not_before, not_after, "
+    "from, until, fingerprint, days_left, usable}",
+    example="ecluse --hub hub cert list --expiring 60d",
+)(_list)
 
 
 def _draw(console: Console, rows: list[dict[str, Any]]) -> None:
@@ -120,6 +126,7 @@ def import_(
 command(
     app,
     "import",
+    gives="ref, subject, key, not_after, fingerprint, in_use; with --partner partner, version, changes[]",
     example="ecluse --hub hub cert import our-key.p12 --ref main-2027 --password file:password.txt\n"
     "ecluse --hub hub cert import birch-2027.pem --partner birch --use verify --from 2027-01-01",
 )(import_)
@@ -207,6 +214,7 @@ def generate(
 command(
     app,
     "generate",
+    gives="ref, subject, key, not_after, fingerprint, in_use",
     example="ecluse --hub hub cert generate main-2027 --kind rsa-3072 --subject 'CN=Aster AS2,O=Aster Foods'",
 )(generate)
 
@@ -236,7 +244,12 @@ def request(
         )
 
 
-command(app, "request", example="ecluse --hub hub cert request main --out main.csr")(request)
+command(
+    app,
+    "request",
+    gives="ref, request; with --out file in place of request",
+    example="ecluse --hub hub cert request main --out main.csr",
+)(request)
 
 
 def install(
@@ -255,7 +268,12 @@ def install(
     _show_key(frame, ref, certificate, "has its certificate", named=named)
 
 
-command(app, "install", example="ecluse --hub hub cert install main main.crt")(install)
+command(
+    app,
+    "install",
+    gives="ref, subject, key, not_after, fingerprint, in_use",
+    example="ecluse --hub hub cert install main main.crt",
+)(install)
 
 
 def _show_key(frame: Frame, ref: str, certificate: x509.Certificate, verb: str, *, named: bool) -> None:

@@ -163,7 +163,7 @@ class Frame:
 
 
 def command(
-    app: typer.Typer, name: str, *, example: str, panel: str | None = None
+    app: typer.Typer, name: str, *, example: str, gives: str, panel: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command: its first parameter is the :class:`Frame`, the others are its own.
 
@@ -174,6 +174,8 @@ def command(
         app: The group it belongs to.
         name: Its name.
         example: What ``--help`` ends with; several lines are several examples.
+        gives: The members of what ``--json`` gives: names, what is within them in braces, ``[]`` behind a list.
+            It is a promise: members are added, and never taken away or changed.
         panel: Heading in the list of commands.
     """
 
@@ -209,6 +211,7 @@ def command(
             return_annotation=None,
         )
         run.__annotations__ = {each.name: each.annotation for each in (context, *own, *_COMMON)}
+        run.gives = gives  # type: ignore[attr-defined]  # for the reference
         lines = example.strip().splitlines()
         title = "Example: " if len(lines) == 1 else "Examples:\n\n"
         epilog = title + "\n\n".join(line.strip() for line in lines)

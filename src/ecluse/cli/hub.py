@@ -22,13 +22,27 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "init",
+        gives="folder, name, as2_id, address, url, passphrase, key{ref, kind, fingerprint}, log_origin, "
+        "version",
         panel=_PANEL,
         example="ecluse init hub --name 'Aster Foods' --as2-id ASTER --public-url https://as2.aster.example/as2",
     )(init)
-    command(app, "serve", panel=_PANEL, example="ecluse --hub hub serve --listen 0.0.0.0:4080")(serve)
-    command(app, "demo", panel=_PANEL, example="ecluse demo --keep /tmp/demo")(demo)
-    command(app, "doctor", panel=_PANEL, example="ecluse --hub hub doctor")(doctor)
-    command(app, "migrate", panel=_PANEL, example="ecluse --hub hub migrate")(migrate)
+    command(
+        app,
+        "serve",
+        gives="listening, url, public_url, as2_id, node, pid",
+        panel=_PANEL,
+        example="ecluse --hub hub serve --listen 0.0.0.0:4080",
+    )(serve)
+    command(app, "demo", gives="held, folder", panel=_PANEL, example="ecluse demo --keep /tmp/demo")(demo)
+    command(
+        app,
+        "doctor",
+        gives="level, findings[]{check, level, observed, remedy}",
+        panel=_PANEL,
+        example="ecluse --hub hub doctor",
+    )(doctor)
+    command(app, "migrate", gives="applied[]", panel=_PANEL, example="ecluse --hub hub migrate")(migrate)
 
 
 def init(
@@ -123,7 +137,14 @@ def serve(
         str | None,
         typer.Option("--listen", help="HOST:PORT instead of the configured one.", show_default=False),
     ] = None,
-    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            "--log-level",
+            help="debug, info, warning or error; info by default, warning with --quiet.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Serve the hub: listen to partners, deliver, and keep the log. Ends on SIGTERM or Ctrl-C.
 
@@ -132,7 +153,7 @@ def serve(
     """
     from ecluse.cli.serving import run_service
 
-    run_service(frame, listen, log_level)
+    run_service(frame, listen, log_level or ("warning" if frame.quiet else "info"))
 
 
 def demo(
@@ -143,12 +164,18 @@ def demo(
     file: Annotated[
         Path | None, typer.Option("--file", help="A document of your own to exchange.", show_default=False)
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only the first exchange.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Mebibytes instead of a gibibyte.")] = False,
 ) -> None:
     """Two companies exchange real documents over AS2 on this machine, and prove it."""
-    from ecluse.demo.run import run
+    from rich.console import Console
 
-    code = run(keep, file, quick)
+    from ecluse.demo.run import run
+    from ecluse.demo.screen import Screen
+
+    screen = Screen(Console(stderr=True, highlight=False)) if frame.json else None
+    code = run(keep, file, quick, screen=screen)
+    if frame.json:
+        frame.show({"held": code == 0, "folder": str(keep) if keep is not None else None}, "")
     if code:
         raise typer.Exit(code)
 

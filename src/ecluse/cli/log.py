@@ -37,7 +37,13 @@ def verify(frame: Frame) -> None:
         raise typer.Exit(1)
 
 
-command(app, "verify", example="ecluse --hub hub log verify")(verify)
+command(
+    app,
+    "verify",
+    gives="ok, size, verified, root, checkpoints, signed, pending, problem{code, cause, index, "
+    "event, differs}, states[]{code, cause, index, event, differs}",
+    example="ecluse --hub hub log verify",
+)(verify)
 
 
 def _progress(frame: Frame) -> Any:
@@ -87,7 +93,7 @@ def proof(
         str | None,
         typer.Option(
             "--event",
-            help="Which event of a message, such as message.accepted; by default how it ended.",
+            help="Which event of a message, such as message.sealed; by default the one that says most.",
             show_default=False,
         ),
     ] = None,
@@ -117,7 +123,13 @@ def proof(
     )
 
 
-command(app, "proof", example="ecluse --hub hub log proof 4711 --out 4711.tlog-proof")(proof)
+command(
+    app,
+    "proof",
+    gives="index, event{id, at, kind, subject, actor, node, data}, key, proof; with --out file in "
+    "place of proof",
+    example="ecluse --hub hub log proof 4711 --out 4711.tlog-proof",
+)(proof)
 
 
 def check_proof(
@@ -171,6 +183,7 @@ def check_proof(
 command(
     app,
     "check-proof",
+    gives="holds, origin, size, event{id, at, kind, subject, actor, node, data}",
     example="ecluse --hub hub log check-proof 4711.tlog-proof\n"
     "ecluse log check-proof 4711.tlog-proof --key 'ecluse/aster+1f2e3d4c+AQ...'",
 )(check_proof)
@@ -183,4 +196,4 @@ def key(frame: Frame) -> None:
     frame.show({"key": text}, lambda console: console.print(text, markup=False, soft_wrap=True))
 
 
-command(app, "key", example="ecluse --hub hub log key")(key)
+command(app, "key", gives="key", example="ecluse --hub hub log key")(key)

@@ -1,4 +1,4 @@
-"""Messages: which there are, what became of them, and what a person decides about them."""
+"""Messages: which there are, what became of them, and their documents."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ecluse.exchange.hub import Document
-    from ecluse.model.nouns import Delivery, Part
+    from ecluse.model.nouns import Part
 
-__all__ = ["app"]
+__all__ = ["MessageId", "app"]
 
 app = typer.Typer(help="Messages: what became of them, and what to do.", no_args_is_help=True)
 
-_Id = Annotated[
+MessageId = Annotated[
     str,
     typer.Argument(
         metavar="MESSAGE", help="Its id; or a reference, Message-ID or file name.", show_default=False
     ),
 ]
-_Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the log.", show_default=False)]
 
 
 class Direction(StrEnum):
@@ -108,6 +107,9 @@ def _list(
 command(
     app,
     "list",
+    gives="messages[]{id, direction, partner, state, protocol, protocol_id, reference, subject, "
+    "documents[]{name, size, sha256, content_type}, size, created, updated, reason_code, "
+    "reason}",
     example="ecluse --hub hub message list --state failed --state quarantined\n"
     "ecluse --hub hub message list --partner birch --search 4711",
 )(_list)
@@ -145,7 +147,7 @@ def _draw_list(console: Console, rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def show(frame: Frame, id: _Id) -> None:
+def show(frame: Frame, id: MessageId) -> None:
     """Show a message: its documents, its deliveries and why it is as it is."""
     from ecluse.app.lookup import find_message
     from ecluse.cli.draw import draw_message
@@ -157,10 +159,17 @@ def show(frame: Frame, id: _Id) -> None:
     frame.show(facts, lambda console: draw_message(console, found))
 
 
-command(app, "show", example="ecluse --hub hub message show m01m80crfmpqz4cz72kazja7pz5")(show)
+command(
+    app,
+    "show",
+    gives="id, direction, partner, protocol, protocol_id, state, subject, reference, created, "
+    "updated, reason_code, reason, config_version, documents[], wire, deliveries[], "
+    "receipts[], answer",
+    example="ecluse --hub hub message show m01m80crfmpqz4cz72kazja7pz5",
+)(show)
 
 
-def trace(frame: Frame, id: _Id) -> None:
+def trace(frame: Frame, id: MessageId) -> None:
     """Draw the life of a message: who did what and when, the receipts, and what is proven of it."""
     from ecluse.app.life import life_of
     from ecluse.cli.draw import draw_life
@@ -170,12 +179,23 @@ def trace(frame: Frame, id: _Id) -> None:
     frame.show(life.as_dict(), lambda console: draw_life(console, life))
 
 
-command(app, "trace", example="ecluse --hub hub message trace 4711")(trace)
+command(
+    app,
+    "trace",
+    gives="id, direction, partner, protocol, protocol_id, state, subject, reference, created, "
+    "updated, reason_code, reason, config_version, documents[], wire, deliveries[]{id, "
+    "channel, state, attempts, updated, receipt_due, reason_code, reason}, receipts[]{kind, "
+    "positive, verdict, received, sha256, said{disposition, mic, mic_expected, mic_matches, "
+    "text}}, answer{positive, status, created, asynchronous, sha256, said{disposition, mic, "
+    "mic_expected, mic_matches, text}}, events[]{at, kind, actor, node, data, index, id, "
+    "proven}",
+    example="ecluse --hub hub message trace 4711",
+)(trace)
 
 
 def payload(
     frame: Frame,
-    id: _Id,
+    id: MessageId,
     part: Annotated[
         int | None,
         typer.Option("--part", min=1, help="Which document, where there are several.", show_default=False),
@@ -213,6 +233,7 @@ def payload(
 command(
     app,
     "payload",
+    gives="id, part, file, name, size, sha256, content_type",
     example="ecluse --hub hub message payload 4711 --out orders-4711.edi\n"
     "ecluse --hub hub message payload 4711 | less",
 )(payload)
@@ -234,79 +255,3 @@ def _to_stdout(document: Document) -> None:
     for chunk in document.chunks():
         stream.write(chunk)
     stream.flush()
-
-
-def resend(
-    frame: Frame,
-    id: _Id,
-    reason: _Reason,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also what is confirmed, or waits for a receipt.")
-    ] = False,
-) -> None:
-    """Send again what is dead, refused, overdue or given up: the same bytes under the same Message-ID."""
-    from ecluse.app.lookup import find_message
-    from ecluse.exchange import actions
-
-    with frame.node() as node:
-        found = find_message(node.store, id)
-        again = actions.resend(node.hub, found.id, actor=frame.actor, reason=reason, force=force)
-    _show_deliveries(frame, found.id, again, "is under way again")
-
-
-command(
-    app, "resend", example="ecluse --hub hub message resend 4711 --reason 'Birch lost it and asked again'"
-)(resend)
-
-
-def resume(frame: Frame, id: _Id, reason: _Reason) -> None:
-    """Attempt at once what waits for its next attempt."""
-    from ecluse.app.lookup import find_message
-    from ecluse.exchange import actions
-
-    with frame.node() as node:
-        found = find_message(node.store, id)
-        waiting = actions.resume(node.hub, found.id, actor=frame.actor, reason=reason)
-    _show_deliveries(frame, found.id, waiting, "is attempted at once")
-
-
-command(app, "resume", example="ecluse --hub hub message resume 4711 --reason 'their server is back'")(resume)
-
-
-def release(frame: Frame, id: _Id, reason: _Reason) -> None:
-    """Let a quarantined message through to the application."""
-    from ecluse.app.lookup import find_message
-    from ecluse.exchange import actions
-
-    with frame.node() as node:
-        found = find_message(node.store, id)
-        after = actions.release(node.hub, found.id, actor=frame.actor, reason=reason)
-    frame.show({"id": after.id, "state": after.state.value}, f"{after.id} is {after.state.value}.")
-
-
-command(app, "release", example="ecluse --hub hub message release 4711 --reason 'agreed with Birch'")(release)
-
-
-def give_up(frame: Frame, id: _Id, reason: _Reason) -> None:
-    """Stop trying. The documents stay, and a late receipt still counts."""
-    from ecluse.app.lookup import find_message
-    from ecluse.exchange import actions
-
-    with frame.node() as node:
-        found = find_message(node.store, id)
-        after = actions.give_up(node.hub, found.id, actor=frame.actor, reason=reason)
-    frame.show({"id": after.id, "state": after.state.value}, f"{after.id} is {after.state.value}.")
-
-
-command(app, "give-up", example="ecluse --hub hub message give-up 4711 --reason 'sent by post'")(give_up)
-
-
-def _show_deliveries(frame: Frame, id: str, deliveries: Sequence[Delivery], verb: str) -> None:
-    facts = {
-        "id": id,
-        "deliveries": [
-            {"id": each.id, "channel": each.channel, "state": each.state.value} for each in deliveries
-        ],
-    }
-    channels = ", ".join(each.channel for each in deliveries)
-    frame.show(facts, f"{id} {verb} by {channels}.")

@@ -62,7 +62,12 @@ def _list(frame: Frame) -> None:
     frame.show({"partners": rows}, draw)
 
 
-command(app, "list", example="ecluse --hub hub partner list")(_list)
+command(
+    app,
+    "list",
+    gives="partners[]{id, name, state, as2_id, url, receipt, certificate_until}",
+    example="ecluse --hub hub partner list",
+)(_list)
 
 
 def show(
@@ -77,7 +82,15 @@ def show(
     frame.show(facts, lambda console: _draw_partner(console, facts))
 
 
-command(app, "show", example="ecluse --hub hub partner show birch")(show)
+command(
+    app,
+    "show",
+    gives="id, name, state, as2_id, url, receipt, certificate_until, our_id, sign, encrypt, "
+    "key_padding, compress, receipt_signed, receipt_timeout, require_signed, "
+    "require_encrypted, exceptions[]{algorithm, reason, until}, roles{sign[], verify[], "
+    "encrypt[], decrypt[], mdn-sign[], mdn-verify[], tls[], tls-client[]}",
+    example="ecluse --hub hub partner show birch",
+)(show)
 
 
 def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
@@ -172,7 +185,12 @@ def card(
         frame.err.print(f"Its phrase, to be read out to the partner: {phrase}")
 
 
-command(app, "card", example="ecluse --hub hub partner card --out aster.card")(card)
+command(
+    app,
+    "card",
+    gives="card, phrase; with --out file in place of card",
+    example="ecluse --hub hub partner card --out aster.card",
+)(card)
 
 
 def add(
@@ -224,6 +242,7 @@ def add(
 command(
     app,
     "add",
+    gives="id, version, card{name, as2_id, url, email, made, phrase, log_origin, certificates[]}, changes[]",
     example="ecluse --hub hub partner add birch.card\n"
     "ecluse --hub hub partner add birch.card --id birch --phrase '01234 56789 01234 56789'",
 )(add)

@@ -31,7 +31,9 @@ def put(
     frame.show({"name": name}, f"Refer to it as keyring:{name}.")
 
 
-command(app, "put", example="ecluse --hub hub secret put birch-http --from file:password.txt")(put)
+command(app, "put", gives="name", example="ecluse --hub hub secret put birch-http --from file:password.txt")(
+    put
+)
 
 
 def _list(frame: Frame) -> None:
@@ -41,7 +43,7 @@ def _list(frame: Frame) -> None:
     frame.show({"secrets": names}, "\n".join(names) or "There are none.")
 
 
-command(app, "list", example="ecluse --hub hub secret list")(_list)
+command(app, "list", gives="secrets[]", example="ecluse --hub hub secret list")(_list)
 
 
 def remove(frame: Frame, name: _Name) -> None:
@@ -53,4 +55,4 @@ def remove(frame: Frame, name: _Name) -> None:
     frame.show({"name": name}, f"The keyring has no secret {name} any more.")
 
 
-command(app, "remove", example="ecluse --hub hub secret remove birch-http")(remove)
+command(app, "remove", gives="name", example="ecluse --hub hub secret remove birch-http")(remove)

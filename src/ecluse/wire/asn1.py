@@ -310,10 +310,10 @@ class Element:
         return set_of(*parts) if tag == SET else encode(tag, *parts)
 
     def is_der_length(self) -> bool:
-        """Whether every length in here, at every level, is definite and the shortest."""
-        if self.indefinite or self._body - self._start != len(header(self.tag, self._stop - self._body)):
-            return False
-        return not self.tag & CONSTRUCTED or all(child.is_der_length() for child in self.children)
+        """Whether every length in here, at every level, is definite and the shortest; false where it is cut."""
+        return not self.indefinite and _are_der_lengths(
+            self._data, self._start, self._end, self._budget.depth - self._depth
+        )
 
     def _segment(self, tag: int) -> bytes:
         """The content of a segment of a constructed string (X.690 s8.7.3.2), nested ones joined."""
@@ -361,6 +361,24 @@ def _header(data: bytes, position: int, end: int) -> tuple[int, int]:
     if length > end - body:
         raise Asn1Error("An ASN.1 element is longer than what holds it.")
     return body, length
+
+
+def _are_der_lengths(data: bytes, position: int, end: int, depth: int) -> bool:
+    """Whether ``data[position:end]`` is elements whose lengths are all DER's (X.690 s10.1)."""
+    if depth < 0:
+        return False
+    while position < end:
+        try:
+            body, length = _header(data, position, end)
+        except Asn1Error:
+            return False
+        tag = data[position]
+        if not tag or length < 0 or (body - position > 2 and body - position != len(header(tag, length))):
+            return False
+        if tag & CONSTRUCTED and not _are_der_lengths(data, body, body + length, depth - 1):
+            return False
+        position = body + length
+    return True
 
 
 def _elements(data: bytes, position: int, end: int, budget: _Budget, depth: int) -> tuple[Element, ...]:

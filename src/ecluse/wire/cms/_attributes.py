@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ecluse.wire import asn1
 from ecluse.wire.asn1 import Element
@@ -53,8 +54,9 @@ def signed_octets(attributes: Element) -> bytes:
     return asn1.set_of(*(attribute.as_der() for attribute in attributes.children))
 
 
+@lru_cache(maxsize=32)
 def read_attributes(signed: bytes) -> Attributes:
-    """What stands in a SET OF Attribute.
+    """What stands in a SET OF Attribute. Reader and verifier both ask, one after the other.
 
     Raises:
         Malformed: An attribute that matters is repeated or has other than one value (RFC 5652 s11.1-11.3).

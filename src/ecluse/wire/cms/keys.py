@@ -71,9 +71,7 @@ def matches(recipient: Recipient, certificate: x509.Certificate) -> bool:
     Raises:
         Malformed: The certificate can't be taken apart.
     """
-    own = identity(certificate)
-    if recipient.key_id is None and recipient.serial == own.serial and recipient.issuer == own.issuer:
-        return True
+    identity(certificate)
     try:
         return names_certificate(recipient, certificate)
     except (asn1.Asn1Error, Malformed):

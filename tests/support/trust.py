@@ -30,8 +30,13 @@ def instant(year: int, month: int = 1, day: int = 1, hour: int = 0) -> Instant:
 NOW = instant(2026, 6, 1)
 
 
-@functools.cache
 def key(kind: str = "ec"):
+    """The private key of a kind; one for each as long as the process lives."""
+    return _key(kind)
+
+
+@functools.cache
+def _key(kind: str):
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
     if kind == "k1":

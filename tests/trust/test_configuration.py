@@ -233,7 +233,8 @@ def test_weak_certificates_are_refused_by_name_unless_allowed():
     self_signed = pem(signed_with("sha1", certificate(kind="2048")))
     assert Configuration.from_files(with_certificate(self_signed)).partners
     assert refused(with_certificate(pem(certificate(kind="k1")))) == {
-        ("trust.weak-key", "certificates[0].file")
+        ("trust.weak-key", "certificates[0].file"),
+        ("trust.wrong-use", "certificates[0].use"),
     }
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ecluse.app.settings import active_configuration
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
@@ -97,7 +96,7 @@ class Node:
 
     def reload(self) -> bool:
         """Take up a configuration version that was applied since; true where there was one."""
-        version, configuration = active_configuration(self.store, self.bootstrap)
+        version, configuration = _active_configuration(self.store, self.bootstrap)
         if version == self.version:
             return False
         self.keyring.reload()
@@ -172,7 +171,7 @@ def open_node(
             raise NotMigrated(f"The database lacks {', '.join(pending)}.")
         if pending:
             store.migrate()
-        version, configuration = active_configuration(store, bootstrap)
+        version, configuration = _active_configuration(store, bootstrap)
         vault = Vault(
             open_place(folder, bootstrap, resolver),
             StorageKeys(keyring),
@@ -207,6 +206,14 @@ def open_node(
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node
+
+
+def _active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
+    """The version in force and its number; the folder's own files, as number 0, where none was applied."""
+    version = store.read(lambda view: view.config())
+    if version is None:
+        return 0, bootstrap
+    return version.number, Configuration.from_files(version.files)
 
 
 def _open_store(folder: Path, bootstrap: Configuration, resolver: SecretResolver, name: str) -> Store:

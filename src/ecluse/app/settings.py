@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ecluse.app.node import Node
 from ecluse.blobs import durable
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.nouns import ConfigVersion
-from ecluse.store.port import Store, Tx
+from ecluse.store.port import Tx
 from ecluse.trust.configuration import Configuration, export
 from ecluse.trust.directory import Directory
 from ecluse.trust.plan import Plan, plan
 
-if TYPE_CHECKING:
-    from ecluse.app.node import Node
-
-__all__ = ["NoSuchVersion", "active_configuration", "apply_files", "export_files", "plan_files"]
+__all__ = ["NoSuchVersion", "apply_files", "export_files", "plan_files"]
 
 
 class NoSuchVersion(EcluseError):
@@ -26,14 +23,6 @@ class NoSuchVersion(EcluseError):
     code = "app.no-such-version"
     fault = Fault.USAGE
     remedy = "List the versions with `ecluse export --history`."
-
-
-def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
-    """The version in force and its number; the folder's own files, as number 0, where none was applied."""
-    version = store.read(lambda view: view.config())
-    if version is None:
-        return 0, bootstrap
-    return version.number, Configuration.from_files(version.files)
 
 
 def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuration]:

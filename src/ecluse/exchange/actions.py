@@ -120,7 +120,7 @@ def _wake(hub: Hub, tx: Tx, delivery: Delivery) -> Delivery:
 
 
 def give_up(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
-    """Stop trying. The payload stays until retention ends, and a late receipt still counts.
+    """Stop trying. The payload stays, and a late receipt still counts.
 
     Raises:
         NoSuchMessage: There is none.

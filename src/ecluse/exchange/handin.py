@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
@@ -78,12 +77,11 @@ def hand_in(
     reference = ""
     try:
         for document in documents:
-            digest, inspector = sha256(), Inspector(document.content_type)
+            inspector = Inspector(document.content_type)
             writer = hub.vault.create()
             size = 0
             try:
                 for chunk in document.chunks:
-                    digest.update(chunk)
                     inspector.feed(chunk)
                     writer.write(chunk)
                     size += len(chunk)
@@ -101,7 +99,7 @@ def hand_in(
                     sealed.row.id,
                     0,
                     size,
-                    digest.hexdigest(),
+                    sealed.row.sha256.hex(),
                     document.content_type,
                     document.name,
                 )

@@ -110,7 +110,8 @@ class Intake:
     def exact(self, data: bytes) -> None:
         """Keep octets of the wire exactly as they are: what was signed, or the body as received."""
         if self._exact is None:
-            self._exact = self.hub.vault.create()
+            # The protocol's own digest (the MIC) is over these octets already.
+            self._exact = self.hub.vault.create(digest=False)
         self._exact.write(data)
         self._exact_offset += len(data)
 
@@ -122,10 +123,11 @@ class Intake:
         """Octets of the document; ``in_exact`` where the same octets stand in the exact ones."""
         document = self._document
         assert document is not None, "data outside a document"
-        document.digest.update(data)
         document.size += len(data)
         document.inspector.feed(data)
-        if not in_exact:
+        if in_exact:
+            document.digest.update(data)
+        else:
             if document.writer is None:
                 document.writer = self.hub.vault.create()
             document.writer.write(data)
@@ -148,7 +150,7 @@ class Intake:
         if document.writer is not None:
             sealed = document.writer.finish()
             self._sealed.append(sealed)
-            part = msgspec.structs.replace(part, blob=sealed.row.id, offset=0)
+            part = msgspec.structs.replace(part, blob=sealed.row.id, offset=0, sha256=sealed.row.sha256.hex())
         self._documents.append((document, part))
 
     def _finish_exact(self) -> str:
@@ -180,24 +182,14 @@ class Intake:
         held = [(d.inspector.problem(), d) for d, _ in self._documents]
         problem = next((p for p, _ in held if p is not None), None)
         reference = next((r for d, _ in self._documents if (r := d.inspector.reference)), "")
-        now = self.hub.clock()
-        message = Message(
-            id=self.id,
-            direction=Direction.IN,
-            partner=self.arrival.partner,
-            protocol=self.arrival.protocol,
-            protocol_id=self.arrival.protocol_id,
-            state=MessageState.ACCEPTED if problem is None else MessageState.QUARANTINED,
-            created=self._before.created if self._before else now,
-            updated=now,
-            subject=self.arrival.subject,
+        message = self._message(
+            MessageState.ACCEPTED if problem is None else MessageState.QUARANTINED,
             reference=reference,
             parts=parts,
             wire_blob=wire_blob,
             wire=wire,
             reason_code=problem.code if problem else "",
             reason=problem.reason if problem else "",
-            config_version=self.hub.config_version(),
         )
         kinds = [d.inspector.kind for d, _ in self._documents]
         return self._submit(message, reply, positive=True, facts={**facts, "documents": kinds})
@@ -207,43 +199,30 @@ class Intake:
     ) -> Future[Kept | Duplicate]:
         """Keep the refusal and its answer, and none of the bytes. The same protocol id may come again."""
         self.discard()
-        now = self.hub.clock()
-        message = Message(
-            id=self.id,
-            direction=Direction.IN,
-            partner=self.arrival.partner,
-            protocol=self.arrival.protocol,
-            protocol_id=self.arrival.protocol_id,
-            state=MessageState.REJECTED,
-            created=self._before.created if self._before else now,
-            updated=now,
-            subject=self.arrival.subject,
-            wire=wire,
-            reason_code=code,
-            reason=reason,
-            config_version=self.hub.config_version(),
-        )
+        message = self._message(MessageState.REJECTED, wire=wire, reason_code=code, reason=reason)
         return self._submit(message, reply, positive=False, facts=facts)
 
     def receive(self, wire: bytes) -> Future[Kept | Duplicate]:
         """Keep the exact octets unopened, and have them opened by a job."""
         wire_blob = self._finish_exact()
+        message = self._message(MessageState.RECEIVED, wire_blob=wire_blob, wire=wire)
+        return self._submit(message, None, positive=False, facts={})
+
+    def _message(self, state: MessageState, **facts: Any) -> Message:
         now = self.hub.clock()
-        message = Message(
+        return Message(
             id=self.id,
             direction=Direction.IN,
             partner=self.arrival.partner,
             protocol=self.arrival.protocol,
             protocol_id=self.arrival.protocol_id,
-            state=MessageState.RECEIVED,
-            created=now,
+            state=state,
+            created=self._before.created if self._before else now,
             updated=now,
             subject=self.arrival.subject,
-            wire_blob=wire_blob,
-            wire=wire,
             config_version=self.hub.config_version(),
+            **facts,
         )
-        return self._submit(message, None, positive=False, facts={})
 
     def _submit(
         self, message: Message, reply: Reply | None, *, positive: bool, facts: Mapping[str, Any]

@@ -6,7 +6,7 @@ and answers, for any moment: who is this, which certificate, which key, what is 
 
     configuration   files to facts, every problem listed     schema, reading, rules, plan, editors
     certificates    read, described, chosen by use and time  floor
-    keyring         the port                                 keyfiles (files), memory (the twin), storage, tls
+    keyring         the port                                 keyfiles (files), memory (the twin), storage
     secrets         references to secrets
     directory       who is who at run time
     card            one signed file that introduces an organisation

@@ -93,7 +93,7 @@ class Configuration:
             raise ConfigurationError(problems)
         return cls(
             hub=hub,
-            partners=MappingProxyType(partners),
+            partners=MappingProxyType(dict(sorted(partners.items()))),
             certificates=MappingProxyType(sets),
             files=MappingProxyType(dict(files)),
         )

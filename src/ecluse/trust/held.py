@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -98,6 +99,12 @@ class HeldKeys:
     def _keep(self, name: str, data: bytes | None, *, sealed: bool) -> None:
         """Keep ``data`` durably under ``name``, or forget it where it is ``None``."""
         raise NotImplementedError
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One change at a time, made to the present state."""
+        with self._lock:
+            yield
 
     # --- using keys: the port -------------------------------------------------------------------------------
 
@@ -192,14 +199,14 @@ class HeldKeys:
     def put_secret(self, name: str, secret: Secret) -> None:
         """Hold a secret, in place of one of the same name."""
         check_name(name)
-        with self._lock:
+        with self._changing():
             self._keep(f"{name}.secret", secret.reveal(), sealed=True)
             self._secrets = {**self._secrets, name: secret}
 
     def remove_secret(self, name: str) -> None:
         """Forget a secret, where it is held."""
         check_name(name)
-        with self._lock:
+        with self._changing():
             self._keep(f"{name}.secret", None, sealed=True)
             self._secrets = {held: secret for held, secret in self._secrets.items() if held != name}
 
@@ -264,7 +271,7 @@ class HeldKeys:
             CertificateError: It can't be read, or belongs to another key.
         """
         chain = load_certificates(data)
-        with self._lock:
+        with self._changing():
             held = self._held(ref)
             private, ordered = check_pair(held.private, chain)
             own = ordered[0]
@@ -276,15 +283,15 @@ class HeldKeys:
 
     def remove(self, ref: str) -> None:
         """Forget a key for good: what was encrypted to it alone can't be read any more."""
-        self._held(ref)
-        with self._lock:
+        with self._changing():
+            self._held(ref)
             for ending in ("key", "pem", "former"):
                 self._keep(f"{ref}.{ending}", None, sealed=ending == "key")
             self._keys = {name: held for name, held in self._keys.items() if name != ref}
 
     def rotate_storage_key(self) -> None:
         """Wrap from here on under a fresh storage key; what the others wrapped still opens."""
-        with self._lock:
+        with self._changing():
             if len(self._storage) >= MAX_STORAGE_KEYS:
                 raise KeyringError(f"There are {MAX_STORAGE_KEYS} storage keys already.")
             storage = (*self._storage, system_entropy(STORAGE_KEY))
@@ -329,7 +336,7 @@ class HeldKeys:
     def _add(self, ref: str, identity: Identity) -> x509.Certificate:
         private, chain = identity
         held = Held(private, chain)
-        with self._lock:
+        with self._changing():
             self._free(ref)
             # The key's file comes last: a certificate alone is nothing yet.
             self._keep(f"{ref}.former", None, sealed=False)

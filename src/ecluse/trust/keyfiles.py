@@ -17,8 +17,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
@@ -122,6 +125,7 @@ class FileKeyring(HeldKeys):
                 remedy=f"Open it (with {_HEADER} from the backup if that is missing), or choose another.",
                 fault=Fault.USAGE,
             )
+        _check_strength(passphrase)
         durable.make_folder(folder, 0o700)
         keyring = cls(folder, system_entropy(32), clock)
         keyring._begin()
@@ -168,6 +172,10 @@ class FileKeyring(HeldKeys):
 
     def reload(self) -> None:
         """Read every file again, so that keys which another process made are seen. All or nothing."""
+        with self._lock:
+            self._load()
+
+    def _load(self) -> None:
         keys: dict[str, Held] = {}
         secrets: dict[str, Secret] = {}
         try:
@@ -184,12 +192,9 @@ class FileKeyring(HeldKeys):
         seed = self._open_sealed("log.seed")
         if not storage or len(storage) % STORAGE_KEY or len(seed) != 32:
             raise _damaged("storage.keys")
-        with self._lock:
-            self._keys, self._secrets = keys, secrets
-            self._storage = tuple(
-                storage[at : at + STORAGE_KEY] for at in range(0, len(storage), STORAGE_KEY)
-            )
-            self._log = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+        self._keys, self._secrets = keys, secrets
+        self._storage = tuple(storage[at : at + STORAGE_KEY] for at in range(0, len(storage), STORAGE_KEY))
+        self._log = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
 
     def change_passphrase(self, passphrase: Secret, *, stretching: Stretching | None = None) -> None:
         """Let another passphrase open the keyring from here on.
@@ -199,19 +204,13 @@ class FileKeyring(HeldKeys):
         Raises:
             KeyringError: ``keyring.weak-passphrase``.
         """
+        _check_strength(passphrase)
         with self._lock:
             self._write_header(passphrase, stretching or Stretching())
 
     # --- files ----------------------------------------------------------------------------------------------
 
     def _write_header(self, passphrase: Secret, stretching: Stretching) -> None:
-        if len(passphrase.reveal()) < MIN_PASSPHRASE:
-            raise KeyringError(
-                f"The passphrase has fewer than {MIN_PASSPHRASE} characters.",
-                code="keyring.weak-passphrase",
-                remedy="Take a longer one: five random words, or 20 random characters.",
-                fault=Fault.USAGE,
-            )
         salt, nonce = system_entropy(16), system_entropy(_NONCE)
         header = _Header(
             format=_FORMAT, argon2id=stretching, salt=base64.b64encode(salt).decode("ascii"), master=""
@@ -221,6 +220,26 @@ class FileKeyring(HeldKeys):
         durable.replace(
             self._folder / _HEADER, msgspec.json.format(msgspec.json.encode(header)) + b"\n", 0o600
         )
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One change at a time among all processes, made to what is on the disk.
+
+        Without it two processes could each add a storage key in the same place, and what was wrapped under
+        the first would be lost.
+        """
+        with self._lock:
+            try:
+                handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                raise _unreadable(self._folder, error) from None
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                if (self._folder / _HEADER).exists():
+                    self._load()
+                yield
+            finally:
+                os.close(handle)
 
     def _keep(self, name: str, data: bytes | None, *, sealed: bool) -> None:
         path = self._folder / name
@@ -253,6 +272,16 @@ class FileKeyring(HeldKeys):
             return self._seal.decrypt(body[:_NONCE], body[_NONCE:], _bound(name))
         except (InvalidTag, ValueError):
             raise _damaged(name) from None
+
+
+def _check_strength(passphrase: Secret) -> None:
+    if len(passphrase.reveal()) < MIN_PASSPHRASE:
+        raise KeyringError(
+            f"The passphrase has fewer than {MIN_PASSPHRASE} characters.",
+            code="keyring.weak-passphrase",
+            remedy="Take a longer one: five random words, or 20 random characters.",
+            fault=Fault.USAGE,
+        )
 
 
 def _bound(name: str) -> bytes:

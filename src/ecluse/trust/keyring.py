@@ -81,6 +81,6 @@ class Keyring(Protocol):
     def tls_key(self, ref: str) -> bytes:
         """The private key as unencrypted PKCS#8 PEM: the one way out of the keyring.
 
-        Python's ``ssl`` can't ask another for a signature, so it must have the key itself.
-        :func:`ecluse.trust.tls.use_identity` hands it over; nothing else should call this.
+        Python's ``ssl`` can't ask another for a signature, so it must have the key itself. Hand the bytes
+        to a TLS context at once; nothing else should call this.
         """

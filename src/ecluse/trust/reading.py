@@ -20,6 +20,9 @@ __all__ = ["MAX_FILE", "read_toml"]
 MAX_FILE: Final = 1 << 18
 """Characters of one configuration file: a hundred times a real one."""
 
+MAX_DOTS: Final = 2000
+"""Dots on one line: the parser's time grows with the square of a dotted key's length."""
+
 WEAK: Final = re.compile(
     r"^(md-?[245]|sha-?[01]$|rsa-sha1|rc-?[24]|3?des|triple-?des|blowfish|idea|cast|seed)"
 )
@@ -67,6 +70,9 @@ def read_toml(text: str, kind: type[S], file: str, problems: list[Problem]) -> S
 def _parse(text: str, report: Report) -> dict[str, object] | None:
     if len(text) > MAX_FILE:
         report("config.too-large", "", f"The file is larger than {MAX_FILE} characters.", "Make it smaller.")
+        return None
+    if any(line.count(".") > MAX_DOTS for line in text.splitlines()):
+        report("config.not-toml", "", "A line has too many dots.", "Write one value on a line.")
         return None
     try:
         return tomllib.loads(text)

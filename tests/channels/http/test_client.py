@@ -38,6 +38,7 @@ SHORT = ClientLimits(connect=1, stall=0.5, reply_time=0.5, continue_wait=0.2)
 def scripted(*scripts):
     """A server that plays one script (a function of the socket) for each connection, then closes it."""
     listening = socket.create_server((HOST, 0))
+    listening.settimeout(1)
     errors = []
 
     def run():
@@ -380,7 +381,7 @@ def test_a_reused_connection_that_dies_is_not_replaced(case):
 
     first = answers_in_part if case == "answered" else dies_on_the_second
     body = iter([b"hello"]) if case == "not repeatable" else b"hello"
-    with scripted(first) as url:
+    with scripted(first, OK) as url:
         pool = Pool()
         send(url, pool=pool)
         with pytest.raises(Doubtful):

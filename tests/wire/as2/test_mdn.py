@@ -65,7 +65,7 @@ def test_a_signed_receipt_as_rfc_4130_has_it():
         b"Final-Recipient: rfc822; Birch\r\n",
         b"Original-Message-ID: <1@aster.example>\r\n",
         b"Disposition: automatic-action/MDN-sent-automatically; processed\r\n",
-        b"Received-Content-MIC: bW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW0=, sha-256\r\n",
+        b"Received-content-MIC: bW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW0=, sha-256\r\n",
     ):
         assert line in mdn.body
     read = read_mdn(Headers.of(mdn.headers), mdn.body, certificates=(BIRCH.certificate,), recipient="Birch")

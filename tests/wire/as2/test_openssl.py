@@ -12,6 +12,8 @@ from tests.support.as2_world import build, open_message, party
 
 from ecluse.wire.as2 import events as as2
 from ecluse.wire.as2.build import BuildOptions
+from ecluse.wire.as2.disposition import INSUFFICIENT_SECURITY
+from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.cms import recipients
 from ecluse.wire.smime.headers import parse_headers
 
@@ -73,6 +75,16 @@ def test_what_openssl_signs_is_opened(openssl, program, more):
 def test_what_openssl_cms_signs_in_its_own_ways_is_opened(openssl, more):
     headers, body = split(openssl("cms", *SIGN, *more, data=INNER))
     assert open_message(headers, body, POLICY).payload == PAYLOAD
+
+
+def test_a_sha_1_signature_is_refused_unless_it_is_allowed_by_name(openssl):
+    headers, body = split(openssl("cms", *SIGN, "-md", "sha1", data=INNER))
+    with pytest.raises(As2Failure) as failure:
+        open_message(headers, body, POLICY)
+    assert failure.value.disposition == INSUFFICIENT_SECURITY
+    allowed = as2.UnwrapPolicy((ASTER.certificate,), allowed=frozenset({"sha-1"}))
+    opened = open_message(headers, body, allowed).opened
+    assert opened.mic_digest == "sha1"
 
 
 @pytest.mark.parametrize("cipher", ["-aes-128-cbc", "-aes-256-cbc", "-aes-256-gcm"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from ecluse.channels.as2.answering import negative, positive
@@ -179,6 +181,11 @@ def _protection(found: Encrypted | Compressed | Signed) -> dict[str, Any]:
     if isinstance(found, Signed):
         return {
             "signed": found.signer.signature_algorithm.oid,
-            "certificate_sha256": found.certificate.fingerprint(hashes.SHA256()).hex(),
+            "certificate_sha256": _fingerprint(found.certificate),
         }
     return {"compressed": True}
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA256()).hex()

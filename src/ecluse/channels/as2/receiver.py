@@ -163,8 +163,13 @@ class Receiver:
     async def _whole(self, request: Request, as2: As2Request, relation: Relation, body: bytes) -> Response:
         intake = Intake(self._hub, self._arrival(request, as2, relation))
         opening = begin(self._hub, intake, as2, relation)
-        opening.feed(body)
-        return await self._settle(opening, intake, as2, relation)
+        # What fits into its row touches no disk before the commit: a hand-over would cost more than it saves.
+        pooled = len(body) > self._hub.vault.inline_limit
+        if pooled:
+            await self._in_pool(opening.feed, body)
+        else:
+            opening.feed(body)
+        return await self._settle(opening, intake, as2, relation, pooled=pooled)
 
     async def _streamed(
         self, request: Request, as2: As2Request, relation: Relation, first: bytes

@@ -166,8 +166,9 @@ def reader_waits(events: list[Event]) -> bool:
 class CmsLayer:
     """A layer of CMS, recognised by its own content type, whatever smime-type says.
 
-    While a layer is being decrypted, a fault of what is inside is held back until the layer has ended: if
-    that fails, it was the cause, and it alone is answered.
+    A fault of what is inside is held back until the layer has ended: if that fails, it was the cause, and it
+    alone is answered, however the octets were cut. A fault that a supplied key brings to light waits for the
+    next call, so that it comes by way of the layers around and is held by them.
 
     Args:
         run: The message.
@@ -184,16 +185,24 @@ class CmsLayer:
         self._inside = place
         self._child: Inner | None = None
         self._digester: Digester | None = None
+        self._head: bytes | None = b""
         self._held: As2Failure | None = None
+        self._late: As2Failure | None = None
 
     def feed(self, data: bytes) -> None:
+        if self._late is not None:
+            raise self._late
         # An error takes back the events of its own call: the kind of the layer, which decides the answer to
         # an error, is therefore asked for by itself.
-        if self._kind is None and len(data) > _KIND_SHOWN:
+        if self._head is not None:
+            data = self._head + data
+            if len(data) < _KIND_SHOWN:
+                self._head = data
+                return
+            self._head = None
             self._feed(data[:_KIND_SHOWN])
-            self._feed(memoryview(data)[_KIND_SHOWN:])
-        else:
-            self._feed(data)
+            data = data[_KIND_SHOWN:]
+        self._feed(data)
 
     def _feed(self, data: bytes | memoryview) -> None:
         try:
@@ -203,15 +212,19 @@ class CmsLayer:
         self._handle(events)
 
     def supply_key(self, cek: bytes) -> None:
-        """Go on with the key."""
+        """Go on with the key; raises nothing."""
         self._run.waiting = None
         try:
-            events = self._reader.supply_key(cek)
-        except CmsError as error:
-            raise self._failure(error) from None
-        self._handle(events)
+            self._handle(self._reader.supply_key(cek))
+        except EcluseError as error:
+            self._late = as_failure(error, self._place, self._kind)
 
     def close(self) -> None:
+        if self._late is not None:
+            raise self._late
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._feed(head)
         try:
             events = self._reader.close()
         except CmsError as error:
@@ -270,10 +283,8 @@ class CmsLayer:
             self._hold(error)
 
     def _hold(self, error: EcluseError) -> None:
-        """Keep the fault for the end of an encrypted layer; raise it in any other."""
+        """Keep the fault for the end of the layer."""
         failure = as_failure(error, self._inside)
-        if self._kind not in _ENCRYPTED:
-            raise failure from None
         if self._kind is ContentKind.ENVELOPED and self._run.policy.conceal:
             failure = undecryptable()
         self._held = failure

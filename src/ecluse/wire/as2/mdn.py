@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 
-from ecluse.wire.as2.build import FEATURES, SignedLayer
+from ecluse.wire.as2._layers import SignedLayer
+from ecluse.wire.as2.build import FEATURES
 from ecluse.wire.as2.disposition import Disposition
 from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.identity import format_name
@@ -166,7 +167,7 @@ def _report(
     if mic is not None:
         value = binascii.b2a_base64(mic.value, newline=False).decode("ascii")
         fields.append(
-            ("Received-Content-MIC", f"{value}, {micalg_name(mic.digest, dashed=options.dashed_micalg)}")
+            ("Received-content-MIC", f"{value}, {micalg_name(mic.digest, dashed=options.dashed_micalg)}")
         )
     machine = write_headers(
         [("Content-Type", "message/disposition-notification"), ("Content-Transfer-Encoding", "7bit")]

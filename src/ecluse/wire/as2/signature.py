@@ -17,9 +17,9 @@ from ecluse.wire.as2.disposition import (
 from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.cms import oids
 from ecluse.wire.cms.algorithms import DIGESTS
-from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError
+from ecluse.wire.cms.errors import AlgorithmForbidden, CertificateMismatch, CmsError
 from ecluse.wire.cms.events import SignerInfo, Signers
-from ecluse.wire.cms.verify import names_certificate, verify
+from ecluse.wire.cms.verify import verify
 
 __all__ = ["Match", "check_signers"]
 
@@ -87,13 +87,11 @@ def check_signers(
         for signer in found.signers:
             for certificate in certificates:
                 try:
-                    if not names_certificate(signer, certificate):
-                        continue
                     verify(signer, found.content_type, digests, certificate, allowed=allowed)
+                except CertificateMismatch:
+                    continue
                 except CmsError as error:
                     failure = failure or _failure(error, signer, digests)
-                    continue
-                except ValueError:
                     continue
                 return Match(certificate, signer, form), _warnings(found, form)
     if failure is not None:

@@ -20,7 +20,7 @@ MAX_NAME = 255
 _DEVICES = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(\.|\Z)", re.IGNORECASE
 )
-_RESERVED = re.compile(r'[<>:"|?*%]')
+_RESERVED = re.compile(r'[<>:"|?*]')
 _ID_UNSAFE = re.compile(r"[^A-Za-z0-9@._+=-]")
 
 

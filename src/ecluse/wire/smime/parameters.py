@@ -16,7 +16,6 @@ MAX_PARAMETERS = 64
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _WORD = re.compile(r"=\?([^?\s]{1,64})\?([BbQq])\?([^?\s]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)[ \t]+(?==\?[^?\s]{1,64}\?[BbQq]\?)")
-_COMMENT = re.compile(r"\s*\([^()]*\)\s*\Z")
 _SECTION = re.compile(r"(?P<name>[^*]+)(?:\*(?P<index>[0-9]{1,3}))?(?P<extended>\*)?\Z")
 _CHARSET = re.compile(
     r"(utf-?8|us-ascii|ascii|iso-?8859-?[0-9]{1,2}|windows-?125[0-8]|cp125[0-8]|koi8-[ru]|shift_jis|euc-jp"
@@ -56,7 +55,7 @@ def parse_value(text: str | None) -> Value:
     if not text:
         return Value()
     pieces = _pieces(text)
-    head = _COMMENT.sub("", pieces[0]).strip().lower()
+    head = _without_comment(pieces[0].strip()).lower()
     plain: dict[str, str] = {}
     sections: dict[str, list[tuple[int, bool, str]]] = {}
     for piece in pieces[1 : MAX_PARAMETERS + 1]:
@@ -85,11 +84,16 @@ def _pieces(text: str) -> list[str]:
     return pieces if text[0] != ";" else ["", *pieces]
 
 
+def _without_comment(text: str) -> str:
+    """``text`` without a comment at its end (RFC 5322 s3.2.2)."""
+    return text[: text.rfind("(")].rstrip() if text.endswith(")") and "(" in text else text
+
+
 def _unquote(raw: str, name: str) -> str:
     raw = raw.strip()
     quoted = _QUOTED.match(raw)
     if quoted is None:
-        return raw if name.partition("*")[0] in _FREE_TEXT else _COMMENT.sub("", raw)
+        return raw if name.partition("*")[0] in _FREE_TEXT else _without_comment(raw)
     return _ESCAPED.sub(r"\1", quoted[1]) if "\\" in quoted[1] else quoted[1]
 
 

@@ -99,16 +99,37 @@ def built(size: int) -> float:
 
 if __name__ == "__main__":
     import sys
+
     small = [build(SMALL) for _ in range(1)]
     N = 300
-    lim_b = rsa_limit().sign + rsa_limit().verify + SMALL / octets_a_second("sha256", SMALL) + SMALL / octets_a_second("aes-256-cbc", SMALL)
-    lim_p = rsa_limit().sign + rsa_limit().verify + SMALL / octets_a_second("sha256", SMALL) + SMALL / octets_a_second("aes-256-cbc", SMALL, decrypt=True)
+    lim_b = (
+        rsa_limit().sign
+        + rsa_limit().verify
+        + SMALL / octets_a_second("sha256", SMALL)
+        + SMALL / octets_a_second("aes-256-cbc", SMALL)
+    )
+    lim_p = (
+        rsa_limit().sign
+        + rsa_limit().verify
+        + SMALL / octets_a_second("sha256", SMALL)
+        + SMALL / octets_a_second("aes-256-cbc", SMALL, decrypt=True)
+    )
     b = sorted(built(SMALL) for _ in range(N))
     h, p = build(SMALL)
     p = [b"".join(p)]
     q = sorted(parse(h, p) for _ in range(N))
-    print(f"4K build {b[N//2]*1e3:.3f} (min {b[0]*1e3:.3f}) limit {lim_b*1e3:.3f} parse {q[N//2]*1e3:.3f} (min {q[0]*1e3:.3f}) limit {lim_p*1e3:.3f}")
+    print(
+        f"4K build {b[N // 2] * 1e3:.3f} (min {b[0] * 1e3:.3f}) limit {lim_b * 1e3:.3f} parse {q[N // 2] * 1e3:.3f} (min {q[0] * 1e3:.3f}) limit {lim_p * 1e3:.3f}"
+    )
     if len(sys.argv) > 1:
         size = int(sys.argv[1]) * 1_000_000
-        print("big build", t := built(size), (size / octets_a_second("sha256") + size / octets_a_second("aes-256-cbc")) / t)
-        print("big parse", t := parse(*build(size)), (size / octets_a_second("sha256") + size / octets_a_second("aes-256-cbc", decrypt=True)) / t)
+        print(
+            "big build",
+            t := built(size),
+            (size / octets_a_second("sha256") + size / octets_a_second("aes-256-cbc")) / t,
+        )
+        print(
+            "big parse",
+            t := parse(*build(size)),
+            (size / octets_a_second("sha256") + size / octets_a_second("aes-256-cbc", decrypt=True)) / t,
+        )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from ecluse.wire import asn1
 from ecluse.wire.asn1 import Element
@@ -19,8 +20,7 @@ SIGNATURE_PROTECTED = 0xA1
 """[1] IMPLICIT signatureAlgorithm of CMSAlgorithmProtection (RFC 6211 s2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(Struct, frozen=True):
     """The attributes that matter; each ``None`` where it is absent.
 
     Attributes:

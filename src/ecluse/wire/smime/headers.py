@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ecluse.wire.smime.errors import MimeError
 
@@ -33,8 +34,7 @@ def _text(octets: bytes) -> str:
         return octets.decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(Struct, frozen=True):
     """The fields of one header block, in order.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 __all__ = ["MAX_PARAMETERS", "Value", "decode_words", "encode_parameter", "parse_value", "quote"]
 
@@ -30,8 +31,7 @@ _FREE_TEXT = frozenset({"filename", "name"})
 """Parameters whose unquoted value may hold spaces and parentheses in practice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """A structured value such as a Content-Type.
 
     Attributes:

@@ -42,6 +42,7 @@ __all__ = [
     "octets",
     "oid",
     "parse",
+    "parse_measured",
     "sequence",
     "set_of",
     "time",
@@ -337,6 +338,11 @@ def parse(data: bytes, limits: ParseLimits = DEFAULT_LIMITS) -> Element:
     return elements[0]
 
 
+def parse_measured(data: bytes, header_size: int, limits: ParseLimits = DEFAULT_LIMITS) -> Element:
+    """The one element that ``data`` is, whose header of definite length was read and measured already."""
+    return Element(data, 0, header_size, len(data), len(data), _Budget(limits), 0)
+
+
 def _header(data: bytes, position: int, end: int) -> tuple[int, int]:
     """Content start and content length of the element at ``position``; length -1 where it is indefinite."""
     body = position + 2
@@ -390,7 +396,12 @@ def _elements(data: bytes, position: int, end: int, budget: _Budget, depth: int)
         budget.elements -= 1
         if budget.elements < 0:
             raise Asn1LimitError("The ASN.1 has too many elements.")
-        body, length = _header(data, position, end)
+        body = position + 2
+        if body <= end and (length := data[position + 1]) < 0x80 and length <= end - body:
+            if data[position] & 0x1F == 0x1F:
+                raise Asn1Error("An ASN.1 tag number is above 30.")
+        else:
+            body, length = _header(data, position, end)
         if data[position] == 0:
             raise Asn1Error("An ASN.1 end-of-contents stands where nothing is open.")
         if length < 0:

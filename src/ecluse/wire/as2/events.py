@@ -150,7 +150,7 @@ class Opened(Struct, frozen=True):
 
     Attributes:
         protections: From the outermost inwards.
-        mics: The MIC by hash name.
+        mics: The MIC by hash name: at least as SHA-256, as asked for, and as signed.
         mic_digest: Which of them to return.
         exact_size: Octets in the ``Exact`` stream.
         parts: How many documents.

@@ -16,6 +16,8 @@ __all__ = ["Attributes", "algorithm_identifier", "read_attributes", "signed_octe
 
 _READ = frozenset({oids.CONTENT_TYPE, oids.MESSAGE_DIGEST, oids.SIGNING_TIME, oids.ALGORITHM_PROTECTION})
 
+KNOWN_ALGORITHM = 24
+"""Octets up to which an AlgorithmIdentifier is kept once read: longer ones hold nonces, keys or PSS parameters."""
 SIGNATURE_PROTECTED = 0xA1
 """[1] IMPLICIT signatureAlgorithm of CMSAlgorithmProtection (RFC 6211 s2)."""
 
@@ -38,6 +40,17 @@ class Attributes(Struct, frozen=True):
 
 def algorithm_identifier(element: Element) -> AlgorithmIdentifier:
     """An AlgorithmIdentifier, however it is tagged."""
+    raw = element.raw
+    return _algorithm_identifier(raw) if len(raw) <= KNOWN_ALGORITHM else _read_algorithm(element)
+
+
+@lru_cache(maxsize=256)
+def _algorithm_identifier(raw: bytes) -> AlgorithmIdentifier:
+    """The few that are in use come in every message."""
+    return _read_algorithm(asn1.parse(raw))
+
+
+def _read_algorithm(element: Element) -> AlgorithmIdentifier:
     fields = element.children
     if not 1 <= len(fields) <= 2:
         raise Malformed("An AlgorithmIdentifier has other than one or two fields.")

@@ -118,19 +118,18 @@ class Tape:
         tag, size, length = header
         if tag == 0:
             raise Malformed("An end-of-contents stands where an element belongs.")
-        if length >= 0:
-            size += length
-            self._spend(size)
-        else:
-            size = yield from self._measure(size)
-            self._spend(size)
+        head = size
+        size = size + length if length >= 0 else (yield from self._measure(size))
+        self._spend(size)
         if self._base + self._position + size > self._open[-1][0]:
             raise Malformed("An element is longer than what holds it.")
         while self.available < size:
             yield
         raw = bytes(memoryview(self._buffer)[self._position : self._position + size])
         self._position += size
-        return asn1.parse(raw, self._parse_limits)
+        if length < 0:
+            return asn1.parse(raw, self._parse_limits)
+        return asn1.parse_measured(raw, head, self._parse_limits)
 
     # --- content -----------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -33,7 +33,17 @@ from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
 
-__all__ = ["Node", "NotAHub", "NotMigrated", "open_node"]
+__all__ = [
+    "Node",
+    "NotAHub",
+    "NotMigrated",
+    "Unlocked",
+    "migrate",
+    "open_hub_store",
+    "open_node",
+    "open_place",
+    "unlock",
+]
 
 
 class NotAHub(EcluseError):
@@ -132,6 +142,48 @@ class Node:
         self.close()
 
 
+class Unlocked(NamedTuple):
+    """What is read of a hub before its database is: files, and the keyring that they name.
+
+    Attributes:
+        bootstrap: The folder's own configuration.
+        keyring: Our keys.
+        resolver: From references to secrets, the keyring's among them.
+    """
+
+    bootstrap: Configuration
+    keyring: FileKeyring
+    resolver: SecretResolver
+
+
+def unlock(
+    folder: Path, *, environ: Mapping[str, str] | None = None, clock: Clock = system_clock
+) -> Unlocked:
+    """Read the hub's files and open its keyring.
+
+    Raises:
+        NotAHub: There is none in ``folder``.
+        EcluseError: The configuration or the keyring can't be used.
+    """
+    if not (folder / HUB_FILE).is_file():
+        raise NotAHub(f"There is no {HUB_FILE} in {folder}.")
+    bootstrap = Configuration.from_files(read_folder(folder))
+    settings = bootstrap.hub.keyring
+    resolver = SecretResolver(folder, environ)
+    keyring = FileKeyring.open(folder / settings.folder, resolver(settings.passphrase), clock=clock)
+    return Unlocked(bootstrap, keyring, SecretResolver(folder, environ, keyring.secret))
+
+
+def migrate(folder: Path) -> list[str]:
+    """Apply the migrations that the hub's database lacks; give their names. Raises as :func:`unlock` does."""
+    unlocked = unlock(folder)
+    store = open_hub_store(folder, unlocked, "migrate")
+    try:
+        return store.migrate()
+    finally:
+        store.close()
+
+
 def open_node(
     folder: Path,
     *,
@@ -154,17 +206,11 @@ def open_node(
         NotMigrated: The database is of an older release, and ``migrate`` was not said.
         EcluseError: The configuration, the keyring or the database can't be used.
     """
-    if not (folder / HUB_FILE).is_file():
-        raise NotAHub(f"There is no {HUB_FILE} in {folder}.")
-    bootstrap = Configuration.from_files(read_folder(folder))
+    unlocked = unlock(folder, environ=environ, clock=clock)
+    bootstrap, keyring, resolver = unlocked
     settings = bootstrap.hub
-    resolver = SecretResolver(folder, environ)
-    keyring = FileKeyring.open(
-        folder / settings.keyring.folder, resolver(settings.keyring.passphrase), clock=clock
-    )
-    resolver = SecretResolver(folder, environ, keyring.secret)
     name = f"{socket.gethostname()}-{os.getpid()}-{new_id('n', clock(), entropy)[-6:]}"
-    store = _open_store(folder, bootstrap, resolver, name)
+    store = open_hub_store(folder, unlocked, name)
     try:
         pending = store.pending_migrations()
         if pending and not migrate:
@@ -216,15 +262,16 @@ def _active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, 
     return version.number, Configuration.from_files(version.files)
 
 
-def _open_store(folder: Path, bootstrap: Configuration, resolver: SecretResolver, name: str) -> Store:
-    settings = bootstrap.hub.store
+def open_hub_store(folder: Path, unlocked: Unlocked, name: str) -> Store:
+    """The hub's database, opened by the node ``name``. Raises as :func:`ecluse.store.open.open_store` does."""
+    settings = unlocked.bootstrap.hub.store
     kind, _, place = settings.database.partition(":")
     url = settings.database
     if kind == "sqlite":
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         url = f"sqlite:{path}"
-    password = resolver(settings.password).reveal_text() if settings.password else None
+    password = unlocked.resolver(settings.password).reveal_text() if settings.password else None
     return open_store(url, node=name, password=password)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from ecluse.app.node import Node
 from ecluse.blobs import durable
@@ -14,7 +15,16 @@ from ecluse.trust.configuration import Configuration, export
 from ecluse.trust.directory import Directory
 from ecluse.trust.plan import Plan, plan
 
-__all__ = ["NoSuchVersion", "apply_files", "export_files", "plan_files"]
+__all__ = [
+    "NoSuchVersion",
+    "apply_files",
+    "export_files",
+    "needs_restart",
+    "plan_files",
+]
+
+_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
+"""Fields of ``ecluse.toml`` that a node reads at its start only."""
 
 
 class NoSuchVersion(EcluseError):
@@ -71,6 +81,14 @@ def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str
     node.store.write(work)
     node.reload()
     return version
+
+
+def needs_restart(changes: Plan) -> bool:
+    """Whether something changes that a serving node reads at its start only."""
+    return any(
+        change.subject == "hub" and change.field.startswith(_AT_START) and change.kind != "add"
+        for change in changes.changes
+    )
 
 
 def export_files(node: Node, folder: Path, number: int | None = None) -> list[str]:

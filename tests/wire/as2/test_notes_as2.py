@@ -666,13 +666,15 @@ def test_point_19_a_bomb_is_decompression_failed():
     assert failure.disposition == said.DECOMPRESSION_FAILED
 
 
-def test_point_19_layers_have_a_limit():
+@pytest.mark.parametrize(("layers", "accepted"), [(6, True), (7, False)])
+def test_point_19_layers_have_a_limit(layers, accepted):
     body = INNER
-    for _ in range(7):
-        body = entity(*clear_signed(body))
-    headers, _, content = body.partition(b"\r\n\r\n")
-    name, _, value = headers.decode().partition(": ")
-    assert refused([(name, value)], content).disposition == said.UNEXPECTED_ERROR
+    for _ in range(layers):
+        body = staged(SignedWriter([ASTER.signer()], now=NOW), body)
+    if accepted:
+        assert open_message([P7M], body, POLICY).payload == PAYLOAD
+    else:
+        assert refused([P7M], body).disposition == said.UNEXPECTED_ERROR
 
 
 # --- 20 to 24 ----------------------------------------------------------------------------------------------

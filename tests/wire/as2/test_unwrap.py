@@ -12,6 +12,7 @@ from ecluse.errors import EcluseError
 from ecluse.wire import asn1
 from ecluse.wire.as2 import disposition as said
 from ecluse.wire.as2 import events as as2
+from ecluse.wire.as2._layers import SignedLayer
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part, ReceiptOptions
 from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.as2.unwrap import Unwrapper
@@ -19,6 +20,7 @@ from ecluse.wire.cms import oids, recipients
 from ecluse.wire.cms.errors import CmsError
 from ecluse.wire.cms.writer import EnvelopedWriter
 from ecluse.wire.smime.headers import Headers
+from ecluse.wire.smime.mic import Digester
 
 ASTER, BIRCH = party("Aster"), party("Birch")
 PAYLOAD = b"UNB+UNOA:2+ASTER+BIRCH'\r\nLIN+1++4000862141404:SRS'\r\n"
@@ -85,23 +87,45 @@ def test_a_damaged_message_is_refused_by_our_errors_or_intact(message, draw):
         assert found[1].signed is None or found[0] == PAYLOAD
 
 
+def enveloped(data: bytes, cipher: str) -> bytes:
+    writer = EnvelopedWriter([recipients.for_certificate(BIRCH.certificate)], cipher, entropy=Entropy())
+    return writer.start() + writer.feed(data) + writer.finish()
+
+
+CMS = ("Content-Type", "application/pkcs7-mime")
+CMS_HEADER = b"Content-Type: application/pkcs7-mime\r\n\r\n"
+
+
+@pytest.mark.parametrize("cipher", ["aes-256-cbc", "aes-256-gcm"])
+@pytest.mark.parametrize("chunk", [1, 64, 1000, 65536])
+def test_layers_of_encryption_in_any_order(cipher, chunk):
+    inner = b"Content-Type: a/b\r\n\r\n" + PAYLOAD
+    twice = enveloped(CMS_HEADER + enveloped(CMS_HEADER + enveloped(inner, cipher), cipher), cipher)
+    result = open_message([CMS], twice, POLICY, BIRCH, chunk=chunk)
+    assert [type(layer) for layer in result.opened.protections] == [as2.Encrypted] * 3
+    assert result.exact == inner
+    outside = Digester(("sha256",))
+    layer = SignedLayer((ASTER.signer(),), "sha256", boundary="b", now=NOW, digester=outside)
+    ciphertext = CMS_HEADER + enveloped(inner, cipher)
+    body = layer.start() + layer.feed(ciphertext) + layer.finish()
+    result = open_message(layer.fields(), body, POLICY, BIRCH, chunk=chunk)
+    assert [type(layer) for layer in result.opened.protections] == [as2.Signed, as2.Encrypted]
+    assert result.payload == PAYLOAD
+    assert result.exact == ciphertext
+    assert not result.parts[0][0].in_exact
+    broken = body.replace(ciphertext, ciphertext[:-1])
+    assert outcome(layer.fields(), broken, chunk) == said.INTEGRITY_CHECK_FAILED
+
+
 @pytest.mark.parametrize("cipher", ["aes-256-cbc", "aes-256-gcm"])
 @pytest.mark.parametrize("chunk", [64, 65536])
 def test_a_fault_in_an_inner_encryption_waits_for_the_outer_one(cipher, chunk):
-    target = [recipients.for_certificate(BIRCH.certificate)]
-
-    def encrypted(data: bytes) -> bytes:
-        writer = EnvelopedWriter(target, cipher, entropy=Entropy())
-        return writer.start() + writer.feed(data) + writer.finish()
-
-    header = b"Content-Type: application/pkcs7-mime\r\n\r\n"
-    headers = [("Content-Type", "application/pkcs7-mime")]
     signed = b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"
-    body = encrypted(header + encrypted(signed))
+    body = enveloped(CMS_HEADER + enveloped(signed, cipher), cipher)
     wrong_parts = said.AUTHENTICATION_FAILED
-    assert outcome(headers, body, chunk) == wrong_parts
+    assert outcome([CMS], body, chunk) == wrong_parts
     broken = body[:-20] + bytes([body[-20] ^ 1]) + body[-19:]
-    assert outcome(headers, broken, chunk) == said.DECRYPTION_FAILED
+    assert outcome([CMS], broken, chunk) == said.DECRYPTION_FAILED
 
 
 _kinds = st.sampled_from(

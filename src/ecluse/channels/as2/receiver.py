@@ -196,13 +196,25 @@ class Receiver:
         return _response(acknowledgement(as2))
 
     async def _in_pieces(self, request: Request, first: bytes, take: Callable[[bytes], None]) -> None:
+        """Hand the body on, in order; while one piece is worked on the next one is read."""
+        loop = asyncio.get_running_loop()
+        under_way: asyncio.Future[None] | None = None
         chunks, size = [first], len(first)
-        async for chunk in request:
-            chunks.append(chunk)
-            size += len(chunk)
-            if size >= PIECE:
-                await self._in_pool(take, b"".join(chunks))
-                chunks, size = [], 0
+        try:
+            async for chunk in request:
+                chunks.append(chunk)
+                size += len(chunk)
+                if size >= PIECE:
+                    if under_way is not None:
+                        await asyncio.shield(under_way)
+                    under_way = loop.run_in_executor(self._pool, take, b"".join(chunks))
+                    chunks, size = [], 0
+        finally:
+            # Whoever cleans up after a failure must be the only one at work on the intake.
+            if under_way is not None:
+                await asyncio.wait([under_way])
+        if under_way is not None:
+            under_way.result()
         if size:
             await self._in_pool(take, b"".join(chunks))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -34,6 +34,7 @@ from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = [
+    "KEYS_SETTING",
     "Node",
     "NotAHub",
     "NotMigrated",
@@ -44,6 +45,9 @@ __all__ = [
     "open_place",
     "unlock",
 ]
+
+KEYS_SETTING: Final = "keyring.changed"
+"""Setting in the store that changes with the keyring, so that serving nodes see it."""
 
 
 class NotAHub(EcluseError):
@@ -78,7 +82,9 @@ class Node:
         channels: By kind.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
+        resolver: From references to secrets.
         pool: Connections to partners that are kept.
+        keys_mark: What :data:`KEYS_SETTING` was when :meth:`reload` read the keyring last.
     """
 
     folder: Path
@@ -93,6 +99,7 @@ class Node:
     version: int
     resolver: SecretResolver
     pool: Pool
+    keys_mark: bytes | None = None
 
     @property
     def log_key(self) -> NoteKey:
@@ -105,13 +112,15 @@ class Node:
         return self.folder / "state" / "checkpoints"
 
     def reload(self) -> bool:
-        """Take up a configuration version that was applied since; true where there was one."""
-        version, configuration = _active_configuration(self.store, self.bootstrap)
-        if version == self.version:
+        """Take up a configuration version, or keys, that came since; true where there were any."""
+        mark = self.store.read(lambda view: view.setting(KEYS_SETTING))
+        version, configuration = active_configuration(self.store, self.bootstrap)
+        if version == self.version and mark == self.keys_mark:
             return False
         self.keyring.reload()
         self.directory = Directory(configuration, self.keyring, self.resolver)
         self.version = version
+        self.keys_mark = mark
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -217,7 +226,7 @@ def open_node(
             raise NotMigrated(f"The database lacks {', '.join(pending)}.")
         if pending:
             store.migrate()
-        version, configuration = _active_configuration(store, bootstrap)
+        version, configuration = active_configuration(store, bootstrap)
         vault = Vault(
             open_place(folder, bootstrap, resolver),
             StorageKeys(keyring),
@@ -254,7 +263,7 @@ def open_node(
     return node
 
 
-def _active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
+def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
     """The version in force and its number; the folder's own files, as number 0, where none was applied."""
     version = store.read(lambda view: view.config())
     if version is None:

@@ -29,8 +29,8 @@ MAX_DOCUMENTS: Final = 100
 _STEP: Final = 1 << 20
 _LOOK_EVERY: Final = 0.1
 """Seconds between two looks at a message that is followed; a receipt takes a network's round trip at least."""
-_SILENT_NODE: Final = 90
-"""Seconds without a heartbeat after which a node is taken for stopped; it beats every few seconds."""
+_SILENT_NODE: Final = 30
+"""Seconds without a heartbeat after which a node is taken for stopped; it beats every seven."""
 
 _TYPES: Final = {"edifact": "application/edifact", "x12": "application/edi-x12", "pdf": "application/pdf"}
 _ENDED: Final = frozenset(

@@ -13,6 +13,7 @@ import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.app.node import Node
+from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
 from ecluse.channels.http.server import Listener, Server
@@ -91,6 +92,7 @@ class Service:
         self._openers = ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
         self._server: Server | None = None
         self._quit = threading.Event()
+        self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
         self.port = 0
 
@@ -115,6 +117,7 @@ class Service:
         listener = Listener(host.strip("[]"), int(port), self._tls())
         self._server = Server(receiver, [listener], limits, _log)
         self.port = (await self._server.start())[0]
+        await asyncio.to_thread(self._succession.begin, self.node.store)
         self._runner.start()
         self._loop.start()
         self._watcher.start()
@@ -146,6 +149,7 @@ class Service:
             await self._server.stop(grace)
         await asyncio.to_thread(self._runner.stop, grace)
         await asyncio.to_thread(self._loop.stop)
+        self._succession.end()
         self._openers.shutdown(wait=False, cancel_futures=True)
         _log.info("stopped", node=self.node.name)
 

@@ -11,16 +11,19 @@ from ecluse.blobs import durable
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.nouns import ConfigVersion
 from ecluse.store.port import Tx
-from ecluse.trust.configuration import Configuration, export
+from ecluse.trust.configuration import Configuration, export, read_folder
 from ecluse.trust.directory import Directory
 from ecluse.trust.plan import Plan, plan
 
 __all__ = [
     "NoSuchVersion",
+    "PendingChanges",
     "apply_files",
+    "change_files",
     "export_files",
     "needs_restart",
     "plan_files",
+    "settled_files",
 ]
 
 _AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
@@ -85,10 +88,34 @@ def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str
 
 def needs_restart(changes: Plan) -> bool:
     """Whether something changes that a serving node reads at its start only."""
-    return any(
-        change.subject == "hub" and change.field.startswith(_AT_START) and change.kind != "add"
-        for change in changes.changes
-    )
+    return any(change.subject == "hub" and change.field.startswith(_AT_START) for change in changes.changes)
+
+
+class PendingChanges(EcluseError):
+    """The hub's files hold changes of somebody's that are not in force."""
+
+    code = "app.pending-changes"
+    fault = Fault.USAGE
+    remedy = "Look with `ecluse plan`; then `ecluse apply`, or `ecluse export` to put the files back."
+
+
+def settled_files(node: Node) -> dict[str, str]:
+    """The hub's files, which mean the same as what is in force.
+
+    Raises:
+        PendingChanges: They do not: a command that adds to them would put more in force than it says.
+    """
+    files = read_folder(node.folder)
+    if node.version and plan(node.directory.configuration, Configuration.from_files(files)):
+        raise PendingChanges("The hub's files hold changes that are not in force yet.")
+    return files
+
+
+def change_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str) -> ConfigVersion | None:
+    """Write ``files`` into the hub's folder and put them in force. Raises as :func:`apply_files` does."""
+    plan_files(node, files)
+    export(files, node.folder, _write)
+    return apply_files(node, files, actor=actor, reason=reason)
 
 
 def export_files(node: Node, folder: Path, number: int | None = None) -> list[str]:
@@ -103,9 +130,9 @@ def export_files(node: Node, folder: Path, number: int | None = None) -> list[st
         if version is None:
             raise NoSuchVersion(f"There is no version {number} of the configuration.")
         files = version.files
+    return export(files, folder, _write)
 
-    def write(path: Path, data: bytes) -> None:
-        durable.make_folder(path.parent)
-        durable.replace(path, data, 0o600)
 
-    return export(files, folder, write)
+def _write(path: Path, data: bytes) -> None:
+    durable.make_folder(path.parent)
+    durable.replace(path, data, 0o600)

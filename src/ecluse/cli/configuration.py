@@ -21,13 +21,24 @@ _PANEL = "The configuration"
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    command(app, "plan", panel=_PANEL, example="ecluse --hub hub plan")(plan)
     command(
-        app, "apply", panel=_PANEL, example="ecluse --hub hub apply --reason 'Birch renewed its certificate'"
+        app,
+        "plan",
+        gives="version, changes[]{kind, subject, field, before, after}",
+        panel=_PANEL,
+        example="ecluse --hub hub plan",
+    )(plan)
+    command(
+        app,
+        "apply",
+        gives="version, applied, changes[]{kind, subject, field, before, after}, restart",
+        panel=_PANEL,
+        example="ecluse --hub hub apply --reason 'Birch renewed its certificate'",
     )(apply)
     command(
         app,
         "export",
+        gives="version, folder, written[]; with --history versions[]{version, at, actor, reason}",
         panel=_PANEL,
         example="ecluse --hub hub export --history\necluse --hub hub export /tmp/version-3 --version 3",
     )(export)

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ecluse.app.node import Node
+    from ecluse.trust.secrets import Secret
 
 __all__ = ["Frame", "NotConfirmed", "Options", "command", "show_error"]
 
 HUB_HELP: Final = "The hub's folder; the current one by default."
 JSON_HELP: Final = "One JSON value on standard output, for programs."
+_WIDE: Final = 200
+
 QUIET_HELP: Final = "Say nothing where all is well."
 
 
@@ -123,11 +126,21 @@ class Frame:
         if not typer.confirm(question, err=True):
             raise NotConfirmed("Nothing was done.")
 
-    def secret(self, reference: str | None, question: str, *, optional: bool = False) -> Any:
+    def secret(
+        self,
+        reference: str | None,
+        question: str,
+        *,
+        optional: bool = False,
+        option: str = "--password",
+    ) -> Secret:
         """A password by reference (files relative to the current folder), or asked for.
 
-        Returns:
-            A :class:`~ecluse.trust.secrets.Secret`; empty where it is ``optional`` and nobody can be asked.
+        Args:
+            reference: ``env:NAME`` or ``file:path``, if one was given.
+            question: What a person is asked.
+            optional: Give an empty secret where nobody can be asked.
+            option: What takes the reference.
 
         Raises:
             SecretError: The reference leads nowhere.
@@ -145,12 +158,12 @@ class Frame:
             return Secret("")
         raise NotConfirmed(
             "A password is needed, and there is no terminal to ask at.",
-            remedy="Refer to it with --password env:NAME or --password file:path.",
+            remedy=f"Refer to it with {option} env:NAME or {option} file:PATH.",
         )
 
 
 def command(
-    app: typer.Typer, name: str, *, example: str, panel: str | None = None
+    app: typer.Typer, name: str, *, example: str, gives: str, panel: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command: its first parameter is the :class:`Frame`, the others are its own.
 
@@ -161,6 +174,8 @@ def command(
         app: The group it belongs to.
         name: Its name.
         example: What ``--help`` ends with; several lines are several examples.
+        gives: The members of what ``--json`` gives: names, what is within them in braces, ``[]`` behind a list.
+            It is a promise: members are added, and never taken away or changed.
         panel: Heading in the list of commands.
     """
 
@@ -196,6 +211,7 @@ def command(
             return_annotation=None,
         )
         run.__annotations__ = {each.name: each.annotation for each in (context, *own, *_COMMON)}
+        run.gives = gives  # type: ignore[attr-defined]  # for the reference
         lines = example.strip().splitlines()
         title = "Example: " if len(lines) == 1 else "Examples:\n\n"
         epilog = title + "\n\n".join(line.strip() for line in lines)
@@ -243,4 +259,6 @@ def show_error(error: EcluseError, *, as_json: bool) -> None:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    # Where no terminal limits them, tables are as wide as a line of a log can well be.
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDE)

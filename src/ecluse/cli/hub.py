@@ -22,13 +22,27 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "init",
+        gives="folder, name, as2_id, address, url, passphrase, key{ref, kind, fingerprint}, log_origin, "
+        "version",
         panel=_PANEL,
         example="ecluse init hub --name 'Aster Foods' --as2-id ASTER --public-url https://as2.aster.example/as2",
     )(init)
-    command(app, "serve", panel=_PANEL, example="ecluse --hub hub serve --listen 0.0.0.0:4080")(serve)
-    command(app, "demo", panel=_PANEL, example="ecluse demo --keep /tmp/demo")(demo)
-    command(app, "doctor", panel=_PANEL, example="ecluse --hub hub doctor")(doctor)
-    command(app, "migrate", panel=_PANEL, example="ecluse --hub hub migrate")(migrate)
+    command(
+        app,
+        "serve",
+        gives="listening, url, public_url, as2_id, node, pid",
+        panel=_PANEL,
+        example="ecluse --hub hub serve --listen 0.0.0.0:4080",
+    )(serve)
+    command(app, "demo", gives="", panel=_PANEL, example="ecluse demo --keep /tmp/demo")(demo)
+    command(
+        app,
+        "doctor",
+        gives="level, findings[]{check, level, observed, remedy}",
+        panel=_PANEL,
+        example="ecluse --hub hub doctor",
+    )(doctor)
+    command(app, "migrate", gives="applied[]", panel=_PANEL, example="ecluse --hub hub migrate")(migrate)
 
 
 def init(
@@ -68,7 +82,7 @@ def init(
     """Make a hub: its folder, its keyring with a first key, its database and its first configuration."""
     from rich.markup import escape
 
-    from ecluse.app.folder import PASSPHRASE_FILE, make_hub
+    from ecluse.app.folder import make_hub
     from ecluse.trust.certificates import describe
 
     with frame.err.status("Making keys and the database"):
@@ -105,7 +119,8 @@ def init(
         f"  key main, {info.key.name}, SHA-256 {info.short}",
     ]
     if passphrase is None:
-        lines.append(f"  The keyring opens with the file {PASSPHRASE_FILE}: back it up apart from the keys.")
+        file = settings.keyring.passphrase.removeprefix("file:")
+        lines.append(f"  The keyring opens with the file {file}: back it up apart from the keys.")
     where = escape(str(folder))
     lines += [
         "Next:",
@@ -122,7 +137,14 @@ def serve(
         str | None,
         typer.Option("--listen", help="HOST:PORT instead of the configured one.", show_default=False),
     ] = None,
-    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            "--log-level",
+            help="debug, info, warning or error; info by default, warning with --quiet.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Serve the hub: listen to partners, deliver, and keep the log. Ends on SIGTERM or Ctrl-C.
 
@@ -131,7 +153,7 @@ def serve(
     """
     from ecluse.cli.serving import run_service
 
-    run_service(frame, listen, log_level)
+    run_service(frame, listen, log_level or ("warning" if frame.quiet else "info"))
 
 
 def demo(

@@ -17,6 +17,8 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "send",
+        gives="id, partner, protocol_id, repeated, state, reference, documents[]{name, size, sha256, "
+        "content_type}; with --wait also confirmed, delivery, attempts, reason_code, reason",
         panel="Documents",
         example="ecluse --hub hub send birch orders-4711.edi --wait\n"
         "ecluse --hub hub send birch invoice.xml invoice.pdf --subject 'Invoice 12' --key invoice-12",

@@ -165,11 +165,15 @@ class Receiver:
         opening = begin(self._hub, intake, as2, relation)
         # What fits into its row touches no disk before the commit: a hand-over would cost more than it saves.
         pooled = len(body) > self._hub.vault.inline_limit
-        if pooled:
-            await self._in_pool(opening.feed, body)
-        else:
-            opening.feed(body)
-        return await self._settle(opening, intake, as2, relation, pooled=pooled)
+        try:
+            if pooled:
+                await self._in_pool(opening.feed, body)
+            else:
+                opening.feed(body)
+            return await self._settle(opening, intake, as2, relation, pooled=pooled)
+        except BaseException:
+            await self._in_pool(intake.discard)
+            raise
 
     async def _streamed(
         self, request: Request, as2: As2Request, relation: Relation, first: bytes
@@ -243,7 +247,13 @@ class Receiver:
         return outcome
 
     async def _in_pool(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        done = asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            # Whoever cleans up after that must be the only one at work on the intake.
+            await asyncio.wait([done])
+            raise
 
     def _arrival(self, request: Request, as2: As2Request, relation: Relation) -> Arrival:
         return Arrival(

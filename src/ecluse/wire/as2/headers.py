@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ecluse.wire.as2.disposition import SENDER_EQUALS_RECEIVER, UNSUPPORTED_FORMAT, UNSUPPORTED_MIC
 from ecluse.wire.as2.errors import As2Failure, As2RequestError
@@ -22,8 +23,7 @@ _PROTOCOLS = frozenset({"pkcs7-signature", "x-pkcs7-signature"})
 _OPTION = re.compile(r"\s*([A-Za-z-]+)\s*=\s*(.*)\Z", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptRequest:
+class ReceiptRequest(Struct, frozen=True):
     """What the sender wants back.
 
     Attributes:
@@ -74,8 +74,7 @@ class ReceiptRequest:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class As2Request:
+class As2Request(Struct, frozen=True):
     """An AS2 request without its body.
 
     Attributes:

@@ -46,7 +46,7 @@ def builder(cipher: str) -> MessageBuilder:
 def take(unwrapper: Unwrapper, data: bytes) -> None:
     for event in unwrapper.feed(data):
         if isinstance(event, KeyNeeded):
-            unwrapper.supply_key(unwrap(event.recipients[0], KEY, event.key_length))
+            unwrapper.supply_key(unwrap(event.recipients[0], KEY))
 
 
 def both(piece: bytes, times: int, cipher: str) -> tuple[float, float]:

@@ -23,8 +23,8 @@ SECONDS: Final = 3.0
 CLIENTS: Final = (1, 16, 64)
 
 LEAST: Final = {
-    "sqlite": {1: 200, 16: 2000, 64: 4000},
-    "postgresql": {1: 150, 16: 1000, 64: 1000},
+    "sqlite": {1: 200, 16: 1500, 64: 2000},
+    "postgresql": {1: 150, 16: 700, 64: 800},
 }
 """Units a second that two shared cores and an ordinary disk must reach."""
 

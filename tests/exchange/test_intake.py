@@ -90,7 +90,9 @@ def test_duplicate_gets_the_stored_answer_and_leaves_no_bytes(hub):
 def test_rejected_keeps_nothing_and_may_come_again(hub):
     intake = Intake(hub, ARRIVAL)
     intake.exact(ORDER * 100)
-    outcome = intake.reject(b"{}", {}, Reply(200, (), b"no"), "as2.integrity-check-failed", "It was changed.").result()
+    outcome = intake.reject(
+        b"{}", {}, Reply(200, (), b"no"), "as2.integrity-check-failed", "It was changed."
+    ).result()
     assert outcome.message.state is MessageState.REJECTED
     assert list(hub.vault.place.ids()) == []
     assert hub.store.read(lambda view: view.answer(outcome.message.id)).positive is False
@@ -121,7 +123,9 @@ def test_what_is_not_what_it_says_waits_for_a_person(tmp_path, data, content_typ
     message = outcome.message
     assert (message.state, message.reason_code) == (MessageState.QUARANTINED, code)
     assert hub.store.read(lambda view: view.deliveries(message.id)) == []
-    assert hub.store.read(lambda view: view.answer(message.id)).positive, "it is kept: the sender need not send again"
+    assert hub.store.read(lambda view: view.answer(message.id)).positive, (
+        "it is kept: the sender need not send again"
+    )
     released = release(hub, message.id, actor="operator:kim", reason="agreed by phone")
     assert released.state is MessageState.ACCEPTED
     assert len(hub.store.read(lambda view: view.deliveries(message.id))) == 1
@@ -158,7 +162,9 @@ def test_received_is_opened_later_under_the_same_id(hub):
     intake.end_document(None)
     opened = intake.accept(b"{}", {}, Reply(200, (), b"MDN", "http://birch.example/mdn")).result().message
     assert (opened.id, opened.state, opened.created) == (received.id, MessageState.ACCEPTED, received.created)
-    assert hub.store.read(lambda view: view.blob(received.wire_blob)) is None, "the unopened bytes are not needed"
+    assert hub.store.read(lambda view: view.blob(received.wire_blob)) is None, (
+        "the unopened bytes are not needed"
+    )
     assert hub.store.read(lambda view: view.job(f"answer:{received.id}")) is not None
     repeated = Intake(hub, ARRIVAL, received).accept(b"{}", {}, MDN).result()
     assert isinstance(repeated, Duplicate), "a second opener finds it done"

@@ -114,6 +114,17 @@ def test_a_unit_that_swallows_a_full_disk_is_not_acknowledged(tmp_path: Path) ->
     store.close()
 
 
+def test_a_connection_that_breaks_is_opened_again(tmp_path: Path) -> None:
+    store = open_lite(tmp_path)
+    store.write(lambda tx: tx.put_setting("a", b"1"))
+    store._writer._main.close()  # type: ignore[attr-defined]
+    with pytest.raises(StoreUnavailable):
+        store.write(lambda tx: tx.put_setting("a", b"2"))
+    store.write(lambda tx: tx.put_setting("a", b"3"))
+    assert store.read(lambda view: view.setting("a")) == b"3"
+    store.close()
+
+
 def test_a_read_only_disk_says_so(small_disk: Path) -> None:
     store = open_lite(small_disk)
     store.write(lambda tx: tx.put_setting("a", b"1"))

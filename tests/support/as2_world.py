@@ -145,7 +145,7 @@ def cek(needed: KeyNeeded, holder: Party | None) -> bytes:
     for recipient in needed.recipients:
         if holder is not None and keys.matches(recipient, holder.certificate):
             try:
-                return keys.unwrap(recipient, holder.key, needed.key_length)
+                return keys.unwrap(recipient, holder.key)
             except CmsError:
                 return b""
     return b""

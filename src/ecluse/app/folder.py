@@ -18,7 +18,7 @@ from ecluse.trust.secrets import Secret, SecretResolver
 
 __all__ = ["FolderTaken", "make_hub"]
 
-_PASSPHRASE_FILE = "passphrase"  # noqa: S105 - a file name
+PASSPHRASE_FILE = "passphrase"  # noqa: S105 - a file name
 
 
 class FolderTaken(EcluseError):
@@ -72,7 +72,7 @@ def make_hub(
     text = tomli_w.dumps(
         {
             "organisation": {"name": name, "as2_id": as2_id, **({"email": email} if email else {})},
-            "keyring": {"passphrase": passphrase or f"file:{_PASSPHRASE_FILE}"},
+            "keyring": {"passphrase": passphrase or f"file:{PASSPHRASE_FILE}"},
             "listen": {"as2": {"address": address, "public_url": public_url or f"http://{address}/as2"}},
             **({"store": {"database": database}} if database else {}),
             **({"blobs": {"place": blobs}} if blobs else {}),
@@ -80,8 +80,8 @@ def make_hub(
     )
     configuration = Configuration.from_files({HUB_FILE: text}, clock())
     durable.make_folder(folder)
-    if passphrase is None and not (folder / _PASSPHRASE_FILE).exists():
-        durable.write_new(folder / _PASSPHRASE_FILE, [entropy(24).hex().encode() + b"\n"], 0o600)
+    if passphrase is None and not (folder / PASSPHRASE_FILE).exists():
+        durable.write_new(folder / PASSPHRASE_FILE, [entropy(24).hex().encode() + b"\n"], 0o600)
     reference = configuration.hub.keyring.passphrase
     secret: Secret = SecretResolver(folder, os.environ)(reference)
     keys = folder / configuration.hub.keyring.folder

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, NamedTuple, Self
 
-from ecluse.app.settings import active_configuration
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
@@ -34,7 +33,21 @@ from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
 
-__all__ = ["Node", "NotAHub", "NotMigrated", "open_node"]
+__all__ = [
+    "KEYS_SETTING",
+    "Node",
+    "NotAHub",
+    "NotMigrated",
+    "Unlocked",
+    "migrate",
+    "open_hub_store",
+    "open_node",
+    "open_place",
+    "unlock",
+]
+
+KEYS_SETTING: Final = "keyring.changed"
+"""Setting in the store that changes with the keyring, so that serving nodes see it."""
 
 
 class NotAHub(EcluseError):
@@ -69,7 +82,9 @@ class Node:
         channels: By kind.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
+        resolver: From references to secrets.
         pool: Connections to partners that are kept.
+        keys_mark: What :data:`KEYS_SETTING` was when :meth:`reload` read the keyring last.
     """
 
     folder: Path
@@ -84,6 +99,7 @@ class Node:
     version: int
     resolver: SecretResolver
     pool: Pool
+    keys_mark: bytes | None = None
 
     @property
     def log_key(self) -> NoteKey:
@@ -96,13 +112,15 @@ class Node:
         return self.folder / "state" / "checkpoints"
 
     def reload(self) -> bool:
-        """Take up a configuration version that was applied since; true where there was one."""
-        version, configuration = active_configuration(self.store, self.bootstrap)
-        if version == self.version:
+        """Take up a configuration version, or keys, that came since; true where there were any."""
+        mark = self.store.read(lambda view: view.setting(KEYS_SETTING))
+        version, configuration = _active_configuration(self.store, self.bootstrap)
+        if version == self.version and mark == self.keys_mark:
             return False
         self.keyring.reload()
         self.directory = Directory(configuration, self.keyring, self.resolver)
         self.version = version
+        self.keys_mark = mark
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -133,6 +151,48 @@ class Node:
         self.close()
 
 
+class Unlocked(NamedTuple):
+    """What is read of a hub before its database is: files, and the keyring that they name.
+
+    Attributes:
+        bootstrap: The folder's own configuration.
+        keyring: Our keys.
+        resolver: From references to secrets, the keyring's among them.
+    """
+
+    bootstrap: Configuration
+    keyring: FileKeyring
+    resolver: SecretResolver
+
+
+def unlock(
+    folder: Path, *, environ: Mapping[str, str] | None = None, clock: Clock = system_clock
+) -> Unlocked:
+    """Read the hub's files and open its keyring.
+
+    Raises:
+        NotAHub: There is none in ``folder``.
+        EcluseError: The configuration or the keyring can't be used.
+    """
+    if not (folder / HUB_FILE).is_file():
+        raise NotAHub(f"There is no {HUB_FILE} in {folder}.")
+    bootstrap = Configuration.from_files(read_folder(folder))
+    settings = bootstrap.hub.keyring
+    resolver = SecretResolver(folder, environ)
+    keyring = FileKeyring.open(folder / settings.folder, resolver(settings.passphrase), clock=clock)
+    return Unlocked(bootstrap, keyring, SecretResolver(folder, environ, keyring.secret))
+
+
+def migrate(folder: Path) -> list[str]:
+    """Apply the migrations that the hub's database lacks; give their names. Raises as :func:`unlock` does."""
+    unlocked = unlock(folder)
+    store = open_hub_store(folder, unlocked, "migrate")
+    try:
+        return store.migrate()
+    finally:
+        store.close()
+
+
 def open_node(
     folder: Path,
     *,
@@ -155,24 +215,18 @@ def open_node(
         NotMigrated: The database is of an older release, and ``migrate`` was not said.
         EcluseError: The configuration, the keyring or the database can't be used.
     """
-    if not (folder / HUB_FILE).is_file():
-        raise NotAHub(f"There is no {HUB_FILE} in {folder}.")
-    bootstrap = Configuration.from_files(read_folder(folder))
+    unlocked = unlock(folder, environ=environ, clock=clock)
+    bootstrap, keyring, resolver = unlocked
     settings = bootstrap.hub
-    resolver = SecretResolver(folder, environ)
-    keyring = FileKeyring.open(
-        folder / settings.keyring.folder, resolver(settings.keyring.passphrase), clock=clock
-    )
-    resolver = SecretResolver(folder, environ, keyring.secret)
     name = f"{socket.gethostname()}-{os.getpid()}-{new_id('n', clock(), entropy)[-6:]}"
-    store = _open_store(folder, bootstrap, resolver, name)
+    store = open_hub_store(folder, unlocked, name)
     try:
         pending = store.pending_migrations()
         if pending and not migrate:
             raise NotMigrated(f"The database lacks {', '.join(pending)}.")
         if pending:
             store.migrate()
-        version, configuration = active_configuration(store, bootstrap)
+        version, configuration = _active_configuration(store, bootstrap)
         vault = Vault(
             open_place(folder, bootstrap, resolver),
             StorageKeys(keyring),
@@ -209,15 +263,24 @@ def open_node(
     return node
 
 
-def _open_store(folder: Path, bootstrap: Configuration, resolver: SecretResolver, name: str) -> Store:
-    settings = bootstrap.hub.store
+def _active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
+    """The version in force and its number; the folder's own files, as number 0, where none was applied."""
+    version = store.read(lambda view: view.config())
+    if version is None:
+        return 0, bootstrap
+    return version.number, Configuration.from_files(version.files)
+
+
+def open_hub_store(folder: Path, unlocked: Unlocked, name: str) -> Store:
+    """The hub's database, opened by the node ``name``. Raises as :func:`ecluse.store.open.open_store` does."""
+    settings = unlocked.bootstrap.hub.store
     kind, _, place = settings.database.partition(":")
     url = settings.database
     if kind == "sqlite":
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         url = f"sqlite:{path}"
-    password = resolver(settings.password).reveal_text() if settings.password else None
+    password = unlocked.resolver(settings.password).reveal_text() if settings.password else None
     return open_store(url, node=name, password=password)
 
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
+from ecluse.app.node import Node
 from ecluse.blobs import durable
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.nouns import ConfigVersion
-from ecluse.store.port import Store, Tx
-from ecluse.trust.configuration import Configuration, export
+from ecluse.store.port import Tx
+from ecluse.trust.configuration import Configuration, export, read_folder
 from ecluse.trust.directory import Directory
 from ecluse.trust.plan import Plan, plan
 
-if TYPE_CHECKING:
-    from ecluse.app.node import Node
+__all__ = [
+    "NoSuchVersion",
+    "PendingChanges",
+    "apply_files",
+    "change_files",
+    "export_files",
+    "needs_restart",
+    "plan_files",
+    "settled_files",
+]
 
-__all__ = ["NoSuchVersion", "active_configuration", "apply_files", "export_files", "plan_files"]
+_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
+"""Fields of ``ecluse.toml`` that a node reads at its start only."""
 
 
 class NoSuchVersion(EcluseError):
@@ -26,14 +36,6 @@ class NoSuchVersion(EcluseError):
     code = "app.no-such-version"
     fault = Fault.USAGE
     remedy = "List the versions with `ecluse export --history`."
-
-
-def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
-    """The version in force and its number; the folder's own files, as number 0, where none was applied."""
-    version = store.read(lambda view: view.config())
-    if version is None:
-        return 0, bootstrap
-    return version.number, Configuration.from_files(version.files)
 
 
 def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuration]:
@@ -84,6 +86,38 @@ def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str
     return version
 
 
+def needs_restart(changes: Plan) -> bool:
+    """Whether something changes that a serving node reads at its start only."""
+    return any(change.subject == "hub" and change.field.startswith(_AT_START) for change in changes.changes)
+
+
+class PendingChanges(EcluseError):
+    """The hub's files hold changes of somebody's that are not in force."""
+
+    code = "app.pending-changes"
+    fault = Fault.USAGE
+    remedy = "Look with `ecluse plan`; then `ecluse apply`, or `ecluse export` to put the files back."
+
+
+def settled_files(node: Node) -> dict[str, str]:
+    """The hub's files, which mean the same as what is in force.
+
+    Raises:
+        PendingChanges: They do not: a command that adds to them would put more in force than it says.
+    """
+    files = read_folder(node.folder)
+    if node.version and plan(node.directory.configuration, Configuration.from_files(files)):
+        raise PendingChanges("The hub's files hold changes that are not in force yet.")
+    return files
+
+
+def change_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str) -> ConfigVersion | None:
+    """Write ``files`` into the hub's folder and put them in force. Raises as :func:`apply_files` does."""
+    plan_files(node, files)
+    export(files, node.folder, _write)
+    return apply_files(node, files, actor=actor, reason=reason)
+
+
 def export_files(node: Node, folder: Path, number: int | None = None) -> list[str]:
     """Write a version (the one in force by default) back to files; give their paths.
 
@@ -96,9 +130,9 @@ def export_files(node: Node, folder: Path, number: int | None = None) -> list[st
         if version is None:
             raise NoSuchVersion(f"There is no version {number} of the configuration.")
         files = version.files
+    return export(files, folder, _write)
 
-    def write(path: Path, data: bytes) -> None:
-        durable.make_folder(path.parent)
-        durable.replace(path, data, 0o600)
 
-    return export(files, folder, write)
+def _write(path: Path, data: bytes) -> None:
+    durable.make_folder(path.parent)
+    durable.replace(path, data, 0o600)

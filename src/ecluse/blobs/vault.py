@@ -83,13 +83,13 @@ class VaultWriter:
 
     __slots__ = ("_created", "_hash", "_held", "_key", "_out", "_sealer", "_size", "_vault", "id")
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, *, digest: bool = True) -> None:
         self._vault = vault
         self._created = vault.clock()
         self.id = new_id("b", self._created, vault.entropy)
         self._key = vault.entropy(KEY_SIZE)
         self._sealer = Sealer(self._key, vault.entropy(SALT_SIZE), self.id)
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if digest else None
         self._size = 0
         self._held: list[bytes] = []
         self._out: PlaceWriter | None = None
@@ -101,7 +101,8 @@ class VaultWriter:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take clear text. Raises :class:`BlobUnavailable` where the place can't take it."""
-        self._hash.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
         self._size += len(data)
         if self._out is None:
             if self._size <= self._vault.inline_limit:
@@ -141,7 +142,8 @@ class VaultWriter:
             self.abort()
             raise
         self._out = None
-        return Sealed(BlobRow(self.id, self._size, self._hash.digest(), inline, self._created), wrapped)
+        digest = self._hash.digest() if self._hash is not None else b""
+        return Sealed(BlobRow(self.id, self._size, digest, inline, self._created), wrapped)
 
     def _check_age(self) -> None:
         if self._vault.clock() - self._created > MAX_WRITING * 1_000_000:
@@ -285,9 +287,14 @@ class Vault:
         self.clock = clock
         self.inline_limit = inline_limit
 
-    def create(self) -> VaultWriter:
-        """Begin a blob, with an id and a key of its own."""
-        return VaultWriter(self)
+    def create(self, *, digest: bool = True) -> VaultWriter:
+        """Begin a blob, with an id and a key of its own.
+
+        Args:
+            digest: False where the same octets are digested elsewhere: the row then has no digest. What guards
+                the bytes at rest is the sealing, not the digest.
+        """
+        return VaultWriter(self, digest=digest)
 
     def open(self, row: BlobRow, wrapped_key: bytes) -> VaultReader:
         """Open a blob.

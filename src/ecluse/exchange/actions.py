@@ -18,7 +18,7 @@ from ecluse.model.nouns import Delivery, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Tx
 
-__all__ = ["NoSuchMessage", "NotNow", "give_up", "release", "resend"]
+__all__ = ["NoSuchMessage", "NotNow", "give_up", "release", "resend", "resume"]
 
 _ENDED: Final = frozenset({DeliveryState.CONFIRMED, DeliveryState.GIVEN_UP})
 _UNDER_WAY: Final = frozenset({DeliveryState.WAITING, DeliveryState.SENDING})
@@ -106,6 +106,31 @@ def resend(hub: Hub, id: MessageId, *, actor: str, reason: str, force: bool = Fa
     return hub.store.write(work)
 
 
+def resume(hub: Hub, id: MessageId, *, actor: str, reason: str) -> list[Delivery]:
+    """Attempt at once what waits for its next attempt.
+
+    Returns:
+        The deliveries that waited.
+
+    Raises:
+        NoSuchMessage: There is none.
+        NotNow: Nothing of it waits.
+    """
+
+    def work(tx: Tx) -> list[Delivery]:
+        message = _get(tx, id)
+        waiting = [each for each in tx.deliveries(id) if each.state is DeliveryState.WAITING]
+        if not waiting:
+            raise NotNow(f"Nothing of {id} ({message.state.value}) waits for its next attempt.")
+        for delivery in waiting:
+            _due_now(hub, tx, delivery)
+        facts = {"reason": reason, "deliveries": [delivery.id for delivery in waiting]}
+        hub.event(tx, "message.resumed", id, facts, actor=actor)
+        return waiting
+
+    return hub.store.write(work)
+
+
 def _wake(hub: Hub, tx: Tx, delivery: Delivery) -> Delivery:
     check_move(delivery.state, DeliveryState.WAITING)
     now = hub.clock()
@@ -113,14 +138,19 @@ def _wake(hub: Hub, tx: Tx, delivery: Delivery) -> Delivery:
         delivery, state=DeliveryState.WAITING, updated=now, receipt_due=None, reason_code="", reason=""
     )
     tx.update_delivery(waiting)
-    job = delivery_job(waiting, now)
-    if not tx.wake_job(job.key, now):
-        tx.add_job(job)
+    _due_now(hub, tx, waiting)
     return waiting
 
 
+def _due_now(hub: Hub, tx: Tx, delivery: Delivery) -> None:
+    now = hub.clock()
+    job = delivery_job(delivery, now)
+    if not tx.wake_job(job.key, now):
+        tx.add_job(job)
+
+
 def give_up(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
-    """Stop trying. The payload stays until retention ends, and a late receipt still counts.
+    """Stop trying. The payload stays, and a late receipt still counts.
 
     Raises:
         NoSuchMessage: There is none.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from hashlib import sha256
 
 from ecluse.errors import EcluseError, Fault
-from ecluse.exchange.hub import Hub
+from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
 from ecluse.exchange.route import add_delivery
 from ecluse.model.basics import MessageId, PartnerId
@@ -76,14 +76,14 @@ def hand_in(
     kept = []
     kinds: list[str] = []
     reference = ""
+    end: Future[None] | None = None
     try:
         for document in documents:
-            digest, inspector = sha256(), Inspector(document.content_type)
+            inspector = Inspector(document.content_type)
             writer = hub.vault.create()
             size = 0
             try:
                 for chunk in document.chunks:
-                    digest.update(chunk)
                     inspector.feed(chunk)
                     writer.write(chunk)
                     size += len(chunk)
@@ -101,7 +101,7 @@ def hand_in(
                     sealed.row.id,
                     0,
                     size,
-                    digest.hexdigest(),
+                    sealed.row.sha256.hex(),
                     document.content_type,
                     document.name,
                 )
@@ -147,9 +147,12 @@ def hand_in(
             )
             add_delivery(hub, tx, message, channel)
 
-        hub.store.write(work)
+        end = hub.store.submit(work)
+        end.result()
     except BaseException:
-        for sealed in kept:
-            hub.vault.discard(sealed)
+        # A commit that was not waited for, or is in doubt, may have kept them: the sweep knows.
+        if end is None or left_nothing(end):
+            for sealed in kept:
+                hub.vault.discard(sealed)
         raise
     return message

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from ecluse.blobs.vault import Sealed, VaultWriter
-from ecluse.exchange.hub import Hub
+from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
 from ecluse.exchange.route import route_inbound
 from ecluse.model.basics import MessageId, PartnerId
@@ -106,11 +106,14 @@ class Intake:
         self._document: _OpenDocument | None = None
         self._documents: list[tuple[_OpenDocument, Part | None]] = []
         self._sealed: list[Sealed] = []
+        self._submitted: tuple[Sealed, ...] = ()
+        self._end: Future[Kept | Duplicate] | None = None
 
     def exact(self, data: bytes) -> None:
         """Keep octets of the wire exactly as they are: what was signed, or the body as received."""
         if self._exact is None:
-            self._exact = self.hub.vault.create()
+            # The protocol's own digest (the MIC) is over these octets already.
+            self._exact = self.hub.vault.create(digest=False)
         self._exact.write(data)
         self._exact_offset += len(data)
 
@@ -122,10 +125,11 @@ class Intake:
         """Octets of the document; ``in_exact`` where the same octets stand in the exact ones."""
         document = self._document
         assert document is not None, "data outside a document"
-        document.digest.update(data)
         document.size += len(data)
         document.inspector.feed(data)
-        if not in_exact:
+        if in_exact:
+            document.digest.update(data)
+        else:
             if document.writer is None:
                 document.writer = self.hub.vault.create()
             document.writer.write(data)
@@ -148,7 +152,7 @@ class Intake:
         if document.writer is not None:
             sealed = document.writer.finish()
             self._sealed.append(sealed)
-            part = msgspec.structs.replace(part, blob=sealed.row.id, offset=0)
+            part = msgspec.structs.replace(part, blob=sealed.row.id, offset=0, sha256=sealed.row.sha256.hex())
         self._documents.append((document, part))
 
     def _finish_exact(self) -> str:
@@ -180,24 +184,14 @@ class Intake:
         held = [(d.inspector.problem(), d) for d, _ in self._documents]
         problem = next((p for p, _ in held if p is not None), None)
         reference = next((r for d, _ in self._documents if (r := d.inspector.reference)), "")
-        now = self.hub.clock()
-        message = Message(
-            id=self.id,
-            direction=Direction.IN,
-            partner=self.arrival.partner,
-            protocol=self.arrival.protocol,
-            protocol_id=self.arrival.protocol_id,
-            state=MessageState.ACCEPTED if problem is None else MessageState.QUARANTINED,
-            created=self._before.created if self._before else now,
-            updated=now,
-            subject=self.arrival.subject,
+        message = self._message(
+            MessageState.ACCEPTED if problem is None else MessageState.QUARANTINED,
             reference=reference,
             parts=parts,
             wire_blob=wire_blob,
             wire=wire,
             reason_code=problem.code if problem else "",
             reason=problem.reason if problem else "",
-            config_version=self.hub.config_version(),
         )
         kinds = [d.inspector.kind for d, _ in self._documents]
         return self._submit(message, reply, positive=True, facts={**facts, "documents": kinds})
@@ -207,43 +201,30 @@ class Intake:
     ) -> Future[Kept | Duplicate]:
         """Keep the refusal and its answer, and none of the bytes. The same protocol id may come again."""
         self.discard()
-        now = self.hub.clock()
-        message = Message(
-            id=self.id,
-            direction=Direction.IN,
-            partner=self.arrival.partner,
-            protocol=self.arrival.protocol,
-            protocol_id=self.arrival.protocol_id,
-            state=MessageState.REJECTED,
-            created=self._before.created if self._before else now,
-            updated=now,
-            subject=self.arrival.subject,
-            wire=wire,
-            reason_code=code,
-            reason=reason,
-            config_version=self.hub.config_version(),
-        )
+        message = self._message(MessageState.REJECTED, wire=wire, reason_code=code, reason=reason)
         return self._submit(message, reply, positive=False, facts=facts)
 
     def receive(self, wire: bytes) -> Future[Kept | Duplicate]:
         """Keep the exact octets unopened, and have them opened by a job."""
         wire_blob = self._finish_exact()
+        message = self._message(MessageState.RECEIVED, wire_blob=wire_blob, wire=wire)
+        return self._submit(message, None, positive=False, facts={})
+
+    def _message(self, state: MessageState, **facts: Any) -> Message:
         now = self.hub.clock()
-        message = Message(
+        return Message(
             id=self.id,
             direction=Direction.IN,
             partner=self.arrival.partner,
             protocol=self.arrival.protocol,
             protocol_id=self.arrival.protocol_id,
-            state=MessageState.RECEIVED,
-            created=now,
+            state=state,
+            created=self._before.created if self._before else now,
             updated=now,
             subject=self.arrival.subject,
-            wire_blob=wire_blob,
-            wire=wire,
             config_version=self.hub.config_version(),
+            **facts,
         )
-        return self._submit(message, None, positive=False, facts={})
 
     def _submit(
         self, message: Message, reply: Reply | None, *, positive: bool, facts: Mapping[str, Any]
@@ -260,6 +241,9 @@ class Intake:
                 return_to=reply.return_to,
             )
         data = _event_data(message, self.arrival, answer, facts)
+        # From here on they are the transaction's: only its end tells whether they may be deleted.
+        self._submitted, self._sealed = tuple(self._sealed), []
+        blobs = self._submitted
 
         def work(tx: Tx) -> Kept | Duplicate:
             if self._before is None:
@@ -275,7 +259,7 @@ class Intake:
                 tx.update_message(message)
                 if current.wire_blob and current.wire_blob != message.wire_blob:
                     tx.drop_blob(current.wire_blob)
-            for sealed in self._sealed:
+            for sealed in blobs:
                 tx.add_blob(sealed.row, sealed.wrapped_key)
             self.hub.event(tx, f"message.{message.state.value}", message.id, data, at=message.updated)
             if answer is not None:
@@ -289,11 +273,12 @@ class Intake:
             return Kept(message)
 
         self._work = work
-        return self.hub.store.submit(work)
+        return self.again()
 
     def again(self) -> Future[Kept | Duplicate]:
         """Submit the same end once more, after a :class:`~ecluse.store.port.Conflict` or an outage."""
-        return self.hub.store.submit(self._work)
+        self._end = self.hub.store.submit(self._work)
+        return self._end
 
     def _duplicate(self, tx: Tx, first: Message) -> Duplicate:
         answer = tx.answer(first.id)
@@ -305,15 +290,28 @@ class Intake:
         return Duplicate(first, answer)
 
     def discard(self) -> None:
-        """Leave none of the bytes: after a rejection, a duplicate or a failure. Never raises."""
+        """Leave none of the bytes that no message has: after a rejection, a duplicate or a failure. Never raises.
+
+        What was submitted is deleted only where that is known to have kept nothing. Where it is not known, the
+        sweep finds what is left.
+        """
         for writer in (self._exact, self._document.writer if self._document else None):
             if writer is not None:
                 writer.abort()
         self._exact = self._document = None
+        if self._end is not None and _kept_nothing(self._end):
+            self._sealed += self._submitted
+            self._submitted = ()
         for sealed in self._sealed:
             self.hub.vault.discard(sealed)
         self._sealed.clear()
         self._documents.clear()
+
+
+def _kept_nothing(end: Future[Kept | Duplicate]) -> bool:
+    return left_nothing(end) or (
+        end.done() and end.exception() is None and isinstance(end.result(), Duplicate)
+    )
 
 
 def _job(kind: str, message: Message, lane: str) -> Job:

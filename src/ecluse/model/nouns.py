@@ -275,7 +275,7 @@ class BlobRow(msgspec.Struct, frozen=True):
     Attributes:
         id: The hub's id.
         size: Octets of clear text.
-        sha256: Digest of the clear text, 32 octets.
+        sha256: Digest of the clear text, 32 octets; empty where it is kept elsewhere (a message's MIC).
         inline: The sealed bytes of a small blob, or ``None`` where the blob store holds them.
         created: When.
     """

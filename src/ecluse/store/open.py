@@ -26,6 +26,7 @@ def open_store(url: str, *, node: str, password: str | None = None) -> Store:
         SchemaMismatch: The database is newer than this release, or its migrations were edited.
         StoreUnavailable: It can't be reached.
     """
+    # Each is imported only when it is asked for: an embedded hub needs no PostgreSQL driver.
     scheme, _, rest = url.partition(":")
     if scheme == "sqlite" and rest:
         from ecluse.store.sqlite import SqliteStore

@@ -132,11 +132,18 @@ class View(Protocol):
 
 
 class Tx(View, Protocol):
-    """Reads and writes, in one transaction."""
+    """Reads and writes, in one transaction.
+
+    A message or a delivery that was read by its id (or its message's) does not change until the transaction ends:
+    a unit may decide by its state.
+    """
 
     def add_message(self, message: Message) -> None:
         """Raise :class:`Conflict` where (direction, partner, protocol id) of a message that is not rejected
         is taken (a partial unique index).
+
+        Free text is kept as both databases can hold it (no NUL, no lone surrogate), and found by the same
+        text as it came in. A protocol id has at most 998 octets (RFC 5322, section 2.1.1).
         """
 
     def update_message(self, message: Message) -> None:
@@ -220,7 +227,10 @@ class Store(Protocol):
         """
 
     def submit(self, work: Callable[[Tx], T]) -> Future[T]:
-        """The same without waiting: the future is done when the transaction is durable (or failed)."""
+        """The same without waiting: the future is done when the transaction is durable (or failed).
+
+        Its callbacks run on a writer's thread: they hand over and return, and don't write themselves.
+        """
 
     def read(self, work: Callable[[View], T]) -> T: ...
 

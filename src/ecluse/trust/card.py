@@ -302,7 +302,7 @@ def _text(card: Card, signature: bytes) -> str:
         (
             _FORMAT,
             who,
-            "Read it with: ecluse partner add --card FILE",
+            "Read it with: ecluse partner add FILE",
             "Then compare the phrase that is shown with the sender's, by voice, before you apply it.",
             "",
             _BEGIN,

@@ -322,4 +322,4 @@ def _client_keys(configuration: Configuration, keyring: Keyring) -> list[Problem
 
 def _missing(file: str, field: str, ref: str) -> Problem:
     cause = f'The keyring has no key "{ref}".'
-    return Problem("trust.no-key", file, field, cause, "Make it with `ecluse key generate`, or import it.")
+    return Problem("trust.no-key", file, field, cause, "Make it with `ecluse cert generate`, or import it.")

@@ -90,7 +90,7 @@ class KeyringError(EcluseError):
 
     code = "keyring.error"
     fault = Fault.OURS
-    remedy = "Restore the keyring's folder from its backup, or make the key with `ecluse key generate`."
+    remedy = "Restore the keyring's folder from its backup, or make the key with `ecluse cert generate`."
 
 
 class PartnerRefused(EcluseError):

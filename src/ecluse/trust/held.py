@@ -314,7 +314,7 @@ class HeldKeys:
             raise KeyringError(
                 f"The keyring has no key {ref[:63]!a}.",
                 code="keyring.no-key",
-                remedy=f"Make it with `ecluse key generate`; held: {', '.join(self.references()) or 'none'}.",
+                remedy=f"Make it with `ecluse cert generate`; held: {', '.join(self.references()) or 'none'}.",
             )
         return held
 

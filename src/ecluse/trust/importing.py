@@ -100,7 +100,7 @@ def check_pair(key: object, chain: tuple[x509.Certificate, ...]) -> Identity:
         raise CertificateError(
             f"The private key is too weak: {facts.name}.",
             code="trust.weak-key",
-            remedy="Make one with `ecluse key generate`: RSA of 2048 bits or more, or EC P-256 or better.",
+            remedy="Make one with `ecluse cert generate`: RSA of 2048 bits or more, or EC P-256 or better.",
         )
     own = next((certificate for certificate in chain if _same_key(certificate, public)), None)
     if own is None:

@@ -51,7 +51,6 @@ __all__ = [
     "OwnKey",
     "Partner",
     "PartnerTls",
-    "Retention",
     "Retry",
     "StoreSettings",
 ]
@@ -232,18 +231,6 @@ class LogSettings(_Strict, frozen=True, kw_only=True):
     ) = None
 
 
-class Retention(_Strict, frozen=True, kw_only=True):
-    """How long things are kept.
-
-    Attributes:
-        documents: How long the bytes of a message are kept once it is finished, or false for ever.
-        jobs: How long finished jobs are remembered.
-    """
-
-    documents: Duration | bool = False
-    jobs: Duration = "30d"
-
-
 class Hub(_Strict, frozen=True, kw_only=True):
     """``ecluse.toml``.
 
@@ -255,7 +242,6 @@ class Hub(_Strict, frozen=True, kw_only=True):
         listen: The listeners.
         inbox: Where received documents are put.
         log: The log of evidence.
-        retention: How long things are kept.
     """
 
     organisation: Organisation
@@ -265,7 +251,6 @@ class Hub(_Strict, frozen=True, kw_only=True):
     listen: Listen = Listen()
     inbox: InboxSettings = InboxSettings()
     log: LogSettings = LogSettings()
-    retention: Retention = Retention()
 
     @property
     def log_origin(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import lru_cache
 from typing import Any
@@ -70,7 +70,7 @@ class Opening:
         if self.failure is not None:
             return
         try:
-            self._take(self._unwrapper.feed(data))
+            self._take(self._unwrapper.iterate(data))
         except As2Failure as failure:
             self._fail(failure)
 
@@ -87,7 +87,7 @@ class Opening:
         self.failure = failure
         self._intake.discard()
 
-    def _take(self, events: Sequence[Event]) -> None:
+    def _take(self, events: Iterable[Event]) -> None:
         for event in events:
             if isinstance(event, PartData):
                 self._intake.document_data(event.data, in_exact=self._in_exact)

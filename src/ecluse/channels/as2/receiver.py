@@ -165,11 +165,15 @@ class Receiver:
         opening = begin(self._hub, intake, as2, relation)
         # What fits into its row touches no disk before the commit: a hand-over would cost more than it saves.
         pooled = len(body) > self._hub.vault.inline_limit
-        if pooled:
-            await self._in_pool(opening.feed, body)
-        else:
-            opening.feed(body)
-        return await self._settle(opening, intake, as2, relation, pooled=pooled)
+        try:
+            if pooled:
+                await self._in_pool(opening.feed, body)
+            else:
+                opening.feed(body)
+            return await self._settle(opening, intake, as2, relation, pooled=pooled)
+        except BaseException:
+            await self._in_pool(intake.discard)
+            raise
 
     async def _streamed(
         self, request: Request, as2: As2Request, relation: Relation, first: bytes
@@ -196,13 +200,25 @@ class Receiver:
         return _response(acknowledgement(as2))
 
     async def _in_pieces(self, request: Request, first: bytes, take: Callable[[bytes], None]) -> None:
+        """Hand the body on, in order; while one piece is worked on the next one is read."""
+        loop = asyncio.get_running_loop()
+        under_way: asyncio.Future[None] | None = None
         chunks, size = [first], len(first)
-        async for chunk in request:
-            chunks.append(chunk)
-            size += len(chunk)
-            if size >= PIECE:
-                await self._in_pool(take, b"".join(chunks))
-                chunks, size = [], 0
+        try:
+            async for chunk in request:
+                chunks.append(chunk)
+                size += len(chunk)
+                if size >= PIECE:
+                    if under_way is not None:
+                        await asyncio.shield(under_way)
+                    under_way = loop.run_in_executor(self._pool, take, b"".join(chunks))
+                    chunks, size = [], 0
+        finally:
+            # Whoever cleans up after a failure must be the only one at work on the intake.
+            if under_way is not None:
+                await asyncio.wait([under_way])
+        if under_way is not None:
+            under_way.result()
         if size:
             await self._in_pool(take, b"".join(chunks))
 
@@ -231,7 +247,13 @@ class Receiver:
         return outcome
 
     async def _in_pool(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        done = asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            # Whoever cleans up after that must be the only one at work on the intake.
+            await asyncio.wait([done])
+            raise
 
     def _arrival(self, request: Request, as2: As2Request, relation: Relation) -> Arrival:
         return Arrival(

@@ -38,7 +38,11 @@ class KeyFile:
         """Return when no file of the key store holds the keys any more. Raises :class:`StoreUnavailable`."""
         self._in_one(self._sql["drop_blob_key"], [(id,) for id in ids])
         # The write-ahead log may hold the page as it was with the key: it is emptied too.
-        self._guarded(lambda: self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+        self._guarded(self._empty_log)
+
+    def _empty_log(self) -> None:
+        if self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise StoreUnavailable("The key file is being read: its write-ahead log can't be emptied yet.")
 
     def _in_one(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
         self._guarded(lambda: self._transact(sql, values))

@@ -7,6 +7,7 @@ alone; a commit that fails takes the whole group with it, and nothing of it was 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -201,7 +202,8 @@ class Writer:
         except sqlite3.Error:
             # The file is gone from under the connection: SQLite undoes the rest when it is opened again.
             self._main.close()
-            self._main = connect(self._path)
+            with contextlib.suppress(StoreUnavailable):  # else the next group fails likewise, and tries again
+                self._main = connect(self._path)
 
     def _drop_keys(self, ids: list[str]) -> None:
         """Delete keys whose intent is durable. What fails is owed: it is tried after the next commit."""

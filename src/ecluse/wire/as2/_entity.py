@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ecluse.wire.as2._cms import CmsLayer
 from ecluse.wire.as2._documents import Container, Leaf
-from ecluse.wire.as2._protections import CmsLayer, SignedMultipart
 from ecluse.wire.as2._run import Layer, Place, Run, fail
+from ecluse.wire.as2._signed import SignedMultipart
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
 from ecluse.wire.smime.filename import file_name
 from ecluse.wire.smime.headers import Headers, HeaderScanner

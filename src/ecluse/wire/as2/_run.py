@@ -85,6 +85,7 @@ class Run:
         self.protections: list[Protection | None] = []
         self.warnings: list[str] = []
         self.waiting: KeyHolder | None = None
+        self.late: As2Failure | None = None
         self.digester: Digester | None = None
         self.mics: Mapping[str, bytes] | None = None
         self.canonical = False

@@ -8,19 +8,19 @@ signed; else the inner entity with its header where there is any layer; else the
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Literal, Protocol
+from typing import Literal
 
+from ecluse.wire.as2._layers import CmsLayer, Fields, Layer, SignedLayer
 from ecluse.wire.as2.identity import format_name
 from ecluse.wire.cms.recipients import RecipientKey
-from ecluse.wire.cms.sign import Signer, digests_needed, sign_detached
+from ecluse.wire.cms.sign import Signer, digests_needed
 from ecluse.wire.cms.writer import CompressedWriter, EnvelopedWriter
 from ecluse.wire.smime.headers import check_field, write_headers
-from ecluse.wire.smime.mic import ALL_DIGESTS, DEFAULT_DIGEST, Digester, digest_name, micalg_name
-from ecluse.wire.smime.parameters import encode_parameter, parse_value, quote
+from ecluse.wire.smime.mic import ALL_DIGESTS, DEFAULT_DIGEST, Digester, digest_name
+from ecluse.wire.smime.parameters import encode_parameter, parse_value
 
 __all__ = ["FEATURES", "BuildOptions", "Compression", "MessageBuilder", "Part", "ReceiptOptions"]
 
@@ -31,8 +31,6 @@ Compression = Literal["none", "before-signing", "after-signing"]
 
 Entropy = Callable[[int], bytes]
 """Gives as many unpredictable octets as it is asked for."""
-
-_Fields = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,119 +100,6 @@ class BuildOptions:
     algorithm_protection: bool = True
 
 
-class _Layer(Protocol):
-    """A layer: the entity inside goes in, the body of the entity around comes out."""
-
-    def fields(self) -> _Fields:
-        """The MIME header of the entity around."""
-
-    def start(self) -> bytes: ...
-    def feed(self, data: bytes) -> bytes: ...
-    def finish(self) -> bytes: ...
-
-
-class _Stage(Protocol):
-    def start(self) -> bytes: ...
-    def feed(self, data: bytes) -> bytes: ...
-    def finish(self) -> bytes: ...
-
-
-class _CmsLayer:
-    """A CMS stage as application/pkcs7-mime (RFC 8551 s3.2)."""
-
-    def __init__(self, stage: _Stage, smime_type: str, name: str) -> None:
-        self.start = stage.start
-        self.feed = stage.feed
-        self.finish = stage.finish
-        self._type = smime_type
-        self._name = name
-
-    def fields(self) -> _Fields:
-        return [
-            ("Content-Type", f'application/pkcs7-mime; smime-type={self._type}; name="{self._name}"'),
-            ("Content-Transfer-Encoding", "binary"),
-            ("Content-Disposition", f'attachment; filename="{self._name}"'),
-        ]
-
-
-class SignedLayer:
-    """A clear-signed entity: multipart/signed with the CMS signature detached (RFC 1847 s2.1).
-
-    The signature travels as base64: some readers, `openssl smime` among them, take no other, and its few
-    kilobytes cost nothing.
-
-    Args:
-        signers: At least one.
-        digest: What they sign with.
-        boundary: For the multipart.
-        now: Signing time, in seconds since 1970.
-        digester: Digests the first part; must hold every digest that the signers need.
-        dashed: How micalg is spelled.
-        algorithm_protection: Whether CMSAlgorithmProtection is sent.
-    """
-
-    def __init__(
-        self,
-        signers: tuple[Signer, ...],
-        digest: str,
-        *,
-        boundary: str,
-        now: int,
-        digester: Digester,
-        dashed: bool = True,
-        algorithm_protection: bool = True,
-    ) -> None:
-        self._signers = signers
-        self._digest = digest
-        self._boundary = boundary
-        self._now = now
-        self._digester = digester
-        self._dashed = dashed
-        self._protection = algorithm_protection
-
-    def fields(self) -> _Fields:
-        """The multipart's Content-Type."""
-        names = ",".join(
-            micalg_name(name, dashed=self._dashed) for name in digests_needed(self._signers, self._digest)
-        )
-        return [
-            (
-                "Content-Type",
-                f'multipart/signed; protocol="application/pkcs7-signature"; micalg={quote(names)}; '
-                f'boundary="{self._boundary}"',
-            )
-        ]
-
-    def start(self) -> bytes:
-        """The first delimiter."""
-        return f"--{self._boundary}\r\n".encode("ascii")
-
-    def feed(self, data: bytes) -> bytes:
-        """Octets of the signed part, unchanged."""
-        self._digester.update(data)
-        return data
-
-    def finish(self) -> bytes:
-        """The signature part and the closing delimiter."""
-        signature = sign_detached(
-            self._digester.digests(),
-            self._signers,
-            digest=self._digest,
-            now=self._now,
-            algorithm_protection=self._protection,
-        )
-        header = write_headers(
-            [
-                ("Content-Type", 'application/pkcs7-signature; name="smime.p7s"'),
-                ("Content-Transfer-Encoding", "base64"),
-                ("Content-Disposition", 'attachment; filename="smime.p7s"'),
-            ]
-        )
-        lines = base64.encodebytes(signature).rstrip().replace(b"\n", b"\r\n")
-        delimiter = f"\r\n--{self._boundary}".encode("ascii")
-        return b"".join((delimiter, b"\r\n", header, lines, delimiter, b"--\r\n"))
-
-
 class MessageBuilder:
     """Builds one message, push style: ``start``, ``feed``, perhaps ``next_part``, ``finish``.
 
@@ -261,8 +146,8 @@ class MessageBuilder:
         for name, value in self._headers:
             check_field(name, value)
 
-    def _make_layers(self, options: BuildOptions, now: int, entropy: Entropy) -> list[_Layer]:
-        layers: list[_Layer] = []
+    def _make_layers(self, options: BuildOptions, now: int, entropy: Entropy) -> list[Layer]:
+        layers: list[Layer] = []
         if options.signers:
             layers.append(
                 SignedLayer(
@@ -276,12 +161,12 @@ class MessageBuilder:
                 )
             )
         if options.compression != "none":
-            compressed = _CmsLayer(CompressedWriter(), "compressed-data", "smime.p7z")
+            compressed = CmsLayer(CompressedWriter(), "compressed-data", "smime.p7z")
             layers.insert(0 if options.compression == "before-signing" else len(layers), compressed)
         if options.recipients:
             kind = "authEnveloped-data" if options.cipher.endswith("-gcm") else "enveloped-data"
             stage = EnvelopedWriter(options.recipients, options.cipher, entropy=entropy)
-            layers.append(_CmsLayer(stage, kind, "smime.p7m"))
+            layers.append(CmsLayer(stage, kind, "smime.p7m"))
         return layers
 
     @property
@@ -353,7 +238,7 @@ def _needed(options: BuildOptions, mic_digests: Iterable[str]) -> list[str]:
     return [*names, DEFAULT_DIGEST]
 
 
-def _part_fields(part: Part) -> _Fields:
+def _part_fields(part: Part) -> Fields:
     fields = [("Content-Type", part.content_type), ("Content-Transfer-Encoding", "binary")]
     if part.file_name:
         fields.append(("Content-Disposition", "attachment; " + encode_parameter("filename", part.file_name)))
@@ -362,7 +247,7 @@ def _part_fields(part: Part) -> _Fields:
     return fields
 
 
-def _request_fields(options: BuildOptions, message_id: str, now: int) -> _Fields:
+def _request_fields(options: BuildOptions, message_id: str, now: int) -> Fields:
     fields = [
         ("Message-ID", message_id),
         ("Date", formatdate(now, usegmt=True)),

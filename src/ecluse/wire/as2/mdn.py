@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 
-from ecluse.wire.as2.build import FEATURES, SignedLayer
+from ecluse.wire.as2._layers import SignedLayer
+from ecluse.wire.as2.build import FEATURES
 from ecluse.wire.as2.disposition import Disposition
 from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.identity import format_name

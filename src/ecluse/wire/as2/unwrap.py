@@ -73,8 +73,10 @@ class Unwrapper:
     def supply_key(self, cek: bytes) -> list[Event]:
         """Go on with the content-encryption key that ``KeyNeeded`` asked for.
 
+        A key that opens nothing shows in ``close``, not here.
+
         Raises:
-            As2Failure: As :meth:`feed`.
+            As2Failure: The message has failed before.
             Misuse: No key is awaited.
         """
         if self._run.waiting is None:
@@ -107,6 +109,8 @@ class Unwrapper:
                     run.waiting.supply_key(cek)
             else:
                 self._body.close()
+                if run.late is not None:
+                    raise run.late
                 run.events.append(self._opened())
         except EcluseError as error:
             self.unproven, run.events = run.events, []

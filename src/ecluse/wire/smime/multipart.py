@@ -80,6 +80,7 @@ class MultipartReader:
         "_ended",
         "_held",
         "_in_part",
+        "_late",
         "_max_parts",
         "_needle",
         "_parts",
@@ -99,6 +100,7 @@ class MultipartReader:
         self._skip = 1
         self._in_part = False
         self._ended = False
+        self._late: MimeError | None = None
         self._parts = 0
         self._max_parts = max_parts
         self._blank_epilogue = blank_epilogue
@@ -112,12 +114,20 @@ class MultipartReader:
         """Take octets in any chunking; give what they complete.
 
         Raises:
-            MimeError: Too many parts, or an epilogue where none may be.
+            MimeError: Too many parts, or an epilogue where none may be. It is raised by the call *after* the
+                one that met it (``close`` at the latest), which still gives what came before.
         """
-        if self._ended:
-            self._epilogue(data)
-            return []
-        return self._scan(self._held + data if self._held else data, final=False)
+        self._raise_late()
+        events: list[Event] = []
+        try:
+            if self._ended:
+                self._epilogue(data)
+            else:
+                self._scan(events, self._held + data if self._held else data, final=False)
+        except MimeError as error:
+            # What came before the fault is given first: nothing depends on how the octets were cut.
+            self._late = error
+        return events
 
     def close(self) -> list[Event]:
         """The stream is at its end.
@@ -125,13 +135,19 @@ class MultipartReader:
         Raises:
             MimeError: The closing delimiter never came: the message is truncated.
         """
-        events = [] if self._ended else self._scan(self._held, final=True)
+        self._raise_late()
+        events: list[Event] = []
+        if not self._ended:
+            self._scan(events, self._held, final=True)
         if not self._ended:
             raise MimeError("A multipart ends before its closing boundary.", code="smime.truncated")
         return events
 
-    def _scan(self, data: bytes, *, final: bool) -> list[Event]:
-        events: list[Event] = []
+    def _raise_late(self) -> None:
+        if self._late is not None:
+            raise self._late
+
+    def _scan(self, events: list[Event], data: bytes, *, final: bool) -> None:
         needle = self._needle
         start, look = self._skip, 0
         self._held, self._skip = b"", 0
@@ -139,7 +155,7 @@ class MultipartReader:
             at = data.find(needle, look)
             if at < 0:
                 self._keep(events, data, start, final=final)
-                return events
+                return
             line_end = self._line(data, at + len(needle), final=final)
             if line_end is None:
                 look = at + len(needle)
@@ -147,7 +163,7 @@ class MultipartReader:
             cut = at - 1 if at > start and data[at - 1] == 0x0D else at
             if line_end < 0:
                 self._hold(events, data, start, cut)
-                return events
+                return
             self._give(events, data, start, cut)
             if self._in_part:
                 events.append(PartEnded())
@@ -157,7 +173,7 @@ class MultipartReader:
                 self._in_part, self._ended = False, True
                 events.append(MultipartEnded())
                 self._epilogue(data[line_end:])
-                return events
+                return
             self._parts += 1
             if self._parts > self._max_parts:
                 raise MimeError(f"A multipart has more than {self._max_parts} parts.", code="smime.too-large")

@@ -7,6 +7,8 @@
 -- that a backup of the rest can't bring a dropped key back.
 CREATE SCHEMA IF NOT EXISTS ecluse_keys;
 CREATE TABLE ecluse_keys.blob_keys (id TEXT COLLATE "C" PRIMARY KEY, wrapped BYTEA NOT NULL);
+-- A deleted key stays in its page until the table is vacuumed: that is done after every deletion, not seldom.
+ALTER TABLE ecluse_keys.blob_keys SET (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0);
 
 -- One document on its way, once. `parts` and `wire` are JSON; `search` is case-folded text.
 CREATE TABLE messages (

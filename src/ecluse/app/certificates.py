@@ -1,0 +1,295 @@
+"""Every certificate of a hub in one list; keys made and taken over; partners' certificates added.
+
+Whatever changes the keyring is an event, and a serving node takes it up as it takes up a configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import tomli_w
+from cryptography import x509
+
+from ecluse.app.node import KEYS_SETTING, Node
+from ecluse.errors import EcluseError, Fault
+from ecluse.model.basics import Instant, PartnerId, iso
+from ecluse.store.port import Tx
+from ecluse.trust.certificates import CertificateInfo, Dated, describe, leaves, load_certificates, to_pem
+from ecluse.trust.fields import instant_from, instant_until
+from ecluse.trust.secrets import Secret
+
+__all__ = [
+    "Entry",
+    "certificate_entries",
+    "generate_key",
+    "import_key",
+    "install_certificate",
+    "last_instant",
+    "partner_certificate_files",
+    "put_secret",
+    "remove_secret",
+]
+
+_DAY: Final = 86_400 * 1_000_000
+
+
+class CertificateTaken(EcluseError):
+    """The partner has that certificate already."""
+
+    code = "cert.exists"
+    fault = Fault.USAGE
+    remedy = "Change its entry under [[certificates]] in the partner's file, then `ecluse apply`."
+
+
+class NoSuchUse(EcluseError):
+    """A certificate can't be added as it was asked."""
+
+    code = "cert.no-such-use"
+    fault = Fault.USAGE
+    remedy = "Choose among verify, encrypt, mdn-verify, tls and tls-client."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A certificate with what it is for.
+
+    Attributes:
+        partner: Whose; ``None`` for our own.
+        label: For people: ``our key main``, ``birch``.
+        source: Name of our key, or the partner's file.
+        use: What it is for; empty where the configuration names it for nothing.
+        info: The certificate in words.
+        start: Not used before, as configured.
+        end: Not used from here on, as configured.
+        replaced: Another one for the same uses lasts longer.
+    """
+
+    partner: PartnerId | None
+    label: str
+    source: str
+    use: tuple[str, ...]
+    info: CertificateInfo
+    start: Instant | None
+    end: Instant | None
+    replaced: bool = False
+
+    @property
+    def ends(self) -> Instant:
+        """When it stops being used: the configured end or its own, whichever is first."""
+        return min(self.info.not_after, self.end) if self.end is not None else self.info.not_after
+
+    def as_dict(self, now: Instant) -> dict[str, Any]:
+        """For ``--json``."""
+        info = self.info
+        return {
+            "owner": self.partner or "us",
+            "source": self.source,
+            "use": list(self.use),
+            "subject": info.subject,
+            "issuer": info.issuer,
+            "serial": info.serial,
+            "key": info.key.name,
+            "not_before": iso(info.not_before),
+            "not_after": iso(info.not_after),
+            "from": iso(self.start) if self.start is not None else None,
+            "until": last_instant(self.end),
+            "fingerprint": info.fingerprint,
+            "days_left": (self.ends - now) // _DAY,
+            "usable": info.not_before <= now < self.ends and (self.start is None or self.start <= now),
+        }
+
+
+def last_instant(end: Instant | None) -> str | None:
+    """The last instant of a window that closes at ``end``, RFC 3339."""
+    return None if end is None else iso(Instant(end - 1))
+
+
+def certificate_entries(node: Node) -> list[Entry]:
+    """Our keys in order of name, then the partners' certificates in order of partner."""
+    configuration = node.directory.configuration
+    entries = list(_own(node))
+    for partner, certificates in configuration.certificates.items():
+        files = [entry.file for entry in configuration.partners[partner].certificates]
+        for number, dated in enumerate(certificates.entries):
+            source = files[number] if len(files) == len(certificates.entries) else ", ".join(files)
+            entries.append(_entry(partner, str(partner), source, tuple(sorted(dated.use)), dated))
+    return [_judged(entry, entries) for entry in entries]
+
+
+def _own(node: Node) -> Iterator[Entry]:
+    hub = node.directory.hub
+    listener = hub.listen.as2.tls
+    for ref in node.keyring.references():
+        certificate = node.keyring.certificate(ref)
+        named = [key for key in hub.organisation.keys if key.ref == ref]
+        for key in named:
+            dated = Dated(
+                certificate,
+                describe(certificate),
+                frozenset(key.use),
+                instant_from(key.from_),
+                instant_until(key.until),
+            )
+            yield _entry(None, f"our key {ref}", ref, key.use, dated)
+        if listener is not None and listener.key == ref:
+            yield _entry(
+                None, f"our key {ref}", ref, ("tls",), Dated(certificate, describe(certificate), frozenset())
+            )
+        elif not named:
+            yield _entry(
+                None, f"our key {ref}", ref, (), Dated(certificate, describe(certificate), frozenset())
+            )
+
+
+def _entry(partner: PartnerId | None, label: str, source: str, use: tuple[str, ...], dated: Dated) -> Entry:
+    return Entry(partner, label, source, use, dated.info, dated.start, dated.end)
+
+
+def _judged(entry: Entry, entries: Sequence[Entry]) -> Entry:
+    """The same, with whether others of its owner last longer for everything that it is for."""
+    later = {
+        use
+        for other in entries
+        if other.partner == entry.partner and other is not entry and other.ends > entry.ends
+        for use in other.use
+    }
+    if not entry.use or not set(entry.use) <= later:
+        return entry
+    return Entry(
+        entry.partner, entry.label, entry.source, entry.use, entry.info, entry.start, entry.end, replaced=True
+    )
+
+
+def generate_key(
+    node: Node, ref: str, kind: str, *, subject: str, days: int, names: Sequence[str] = (), actor: str
+) -> x509.Certificate:
+    """Make a key with a self-signed certificate. Raises as :meth:`HeldKeys.generate` does."""
+    return _changed(
+        node,
+        ref,
+        "key.generated",
+        actor,
+        lambda: node.keyring.generate(ref, kind, subject=subject, days=days, names=names),
+    )
+
+
+def import_key(node: Node, ref: str, data: bytes, password: Secret, *, actor: str) -> x509.Certificate:
+    """Take over a private key with its certificate, from PKCS#12 or PEM.
+
+    Raises as :meth:`HeldKeys.import_pkcs12` and :meth:`HeldKeys.import_pem` do.
+    """
+
+    def work() -> x509.Certificate:
+        if b"-----BEGIN" in data:
+            return node.keyring.import_pem(ref, data, password if password.reveal() else None)
+        return node.keyring.import_pkcs12(ref, data, password)
+
+    return _changed(node, ref, "key.imported", actor, work)
+
+
+def install_certificate(node: Node, ref: str, data: bytes, *, actor: str) -> x509.Certificate:
+    """Give a key another certificate. Raises as :meth:`HeldKeys.install_certificate` does."""
+    return _changed(node, ref, "key.certified", actor, lambda: node.keyring.install_certificate(ref, data))
+
+
+def _changed(
+    node: Node, ref: str, kind: str, actor: str, work: Callable[[], x509.Certificate]
+) -> x509.Certificate:
+    certificate = work()
+    info = describe(certificate)
+    facts = {
+        "subject": info.subject,
+        "key": info.key.name,
+        "certificate_sha256": info.fingerprint,
+        "not_after": iso(info.not_after),
+    }
+
+    _record(node, kind, f"key:{ref}", facts, actor)
+    return certificate
+
+
+def _record(node: Node, kind: str, subject: str, facts: dict[str, Any], actor: str) -> None:
+    """Write the event, and let every node read the keyring again."""
+
+    def write(tx: Tx) -> None:
+        tx.put_setting(KEYS_SETTING, node.hub.new_id("k").encode())
+        node.hub.event(tx, kind, subject, facts, actor=actor)
+
+    node.store.write(write)
+    node.reload()
+
+
+def put_secret(node: Node, name: str, secret: Secret, *, actor: str) -> None:
+    """Hold a secret in the keyring. Raises ``keyring.bad-name``."""
+    node.keyring.put_secret(name, secret)
+    _record(node, "secret.put", f"secret:{name}", {}, actor)
+
+
+def remove_secret(node: Node, name: str, *, actor: str) -> None:
+    """Forget a secret. Raises ``secret.missing`` where there is none of that name."""
+    node.keyring.secret(name)
+    node.keyring.remove_secret(name)
+    _record(node, "secret.removed", f"secret:{name}", {}, actor)
+
+
+def partner_certificate_files(
+    files: dict[str, str],
+    partner: str,
+    data: bytes,
+    *,
+    use: Sequence[str] = (),
+    begins: str | None = None,
+    ends: str | None = None,
+) -> dict[str, str]:
+    """The files of a configuration with a further certificate of a partner.
+
+    Args:
+        files: As they are.
+        partner: Its id; its file is there.
+        data: PEM, DER or PKCS#7, with or without the chain.
+        use: What for; by default verify and encrypt.
+        begins: Not used before.
+        ends: Not used after.
+
+    Raises:
+        CertificateError: It can't be read, or holds a private key.
+        NoSuchUse: Of a use.
+        CertificateTaken: It is among the partner's already.
+    """
+    for each in use:
+        if each not in ("verify", "encrypt", "mdn-verify", "tls", "tls-client"):
+            raise NoSuchUse(f"There is no use {each!r} of a partner's certificate.")
+    chain = load_certificates(data)
+    own = leaves(chain)[0]
+    path = f"partners/{partner}.toml"
+    for known in tomllib.loads(files[path]).get("certificates", []):
+        if own in load_certificates(files[known["file"]].encode()):
+            raise CertificateTaken(f"The partner has this certificate already, in {known['file']}.")
+    name = f"certificates/{partner}-{describe(own).short}.pem"
+    entry: dict[str, object] = {"file": name}
+    if use:
+        entry["use"] = list(use)
+    if begins is not None:
+        entry["from"] = begins
+    if ends is not None:
+        entry["until"] = ends
+    return {**files, name: to_pem(chain), path: _with_entry(files[path], entry)}
+
+
+def _with_entry(text: str, entry: dict[str, object]) -> str:
+    """A partner's file with one more ``[[certificates]]``; its comments stay where that can be."""
+    # A JSON string of ASCII is a TOML string too.
+    lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items()]
+    added = "\n".join([text.rstrip("\n"), "", "[[certificates]]", *lines, ""])
+    wanted = tomllib.loads(text)
+    wanted["certificates"] = [*wanted.get("certificates", []), entry]
+    try:
+        if tomllib.loads(added) == wanted:
+            return added
+    except tomllib.TOMLDecodeError:
+        pass
+    return tomli_w.dumps(wanted)

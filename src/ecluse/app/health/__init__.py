@@ -1,0 +1,122 @@
+"""Whether a hub is well, and what to do where it is not: what ``doctor`` shows.
+
+Every check looks without changing anything but test files and test blobs of its own, which it removes again. What
+one check finds does not keep the next from running, as far as there is something to run on: without a
+configuration there are no keys to look at, without a database no messages.
+
+    machine     disk, clock, blob place, listener
+    parties     keys, certificates, partners' servers
+    work        messages that wait for a person, jobs, the log
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from ecluse.app.health import machine, parties, work
+from ecluse.app.health.finding import Finding, failed, ok, warning, worst
+from ecluse.app.node import Node, NotMigrated, open_hub_store, open_node, unlock
+from ecluse.errors import EcluseError
+from ecluse.model.basics import Clock, system_clock
+from ecluse.trust.configuration import Configuration, read_folder
+from ecluse.trust.plan import plan
+
+__all__ = ["Finding", "check_hub", "worst"]
+
+
+def check_hub(
+    folder: Path, *, environ: Mapping[str, str] | None = None, clock: Clock = system_clock
+) -> Iterator[Finding]:
+    """Look the hub in ``folder`` over.
+
+    Args:
+        folder: The hub's.
+        environ: Where ``env:`` secrets are looked up; the process's own by default.
+        clock: Time.
+
+    Yields:
+        What each check found, as soon as it did.
+
+    Raises:
+        NotAHub: There is none in ``folder``.
+    """
+    try:
+        unlocked = unlock(folder, environ=environ, clock=clock)
+    except EcluseError as error:
+        if error.code == "app.not-a-hub":
+            raise
+        yield failed(_room(error), error.cause.rstrip(), error.remedy)
+        yield from guarded("disk", lambda: machine.disk(folder))
+        return
+    yield ok("keyring", f"It opens, and holds {len(unlocked.keyring.references())} keys.")
+    yield from guarded("disk", lambda: machine.disk(folder))
+    try:
+        store = open_hub_store(folder, unlocked, "doctor")
+        try:
+            pending = store.pending_migrations()
+            wrong = [] if pending else store.check()
+        finally:
+            store.close()
+        if pending:
+            raise NotMigrated(f"The database lacks {', '.join(pending)}.")
+        node = open_node(folder, environ=environ, clock=clock)
+    except EcluseError as error:
+        yield failed("database", error.cause, error.remedy)
+        return
+    with node:
+        if wrong:
+            remedy = "Stop the hub and restore the newest backup; keep the damaged files for comparison."
+            yield failed("database", " ".join(wrong), remedy)
+        else:
+            yield ok("database", "It answers, is of this release, and its check finds nothing wrong.")
+        checks: tuple[tuple[str, Callable[[Node], Iterable[Finding]]], ...] = (
+            ("configuration", configuration),
+            ("keys", parties.keys),
+            ("certificates", parties.certificates),
+            ("clock", machine.clock),
+            ("blobs", machine.blobs),
+            ("inbox", machine.inbox),
+            ("listener", machine.listener),
+            ("log", work.log),
+            ("partners", parties.partners),
+            ("deliveries", work.deliveries),
+            ("quarantine", work.quarantine),
+            ("jobs", work.jobs),
+        )
+        for name, check in checks:
+            yield from guarded(name, lambda check=check: check(node))  # type: ignore[misc]
+
+
+def configuration(node: Node) -> Iterator[Finding]:
+    """Whether the files say what is in force."""
+    try:
+        files = Configuration.from_files(read_folder(node.folder), node.hub.clock())
+    except EcluseError as error:
+        yield failed("configuration", error.cause.rstrip(), error.remedy)
+        return
+    if not node.version:
+        yield warning("configuration", "No version was applied.", "Run `ecluse apply`.")
+        return
+    changes = plan(node.directory.configuration, files)
+    if changes:
+        yield warning(
+            "configuration",
+            f"The files hold {len(changes.changes)} changes that are not in force (version {node.version} is).",
+            "Look with `ecluse plan`; then `ecluse apply`, or `ecluse export` to put the files back.",
+        )
+    else:
+        yield ok("configuration", f"Version {node.version} is in force, and the files say the same.")
+
+
+def guarded(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What a check finds; where it can't go on, that."""
+    try:
+        yield from check()
+    except EcluseError as error:
+        yield failed(name, error.cause, error.remedy)
+
+
+def _room(error: EcluseError) -> str:
+    kind = error.code.partition(".")[0]
+    return {"secret": "passphrase", "keyring": "keyring"}.get(kind, "configuration")

@@ -1,0 +1,159 @@
+"""What the hub stands on: disk, clock, the place of the blobs, the inbox, the listener's port."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from ecluse.app.health.finding import Finding, failed, ok, warning
+from ecluse.app.node import Node
+from ecluse.blobs import durable
+from ecluse.model.basics import Instant, iso, new_id
+
+__all__ = ["blobs", "clock", "disk", "inbox", "listener"]
+
+LITTLE_SPACE: Final = 5 << 30
+"""Octets below which the free space of a disk is worth a warning: a handful of the largest messages."""
+NO_SPACE: Final = 256 << 20
+"""Octets below which a hub can't be said to work."""
+SKEW: Final = 5 * 1_000_000
+"""Microseconds by which two nodes' clocks may differ where they are kept by NTP, and generously."""
+ALIVE: Final = 30 * 1_000_000
+"""Microseconds since a node's last sign of life after which it is taken for stopped."""
+
+_PROBE: Final = b"ecluse doctor\n" * 64
+_WAIT: Final = 5.0
+
+
+def disk(folder: Path) -> Iterator[Finding]:
+    """Free space, and a durable write of a test file."""
+    usage = shutil.disk_usage(folder)
+    text = f"{usage.free / (1 << 30):.1f} GiB of {usage.total / (1 << 30):.1f} GiB are free at {folder}"
+    path = folder / f".doctor-{os.getpid()}"
+    try:
+        durable.write_new(path, [_PROBE])
+    finally:
+        durable.remove(path)
+    if usage.free < NO_SPACE:
+        yield failed("disk", f"{text}.", "Free space: the hub refuses messages that it can't keep.")
+    elif usage.free < LITTLE_SPACE:
+        yield warning("disk", f"{text}.", "Free space, or move the hub to a larger disk.")
+    else:
+        yield ok("disk", f"{text}; a test file was written durably.")
+
+
+def clock(node: Node) -> Iterator[Finding]:
+    """Whether time went back since the newest record and checkpoint."""
+    now = node.hub.clock()
+    size, checkpoint = node.store.read(lambda view: (view.log_size(), view.last_checkpoint()))
+    newest = node.store.read(lambda view: view.events_from(max(0, size - 1), 1))
+    times = [entry.event.at for entry in newest] + ([checkpoint.at] if checkpoint else [])
+    latest = max(times, default=Instant(0))
+    if latest > now + SKEW:
+        yield failed(
+            "clock",
+            f"It says {iso(now)}, and the log's newest record is of {iso(latest)}.",
+            "Set the clock by NTP before anything is exchanged.",
+        )
+    else:
+        yield ok("clock", f"It says {iso(now)}, after every record. How exact it is can't be told from here.")
+
+
+def blobs(node: Node) -> Iterator[Finding]:
+    """Write, read and delete a test blob where blobs are kept."""
+    place = node.vault.place
+    name = new_id("b", node.hub.clock(), node.hub.entropy)
+    writer = place.create(name)
+    try:
+        writer.write(_PROBE)
+        writer.commit()
+    except BaseException:
+        writer.abort()
+        raise
+    try:
+        reader = place.open(name)
+        try:
+            same = reader.read(0, len(_PROBE)) == _PROBE
+        finally:
+            reader.close()
+    finally:
+        place.delete(name)
+    where = node.bootstrap.hub.blobs.place
+    if same:
+        yield ok("blobs", f"A test blob was written to {where}, read and deleted.")
+    else:
+        yield failed(
+            "blobs", f"A test blob came back changed from {where}.", "Look at the disk or the object store."
+        )
+
+
+def inbox(node: Node) -> Iterator[Finding]:
+    """Whether documents can be put where the application takes them from."""
+    setting = node.bootstrap.hub.inbox.folder
+    if not isinstance(setting, str):
+        yield ok("inbox", "There is none: documents are fetched with `ecluse message payload`.")
+        return
+    folder = node.folder / setting
+    if not folder.exists():
+        yield ok("inbox", f"{folder} is made with the first document.")
+        return
+    path = folder / f".doctor-{os.getpid()}"
+    try:
+        durable.write_new(path, [_PROBE])
+    finally:
+        durable.remove(path)
+    yield ok("inbox", f"A test file was written to {folder}.")
+
+
+def listener(node: Node) -> Iterator[Finding]:
+    """Whether partners are listened to, and by this hub."""
+    settings = node.bootstrap.hub.listen.as2
+    host, _, port = settings.address.rpartition(":")
+    host = host.strip("[]")
+    now = node.hub.clock()
+    alive = [name for name, at in node.store.read(lambda view: view.nodes()) if now - at < ALIVE]
+    if _free(host, int(port)):
+        if alive:
+            yield ok("listener", f"Nothing listens at {settings.address} here; alive: {', '.join(alive)}.")
+        else:
+            yield warning(
+                "listener",
+                f"Nothing listens at {settings.address}, and no node of this hub is alive.",
+                "Start the hub with `ecluse serve`.",
+            )
+    elif alive and (settings.tls is not None or _is_hub(host, int(port), settings.path)):
+        yield ok("listener", f"This hub listens at {settings.address}; alive: {', '.join(alive)}.")
+    else:
+        yield failed(
+            "listener",
+            f"Another program listens at {settings.address}.",
+            "Stop that program, or choose another [listen.as2] address.",
+        )
+
+
+def _free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _is_hub(host: str, port: int, path: str) -> bool:
+    wild = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+    connection = http.client.HTTPConnection(wild.get(host, host), port, timeout=_WAIT)
+    try:
+        connection.request("GET", path)
+        return b"AS2 listener" in connection.getresponse().read(1000)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

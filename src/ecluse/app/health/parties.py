@@ -1,0 +1,118 @@
+"""Our keys, the partners' certificates, and whether the partners' servers can be reached."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+from urllib.parse import urlsplit
+
+from ecluse.app.certificates import Entry, certificate_entries
+from ecluse.app.health.finding import Finding, failed, ok, warning
+from ecluse.app.node import Node
+from ecluse.channels.as2.relation import Relation
+from ecluse.channels.http.limits import ClientLimits
+from ecluse.channels.http.line import connect
+from ecluse.errors import EcluseError, Fault
+from ecluse.model.basics import Instant, iso
+from ecluse.trust.directory import PartnerView
+
+__all__ = ["certificates", "keys", "partners"]
+
+SOON: Final = 30
+"""Days before its end in which a certificate has to be renewed: partners take weeks."""
+CONNECT: Final = 5.0
+"""Seconds to connect to a partner's server, TLS included."""
+
+_DAY: Final = 86_400 * 1_000_000
+
+
+def keys(node: Node) -> Iterator[Finding]:
+    """Whether the organisation can sign, decrypt and answer, and for how long."""
+    now = node.hub.clock()
+    lacking = [use for use in ("sign", "mdn-sign") if not node.directory.keys.at(use, now)]
+    if not node.directory.keys.decrypt():
+        lacking.append("decrypt")
+    for use in lacking:
+        yield failed(
+            "keys",
+            f"The organisation has no key to {use} with at this time.",
+            "Name one under [[organisation.keys]], or renew its certificate: `ecluse cert request`.",
+        )
+    own = [entry for entry in certificate_entries(node) if entry.partner is None and entry.use]
+    ending = list(_ending("keys", own, now, "Renew it with `ecluse cert request` and `ecluse cert install`."))
+    yield from ending
+    if not lacking and not ending:
+        yield ok("keys", f"{len(own)} in use; none ends within {SOON} days.")
+
+
+def certificates(node: Node) -> Iterator[Finding]:
+    """Whether every active partner has certificates for what is exchanged with them, and for how long."""
+    now = node.hub.clock()
+    active = [view for view in node.directory.partners if view.active]
+    count = 0
+    for view in active:
+        for finding in _lacking(view, now):
+            count += 1
+            yield finding
+    theirs = [
+        entry
+        for entry in certificate_entries(node)
+        if entry.partner is not None and node.directory.partner(entry.partner).active
+    ]
+    remedy = "Ask the partner for the next one, and add it with `ecluse cert import --partner`."
+    for finding in _ending("certificates", theirs, now, remedy):
+        count += 1
+        yield finding
+    if not count:
+        yield ok(
+            "certificates", f"{len(theirs)} of {len(active)} active partners; none ends within {SOON} days."
+        )
+
+
+def _lacking(view: PartnerView, now: Instant) -> Iterator[Finding]:
+    remedy = "Ask the partner for it, and add it with `ecluse cert import --partner`."
+    settings = view.as2
+    if settings.require_signed and not view.verify_certificates(now):
+        yield failed("certificates", f"{view.name} has none at this time to verify messages with.", remedy)
+    if isinstance(settings.encrypt, str) and settings.url and not view.certificates.at("encrypt", now):
+        yield failed("certificates", f"{view.name} has none at this time to encrypt to.", remedy)
+
+
+def _ending(check: str, entries: list[Entry], now: Instant, remedy: str) -> Iterator[Finding]:
+    for entry in entries:
+        left = (entry.ends - now) // _DAY
+        whose = f"{entry.label} ({', '.join(entry.use)}, {entry.info.short})"
+        if left < 0 and not entry.replaced:
+            yield failed(check, f"{whose} ended on {iso(entry.ends)[:10]}.", remedy)
+        elif 0 <= left < SOON and not entry.replaced:
+            yield warning(check, f"{whose} ends in {left} days, on {iso(entry.ends)[:10]}.", remedy)
+
+
+def partners(node: Node) -> Iterator[Finding]:
+    """Connect to the server of every active partner, under the rules of a delivery."""
+    views = [view for view in node.directory.partners if view.active and view.as2.url]
+    if not views:
+        yield ok("partners", "There is no active partner with a URL.")
+        return
+    with ThreadPoolExecutor(min(16, len(views)), thread_name_prefix="doctor") as pool:
+        yield from pool.map(lambda view: _reach(node, view), views)
+
+
+def _reach(node: Node, view: PartnerView) -> Finding:
+    check, url = f"partner:{view.id}", view.as2.url or ""
+    begun = time.monotonic()
+    try:
+        relation = Relation(node.directory, view)
+        tls = relation.tls(url, node.hub.clock())
+        place = urlsplit(url)
+        port = place.port or (443 if tls is not None else 80)
+        limits = ClientLimits(connect=CONNECT, stall=CONNECT, reply_time=CONNECT, total=CONNECT)
+        line = connect(place.hostname or "", port, tls, relation.egress(url), limits, begun + CONNECT)
+        spoken = line.peer.tls_version or "no TLS"
+        line.close()
+    except EcluseError as error:
+        level = warning if error.fault is Fault.TRANSIENT else failed
+        return level(check, error.cause, error.remedy)
+    return ok(check, f"{url} answers ({spoken}, {(time.monotonic() - begun) * 1000:.0f} ms).")

@@ -1,0 +1,110 @@
+"""What waits for a person, and whether the log still is what was signed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ecluse.app.health.finding import Finding, failed, ok, warning
+from ecluse.app.node import Node
+from ecluse.errors import EcluseError
+from ecluse.evidence.held import HeldCheckpoints
+from ecluse.evidence.sequencer import Sequencer
+from ecluse.model.basics import iso
+from ecluse.model.nouns import Direction, JobState, Message
+from ecluse.model.states import DeliveryState, MessageState
+from ecluse.store.port import View
+
+__all__ = ["deliveries", "jobs", "log", "quarantine"]
+
+_LOOKED_AT: Final = 500
+"""Newest messages under way whose deliveries are looked at; a doctor is not a report."""
+_NAMED: Final = 5
+_OVERDUE: Final = frozenset({DeliveryState.OVERDUE})
+
+
+class _Witness(HeldCheckpoints):
+    """The checkpoints held outside, to look at: a serving node writes them, a doctor does not."""
+
+    def append(self, note: bytes) -> None:
+        """Leave it to the serving node."""
+
+
+def log(node: Node) -> Iterator[Finding]:
+    """Whether the log continues what was signed, in the database and outside of it."""
+    held = _Witness(node.checkpoint_file)
+    sequencer = Sequencer(node.store, node.hub.clock, node.log_key, node.keyring.log_sign, held=held)
+    try:
+        head, last = sequencer.check()
+    except EcluseError as error:
+        yield failed("log", error.cause, error.remedy)
+        return
+    waiting = len(node.store.read(lambda view: view.unsealed(1000)))
+    signed = f"signed up to {last.size} on {iso(last.at)}" if last else "nothing is signed yet"
+    text = f"{head.size} records, {signed}; {waiting} wait for their place."
+    if last is not None and held.newest() is None:
+        yield warning(
+            "log",
+            f"{text} No checkpoint is held outside the database.",
+            f"Restore {node.checkpoint_file} from its backup; the next checkpoint begins another.",
+        )
+    else:
+        yield ok("log", f"{text} The whole of it is verified by `ecluse log verify`.")
+
+
+def deliveries(node: Node) -> Iterator[Finding]:
+    """Deliveries that were refused, are dead or overdue."""
+
+    def look(view: View) -> tuple[list[Message], list[Message]]:
+        under_way = view.messages(direction=Direction.OUT, states=[MessageState.SEALED], limit=_LOOKED_AT)
+        late = [m for m in under_way if any(d.state in _OVERDUE for d in view.deliveries(m.id))]
+        return view.messages(states=[MessageState.FAILED], limit=_LOOKED_AT), late
+
+    dead, late = node.store.read(look)
+    if dead:
+        yield warning("deliveries", f"{_count(dead)} failed: {_names(dead)}.", _PERSON)
+    if late:
+        yield warning("deliveries", f"{_count(late)} without a receipt in time: {_names(late)}.", _PERSON)
+    if not dead and not late:
+        yield ok("deliveries", "None is refused, dead or overdue.")
+
+
+_PERSON: Final = "Look with `ecluse message trace`; then `ecluse message resend` or `ecluse message give-up`."
+
+
+def quarantine(node: Node) -> Iterator[Finding]:
+    """Documents that somebody has to look at."""
+    states = [MessageState.QUARANTINED]
+    found = node.store.read(lambda view: view.messages(states=states, limit=_LOOKED_AT))
+    if found:
+        remedy = (
+            "Look with `ecluse message trace`; then `ecluse message release` or `ecluse message give-up`."
+        )
+        yield warning("quarantine", f"{_count(found)} in quarantine: {_names(found)}.", remedy)
+    else:
+        yield ok("quarantine", "Nothing is in it.")
+
+
+def jobs(node: Node) -> Iterator[Finding]:
+    """Work besides deliveries that ended without success: receipts of ours that could not be sent..."""
+    found = [
+        job
+        for job in node.store.read(lambda view: view.jobs(limit=_LOOKED_AT))
+        if job.state is JobState.DEAD and job.kind != "deliver"
+    ]
+    for job in found[:_NAMED]:
+        yield warning(
+            "jobs", f"{job.key} ended without success: {job.error}", "Read the hub's log around this time."
+        )
+    if not found:
+        yield ok("jobs", "None ended without success.")
+
+
+def _count(messages: list[Message]) -> str:
+    number = f"{_LOOKED_AT} or more" if len(messages) == _LOOKED_AT else str(len(messages))
+    return f"{number} message{'s'[: len(messages) != 1]}"
+
+
+def _names(messages: list[Message]) -> str:
+    names = [f"{m.id} ({m.reference or m.partner})" for m in messages[:_NAMED]]
+    return ", ".join(names) + (", ..." if len(messages) > _NAMED else "")

@@ -1,0 +1,214 @@
+"""Partners as people want to see them, and taking one on from a card."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from ecluse.app.certificates import last_instant
+from ecluse.app.node import Node
+from ecluse.app.settings import plan_files, settled_files
+from ecluse.errors import EcluseError, Fault
+from ecluse.model.basics import Instant, iso
+from ecluse.trust.card import MAX_CARD, Card, partner_files, read_card
+from ecluse.trust.certificates import CertificateInfo, Dated, describe, leaves, load_certificates
+from ecluse.trust.directory import PartnerView
+from ecluse.trust.plan import Plan
+
+__all__ = ["card_facts", "load_card", "partner_facts", "partner_from_card", "partner_summary", "read_small"]
+
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class PartnerTaken(EcluseError):
+    """There is a partner of that id, or one with the same AS2 id."""
+
+    code = "partner.exists"
+    fault = Fault.USAGE
+    remedy = "Choose another id with --id, or change the partner's file and apply it."
+
+
+class BadPartnerId(EcluseError):
+    """An id that a partner's file can't have."""
+
+    code = "partner.bad-id"
+    fault = Fault.USAGE
+    remedy = "Use 1 to 63 lower-case letters, digits and dashes."
+
+
+class UnreadableInput(EcluseError):
+    """A file that was named can't be read, or is far too large to be what was asked for."""
+
+    code = "app.unreadable-file"
+    fault = Fault.USAGE
+    remedy = "Look at the path, and at who may read it."
+
+
+def read_small(path: Path, limit: int = 1 << 20) -> bytes:
+    """A file of at most ``limit`` octets. Raises :class:`UnreadableInput`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UnreadableInput(f"{path} can't be read: {error.strerror}.") from None
+    if len(data) > limit:
+        raise UnreadableInput(f"{path} is larger than {limit} octets.")
+    return data
+
+
+def load_card(path: Path) -> Card:
+    """Read a card from a file. Raises :class:`UnreadableInput`, and as :func:`read_card` does."""
+    return read_card(read_small(path, MAX_CARD))
+
+
+def card_facts(card: Card) -> dict[str, Any]:
+    """What a person compares before trusting a card."""
+    certificates = []
+    for entry in card.certificates:
+        info = describe(leaves(load_certificates(entry.pem.encode()))[0])
+        certificates.append(
+            {
+                "use": list(entry.use),
+                "subject": info.subject,
+                "key": info.key.name,
+                "not_after": iso(info.not_after),
+                "fingerprint": info.fingerprint,
+            }
+        )
+    return {
+        "name": card.name,
+        "as2_id": card.as2_id,
+        "url": card.url,
+        "email": card.email,
+        "made": card.made,
+        "phrase": card.phrase,
+        "log_origin": card.log_origin,
+        "certificates": certificates,
+    }
+
+
+def partner_from_card(node: Node, card: Card, id: str | None) -> tuple[str, dict[str, str], Plan]:
+    """What adding a card's organisation would be; nothing is changed.
+
+    Args:
+        node: The hub.
+        card: From :func:`load_card`.
+        id: The partner's id; by default made from its name.
+
+    Returns:
+        The id, all files of the configuration with the partner's among them, and what would change.
+
+    Raises:
+        PartnerTaken, BadPartnerId, PendingChanges, ConfigurationError: It can't be added.
+    """
+    if id is not None and not _ID.fullmatch(id):
+        raise BadPartnerId("A partner can't have that id.")
+    added = partner_files(card, id)
+    path = next(path for path in added if path.startswith("partners/"))
+    name = path.removeprefix("partners/").removesuffix(".toml")
+    files = settled_files(node)
+    if path in files:
+        raise PartnerTaken(f"There is a partner {name} already.")
+    known = next((view for view in node.directory.partners if view.their_id == card.as2_id), None)
+    if known is not None:
+        raise PartnerTaken(f"{card.as2_id} is the AS2 id of {known.name} ({known.id}) already.")
+    wanted = {**files, **added}
+    changes, _ = plan_files(node, wanted)
+    return name, wanted, changes
+
+
+def partner_summary(node: Node, view: PartnerView) -> dict[str, Any]:
+    """A partner in one line."""
+    now = node.hub.clock()
+    ends = [
+        entry.info.not_after
+        for use in ("verify", "encrypt")
+        for entry in view.certificates.entries_at(use, now)
+    ]
+    return {
+        "id": view.id,
+        "name": view.name,
+        "state": view.settings.state,
+        "as2_id": view.their_id,
+        "url": view.as2.url,
+        "receipt": view.as2.receipt,
+        "certificate_until": iso(min(ends)) if ends else None,
+    }
+
+
+def partner_facts(node: Node, view: PartnerView) -> dict[str, Any]:
+    """A partner with the six roles of keys: whose key does what, and when."""
+    now = node.hub.clock()
+    settings = view.as2
+    allowed = view.exceptions_at(now)
+    theirs = {
+        role: [
+            _their(entry, now, entry in view.certificates.entries_at(role, now, allowed)) for entry in entries
+        ]
+        for role, entries in (
+            (use, _named(view, use)) for use in ("verify", "encrypt", "mdn-verify", "tls", "tls-client")
+        )
+    }
+    return {
+        **partner_summary(node, view),
+        "our_id": view.our_id,
+        "sign": settings.sign,
+        "encrypt": settings.encrypt,
+        "key_padding": settings.key_padding,
+        "compress": settings.compress,
+        "receipt_signed": settings.receipt_signed,
+        "receipt_timeout": settings.receipt_timeout,
+        "require_signed": settings.require_signed,
+        "require_encrypted": settings.require_encrypted,
+        "exceptions": [
+            {"algorithm": entry.algorithm, "reason": entry.reason, "until": entry.until}
+            for entry in view.settings.exceptions
+        ],
+        "roles": {
+            "sign": _ours(node, view, "sign", now),
+            "verify": theirs["verify"],
+            "encrypt": theirs["encrypt"],
+            "decrypt": [_our(node, ref, True) for ref in view.decrypt_keys()],
+            "mdn-sign": _ours(node, view, "mdn-sign", now),
+            "mdn-verify": theirs["mdn-verify"],
+            "tls": theirs["tls"],
+            "tls-client": theirs["tls-client"],
+        },
+    }
+
+
+def _named(view: PartnerView, use: str) -> list[Dated]:
+    """Certificates for a use, also those that are out of their time."""
+    named = [entry for entry in view.certificates.entries if use in entry.use]
+    if not named and use == "mdn-verify":
+        return [entry for entry in view.certificates.entries if "verify" in entry.use]
+    return named
+
+
+def _their(entry: Dated, now: Instant, current: bool) -> dict[str, Any]:
+    return {
+        **_info(entry.info),
+        "from": iso(entry.start) if entry.start is not None else None,
+        "until": last_instant(entry.end),
+        "current": current,
+    }
+
+
+def _ours(node: Node, view: PartnerView, use: str, now: Instant) -> list[dict[str, Any]]:
+    refs = view.keys.at(use, now)
+    return [_our(node, ref, number == 0) for number, ref in enumerate(refs)]
+
+
+def _our(node: Node, ref: str, current: bool) -> dict[str, Any]:
+    return {"ref": ref, **_info(describe(node.keyring.certificate(ref))), "current": current}
+
+
+def _info(info: CertificateInfo) -> dict[str, Any]:
+    return {
+        "subject": info.subject,
+        "key": info.key.name,
+        "not_before": iso(info.not_before),
+        "not_after": iso(info.not_after),
+        "fingerprint": info.fingerprint,
+    }

@@ -1,0 +1,122 @@
+"""The log as evidence: verified whole, and proofs of single records for somebody who has no hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from ecluse.app.lookup import find_message
+from ecluse.app.node import Node
+from ecluse.errors import EcluseError, Fault
+from ecluse.evidence.held import HeldCheckpoints
+from ecluse.evidence.proof import prove
+from ecluse.evidence.record import decode_leaf
+from ecluse.evidence.states import verify_states
+from ecluse.evidence.verify import verify_log
+from ecluse.model.basics import iso
+from ecluse.model.nouns import Direction, Event, LoggedEvent
+
+__all__ = ["event_facts", "find_record", "make_proof", "verify_evidence"]
+
+_BATCH: Final = 1000
+_MAX_PROBLEMS: Final = 100
+"""States that differ, at most, in one verdict: a thousand more say nothing else."""
+_TELLING: Final = {
+    Direction.IN: ("message.accepted", "message.rejected", "message.quarantined", "message.received"),
+    Direction.OUT: ("delivery.confirmed", "delivery.refused", "message.sealed", "message.accepted"),
+}
+"""What is proven of a message where nothing else is asked for: the first of these that it has."""
+
+
+class NoSuchRecord(EcluseError):
+    """The log has no such record."""
+
+    code = "log.no-such-record"
+    fault = Fault.USAGE
+    remedy = "Look at the events of a message with `ecluse message trace`."
+
+
+def verify_evidence(node: Node, progress: Callable[[int, int], None]) -> dict[str, Any]:
+    """Verify the log, and that every message is in the state that its last record says.
+
+    Args:
+        node: The hub.
+        progress: Called with (records verified, records in all).
+
+    Returns:
+        The verdict as :class:`ecluse.evidence.verify.Verdict` has it, with ``states``: the messages whose row says
+        something else than the log. ``ok`` is true where nothing at all is wrong.
+    """
+    held = HeldCheckpoints(node.checkpoint_file)
+    verdict = verify_log(node.store, [node.log_key], progress, held=held).as_dict()
+    states = []
+    for problem in verify_states(node.store):
+        states.append(msgspec.to_builtins(problem))
+        if len(states) == _MAX_PROBLEMS:
+            break
+    return {**verdict, "ok": bool(verdict["ok"]) and not states, "states": states}
+
+
+def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:
+    """The record that is meant.
+
+    Args:
+        node: The hub.
+        text: Its place in the log, its event's id, or a message as :func:`~ecluse.app.lookup.find_message` takes
+            it.
+        kind: Which of a message's events; by default the one that
+            says most: what was accepted from a partner, what a partner confirmed.
+
+    Raises:
+        NoSuchRecord, NoSuchMessage, Ambiguous: There is none, or there are several.
+    """
+    if text.isdecimal() and text.isascii() and len(text) < 19:
+        found = node.store.read(lambda view: view.events_from(int(text), 1))
+        if found and found[0].index == int(text):
+            return found[0]
+    if text.startswith("e") and len(text) == 27:
+        return _by_id(node, text)
+    message = find_message(node.store, text)
+    events = node.store.read(lambda view: view.events(message.id))
+    for wanted in (kind,) if kind is not None else _TELLING[message.direction]:
+        for logged in reversed(events):
+            if logged.event.kind == wanted:
+                return logged
+    what = f"event {kind}" if kind is not None else "event that tells how it ended"
+    raise NoSuchRecord(f"{message.id} has no {what} yet.")
+
+
+def _by_id(node: Node, id: str) -> LoggedEvent:
+    index = 0
+    while batch := node.store.read(lambda view, index=index: view.events_from(index, _BATCH)):  # type: ignore[misc]
+        for logged in batch:
+            if logged.event.id == id:
+                return logged  # type: ignore[no-any-return]
+        index = batch[-1].index + 1
+    raise NoSuchRecord(f"The log has no event {id}.")
+
+
+def make_proof(node: Node, logged: LoggedEvent) -> tuple[str, dict[str, Any]]:
+    """The text of a proof that stands alone, and what it proves. Raises as :func:`prove` does."""
+    text = prove(node.store, logged, with_record=True)
+    facts = {
+        "index": logged.index,
+        "event": event_facts(decode_leaf(logged.leaf)),
+        "key": str(node.log_key),
+    }
+    return text, facts
+
+
+def event_facts(event: Event) -> dict[str, Any]:
+    """An event, for ``--json``."""
+    return {
+        "id": event.id,
+        "at": iso(event.at),
+        "kind": event.kind,
+        "subject": event.subject,
+        "actor": event.actor,
+        "node": event.node,
+        "data": msgspec.json.decode(event.data),
+    }

@@ -1,0 +1,33 @@
+"""The command line: what an operator, a script and a container say to a hub.
+
+Every command takes ``--hub``, ``--json`` and ``--quiet``. With ``--json`` standard output holds one JSON value and
+nothing else; what is for people (progress, warnings, errors) goes to standard error. Exit codes: 0 it is done,
+1 the work failed, 2 the command was used wrongly.
+
+Modules import nothing heavy before a command runs: ``ecluse --help`` answers at once.
+
+    frame           options of every command, output, errors, confirmation
+    hub             init, serve, demo, doctor, migrate
+    configuration   plan, apply, export
+    partner, cert   who we exchange with, and the keys
+    send, message   documents on their way, and what became of them
+    draw            a message's life on one screen
+    log             proofs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Args:
+        args: Words after the program's name; those of the process by default.
+    """
+    from ecluse.cli.tree import run
+
+    raise SystemExit(run(args))

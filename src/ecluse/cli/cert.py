@@ -1,0 +1,295 @@
+"""Certificates and keys: ours in the keyring, the partners' in the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ecluse.cli.frame import Frame, command
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from rich.console import Console
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Certificates and keys, ours and the partners'.", no_args_is_help=True)
+
+_Ref = Annotated[str, typer.Argument(help="The key's name in the keyring.", show_default=False)]
+
+
+def _list(
+    frame: Frame,
+    expiring: Annotated[
+        str | None,
+        typer.Option(
+            "--expiring", help="Only those that end within this time, such as 60d.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """List every certificate: our keys', then the partners'."""
+    from ecluse.app.certificates import certificate_entries
+    from ecluse.cli.values import duration
+
+    within = duration(expiring) if expiring is not None else None
+    with frame.node() as node:
+        now = node.hub.clock()
+        rows = [
+            entry.as_dict(now)
+            for entry in certificate_entries(node)
+            if within is None or entry.ends - now < within * 1_000_000
+        ]
+    frame.show({"certificates": rows}, lambda console: _draw(console, rows))
+
+
+command(
+    app,
+    "list",
+    gives="certificates[]{owner, source, use[], subject, issuer, serial, key, not_before, not_after, "
+    "from, until, fingerprint, days_left, usable}",
+    example="ecluse --hub hub cert list --expiring 60d",
+)(_list)
+
+
+def _draw(console: Console, rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        console.print("There are none.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("owner", "use", "subject", "key", "until", "days", "SHA-256"):
+        table.add_column(title, overflow="fold", no_wrap=title == "SHA-256")
+    for row in rows:
+        days = row["days_left"]
+        owner = f"us: {row['source']}" if row["owner"] == "us" else row["owner"]
+        until = min(filter(None, (row["not_after"], row["until"])))
+        style = "red" if not row["usable"] else "yellow" if days < 30 else ""
+        table.add_row(
+            Text(owner),
+            Text(", ".join(row["use"]) or "nothing"),
+            Text(row["subject"]),
+            Text(row["key"]),
+            Text(until[:10]),
+            Text(str(days), style),
+            Text(row["fingerprint"][:16]),
+        )
+    console.print(table)
+
+
+def import_(
+    frame: Frame,
+    file: Annotated[Path, typer.Argument(help="PKCS#12, PEM, DER or PKCS#7.", show_default=False)],
+    ref: Annotated[
+        str | None, typer.Option("--ref", help="Take over a private key under this name.", show_default=False)
+    ] = None,
+    password: Annotated[
+        str | None,
+        typer.Option(
+            "--password", help="Reference to the file's password: env:NAME or file:PATH.", show_default=False
+        ),
+    ] = None,
+    partner: Annotated[
+        str | None, typer.Option("--partner", help="Add a certificate to this partner.", show_default=False)
+    ] = None,
+    use: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--use",
+            help="What for: verify, encrypt, mdn-verify, tls, tls-client; may be repeated. "
+            "By default verify and encrypt.",
+            show_default=False,
+        ),
+    ] = None,
+    begins: Annotated[
+        str | None,
+        typer.Option("--from", help="Not used before; a date, or a date and time.", show_default=False),
+    ] = None,
+    ends: Annotated[
+        str | None, typer.Option("--until", help="Not used after; a date counts whole.", show_default=False)
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Take over a private key (--ref), or add a partner's certificate (--partner) and put it in force."""
+    if (ref is None) == (partner is None):
+        raise typer.BadParameter("give --ref for a key of ours, or --partner for a certificate of theirs.")
+    if ref is not None:
+        _import_key(frame, file, ref, password)
+    else:
+        assert partner is not None, "one of the two was given"
+        _import_certificate(frame, file, partner, use or [], begins, ends, yes=yes)
+
+
+command(
+    app,
+    "import",
+    gives="ref, subject, key, not_after, fingerprint, in_use; with --partner partner, version, changes[]",
+    example="ecluse --hub hub cert import our-key.p12 --ref main-2027 --password file:password.txt\n"
+    "ecluse --hub hub cert import birch-2027.pem --partner birch --use verify --from 2027-01-01",
+)(import_)
+
+
+def _import_key(frame: Frame, file: Path, ref: str, password: str | None) -> None:
+    from ecluse.app.certificates import import_key
+    from ecluse.app.partners import read_small
+
+    data = read_small(file)
+    with frame.node() as node:
+        locked = b"-----BEGIN" not in data or b"ENCRYPTED" in data
+        secret = frame.secret(
+            password if locked or password is not None else None, "Password of the file", optional=not locked
+        )
+        certificate = import_key(node, ref, data, secret, actor=frame.actor)
+        named = ref in {key.ref for key in node.directory.organisation.keys}
+    _show_key(frame, ref, certificate, "is in the keyring", named=named)
+
+
+def _import_certificate(
+    frame: Frame, file: Path, partner: str, use: list[str], begins: str | None, ends: str | None, *, yes: bool
+) -> None:
+    from ecluse.app.certificates import partner_certificate_files
+    from ecluse.app.partners import read_small
+    from ecluse.app.settings import change_files, plan_files, settled_files
+    from ecluse.cli.configuration import draw_plan
+
+    data = read_small(file)
+    with frame.node() as node:
+        view = node.directory.partner(partner)
+        files = partner_certificate_files(
+            settled_files(node), view.id, data, use=use, begins=begins, ends=ends
+        )
+        changes, _ = plan_files(node, files)
+        if not yes and not frame.json:
+            draw_plan(frame.err, changes)
+        frame.confirm("Apply this?", yes=yes)
+        version = change_files(
+            node, files, actor=frame.actor, reason=f"a certificate of {view.name} was added"
+        )
+    number = version.number if version is not None else None
+    text = (
+        f"Version {number} is in force."
+        if version is not None
+        else "The partner has this certificate already."
+    )
+    frame.show({"partner": partner, "version": number, "changes": changes.changes}, text)
+
+
+def generate(
+    frame: Frame,
+    ref: _Ref,
+    kind: Annotated[str, typer.Option("--kind", help="Such as rsa-3072, ec-p256 or ml-dsa-65.")] = "rsa-3072",
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            "--subject", help="A name, or RFC 4514 text; the organisation's by default.", show_default=False
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, help="How long its certificate lasts.")] = 1095,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="DNS name or IP address, for TLS; may be repeated.", show_default=False),
+    ] = None,
+) -> None:
+    """Make a key with a self-signed certificate."""
+    from ecluse.app.certificates import generate_key
+
+    with frame.node() as node:
+        organisation = node.directory.organisation
+        certificate = generate_key(
+            node,
+            ref,
+            kind,
+            subject=subject or organisation.name,
+            days=days,
+            names=name or [],
+            actor=frame.actor,
+        )
+        named = ref in {key.ref for key in organisation.keys}
+    _show_key(frame, ref, certificate, "is in the keyring", named=named)
+
+
+command(
+    app,
+    "generate",
+    gives="ref, subject, key, not_after, fingerprint, in_use",
+    example="ecluse --hub hub cert generate main-2027 --kind rsa-3072 --subject 'CN=Aster AS2,O=Aster Foods'",
+)(generate)
+
+
+def request(
+    frame: Frame,
+    ref: _Ref,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Its certificate's by default.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A new file; standard output by default.", show_default=False)
+    ] = None,
+) -> None:
+    """Make a certificate request (PKCS#10, PEM) for a key, to be signed by an authority."""
+    from ecluse.blobs import durable
+
+    with frame.node() as node:
+        text = node.keyring.request(ref, subject)
+    if out is not None:
+        durable.write_new(out, [text.encode()], 0o644)
+        frame.show({"ref": ref, "file": str(out)}, f"The request is in {out}.")
+    else:
+        frame.show(
+            {"ref": ref, "request": text},
+            lambda console: console.print(text, end="", markup=False, soft_wrap=True),
+        )
+
+
+command(
+    app,
+    "request",
+    gives="ref, request; with --out file in place of request",
+    example="ecluse --hub hub cert request main --out main.csr",
+)(request)
+
+
+def install(
+    frame: Frame,
+    ref: _Ref,
+    file: Annotated[Path, typer.Argument(help="PEM, DER or PKCS#7, with the chain.", show_default=False)],
+) -> None:
+    """Give a key the certificate that an authority made; what was encrypted to the former one still opens."""
+    from ecluse.app.certificates import install_certificate
+    from ecluse.app.partners import read_small
+
+    data = read_small(file)
+    with frame.node() as node:
+        certificate = install_certificate(node, ref, data, actor=frame.actor)
+        named = ref in {key.ref for key in node.directory.organisation.keys}
+    _show_key(frame, ref, certificate, "has its certificate", named=named)
+
+
+command(
+    app,
+    "install",
+    gives="ref, subject, key, not_after, fingerprint, in_use",
+    example="ecluse --hub hub cert install main main.crt",
+)(install)
+
+
+def _show_key(frame: Frame, ref: str, certificate: x509.Certificate, verb: str, *, named: bool) -> None:
+    from ecluse.model.basics import iso
+    from ecluse.trust.certificates import describe
+
+    info = describe(certificate)
+    facts = {
+        "ref": ref,
+        "subject": info.subject,
+        "key": info.key.name,
+        "not_after": iso(info.not_after),
+        "fingerprint": info.fingerprint,
+        "in_use": named,
+    }
+    text = f"{ref} {verb}: {info.subject}, {info.key.name}, until {iso(info.not_after)[:10]}, SHA-256 {info.short}"
+    if not named:
+        text += "\nTo use it, name it under [[organisation.keys]] or [listen.as2.tls], then `ecluse apply`."
+    frame.show(facts, lambda console: console.print(text, markup=False, soft_wrap=True))

@@ -1,0 +1,264 @@
+"""What every command is made in: its common options, its output for people or programs, its errors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from ecluse.errors import EcluseError, Fault
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ecluse.app.node import Node
+    from ecluse.trust.secrets import Secret
+
+__all__ = ["Frame", "NotConfirmed", "Options", "command", "show_error"]
+
+HUB_HELP: Final = "The hub's folder; the current one by default."
+JSON_HELP: Final = "One JSON value on standard output, for programs."
+_WIDE: Final = 200
+
+QUIET_HELP: Final = "Say nothing where all is well."
+
+
+class NotConfirmed(EcluseError):
+    """A command that asks first had nobody to ask, or was told no."""
+
+    code = "cli.not-confirmed"
+    fault = Fault.USAGE
+    remedy = "Look at what would happen, then run it again with --yes."
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The common options as they stood before the command.
+
+    Attributes:
+        hub: The hub's folder.
+        json: One JSON value on standard output.
+        quiet: Nothing where all is well.
+    """
+
+    hub: Path | None = None
+    json: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a command works in.
+
+    Attributes:
+        folder: The hub's folder.
+        json: Whether a program reads.
+        quiet: Whether nothing is said where all is well.
+    """
+
+    folder: Path
+    json: bool
+    quiet: bool
+
+    @contextmanager
+    def node(self) -> Iterator[Node]:
+        """Open the hub; raises as :func:`ecluse.app.node.open_node` does."""
+        from ecluse.app.node import open_node
+
+        with open_node(self.folder) as node:
+            yield node
+
+    @property
+    def actor(self) -> str:
+        """Who is at work, for events: the account of the operating system."""
+        import getpass
+
+        try:
+            return f"operator:{getpass.getuser()}"
+        except (OSError, KeyError):
+            return "operator:unknown"
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can be asked."""
+        return sys.stdin.isatty() and not self.json
+
+    @property
+    def out(self) -> Console:
+        """For people, on standard output."""
+        return _console(stderr=False)
+
+    @property
+    def err(self) -> Console:
+        """For people, on standard error; silent for programs and with ``--quiet``."""
+        console = _console(stderr=True)
+        console.quiet = self.quiet or self.json
+        return console
+
+    def show(self, facts: object, draw: str | Callable[[Console], object]) -> None:
+        """Give the result: ``facts`` to programs, else ``draw`` (markup, or what draws) to people."""
+        if self.json:
+            write_json(facts)
+        elif not self.quiet:
+            console = self.out
+            if isinstance(draw, str):
+                console.print(draw, soft_wrap=True, highlight=False)
+            else:
+                draw(console)
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Return where the answer is yes; a person is asked unless ``yes``.
+
+        Raises:
+            NotConfirmed: The answer is no, or there is nobody to ask.
+        """
+        if yes:
+            return
+        if not self.interactive:
+            raise NotConfirmed("This asks first, and there is no terminal to ask at.")
+        if not typer.confirm(question, err=True):
+            raise NotConfirmed("Nothing was done.")
+
+    def secret(
+        self,
+        reference: str | None,
+        question: str,
+        *,
+        optional: bool = False,
+        option: str = "--password",
+    ) -> Secret:
+        """A password by reference (files relative to the current folder), or asked for.
+
+        Args:
+            reference: ``env:NAME`` or ``file:path``, if one was given.
+            question: What a person is asked.
+            optional: Give an empty secret where nobody can be asked.
+            option: What takes the reference.
+
+        Raises:
+            SecretError: The reference leads nowhere.
+            NotConfirmed: There is no reference, and nobody to ask.
+        """
+        from ecluse.trust.secrets import Secret, SecretResolver
+
+        if reference is not None:
+            return SecretResolver(Path.cwd())(reference)
+        if self.interactive:
+            return Secret(
+                str(typer.prompt(question, hide_input=True, default="", show_default=False, err=True))
+            )
+        if optional:
+            return Secret("")
+        raise NotConfirmed(
+            "A password is needed, and there is no terminal to ask at.",
+            remedy=f"Refer to it with {option} env:NAME or {option} file:PATH.",
+        )
+
+
+def command(
+    app: typer.Typer, name: str, *, example: str, gives: str, panel: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command: its first parameter is the :class:`Frame`, the others are its own.
+
+    The common options are taken before and after the command's name. An :class:`EcluseError` is shown, and
+    becomes the exit code.
+
+    Args:
+        app: The group it belongs to.
+        name: Its name.
+        example: What ``--help`` ends with; several lines are several examples.
+        gives: The members of what ``--json`` gives: names, what is within them in braces, ``[]`` behind a list.
+            It is a promise: members are added, and never taken away or changed.
+        panel: Heading in the list of commands.
+    """
+
+    def wrap(work: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(work, eval_str=True)
+        own = list(signature.parameters.values())[1:]
+
+        @functools.wraps(work)
+        def run(
+            ecluse_context: typer.Context,
+            *,
+            hub: Path | None,
+            json: bool,
+            quiet: bool,
+            **given: Any,
+        ) -> None:
+            before = ecluse_context.find_root().obj
+            frame = Frame(
+                folder=hub or before.hub or Path(),
+                json=json or before.json,
+                quiet=quiet or before.quiet,
+            )
+            try:
+                work(frame, **given)
+            except EcluseError as error:
+                show_error(error, as_json=frame.json)
+                raise typer.Exit(2 if error.fault is Fault.USAGE else 1) from None
+
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        context = inspect.Parameter("ecluse_context", keyword, annotation=typer.Context)
+        run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[context, *(each.replace(kind=keyword) for each in own), *_COMMON],
+            return_annotation=None,
+        )
+        run.__annotations__ = {each.name: each.annotation for each in (context, *own, *_COMMON)}
+        run.gives = gives  # type: ignore[attr-defined]  # for the reference
+        lines = example.strip().splitlines()
+        title = "Example: " if len(lines) == 1 else "Examples:\n\n"
+        epilog = title + "\n\n".join(line.strip() for line in lines)
+        app.command(name, epilog=epilog.replace("[", r"\["), rich_help_panel=panel)(run)
+        return work
+
+    return wrap
+
+
+_COMMON: Final = tuple(
+    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    for name, default, annotation in (
+        ("hub", None, Annotated[Path | None, typer.Option("--hub", help=HUB_HELP, show_default=False)]),
+        ("json", False, Annotated[bool, typer.Option("--json", help=JSON_HELP)]),
+        ("quiet", False, Annotated[bool, typer.Option("--quiet", "-q", help=QUIET_HELP)]),
+    )
+)
+
+
+def write_json(facts: object) -> None:
+    """One JSON value and a line feed on standard output."""
+    import msgspec
+
+    sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
+    sys.stdout.flush()
+
+
+def show_error(error: EcluseError, *, as_json: bool) -> None:
+    """Say code, cause and remedy: on standard error, or as ``{"error": {...}}`` on standard output."""
+    if as_json:
+        facts: dict[str, object] = dict(error.as_dict())
+        problems = getattr(error, "problems", None)
+        if problems is not None:
+            facts["problems"] = [problem.as_dict() for problem in problems]
+        write_json({"error": facts})
+        return
+    from rich.text import Text
+
+    console = _console(stderr=True)
+    console.print(Text.assemble(("error ", "bold red"), (error.code, "bold")), soft_wrap=True)
+    console.print(Text(f"  {error.cause.rstrip()}"), soft_wrap=True)
+    console.print(Text(f"  {error.remedy}", style="cyan"), soft_wrap=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    # Where no terminal limits them, tables are as wide as a line of a log can well be.
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDE)

@@ -1,0 +1,349 @@
+"""Messages: which there are, what became of them, and what a person decides about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from ecluse.cli.frame import Frame, command
+from ecluse.errors import EcluseError, Fault
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ecluse.exchange.hub import Document
+    from ecluse.model.nouns import Delivery, Part
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Messages: what became of them, and what to do.", no_args_is_help=True)
+
+_Id = Annotated[
+    str,
+    typer.Argument(
+        metavar="MESSAGE", help="Its id; or a reference, Message-ID or file name.", show_default=False
+    ),
+]
+_Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the log.", show_default=False)]
+
+
+class Direction(StrEnum):
+    """Which way a message goes."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class NoSuchPart(EcluseError):
+    """A message has no such document, or it must be said which."""
+
+    code = "message.no-such-part"
+    fault = Fault.USAGE
+    remedy = "Look at its documents with `ecluse message show`, and say which with --part."
+
+
+class NeedsOut(EcluseError):
+    """A payload and JSON can't share standard output."""
+
+    code = "message.needs-out"
+    fault = Fault.USAGE
+    remedy = "Name a file with --out."
+
+
+class NoSuchState(EcluseError):
+    """A message has no such state."""
+
+    code = "message.no-such-state"
+    fault = Fault.USAGE
+    remedy = "Choose among received, accepted, quarantined, rejected, sealed, delivered, failed and given-up."
+
+
+def _list(
+    frame: Frame,
+    direction: Annotated[
+        Direction | None, typer.Option("--direction", help="Which way.", show_default=False)
+    ] = None,
+    partner: Annotated[
+        str | None, typer.Option("--partner", help="With this partner.", show_default=False)
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", help="In this state; may be repeated.", show_default=False),
+    ] = None,
+    search: Annotated[
+        str,
+        typer.Option(
+            "--search", help="A piece of a subject, reference, Message-ID or file name.", show_default=False
+        ),
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 50,
+) -> None:
+    """List messages, newest first."""
+    from ecluse.app.lookup import message_facts
+    from ecluse.model import nouns
+    from ecluse.model.states import MessageState
+
+    try:
+        states = [MessageState(each) for each in state or []]
+    except ValueError:
+        raise NoSuchState("There is no such state.") from None
+    with frame.node() as node:
+        chosen = node.directory.partner(partner).id if partner is not None else None
+        messages = node.store.read(
+            lambda view: view.messages(
+                direction=nouns.Direction(direction.value) if direction is not None else None,
+                partner=chosen,
+                states=states,
+                search=search,
+                limit=limit,
+            )
+        )
+    rows = [message_facts(message) for message in messages]
+    frame.show({"messages": rows}, lambda console: _draw_list(console, rows))
+
+
+command(
+    app,
+    "list",
+    gives="messages[]{id, direction, partner, state, protocol, protocol_id, reference, subject, "
+    "documents[]{name, size, sha256, content_type}, size, created, updated, reason_code, "
+    "reason}",
+    example="ecluse --hub hub message list --state failed --state quarantined\n"
+    "ecluse --hub hub message list --partner birch --search 4711",
+)(_list)
+
+STATE_STYLES: Final = {
+    "delivered": "green",
+    "failed": "bold red",
+    "rejected": "red",
+    "quarantined": "yellow",
+    "given-up": "dim",
+}
+
+
+def _draw_list(console: Console, rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        console.print("There are none.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("created", "id", "", "partner", "state", "reference", "document"):
+        table.add_column(title, overflow="fold", no_wrap=title in ("created", "id", "state"))
+    for row in rows:
+        names = ", ".join(part["name"] or part["content_type"] for part in row["documents"])
+        table.add_row(
+            Text(row["created"][:19].replace("T", " ")),
+            Text(row["id"]),
+            Text("<-" if row["direction"] == "in" else "->"),
+            Text(row["partner"]),
+            Text(row["state"], STATE_STYLES.get(row["state"], "")),
+            Text(row["reference"]),
+            Text(names),
+        )
+    console.print(table)
+
+
+def show(frame: Frame, id: _Id) -> None:
+    """Show a message: its documents, its deliveries and why it is as it is."""
+    from ecluse.app.lookup import find_message
+    from ecluse.cli.draw import draw_message
+    from ecluse.exchange.trace import trace as gather
+
+    with frame.node() as node:
+        found = gather(node.store, find_message(node.store, id).id)
+    facts = {name: value for name, value in found.as_dict().items() if name != "events"}
+    frame.show(facts, lambda console: draw_message(console, found))
+
+
+command(
+    app,
+    "show",
+    gives="id, direction, partner, protocol, protocol_id, state, subject, reference, created, "
+    "updated, reason_code, reason, config_version, documents[], wire, deliveries[], "
+    "receipts[], answer",
+    example="ecluse --hub hub message show m01m80crfmpqz4cz72kazja7pz5",
+)(show)
+
+
+def trace(frame: Frame, id: _Id) -> None:
+    """Draw the life of a message: who did what and when, the receipts, and what is proven of it."""
+    from ecluse.app.life import life_of
+    from ecluse.cli.draw import draw_life
+
+    with frame.node() as node:
+        life = life_of(node, id)
+    frame.show(life.as_dict(), lambda console: draw_life(console, life))
+
+
+command(
+    app,
+    "trace",
+    gives="id, direction, partner, protocol, protocol_id, state, subject, reference, created, "
+    "updated, reason_code, reason, config_version, documents[], wire, deliveries[]{id, "
+    "channel, state, attempts, updated, receipt_due, reason_code, reason}, receipts[]{kind, "
+    "positive, verdict, received, sha256, said{disposition, mic, mic_expected, mic_matches, "
+    "text}}, answer{positive, status, created, asynchronous, sha256, said{disposition, mic, "
+    "mic_expected, mic_matches, text}}, events[]{at, kind, actor, node, data, index, id, "
+    "proven}",
+    example="ecluse --hub hub message trace 4711",
+)(trace)
+
+
+def payload(
+    frame: Frame,
+    id: _Id,
+    part: Annotated[
+        int | None,
+        typer.Option("--part", min=1, help="Which document, where there are several.", show_default=False),
+    ] = None,
+    out: Annotated[
+        str, typer.Option("--out", help="A new file, or - for standard output. No file is written over.")
+    ] = "-",
+) -> None:
+    """Get a document of a message, as it was handed in or received."""
+    from ecluse.app.lookup import find_message
+    from ecluse.blobs import durable
+
+    if frame.json and out == "-":
+        raise NeedsOut("The document would be mixed with the JSON.")
+    with frame.node() as node:
+        message = find_message(node.store, id)
+        wanted, number = _choose(message.parts, part)
+        with node.hub.document(wanted) as document:
+            if out == "-":
+                _to_stdout(document)
+                return
+            durable.write_new(out, document.chunks(), 0o600)
+    facts = {
+        "id": message.id,
+        "part": number,
+        "file": out,
+        "name": wanted.name,
+        "size": wanted.size,
+        "sha256": wanted.sha256,
+        "content_type": wanted.content_type,
+    }
+    frame.show(facts, lambda console: console.print(f"{wanted.size} octets are in {out}.", markup=False))
+
+
+command(
+    app,
+    "payload",
+    gives="id, part, file, name, size, sha256, content_type",
+    example="ecluse --hub hub message payload 4711 --out orders-4711.edi\n"
+    "ecluse --hub hub message payload 4711 | less",
+)(payload)
+
+
+def _choose(parts: Sequence[Part], number: int | None) -> tuple[Part, int]:
+    if not parts:
+        raise NoSuchPart("The message has no documents: it was not opened, or was refused.")
+    if number is None and len(parts) > 1:
+        raise NoSuchPart(f"The message has {len(parts)} documents.")
+    if number is not None and number > len(parts):
+        raise NoSuchPart(f"The message has {len(parts)} documents, and no number {number}.")
+    index = (number or 1) - 1
+    return parts[index], index + 1
+
+
+def _to_stdout(document: Document) -> None:
+    stream = typer.get_binary_stream("stdout")
+    for chunk in document.chunks():
+        stream.write(chunk)
+    stream.flush()
+
+
+def resend(
+    frame: Frame,
+    id: _Id,
+    reason: _Reason,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what is confirmed, or waits for a receipt.")
+    ] = False,
+) -> None:
+    """Send again what is dead, refused, overdue or given up: the same bytes under the same Message-ID."""
+    from ecluse.app.lookup import find_message
+    from ecluse.exchange import actions
+
+    with frame.node() as node:
+        found = find_message(node.store, id)
+        again = actions.resend(node.hub, found.id, actor=frame.actor, reason=reason, force=force)
+    _show_deliveries(frame, found.id, again, "is under way again")
+
+
+command(
+    app,
+    "resend",
+    gives="id, deliveries[]{id, channel, state}",
+    example="ecluse --hub hub message resend 4711 --reason 'Birch lost it and asked again'",
+)(resend)
+
+
+def resume(frame: Frame, id: _Id, reason: _Reason) -> None:
+    """Attempt at once what waits for its next attempt."""
+    from ecluse.app.lookup import find_message
+    from ecluse.exchange import actions
+
+    with frame.node() as node:
+        found = find_message(node.store, id)
+        waiting = actions.resume(node.hub, found.id, actor=frame.actor, reason=reason)
+    _show_deliveries(frame, found.id, waiting, "is attempted at once")
+
+
+command(
+    app,
+    "resume",
+    gives="id, deliveries[]{id, channel, state}",
+    example="ecluse --hub hub message resume 4711 --reason 'their server is back'",
+)(resume)
+
+
+def release(frame: Frame, id: _Id, reason: _Reason) -> None:
+    """Let a quarantined message through to the application."""
+    from ecluse.app.lookup import find_message
+    from ecluse.exchange import actions
+
+    with frame.node() as node:
+        found = find_message(node.store, id)
+        after = actions.release(node.hub, found.id, actor=frame.actor, reason=reason)
+    frame.show({"id": after.id, "state": after.state.value}, f"{after.id} is {after.state.value}.")
+
+
+command(
+    app,
+    "release",
+    gives="id, state",
+    example="ecluse --hub hub message release 4711 --reason 'agreed with Birch'",
+)(release)
+
+
+def give_up(frame: Frame, id: _Id, reason: _Reason) -> None:
+    """Stop trying. The documents stay, and a late receipt still counts."""
+    from ecluse.app.lookup import find_message
+    from ecluse.exchange import actions
+
+    with frame.node() as node:
+        found = find_message(node.store, id)
+        after = actions.give_up(node.hub, found.id, actor=frame.actor, reason=reason)
+    frame.show({"id": after.id, "state": after.state.value}, f"{after.id} is {after.state.value}.")
+
+
+command(
+    app, "give-up", gives="id, state", example="ecluse --hub hub message give-up 4711 --reason 'sent by post'"
+)(give_up)
+
+
+def _show_deliveries(frame: Frame, id: str, deliveries: Sequence[Delivery], verb: str) -> None:
+    facts = {
+        "id": id,
+        "deliveries": [
+            {"id": each.id, "channel": each.channel, "state": each.state.value} for each in deliveries
+        ],
+    }
+    channels = ", ".join(each.channel for each in deliveries)
+    frame.show(facts, f"{id} {verb} by {channels}.")

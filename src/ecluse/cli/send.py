@@ -1,0 +1,98 @@
+"""Handing in documents for a partner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ecluse.cli.frame import Frame, command
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    command(
+        app,
+        "send",
+        gives="id, partner, protocol_id, repeated, state, reference, documents[]{name, size, sha256, "
+        "content_type}; with --wait also confirmed, delivery, attempts, reason_code, reason",
+        panel="Documents",
+        example="ecluse --hub hub send birch orders-4711.edi --wait\n"
+        "ecluse --hub hub send birch invoice.xml invoice.pdf --subject 'Invoice 12' --key invoice-12",
+    )(send)
+
+
+def send(
+    frame: Frame,
+    partner: Annotated[str, typer.Argument(help="The partner's id (its file's name).", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="Documents; several travel as one message.", show_default=False)
+    ],
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the receipt; exit code 1 if none confirms.")
+    ] = False,
+    timeout: Annotated[str, typer.Option("--timeout", help="How long to wait, such as 90s or 5m.")] = "5m",
+    subject: Annotated[
+        str, typer.Option("--subject", help="For the partner to read.", show_default=False)
+    ] = "",
+    content_type: Annotated[
+        str | None,
+        typer.Option(
+            "--content-type", help="Media type; by default by what is in the file.", show_default=False
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            help="A name of your own for this sending: repeated with the same key, the command sends nothing again "
+            "and reports the first one.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Send documents to a partner: kept durably, then delivered by the serving hub."""
+    from ecluse.app.outbox import Progress, follow, send_files
+    from ecluse.cli.values import duration
+
+    patience = duration(timeout)
+    with frame.node() as node:
+        sent = send_files(
+            node,
+            partner,
+            files,
+            subject=subject,
+            content_type=content_type,
+            key=key,
+            actor=frame.actor,
+        )
+        verb = "was sent before as" if sent.repeated else "is kept as"
+        facts = sent.as_dict()
+        if not wait:
+            names = ", ".join(path.name for path in files)
+            frame.show(
+                facts,
+                lambda console: console.print(
+                    f"{names} {verb} {sent.message.id}", markup=False, soft_wrap=True
+                ),
+            )
+            return
+        console = frame.out
+        live = not (frame.json or frame.quiet)
+        if live:
+            console.print(f"{sent.message.id} {verb.split(' as')[0]}", markup=False, highlight=False)
+
+        def tell(progress: Progress) -> None:
+            if live:
+                console.print(f"{progress.after:8.2f} s  {progress.text}", markup=False, soft_wrap=True)
+
+        end = follow(node, sent.message.id, patience, tell)
+    if frame.json:
+        frame.show({**facts, **end.as_dict()}, "")
+    elif live and not end.confirmed:
+        console.print(f"Not confirmed: {end.text}", markup=False, soft_wrap=True, style="red")
+    if not end.confirmed:
+        raise typer.Exit(1)

@@ -1,0 +1,100 @@
+"""The tree of commands, and what holds for all of them: options before the command, usage errors, exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ecluse.cli import cert, configuration, hub, log, message, partner, secret, send
+from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Options, show_error
+from ecluse.errors import EcluseError, Fault
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="ecluse",
+    help="A secure exchange hub between a company and its business partners.",
+    epilog="Example: ecluse init hub --name 'Aster Foods' --as2-id ASTER && ecluse --hub hub serve",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks show local variables, and so secrets
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_USAGE: type[Exception] = typer.BadParameter.__mro__[2]
+"""The base of what the parser raises; the package gives it no public name."""
+
+
+class CliUsage(EcluseError):
+    """A command line that can't be understood."""
+
+    code = "cli.usage"
+    fault = Fault.USAGE
+    remedy = "Look at the command's --help."
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"ecluse {version('ecluse')}")
+        except PackageNotFoundError:
+            typer.echo("ecluse (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    hub: Annotated[Path | None, typer.Option("--hub", envvar="ECLUSE_HUB", help=HUB_HELP)] = None,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help=QUIET_HELP)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A secure exchange hub between a company and its business partners."""
+    context.obj = Options(hub, json, quiet)
+
+
+for group in (hub, configuration, send):
+    group.add_to(app)
+app.add_typer(message.app, name="message")
+app.add_typer(partner.app, name="partner")
+app.add_typer(cert.app, name="cert")
+app.add_typer(secret.app, name="secret")
+app.add_typer(log.app, name="log")
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run a command; give the exit code. Writes to standard output and error."""
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        code = app(words, prog_name="ecluse", standalone_mode=False)
+        sys.stdout.flush()
+    except _USAGE as error:
+        return _usage(error, as_json="--json" in words)
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("Stopped.", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nobody is left to tell, also at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: Exception, *, as_json: bool) -> int:
+    text = getattr(error, "format_message", lambda: str(error))()
+    context = getattr(error, "ctx", None)
+    if not text.strip() or type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(text, err=True)
+        return 2
+    command = context.command_path if context is not None else "ecluse"
+    show_error(CliUsage(text.strip(), remedy=f"Look at `{command} --help`."), as_json=as_json)
+    return 2

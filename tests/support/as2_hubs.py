@@ -183,6 +183,10 @@ class Aster:
         """What the listener refused without a message to tell it of."""
         return [facts for _, facts in self.events(f"listener:as2:{HOST}")]
 
+    def refusal(self, number: int) -> dict[str, Any]:
+        """The refusal of that number, once it is written: an event of its own does not hold up the answer."""
+        return eventually(lambda: self.refusals()[number : number + 1])[0]
+
     def document(self, message: Message, number: int = 0) -> bytes:
         with self.node.hub.document(message.parts[number]) as document:
             return b"".join(document.chunks())
@@ -204,6 +208,8 @@ class Aster:
         """The delivery of a message, once it is in one of ``states``."""
 
         def look() -> Delivery | None:
+            if self.service is not None:
+                self.service._runner.poke()  # what became due by time alone is seen twice a second only
             delivery = self.delivery(id)
             return delivery if delivery.state.value in states else None
 

@@ -81,8 +81,18 @@ def handlers(
         message, answer = hub.store.read(lambda view: (view.message(message_id), view.answer(message_id)))
         if message is None or answer is None or not answer.return_to:
             return context.finish()
-        channel_of(message.protocol).send_answer(message, answer)
         facts = {"protocol_id": message.protocol_id, "positive": answer.positive}
+        try:
+            channel_of(message.protocol).send_answer(message, answer)
+        except Lost:
+            raise
+        except EcluseError as error:
+            failed = {**facts, **_why(error)}
+            return context.retry(
+                error,
+                lambda tx: hub.event(tx, "answer.retried", message_id, failed),
+                policy=policy_of(message),
+            )
         return context.finish(lambda tx: hub.event(tx, "answer.sent", message_id, facts))
 
     return {"deliver": deliver, "open": open_received, "answer": answer}
@@ -233,8 +243,15 @@ def buried(hub: Hub) -> Callable[[Tx, Job, EcluseError], None]:
         if job.kind == "deliver":
             delivery_id = msgspec.json.decode(job.payload, type=_DeliveryPayload).delivery
             _failure(hub, tx, delivery_id, DeliveryState.DEAD, "delivery.dead", error)
+        elif job.kind in ("answer", "open"):
+            message_id = msgspec.json.decode(job.payload, type=_MessagePayload).message
+            hub.event(tx, f"{job.kind}.dead", message_id, _why(error))
 
     return note
+
+
+def _why(error: EcluseError) -> dict[str, str]:
+    return {"reason": error.code, "fault": error.fault.value}
 
 
 def _failure(
@@ -253,8 +270,7 @@ def _failure(
         "delivery": delivery.id,
         "channel": delivery.channel,
         "attempt": delivery.attempts,
-        "reason": error.code,
-        "fault": error.fault.value,
+        **_why(error),
     }
     hub.event(tx, kind, delivery.message, facts)
     if state is DeliveryState.DEAD:

@@ -19,7 +19,7 @@ from ecluse.blobs.vault import Sealed, VaultWriter
 from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
 from ecluse.exchange.route import route_inbound
-from ecluse.model.basics import MessageId, PartnerId
+from ecluse.model.basics import Instant, MessageId, PartnerId
 from ecluse.model.nouns import Answer, Direction, Job, Message, Part
 from ecluse.model.states import MessageState, check_move
 from ecluse.store.port import Tx
@@ -286,7 +286,9 @@ class Intake:
             tx, "message.duplicate", first.id, {"protocol_id": first.protocol_id, **self.arrival.facts}
         )
         if answer is not None and answer.return_to:
-            tx.wake_job(f"answer:{first.id}", self.hub.clock())
+            now = self.hub.clock()
+            if not tx.wake_job(f"answer:{first.id}", now):
+                tx.add_job(_job("answer", first, first.partner, now))
         return Duplicate(first, answer)
 
     def discard(self) -> None:
@@ -314,13 +316,13 @@ def _kept_nothing(end: Future[Kept | Duplicate]) -> bool:
     )
 
 
-def _job(kind: str, message: Message, lane: str) -> Job:
+def _job(kind: str, message: Message, lane: str, due: Instant | None = None) -> Job:
     return Job(
         key=f"{kind}:{message.id}",
         kind=kind,
         lane=lane,
         payload=msgspec.json.encode({"message": message.id}),
-        due=message.updated,
+        due=message.updated if due is None else due,
     )
 
 

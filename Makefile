@@ -4,13 +4,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := src:.
 
-.PHONY: demo test check bench soak docs lock clean peers
+.PHONY: setup demo test check bench soak docs lock clean peers
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+setup: $(VENV)/.ready
 
 peers:
 	@sh tools/peers.sh

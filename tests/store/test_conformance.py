@@ -46,7 +46,7 @@ def test_an_update_of_nothing_is_an_error(store: Store) -> None:
 
 def test_text_no_database_can_hold_is_kept_readable(store: Store) -> None:
     odd = full_message("m1", protocol_id="<a\0b\udc80@x>", subject="a\0b\ud800é", reason="\udcff")
-    part = odd.parts[0].__class__("b", 0, 1, "00", name="n", wire_name="x\udc80\0y")
+    part = odd.parts[0].__class__("b", 0, 1, "00", name="x\udc80\0y")
     odd = odd.__class__(**{**{name: getattr(odd, name) for name in odd.__struct_fields__}, "parts": (part,)})
     store.write(lambda tx: tx.add_message(odd))
     found = store.read(lambda view: view.find_message(Direction.IN, "birch", odd.protocol_id))

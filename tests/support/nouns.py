@@ -27,7 +27,7 @@ def message(id: str = "m1", **changes: Any) -> Message:
 def full_message(id: str = "m1", **changes: Any) -> Message:
     """No field left at its default."""
     parts = (
-        Part("b1", 17, 2**40, "ab" * 32, "application/edi-x12; charset=x", "order.edi", "../ördér.edi"),
+        Part("b1", 17, 2**40, "ab" * 32, "application/edi-x12; charset=x", "ördér.edi"),
         Part("b2", 0, 0, "cd" * 32),
     )
     fields: dict[str, Any] = {

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from ecluse.app.folder import make_hub
 from ecluse.app.node import Node
 from ecluse.app.settings import apply_files
 from ecluse.demo.checks import Unheld, until
+from ecluse.demo.interrupts import uninterrupted
 from ecluse.model.basics import PartnerId
 from ecluse.trust.card import Card, make_card, partner_files
 from ecluse.trust.configuration import read_folder
@@ -78,6 +80,11 @@ class Company:
         return self.folder / "inbox"
 
     @property
+    def whose(self) -> str:
+        """The name as a possessive."""
+        return f"{self.name}'" if self.name.endswith("s") else f"{self.name}'s"
+
+    @property
     def as2_id(self) -> str:
         """Its AS2 id."""
         return self.node.directory.organisation.as2_id
@@ -111,17 +118,17 @@ class Company:
         """Serve in a process of its own, and return when it answers."""
         self.log.parent.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "ecluse", "serve", "--hub", str(self.folder)]
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, uninterrupted():
             # A session of its own: Ctrl-C reaches the demo alone, and the demo ends its processes.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        until(self._answers, START, f"{self.name}'s hub does not answer; see {self.log}")
+        until(self._answers, START, f"{self.whose} hub does not answer; see {self.log}")
 
     def _answers(self) -> bool:
         process = self._process
         if process is None or process.poll() is not None:
-            raise Unheld(f"{self.name}'s hub ended by itself; see {self.log}")
+            raise Unheld(f"{self.whose} hub ended by itself; see {self.log}")
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/as2")
@@ -131,26 +138,36 @@ class Company:
         finally:
             connection.close()
 
-    def measure(self) -> int:
-        """Note and give :attr:`peak`."""
-        if self._process is not None:
-            self.peak = max(self.peak, _peak_memory(self._process.pid))
-        return self.peak
+    def at_rest(self) -> int:
+        """Octets of memory that serving takes at present; what :meth:`lately` tells begins here."""
+        if self._process is None:
+            return 0
+        self.lately()
+        # Linux, proc_pid_clear_refs(5): 5 sets the peak back to what is in use.
+        with suppress(OSError), open(f"/proc/{self._process.pid}/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+        return _memory(self._process.pid, "VmRSS")
+
+    def lately(self) -> int:
+        """Octets of memory that serving took at most since :meth:`at_rest`; 0 where that can't be told."""
+        now = _memory(self._process.pid, "VmHWM") if self._process is not None else 0
+        self.peak = max(self.peak, now)
+        return now
 
     def kill(self) -> None:
         """End the serving process as a power cut does: SIGKILL, without a word."""
-        process, self._process = self._process, None
-        if process is not None:
-            self.peak = max(self.peak, _peak_memory(process.pid))
-            process.kill()
-            process.wait()
+        if self._process is not None:
+            self.lately()
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
     def stop(self) -> bool:
         """End the serving process in good order; true where it ended by itself and without an error."""
         process = self._process
         if process is None:
             return True
-        self.measure()
+        self.lately()
         process.send_signal(signal.SIGTERM)
         try:
             code = process.wait(STOP)
@@ -166,11 +183,11 @@ class Company:
         self.node.close()
 
 
-def _peak_memory(pid: int) -> int:
-    """The most octets of memory that a process ever had (Linux, proc(5): VmHWM); 0 where nobody tells."""
+def _memory(pid: int, field: str) -> int:
+    """Octets of memory of a process (Linux, proc_pid_status(5)): VmRSS at present, VmHWM at most; else 0."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
-            found = next((line for line in status if line.startswith("VmHWM:")), "")
+            found = next((line for line in status if line.startswith(f"{field}:")), "")
     except OSError:
         return 0
     return int(found.split()[1]) * 1024 if found else 0

@@ -11,6 +11,7 @@ import msgspec
 from ecluse.demo.checks import Unheld, until
 from ecluse.demo.company import Company
 from ecluse.demo.stage import Exchange, Stage
+from ecluse.errors import EcluseError
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.proof import check_proof, prove
 from ecluse.evidence.verify import verify_log
@@ -49,16 +50,17 @@ def evidence(stage: Stage) -> None:
 
 def _verify(stage: Stage, company: Company, folder: Path) -> None:
     node = company.node
-    until(lambda: not _open(company), SEALED, f"the log of {company.name}'s hub is not sealed")
+    until(lambda: not _open(company), SEALED, f"the log of {company.whose} hub is not sealed")
     verdict = verify_log(node.store, [node.log_key], held=HeldCheckpoints(node.checkpoint_file))
     stage.check(
         verdict.ok and verdict.signed == verdict.verified == verdict.size > 0,
-        f"{company.name}'s log: {verdict.verified} records verified under {verdict.checkpoints} signed checkpoints",
-        f"{company.name}'s log does not verify: {verdict.problem}",
+        f"{company.whose} log: {verdict.verified} records verified under {verdict.checkpoints} signed checkpoints",
+        f"{company.whose} log does not verify: {verdict.problem}",
     )
     checkpoint = node.store.read(lambda view: view.last_checkpoint())
     if checkpoint is not None:
         (folder / f"{company.id}.checkpoint").write_bytes(checkpoint.note)
+        (folder / f"{company.id}.vkey").write_text(f"{node.log_key}\n", encoding="utf-8")
 
 
 def _open(company: Company) -> bool:
@@ -95,9 +97,17 @@ def _proof(stage: Stage, done: Exchange, folder: Path) -> None:
     digest = done.sent.parts[0].sha256
     stage.check(
         event.id == step.id and msgspec.json.decode(event.data).get("sha256") == [digest],
-        f"{path.relative_to(stage.root)} proves to {done.sender.name}, with the key on {company.name}'s card and"
+        f"{path.relative_to(stage.root)} proves to {done.sender.name}, with the key on {company.whose} card and"
         f" no hub, that the order is record {step.index} of {head.size}",
     )
+    record = bytearray(company.node.store.read(lambda view: view.events_from(step.index or 0, 1))[0].leaf)
+    record[-2] ^= 1
+    try:
+        check_proof(path.read_bytes(), bytes(record), [key])
+        refused = False
+    except EcluseError:
+        refused = True
+    stage.check(refused, "the same proof for a record that differs in one bit does not hold")
 
 
 def _write(stem: Path, life: Trace) -> None:
@@ -133,4 +143,4 @@ def trace_text(life: Trace) -> str:
 
 def _short(value: object) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= 72 else f"{text[:71]}…"
+    return text if len(text) <= 40 else f"{text[:39]}…"

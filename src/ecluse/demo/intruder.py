@@ -68,7 +68,7 @@ def _tampered(stage: Stage, done: Exchange, what: str) -> None:
     found = receiver.node.store.read(lambda view: view.find_message(Direction.IN, done.sender.id, new_id))
     stage.check(
         found is not None and found.state is MessageState.REJECTED and not _named(receiver, found.id),
-        f"{receiver.name}'s hub keeps the refusal ({found.reason_code if found else ''}), and not a byte of it",
+        f"{receiver.whose} hub keeps the refusal ({found.reason_code if found else ''}), and not a byte of it",
     )
 
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import signal
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
-from ecluse.demo import scenes
+from ecluse.app.outbox import UnreadableFile
+from ecluse.demo import scenes, trials
 from ecluse.demo.checks import Unheld
 from ecluse.demo.company import Company, free_port
 from ecluse.demo.evidence import evidence
+from ecluse.demo.interrupts import terminable, uninterrupted
 from ecluse.demo.intruder import refusals
 from ecluse.demo.screen import Screen, size_text
 from ecluse.demo.stage import Stage
-from ecluse.errors import EcluseError
+from ecluse.errors import EcluseError, Fault
 
 __all__ = ["FolderInUse", "run"]
 
@@ -37,6 +38,7 @@ class FolderInUse(EcluseError):
     """The folder to keep things in holds something else."""
 
     code = "demo.folder-in-use"
+    fault = Fault.USAGE
     remedy = "Give a folder that is empty, that does not exist, or that an earlier demo made."
 
 
@@ -51,51 +53,56 @@ def run(keep: Path | None, file: Path | None, quick: bool = False, *, screen: Sc
 
     Returns:
         0 where all of it held, else 1.
+
+    Raises:
+        UnreadableFile, FolderInUse: Nothing was done.
     """
     screen = screen or Screen()
-    with _terminable():
+    if file is not None and not file.is_file():
+        raise UnreadableFile(f"{file} is no file.")
+    with terminable():
         try:
             with _folder(keep) as root:
                 return _play(root, screen, file, quick, kept=keep is not None)
-        except (Unheld, EcluseError, OSError) as error:
-            screen.failed(str(error))
         except KeyboardInterrupt:
             screen.failed("interrupted")
     return 1
 
 
 def _scenes(stage: Stage) -> list[Scene]:
-    large = "8 MiB" if stage.quick else "1 GiB"
     return [
         ("Two companies become partners", scenes.partners),
         ("Aster Foods orders", scenes.order),
         ("Birch Packaging bills", scenes.invoice),
         *([(f"Aster Foods sends {stage.file.name}", scenes.own_file)] if stage.file else []),
-        ("A hub is killed while it receives", scenes.survives_a_kill),
-        (f"{large} in flat memory", scenes.large_file),
+        ("A hub is killed while it receives", trials.survives_a_kill),
+        (f"{_large(stage)} in flat memory", trials.large_file),
         ("What must not pass", refusals),
         ("What can be proven", evidence),
+        ("What is left", scenes.closing),
     ]
 
 
+def _large(stage: Stage) -> str:
+    return size_text(trials.QUICK if stage.quick else trials.LARGE)
+
+
 def _play(root: Path, screen: Screen, file: Path | None, quick: bool, *, kept: bool) -> int:
-    free = shutil.disk_usage(root).free
-    needed = NEEDED_QUICK if quick else NEEDED
-    if free < needed:
-        raise Unheld(f"the demo needs {size_text(needed)} of disk, and {root} has {size_text(free)}")
     begun = time.monotonic()
     times: list[tuple[str, str]] = []
     companies: list[Company] = []
-    where = ""
+    where = "Two hubs are made"
     try:
-        where = "Two hubs are made"
         screen.title(where)
+        free, needed = shutil.disk_usage(root).free, NEEDED_QUICK if quick else NEEDED
+        if free < needed:
+            raise Unheld(f"this needs {size_text(needed)} of disk, and {root} has {size_text(free)}")
         for id, name, as2_id in (
             ("aster", "Aster Foods", "ASTER"),
             ("birch", "Birch Packaging", "BIRCH"),
         ):
             companies.append(Company(root, id, name, as2_id, free_port()))
-            screen.held(f"{name}'s hub is in {companies[-1].folder}, with a fresh key")
+            screen.held(f"{companies[-1].whose} hub is in {companies[-1].folder}, with a fresh key")
         times.append((where, _seconds(begun)))
         stage = Stage(root, screen, companies[0], companies[1], quick, file)
         for number, (where, scene) in enumerate(_scenes(stage), 1):
@@ -103,16 +110,15 @@ def _play(root: Path, screen: Screen, file: Path | None, quick: bool, *, kept: b
             screen.title(f"{number}. {where}")
             scene(stage)
             times.append((f"{number}. {where}", _seconds(start)))
-        where = "The hubs stop"
-        ended = [company.stop() for company in companies]
-        stage.check(all(ended), "both hubs ended in good order")
     except (Unheld, EcluseError, OSError) as error:
         screen.failed(f"{where}: {error}")
         return 1
     finally:
-        for company in companies:
-            company.close()
-    screen.table("", ("", "took"), [*times, ("all of it", _seconds(begun)), *stage.figures])
+        with uninterrupted():
+            for company in companies:
+                company.close()
+    screen.table("All of it held", ("scene", "took"), [*times, ("all of it", _seconds(begun))])
+    screen.table(f"The file of {_large(stage)}", ("stage", "took", ""), stage.figures)
     if kept:
         _next(screen, root, stage)
     else:
@@ -122,13 +128,19 @@ def _play(root: Path, screen: Screen, file: Path | None, quick: bool, *, kept: b
 
 def _next(screen: Screen, root: Path, stage: Stage) -> None:
     order = stage.exchanges["order"]
-    screen.text(f"\nBoth hubs are in {root}; delete it when you have seen enough. Look at:")
+    folder = Path(os.path.relpath(root))
+    hub = folder / order.receiver.id
+    ecluse = "ecluse" if shutil.which("ecluse") else f"{os.path.relpath(sys.executable)} -m ecluse"
+    taken = sum(path.lstat().st_blocks for path in root.rglob("*")) * 512
+    screen.text(
+        f"\nBoth hubs are in {folder} ({size_text(taken)}: delete it when you have seen enough). Look at:"
+    )
     for command in (
-        f"ecluse message list --hub {order.receiver.folder}",
-        f"ecluse message trace {order.arrived.id} --hub {order.receiver.folder}",
-        f"ecluse log verify --hub {order.receiver.folder}",
-        f"less {root / 'traces' / 'order-received-birch.txt'}",
-        f"ls {order.receiver.inbox / 'aster'}",
+        f"{ecluse} --hub {hub} message list",
+        f"{ecluse} --hub {hub} message trace {order.arrived.id}",
+        f"{ecluse} --hub {hub} log verify",
+        f"less {folder / 'traces' / f'order-received-{order.receiver.id}.txt'}",
+        f"ls {folder / 'traces'} {hub / 'inbox' / order.sender.id}",
     ):
         screen.text(f"  {command}")
 
@@ -158,20 +170,3 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         "Made by `ecluse demo`, which empties this folder when it runs again.\n", "utf-8"
     )
     yield root
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: its processes go first."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

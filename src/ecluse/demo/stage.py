@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ecluse.app.outbox import send_files
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.demo.checks import Unheld, until
-from ecluse.demo.screen import Screen
+from ecluse.demo.screen import Screen, size_text
 from ecluse.exchange.handin import HandIn, hand_in
+from ecluse.exchange.trace import Trace, trace
 from ecluse.model.nouns import Delivery, Direction, Message
 from ecluse.model.states import DeliveryState, MessageState
 
@@ -55,7 +57,7 @@ class Stage:
         quick: Small files instead of large ones.
         file: A file of the user's that is sent too.
         exchanges: What was exchanged, by a short name.
-        figures: Rows of the summary: what, and how much.
+        figures: Rows of the large file's table: what, how much, how fast.
     """
 
     root: Path
@@ -65,7 +67,7 @@ class Stage:
     quick: bool = False
     file: Path | None = None
     exchanges: dict[str, Exchange] = field(default_factory=dict)
-    figures: list[tuple[str, str]] = field(default_factory=list)
+    figures: list[tuple[str, str, str]] = field(default_factory=list)
 
     def check(self, holds: object, claim: str, otherwise: str = "") -> None:
         """Show ``claim`` with a check mark where it holds.
@@ -77,20 +79,44 @@ class Stage:
             raise Unheld(otherwise or f"It does not hold that: {claim}")
         self.screen.held(claim)
 
-    def send(
-        self, sender: Company, receiver: Company, name: str, kind: str, chunks: Iterable[bytes], subject: str
+    def send_file(self, sender: Company, receiver: Company, path: Path, subject: str) -> Message:
+        """Hand a file in at the sender's hub, as ``ecluse send`` does."""
+        self.screen.note(
+            f"{sender.name} sends {path.name}, {size_text(path.stat().st_size)}, to {receiver.name}"
+        )
+        return send_files(sender.node, receiver.id, [path], subject=subject, actor="operator:demo").message
+
+    def send_filler(
+        self, sender: Company, receiver: Company, name: str, chunks: Iterable[bytes], subject: str
     ) -> Message:
-        """Hand a document in at the sender's hub, as ``ecluse send`` does."""
+        """Hand a document in that is made as it is read."""
         hub = sender.node.hub
         return hand_in(
             hub,
             receiver.id,
             f"as2:{receiver.id}",
-            [HandIn(name, kind, chunks)],
+            [HandIn(name, "application/octet-stream", chunks)],
             subject=subject,
             protocol="as2",
             protocol_id=message_id_for(hub.new_id("o"), sender.as2_id),
             actor="operator:demo",
+        )
+
+    def trace(self, company: Company, message: Message) -> Trace:
+        """The life of a message of ``company``, as it stands."""
+        return trace(company.node.store, message.id)
+
+    def check_receipt(self, done: Exchange, how: str) -> None:
+        """Check that the sender holds a signed, positive receipt whose digest is that of what was sent."""
+        life = self.trace(done.sender, done.sent)
+        receipt = life.receipts[-1] if life.receipts else None
+        self.check(
+            receipt is not None
+            and receipt.positive
+            and receipt.kind == "mdn"
+            and b"multipart/signed" in receipt.headers.lower()
+            and life.deliveries[0].state is DeliveryState.CONFIRMED,
+            f"its signed receipt {how}, and holds the digest of what was sent",
         )
 
     def delivery(self, company: Company, message: Message) -> Delivery:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from ecluse.errors import EcluseError, Fault
-from ecluse.exchange.hub import Hub
+from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
 from ecluse.exchange.route import add_delivery
 from ecluse.model.basics import MessageId, PartnerId
@@ -75,6 +76,7 @@ def hand_in(
     kept = []
     kinds: list[str] = []
     reference = ""
+    end: Future[None] | None = None
     try:
         for document in documents:
             inspector = Inspector(document.content_type)
@@ -145,9 +147,12 @@ def hand_in(
             )
             add_delivery(hub, tx, message, channel)
 
-        hub.store.write(work)
+        end = hub.store.submit(work)
+        end.result()
     except BaseException:
-        for sealed in kept:
-            hub.vault.discard(sealed)
+        # A commit that was not waited for, or is in doubt, may have kept them: the sweep knows.
+        if end is None or left_nothing(end):
+            for sealed in kept:
+                hub.vault.discard(sealed)
         raise
     return message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,9 @@ from ecluse.blobs.vault import Vault, VaultReader
 from ecluse.evidence.record import record
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
 from ecluse.model.nouns import Message, Part
-from ecluse.store.port import Store, Tx, View
+from ecluse.store.port import Store, StoreUnavailable, Tx, View
 
-__all__ = ["Document", "Hub"]
+__all__ = ["Document", "Hub", "left_nothing"]
 
 
 @dataclass(slots=True)
@@ -114,3 +115,14 @@ class Document:
     def chunks(self, step: int = 1 << 20) -> Iterator[bytes]:
         """Its octets, at most ``step`` at a time."""
         return self.reader.chunks(self.part.offset, self.part.size, step)
+
+
+def left_nothing(future: Future[Any]) -> bool:
+    """Whether it is certain that a submitted unit of work was undone, or never run.
+
+    Where it is not (still under way, or the database went away while it committed), what the unit names must stay:
+    its rows may be there.
+    """
+    if not future.done():
+        return False
+    return future.cancelled() or not isinstance(future.exception(), StoreUnavailable | None)

@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 
 from ecluse.blobs.vault import Sealed, VaultWriter
-from ecluse.exchange.hub import Hub
+from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
-from ecluse.exchange.route import route_inbound
+from ecluse.exchange.route import message_job, route_inbound
 from ecluse.model.basics import MessageId, PartnerId
-from ecluse.model.nouns import Answer, Direction, Job, Message, Part
+from ecluse.model.nouns import Answer, Direction, Message, Part
 from ecluse.model.states import MessageState, check_move
 from ecluse.store.port import Tx
 
@@ -37,6 +37,7 @@ class Arrival:
         protocol_id: The protocol's own id, verbatim.
         subject: As given.
         facts: What of the connection belongs into the log (address, TLS version...).
+        return_to: Where the answer is asked for on a connection of its own; empty where it is not.
     """
 
     partner: PartnerId
@@ -44,6 +45,7 @@ class Arrival:
     protocol_id: str
     subject: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    return_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Intake:
         self._document: _OpenDocument | None = None
         self._documents: list[tuple[_OpenDocument, Part | None]] = []
         self._sealed: list[Sealed] = []
+        self._submitted: tuple[Sealed, ...] = ()
+        self._end: Future[Kept | Duplicate] | None = None
 
     def exact(self, data: bytes) -> None:
         """Keep octets of the wire exactly as they are: what was signed, or the body as received."""
@@ -239,6 +243,9 @@ class Intake:
                 return_to=reply.return_to,
             )
         data = _event_data(message, self.arrival, answer, facts)
+        # From here on they are the transaction's: only its end tells whether they may be deleted.
+        self._submitted, self._sealed = tuple(self._sealed), []
+        blobs = self._submitted
 
         def work(tx: Tx) -> Kept | Duplicate:
             if self._before is None:
@@ -254,54 +261,65 @@ class Intake:
                 tx.update_message(message)
                 if current.wire_blob and current.wire_blob != message.wire_blob:
                     tx.drop_blob(current.wire_blob)
-            for sealed in self._sealed:
+            for sealed in blobs:
                 tx.add_blob(sealed.row, sealed.wrapped_key)
             self.hub.event(tx, f"message.{message.state.value}", message.id, data, at=message.updated)
             if answer is not None:
                 tx.put_answer(answer)
                 if answer.return_to:
-                    tx.add_job(_job("answer", message, message.partner))
+                    tx.add_job(message_job("answer", message))
             if message.state is MessageState.ACCEPTED:
                 route_inbound(self.hub, tx, message)
             elif message.state is MessageState.RECEIVED:
-                tx.add_job(_job("open", message, message.partner))
+                tx.add_job(message_job("open", message))
             return Kept(message)
 
         self._work = work
-        return self.hub.store.submit(work)
+        return self.again()
 
     def again(self) -> Future[Kept | Duplicate]:
         """Submit the same end once more, after a :class:`~ecluse.store.port.Conflict` or an outage."""
-        return self.hub.store.submit(self._work)
+        self._end = self.hub.store.submit(self._work)
+        return self._end
 
     def _duplicate(self, tx: Tx, first: Message) -> Duplicate:
         answer = tx.answer(first.id)
         self.hub.event(
             tx, "message.duplicate", first.id, {"protocol_id": first.protocol_id, **self.arrival.facts}
         )
-        if answer is not None and answer.return_to:
-            tx.wake_job(f"answer:{first.id}", self.hub.clock())
+        return_to = self.arrival.return_to
+        if answer is not None and answer.body and return_to:
+            # The same answer, to where it is asked for now: the first time may have asked otherwise.
+            if answer.return_to != return_to:
+                answer = msgspec.structs.replace(answer, return_to=return_to)
+                tx.put_answer(answer)
+            job = message_job("answer", first)
+            if not tx.wake_job(job.key, self.hub.clock()):
+                tx.add_job(job)
         return Duplicate(first, answer)
 
     def discard(self) -> None:
-        """Leave none of the bytes: after a rejection, a duplicate or a failure. Never raises."""
+        """Leave none of the bytes that no message has: after a rejection, a duplicate or a failure. Never raises.
+
+        What was submitted is deleted only where that is known to have kept nothing. Where it is not known, the
+        sweep finds what is left.
+        """
         for writer in (self._exact, self._document.writer if self._document else None):
             if writer is not None:
                 writer.abort()
         self._exact = self._document = None
+        if self._end is not None and _kept_nothing(self._end):
+            self._sealed += self._submitted
+            self._submitted = ()
         for sealed in self._sealed:
             self.hub.vault.discard(sealed)
         self._sealed.clear()
         self._documents.clear()
 
 
-def _job(kind: str, message: Message, lane: str) -> Job:
-    return Job(
-        key=f"{kind}:{message.id}",
-        kind=kind,
-        lane=lane,
-        payload=msgspec.json.encode({"message": message.id}),
-        due=message.updated,
+def _kept_nothing(end: Future[Kept | Duplicate]) -> bool:
+    return left_nothing(end) or (
+        end.done() and end.exception() is None and isinstance(end.result(), Duplicate)
     )
 
 

@@ -132,7 +132,11 @@ class View(Protocol):
 
 
 class Tx(View, Protocol):
-    """Reads and writes, in one transaction."""
+    """Reads and writes, in one transaction.
+
+    A message or a delivery that was read by its id (or its message's) does not change until the transaction ends:
+    a unit may decide by its state.
+    """
 
     def add_message(self, message: Message) -> None:
         """Raise :class:`Conflict` where (direction, partner, protocol id) of a message that is not rejected
@@ -202,6 +206,9 @@ class Tx(View, Protocol):
 
         A running one is left alone (true is returned).
         """
+
+    def release_jobs(self, owner: str) -> int:
+        """End the leases of an owner that is known to be dead; give their number."""
 
     def prune_jobs(self, before: Instant, limit: int) -> int:
         """Forget done jobs that were due before ``before``."""

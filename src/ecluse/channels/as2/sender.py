@@ -17,7 +17,7 @@ from ecluse.channels.http.exchange import Reply
 from ecluse.channels.http.line import Pool
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Document, Hub
-from ecluse.exchange.intake import Arrival, Intake
+from ecluse.exchange.intake import Arrival, Duplicate, Intake
 from ecluse.exchange.port import Awaiting, Confirmed, Outcome, ReceiptBytes, Sealed
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import Answer, Delivery, Message
@@ -230,9 +230,11 @@ class As2Channel:
                     opening.feed(chunk)
             future, _ = conclude(hub, opening, intake, request, relation)
             try:
-                future.result()
+                outcome = future.result()
             except Conflict:
-                intake.again().result()
+                outcome = intake.again().result()
+            if isinstance(outcome, Duplicate):
+                intake.discard()
         except BaseException:
             intake.discard()
             raise

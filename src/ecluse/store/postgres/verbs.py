@@ -38,6 +38,10 @@ _UNANSWERED: Final = frozenset(
 )
 """They can't be refused but by a taken id that the hub drew at random: that fails the transaction."""
 
+# A unit decides by the state that it read, and other nodes write at the same time: the row is held from the read
+# on. Two units that wait for each other are run again (see the transactions module).
+_HELD: Final = {name: _SQL[name] + b" FOR UPDATE" for name in ("message", "delivery", "deliveries")}
+
 # In a pipeline only rows are waited for, not a count of them.
 COUNTED: Final = {name: text + b" RETURNING 1" for name, text in _SQL.items()}
 
@@ -80,6 +84,10 @@ class PostgresTx(PostgresView, RowTx):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.rings = False
+
+    def _rows(self, query: str, *values: object) -> list[Row]:
+        sql = _HELD.get(query) or _SQL[query]
+        return self._connection.execute(sql, values, binary=True).fetchall()
 
     def _run(self, query: str, *values: object) -> int:
         if query in _UNANSWERED:

@@ -98,8 +98,14 @@ class Pair:
     def post_again(self, message: Message) -> Reply:
         """Post what Birch has sealed for Aster once more, by hand, and see the bare answer."""
         node = self.nodes["birch"]
-        found = node.store.read(lambda view: view.message(message.id))
-        assert found is not None
+
+        def sealed() -> Message:
+            found = node.store.read(lambda view: view.message(message.id))
+            assert found is not None
+            return found
+
+        wait_for(lambda: bool(sealed().wire_blob), 20)
+        found = sealed()
         with node.hub.blob(found.wire_blob) as reader:
             body = b"".join(reader.chunks())
         headers = msgspec.json.decode(found.wire, type=SealedFacts).headers

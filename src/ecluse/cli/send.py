@@ -55,7 +55,8 @@ def send(
     ] = None,
 ) -> None:
     """Send documents to a partner: kept durably, then delivered by the serving hub."""
-    from ecluse.app.outbox import Progress, follow, send_files
+    from ecluse.app.follow import Progress, follow
+    from ecluse.app.outbox import send_files
     from ecluse.cli.values import duration
 
     patience = duration(timeout)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ecluse.cli import cert, configuration, hub, log, message, partner, secret, send
+from ecluse.cli import cert, configuration, decide, hub, log, partner, secret, send
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Options, show_error
 from ecluse.errors import EcluseError, Fault
 
@@ -64,7 +64,7 @@ def root(
 
 for group in (hub, configuration, send):
     group.add_to(app)
-app.add_typer(message.app, name="message")
+app.add_typer(decide.app, name="message")
 app.add_typer(partner.app, name="partner")
 app.add_typer(cert.app, name="cert")
 app.add_typer(secret.app, name="secret")

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from ecluse.channels.as2.allowance import Allowance
 from ecluse.channels.as2.answering import acknowledgement, negative
 from ecluse.channels.as2.opening import Opening, begin, conclude, header_pairs
 from ecluse.channels.as2.receipts import receive_receipt
@@ -23,12 +24,13 @@ from ecluse.channels.http.errors import BodyError
 from ecluse.channels.http.message import Request, Response
 from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
-from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Reply
+from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Outgrown, Reply
 from ecluse.store.port import Conflict
 from ecluse.trust.directory import Directory
 from ecluse.wire.as2.disposition import UNKNOWN_PARTNER
 from ecluse.wire.as2.errors import As2Failure, As2RequestError
 from ecluse.wire.as2.headers import As2Request, parse_request
+from ecluse.wire.as2.mdn_reader import MAX_MDN
 
 __all__ = ["Receiver"]
 
@@ -38,10 +40,13 @@ PIECE: Final = 1024 * 1024
 """Octets handed to a worker thread at once: a hand-over costs about 0.1 ms, a mebibyte about 2 ms of work."""
 STRANGER_BODY: Final = 4 * 1024 * 1024
 """Octets read, and thrown away, from an unknown sender before the answer."""
-RECEIPT_BODY: Final = 4 * 1024 * 1024
-"""Octets of what may be an MDN that are held to see whether it is one."""
 INBOUND_CONCURRENCY: Final = 64
 """Messages of one partner that are opened at once; one more is told to come again."""
+REFUSALS: Final = 100
+"""Refusals recorded in a row. The log only grows, and anybody can be refused: more than this is counted, and the
+count recorded."""
+REFUSALS_EVERY: Final = 6.0
+"""Seconds for one more: at most some 14,000 records a day, about ten megabytes."""
 RETRY_AFTER: Final = "30"
 """Seconds after which a partner may come back when the hub can't keep anything."""
 
@@ -66,6 +71,7 @@ class Receiver:
         self._pool = pool
         self._path = path
         self._under_way: Counter[str] = Counter()
+        self._refusals = Allowance(REFUSALS, REFUSALS_EVERY)
 
     async def __call__(self, request: Request) -> Response:
         """Answer one HTTP request."""
@@ -130,7 +136,9 @@ class Receiver:
 
     async def _from_partner(self, request: Request, as2: As2Request, relation: Relation) -> Response:
         if as2.may_be_mdn:
-            body = await request.read(RECEIPT_BODY)
+            body = await self._up_to(request, MAX_MDN)
+            if len(body) > MAX_MDN:
+                return await self._streamed(request, as2, relation, body)
             settled = await self._in_pool(
                 receive_receipt, self._hub, relation, as2, body, _peer_facts(request)
             )
@@ -161,19 +169,19 @@ class Receiver:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def _whole(self, request: Request, as2: As2Request, relation: Relation, body: bytes) -> Response:
-        intake = Intake(self._hub, self._arrival(request, as2, relation))
-        opening = begin(self._hub, intake, as2, relation)
         # What fits into its row touches no disk before the commit: a hand-over would cost more than it saves.
-        pooled = len(body) > self._hub.vault.inline_limit
-        try:
-            if pooled:
-                await self._in_pool(opening.feed, body)
-            else:
+        if len(body) <= self._hub.vault.inline_limit:
+            intake = Intake(self._hub, self._arrival(request, as2, relation), within_row=True)
+            opening = begin(self._hub, intake, as2, relation)
+            try:
                 opening.feed(body)
-            return await self._settle(opening, intake, as2, relation, pooled=pooled)
-        except BaseException:
-            await self._in_pool(intake.discard)
-            raise
+                return await self._settle(opening, intake, as2, relation)
+            except Outgrown:
+                intake.discard()
+            except BaseException:
+                await self._in_pool(intake.discard)
+                raise
+        return await self._streamed(request, as2, relation, body)
 
     async def _streamed(
         self, request: Request, as2: As2Request, relation: Relation, first: bytes
@@ -267,7 +275,12 @@ class Receiver:
 
     def _event(self, kind: str, request: Request, facts: Mapping[str, Any]) -> None:
         """Record a refusal that belongs to no message. It must not fail the answer."""
+        passed_over = self._refusals.take(self._hub.clock())
+        if passed_over is None:
+            return
         data = {**_peer_facts(request), **facts}
+        if passed_over:
+            data["passed_over"] = passed_over
         subject = f"listener:as2:{request.peer.address}"
         self._hub.store.submit(lambda tx: self._hub.event(tx, kind, subject, data))
 

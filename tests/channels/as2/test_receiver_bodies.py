@@ -115,6 +115,8 @@ def test_who_is_refused_can_t_make_the_log_grow_without_end(pair):
     strange = [
         ("as2-from", "NOBODY") if name.lower() == "as2-from" else (name, value) for name, value in headers
     ]
-    post(birch, strange, body, count=REFUSALS + 20)
+    post(birch, strange, body, count=REFUSALS + 50)
+    birch.store.write(lambda tx: None)  # those before it are durable then
     events = birch.store.read(lambda view: view.events("listener:as2:192.0.2.7"))
-    assert [decode_leaf(event.leaf).kind for event in events] == ["request.refused"] * REFUSALS
+    assert {decode_leaf(event.leaf).kind for event in events} == {"request.refused"}
+    assert REFUSALS <= len(events) <= REFUSALS + 10  # a slow machine earns one every few seconds

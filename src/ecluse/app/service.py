@@ -6,6 +6,8 @@ import asyncio
 import ssl
 import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -40,6 +42,8 @@ SWEEP_EVERY: Final = 3600
 """Seconds between two sweeps for blobs that nothing refers to."""
 RELOAD_EVERY: Final = 1.0
 """Seconds between two looks for an applied configuration."""
+REFRESH_EVERY: Final = 600.0
+"""Seconds after which the listener's TLS is made anew though no configuration was applied."""
 
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds until a thread that computes lets another one run. The database's writer gives the interpreter up at
@@ -75,7 +79,7 @@ class Service:
             hub.entropy,
             {**handlers(hub, node.channels, node.retry_policy), **schedule.handlers},
             workers=WORKERS,
-            lane_limits={view.id: view.as2.concurrency for view in node.directory.partners},
+            lane_limits=self._lanes(),
             on_bury=buried(hub),
             tick=schedule.tick,
         )
@@ -90,6 +94,7 @@ class Service:
         self._loop = SequencerLoop(sequencer, hub.clock, _report)
         self._openers = ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
         self._server: Server | None = None
+        self._refresh_tls: Callable[[], None] | None = None
         self._quit = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
         self.port = 0
@@ -113,12 +118,24 @@ class Service:
             connections=listen.max_connections,
         )
         listener = Listener(host.strip("[]"), int(port), self._tls())
-        self._server = Server(receiver, [listener], limits, _log)
-        self.port = (await self._server.start())[0]
+        self._server = server = Server(receiver, [listener], limits, _log)
+        self.port = (await server.start())[0]
+        if listener.tls is not None:
+            loop = asyncio.get_running_loop()
+
+            def refresh() -> None:
+                context = self._tls()
+                assert context is not None, "the listener speaks TLS until the node stops"
+                loop.call_soon_threadsafe(server.replace_tls, listener, context)
+
+            self._refresh_tls = refresh
         self._runner.start()
         self._loop.start()
         self._watcher.start()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
+
+    def _lanes(self) -> dict[str, int]:
+        return {view.id: view.as2.concurrency for view in self.node.directory.partners}
 
     def _tls(self) -> ssl.SSLContext | None:
         settings = self.node.bootstrap.hub.listen.as2.tls
@@ -158,12 +175,27 @@ class Service:
         self.node.vault.sweep(lambda after, limit: store.read(lambda view: view.blobs_before(after, limit)))
 
     def _watch(self) -> None:
+        version, refreshed = self.node.version, time.monotonic()
         while not self._quit.wait(RELOAD_EVERY):
             try:
-                if self.node.reload():
+                self.node.reload()
+                if version != self.node.version:
                     _log.info("configuration in force", version=self.node.version)
+                # Certificates come into force and expire by themselves too.
+                if version != self.node.version or time.monotonic() - refreshed > REFRESH_EVERY:
+                    found, refreshed = self.node.version, time.monotonic()
+                    self._take_up()
+                    version = found
             except EcluseError as error:
                 _log.warning("configuration not taken up", **error.as_dict())
+            except Exception as error:  # noqa: BLE001 - a watcher that ended would go on with what was revoked
+                _log.error("configuration not taken up", crash=type(error).__name__)
+
+    def _take_up(self) -> None:
+        """Have what was made of the configuration at the start follow the one in force."""
+        self._runner.limit_lanes(self._lanes())
+        if self._refresh_tls is not None:
+            self._refresh_tls()
 
 
 def _report(error: EcluseError) -> None:

@@ -141,6 +141,11 @@ class Runner:
             self._poked = True
             self._change.notify_all()
 
+    def limit_lanes(self, limits: Mapping[str, int]) -> None:
+        """Take other limits of lanes by name; what is running goes on."""
+        self._lane_limits = dict(limits)
+        self.poke()
+
     @property
     def running(self) -> list[Job]:
         """The jobs that are being done on this node."""
@@ -165,20 +170,21 @@ class Runner:
 
     def _claim(self, free: int) -> list[JobContext]:
         """Claim up to ``free`` jobs, none of a lane past its limit, in one transaction."""
+        limits = self._lane_limits
         with self._change:
             lanes = Counter(context.job.lane for context in self._running.values() if context.job.lane)
 
         def work(tx: Tx) -> list[Job]:
             now, counts, jobs = self._clock(), Counter(lanes), list[Job]()
             while len(jobs) < free:
-                room = {lane: self._limit(lane) - count for lane, count in counts.items()}
+                room = {lane: limits.get(lane, self._lane_limit) - count for lane, count in counts.items()}
                 full = tuple(lane for lane, left in room.items() if left <= 0)
                 # A claim can't know its lanes beforehand: it is as small as the smallest room, and repeated.
                 step = min(
                     free - len(jobs),
                     self._lane_limit,
                     *(left for left in room.values() if left > 0),
-                    *(limit for lane, limit in self._lane_limits.items() if lane not in counts),
+                    *(limit for lane, limit in limits.items() if lane not in counts),
                 )
                 found = tx.claim_jobs(self._node, now, self._lease, step, kinds=self._kinds, full_lanes=full)
                 jobs += found
@@ -196,9 +202,6 @@ class Runner:
                 context.stopping = self._stopping
                 self._running[context.job.key, context.job.fence] = context
         return contexts
-
-    def _limit(self, lane: str) -> int:
-        return self._lane_limits.get(lane, self._lane_limit)
 
     # Running
 

@@ -78,8 +78,11 @@ class Duplicate:
     answer: Answer | None
 
 
-class Outgrown(Exception):  # noqa: N818 - no fault: the same body is opened again where it may be large
-    """An intake that was to stay within its row did not (a small body may inflate to a large document)."""
+class Outgrown(Exception):
+    """An intake that was to stay within its row did not: a small body may inflate to a large document.
+
+    No fault, and never shown: the same body is opened again where it may be large.
+    """
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from tests.support.hubs import introduce, make_pair
 
 from ecluse.channels.as2.receipts import SealedFacts
 from ecluse.channels.as2.receiver import REFUSALS, Receiver
-
 from ecluse.channels.as2.sender import message_id_for
-from ecluse.channels.http.message import Body, Peer, Request
+from ecluse.channels.http.errors import BodyError
+from ecluse.channels.http.message import Body, Peer, Request, Response
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId
@@ -68,7 +68,10 @@ def post(birch, headers, body, count=1):
                 content.end()
                 lower = [(name.lower(), value) for name, value in headers]
                 peer = Peer("192.0.2.7", 4711)
-                response = await receiver(Request("POST", "/as2", lower, peer, len(body), content))
+                try:
+                    response = await receiver(Request("POST", "/as2", lower, peer, len(body), content))
+                except BodyError as error:  # the server answers these
+                    response = Response(error.status)
             return response
 
     return asyncio.run(ask())
@@ -107,6 +110,17 @@ def test_a_large_signed_message_that_asks_for_no_receipt_is_taken(pair):
     headers, body = seal(aster, birch, data, 'receipt = "none"')
     assert post(birch, headers, body).status == 200
     assert received(birch).size == len(data)
+
+
+@pytest.mark.parametrize(("size", "status"), [(100_000, 200), (2_500_000, 413)])
+def test_what_is_kept_unopened_is_no_larger_than_their_messages_may_be(pair, size, status):
+    aster, birch = pair
+    settings = 'async_receipt_hosts = ["127.0.0.1:4080"]\nmax_size = "200 KiB"'
+    introduce(birch, aster, "aster", "http://127.0.0.1:9/as2", settings)
+    headers, body = seal(aster, birch, ORDER + bytes(size), 'receipt = "async"')
+    assert post(birch, headers, body).status == status
+    assert (received(birch) is not None) == (status == 200)
+    assert len(list(birch.vault.place.ids())) == (status == 200)
 
 
 def test_who_is_refused_can_t_make_the_log_grow_without_end(pair):

@@ -20,7 +20,7 @@ from ecluse.channels.as2.answering import acknowledgement, negative
 from ecluse.channels.as2.opening import Opening, begin, conclude, header_pairs
 from ecluse.channels.as2.receipts import receive_receipt
 from ecluse.channels.as2.relation import Relation, stranger_options
-from ecluse.channels.http.errors import BodyError
+from ecluse.channels.http.errors import BodyError, BodyTooLarge
 from ecluse.channels.http.message import Request, Response
 from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
@@ -199,7 +199,8 @@ class Receiver:
         """Keep the body unopened, acknowledge it, and have it opened by a job."""
         intake = Intake(self._hub, self._arrival(request, as2, relation))
         try:
-            await self._in_pieces(request, b"", intake.exact)
+            # The whole of it is kept before anybody vouches for it: no more than could be a message of theirs.
+            await self._in_pieces(request, b"", intake.exact, relation.most_octets)
             wire = msgspec.json.encode({"headers": header_pairs(as2)})
             await self._kept(intake, await self._in_pool(intake.receive, wire))
         except BaseException:
@@ -207,8 +208,15 @@ class Receiver:
             raise
         return _response(acknowledgement(as2))
 
-    async def _in_pieces(self, request: Request, first: bytes, take: Callable[[bytes], None]) -> None:
-        """Hand the body on, in order; while one piece is worked on the next one is read."""
+    async def _in_pieces(
+        self, request: Request, first: bytes, take: Callable[[bytes], None], limit: int | None = None
+    ) -> None:
+        """Hand the body on, in order; while one piece is worked on the next one is read.
+
+        Raises:
+            BodyTooLarge: It is longer than ``limit`` octets.
+        """
+        taken = 0
         loop = asyncio.get_running_loop()
         under_way: asyncio.Future[None] | None = None
         chunks, size = [first], len(first)
@@ -216,6 +224,9 @@ class Receiver:
             async for chunk in request:
                 chunks.append(chunk)
                 size += len(chunk)
+                taken += len(chunk)
+                if limit is not None and taken > limit:
+                    raise BodyTooLarge(f"The body is longer than {limit} octets.")
                 if size >= PIECE:
                     if under_way is not None:
                         await asyncio.shield(under_way)

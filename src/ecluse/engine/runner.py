@@ -61,7 +61,7 @@ class Runner:
         handlers: By kind of job. Other kinds are left to other nodes.
         workers: Handlers at once.
         lane_limit: Jobs of one lane at once on this node; the empty lane has no limit.
-        lane_limits: The same for lanes by name.
+        lane_limits: The same for lanes by name; see :meth:`limit_lanes`.
         policy: When to try again.
         on_bury: Told, in the same transaction, of every job that becomes dead.
         tick: Called every second or so with the time, for the schedule.
@@ -142,7 +142,7 @@ class Runner:
             self._change.notify_all()
 
     def limit_lanes(self, limits: Mapping[str, int]) -> None:
-        """Take other limits of lanes by name; what is running goes on."""
+        """Let other limits hold for the claims from here on; what is running beyond them is left to end."""
         self._lane_limits = dict(limits)
         self.poke()
 
@@ -170,19 +170,19 @@ class Runner:
 
     def _claim(self, free: int) -> list[JobContext]:
         """Claim up to ``free`` jobs, none of a lane past its limit, in one transaction."""
-        limits = self._lane_limits
         with self._change:
             lanes = Counter(context.job.lane for context in self._running.values() if context.job.lane)
+        limits, usual = self._lane_limits, self._lane_limit
 
         def work(tx: Tx) -> list[Job]:
             now, counts, jobs = self._clock(), Counter(lanes), list[Job]()
             while len(jobs) < free:
-                room = {lane: limits.get(lane, self._lane_limit) - count for lane, count in counts.items()}
+                room = {lane: limits.get(lane, usual) - count for lane, count in counts.items()}
                 full = tuple(lane for lane, left in room.items() if left <= 0)
                 # A claim can't know its lanes beforehand: it is as small as the smallest room, and repeated.
                 step = min(
                     free - len(jobs),
-                    self._lane_limit,
+                    usual,
                     *(left for left in room.values() if left > 0),
                     *(limit for lane, limit in limits.items() if lane not in counts),
                 )

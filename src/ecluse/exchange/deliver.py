@@ -91,8 +91,18 @@ def handlers(
         message, answer = hub.store.read(lambda view: (view.message(message_id), view.answer(message_id)))
         if message is None or answer is None or not answer.return_to:
             return context.finish()
-        channel_of(message.protocol).send_answer(message, answer)
         facts = {"protocol_id": message.protocol_id, "positive": answer.positive}
+        try:
+            channel_of(message.protocol).send_answer(message, answer)
+        except Lost:
+            raise
+        except EcluseError as error:
+            failed = {**facts, **_why(error)}
+            return context.retry(
+                error,
+                lambda tx: hub.event(tx, "answer.retried", message_id, failed),
+                policy=policy_of(message),
+            )
         return context.finish(lambda tx: hub.event(tx, "answer.sent", message_id, facts))
 
     return {"deliver": deliver, "open": open_received, "answer": answer}
@@ -258,11 +268,15 @@ def buried(hub: Hub) -> Callable[[Tx, Job, EcluseError], None]:
             if message is None:
                 return
             if job.kind == "answer":
-                hub.event(tx, "answer.dead", message.id, {"reason": error.code, "fault": error.fault.value})
+                hub.event(tx, "answer.dead", message.id, _why(error))
             elif message.state is MessageState.RECEIVED:
                 _quarantine_unopened(hub, tx, message, error)
 
     return note
+
+
+def _why(error: EcluseError) -> dict[str, str]:
+    return {"reason": error.code, "fault": error.fault.value}
 
 
 def _quarantine_unopened(hub: Hub, tx: Tx, message: Message, error: EcluseError) -> None:
@@ -277,7 +291,7 @@ def _quarantine_unopened(hub: Hub, tx: Tx, message: Message, error: EcluseError)
             reason=f"It could not be opened: {error.cause}",
         )
     )
-    facts = {"reason": error.code, "fault": error.fault.value, "opened": False}
+    facts = {**_why(error), "opened": False}
     hub.event(tx, "message.quarantined", message.id, facts)
 
 
@@ -297,8 +311,7 @@ def _failure(
         "delivery": delivery.id,
         "channel": delivery.channel,
         "attempt": delivery.attempts,
-        "reason": error.code,
-        "fault": error.fault.value,
+        **_why(error),
     }
     hub.event(tx, kind, delivery.message, facts)
     if state is DeliveryState.DEAD:

@@ -12,9 +12,8 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from ecluse.channels.as2.answering import negative, positive
+from ecluse.channels.as2.answering import RECEIPT_OF_RECEIPT, negative, positive
 from ecluse.channels.as2.relation import Relation
-from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.intake import Duplicate, Intake, Kept, Reply
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
@@ -43,7 +42,7 @@ _SECRET_FIELDS: Final = frozenset({"authorization", "proxy-authorization", "cook
 """What may open something to whoever reads it (RFC 9110 s11.6.2 and s11.7.2, RFC 6265 s4.2)."""
 
 UnwrapKey = Callable[[Sequence[Recipient]], bytes]
-"""Gives the content-encryption key for one of the recipients; raises an EcluseError where no key fits."""
+"""Gives the content-encryption key for one of the recipients; ``b""`` where no key fits."""
 
 
 class Opening:
@@ -102,15 +101,9 @@ class Opening:
             elif isinstance(event, PartEnded):
                 self._intake.end_document(event.exact_offset)
             elif isinstance(event, KeyNeeded):
-                self._take(self._unwrapper.supply_key(self._key(event.recipients)))
+                self._take(self._unwrapper.supply_key(self._unwrap_key(event.recipients)))
             else:
                 self.opened = event
-
-    def _key(self, recipients: Sequence[Recipient]) -> bytes:
-        try:
-            return self._unwrap_key(recipients)
-        except EcluseError:
-            return b""  # read to its end and answered as any message that can't be decrypted
 
 
 def begin(hub: Hub, intake: Intake, request: As2Request, relation: Relation) -> Opening:
@@ -141,7 +134,7 @@ def conclude(
             "It is a receipt that asks for a receipt.",
             disposition=UNEXPECTED_ERROR,
             remedy="Send receipts without Disposition-Notification-To.",
-            code="as2.receipt-of-receipt",
+            code=RECEIPT_OF_RECEIPT,
         )
     if failure is not None:
         reply = negative(request, options, failure, hub.clock, hub.entropy)

@@ -96,6 +96,8 @@ def test_generate_request_install(hub: Path, tmp_path: Path) -> None:
     assert "organisation.keys" in say("cert", "generate", "other", "--kind", "ec-p256", hub=hub).text
     assert "keyring.exists" in say("cert", "generate", "next", "--kind", "ec-p256", hub=hub, code=2).err
     assert "keyring.bad-request" in say("cert", "generate", "x", "--kind", "rsa-512", hub=hub, code=2).err
+    sealed = say("cert", "generate", "kem", "--kind", "ml-kem-768", "--issuer", "main", "--json", hub=hub)
+    assert sealed.data["key"].startswith("ML-KEM")
     text = say("cert", "request", "next", hub=hub).text
     assert x509.load_pem_x509_csr(text.encode()).is_signature_valid
     out = tmp_path / "next.csr"

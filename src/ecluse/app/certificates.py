@@ -175,14 +175,12 @@ def generate_key(
     issuer: str | None = None,
     actor: str,
 ) -> x509.Certificate:
-    """Make a key with a certificate of its own. Raises as :meth:`HeldKeys.generate` does."""
-    return _changed(
-        node,
-        ref,
-        "key.generated",
-        actor,
-        lambda: node.keyring.generate(ref, kind, subject=subject, days=days, names=names, issuer=issuer),
-    )
+    """Make a key with a certificate of its own. Takes and raises what :meth:`HeldKeys.generate` does."""
+
+    def work() -> x509.Certificate:
+        return node.keyring.generate(ref, kind, subject=subject, days=days, names=names, issuer=issuer)
+
+    return _changed(node, ref, "key.generated", actor, work)
 
 
 def import_key(node: Node, ref: str, data: bytes, password: Secret, *, actor: str) -> x509.Certificate:

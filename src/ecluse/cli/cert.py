@@ -196,12 +196,12 @@ def generate(
         str | None,
         typer.Option(
             "--issuer",
-            help="A key of the keyring that signs the certificate, where the key can't (x25519, ml-kem-768).",
+            help="A key of ours that signs its certificate, where it can't itself (x25519, ml-kem-768).",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Make a key with a certificate of its own, self-signed unless --issuer is given."""
+    """Make a key with a certificate, signed by the key itself or by another of ours."""
     from ecluse.app.certificates import generate_key
 
     with frame.node() as node:

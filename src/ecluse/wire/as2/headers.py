@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ecluse.wire.as2.disposition import SENDER_EQUALS_RECEIVER, UNSUPPORTED_FORMAT, UNSUPPORTED_MIC
 from ecluse.wire.as2.errors import As2Failure, As2RequestError
@@ -19,11 +20,13 @@ __all__ = ["As2Request", "ReceiptRequest", "parse_receipt_options", "parse_reque
 _MAX_VALUES = 16
 """Algorithms in one signed-receipt-micalg list that are looked at; there are four that can be done."""
 _PROTOCOLS = frozenset({"pkcs7-signature", "x-pkcs7-signature"})
+_MAY_HOLD_MDN = frozenset(
+    {"multipart/report", "multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime"}
+)
 _OPTION = re.compile(r"\s*([A-Za-z-]+)\s*=\s*(.*)\Z", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptRequest:
+class ReceiptRequest(Struct, frozen=True):
     """What the sender wants back.
 
     Attributes:
@@ -74,8 +77,7 @@ class ReceiptRequest:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class As2Request:
+class As2Request(Struct, frozen=True):
     """An AS2 request without its body.
 
     Attributes:
@@ -106,11 +108,11 @@ class As2Request:
 
     @property
     def may_be_mdn(self) -> bool:
-        """Whether the outer header allows an MDN: a report, or something signed that asks for no receipt.
+        """Whether the outer header allows an MDN: a report, or something protected that asks for no receipt.
 
         Only opening the body tells (``Opened.is_mdn``), for a signed MDN is a multipart/signed like any.
         """
-        return self.receipt is None and self.content_type.value in ("multipart/report", "multipart/signed")
+        return self.receipt is None and self.content_type.value in _MAY_HOLD_MDN
 
     @property
     def mic_digest(self) -> str:

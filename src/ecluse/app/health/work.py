@@ -115,9 +115,10 @@ def jobs(node: Node) -> Iterator[Finding]:
         if job.state is JobState.DEAD and job.kind != "deliver"
     ]
     for job in found[:_NAMED]:
-        yield warning(
-            "jobs", f"{job.key} ended without success: {job.error}", "Read the hub's log around this time."
-        )
+        remedy = "Read the hub's log around this time."
+        if job.kind == "answer":
+            remedy = "Look with `ecluse message trace`; then `ecluse message resend`."
+        yield warning("jobs", f"{job.key} ended without success: {job.error}", remedy)
     if not found:
         yield ok("jobs", "None ended without success.")
 

@@ -66,6 +66,21 @@ def test_init_refuses_what_is_wrong(tmp_path: Path, option: str, value: str, tol
     assert told in say("init", tmp_path / "c", *line, code=2).err
 
 
+def test_init_that_failed_may_be_run_again(tmp_path: Path) -> None:
+    words = ["init", tmp_path / "fir", "--name", "Fir", "--as2-id", "FIR", "--address", "127.0.0.1:1"]
+    nobody = f"postgresql://fir@127.0.0.1:{free_port()}/fir"
+    assert "store.unavailable" in say(*words, "--database", nobody, "--key-kind", "ec-p256", code=1).err
+    assert "app.not-a-hub" in say("plan", hub=tmp_path / "fir", code=2).err
+    assert say(*words, "--json").data["version"] == 1
+
+
+def test_init_leaves_another_hubs_database_alone(hub: Path, tmp_path: Path) -> None:
+    database = f"sqlite:{hub / 'state' / 'ecluse.db'}"
+    words = ["--name", "Fir", "--as2-id", "FIR", "--key-kind", "ec-p256", "--database", database]
+    assert "app.database-taken" in say("init", tmp_path / "fir", *words, code=2).err
+    assert len(say("export", "--history", "--json", hub=hub).data["versions"]) == 1
+
+
 def test_plan_and_apply(hub: Path) -> None:
     file = hub / "ecluse.toml"
     file.write_text(file.read_text().replace('name = "Cedar"', 'name = "Cedar Mills"'))

@@ -123,6 +123,7 @@ def certificate_entries(node: Node) -> list[Entry]:
 def _own(node: Node) -> Iterator[Entry]:
     hub = node.directory.hub
     listener = hub.listen.as2.tls
+    shown = {view.as2.tls.client_key for view in node.directory.partners}
     for ref in node.keyring.references():
         certificate = node.keyring.certificate(ref)
         named = [key for key in hub.organisation.keys if key.ref == ref]
@@ -135,14 +136,13 @@ def _own(node: Node) -> Iterator[Entry]:
                 instant_until(key.until),
             )
             yield _entry(None, f"our key {ref}", ref, key.use, dated)
-        if listener is not None and listener.key == ref:
-            yield _entry(
-                None, f"our key {ref}", ref, ("tls",), Dated(certificate, describe(certificate), frozenset())
-            )
-        elif not named:
-            yield _entry(
-                None, f"our key {ref}", ref, (), Dated(certificate, describe(certificate), frozenset())
-            )
+        connecting = [
+            *(["tls"] if listener is not None and listener.key == ref else []),
+            *(["tls-client"] if ref in shown else []),
+        ]
+        if connecting or not named:
+            dated = Dated(certificate, describe(certificate), frozenset(connecting))
+            yield _entry(None, f"our key {ref}", ref, tuple(connecting), dated)
 
 
 def _entry(partner: PartnerId | None, label: str, source: str, use: tuple[str, ...], dated: Dated) -> Entry:

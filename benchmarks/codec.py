@@ -14,21 +14,21 @@ from datetime import datetime
 from statistics import median
 from typing import Any, Final
 
+from benchmarks import limits
+from benchmarks.limits import Row, row
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import NameOID
+
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part, ReceiptOptions
 from ecluse.wire.as2.events import KeyNeeded, UnwrapPolicy
 from ecluse.wire.as2.unwrap import Unwrapper
 from ecluse.wire.cms.keys import signer_for, unwrap
 from ecluse.wire.cms.recipients import for_certificate
 from ecluse.wire.smime.headers import Headers
-
-from benchmarks import limits
-from benchmarks.limits import Row, row
 
 SMALL: Final = 4096
 LARGE: Final = 500_000_000
@@ -129,7 +129,10 @@ def large() -> Iterator[Row]:
         made = min(building(LARGE, cipher) for _ in range(3))
         opened = min(opening(*build(LARGE, cipher)) for _ in range(3))
         mode = cipher.rpartition("-")[2]
-        for what, value, decrypt, goal in (("build", made, False, goals[0]), ("open", opened, True, goals[1])):
+        for what, value, decrypt, goal in (
+            ("build", made, False, goals[0]),
+            ("open", opened, True, goals[1]),
+        ):
             limit = bare(LARGE, cipher, decrypt=decrypt)
             yield row(f"codec.{what}.500-MB.{mode}", value, "s", limit, AGAINST, goal)
 

@@ -12,13 +12,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
+from tests.support.hubs import introduce
+
 from ecluse.app.folder import make_hub
 from ecluse.app.node import Node, open_node
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId
 from ecluse.model.states import DeliveryState
-from tests.support.hubs import introduce
 
 PATIENCE: Final = 1800.0
 """Seconds until a delivery that does not come to its end fails the run."""
@@ -28,7 +29,9 @@ _LIVE: Final = (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.SENT
 @contextmanager
 def place() -> Iterator[Path]:
     """A folder for hubs, in ``ECLUSE_BENCH_DIR`` where that is set."""
-    with tempfile.TemporaryDirectory(prefix="ecluse-bench-", dir=os.environ.get("ECLUSE_BENCH_DIR")) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="ecluse-bench-", dir=os.environ.get("ECLUSE_BENCH_DIR")
+    ) as folder:
         yield Path(folder)
 
 
@@ -103,7 +106,9 @@ class Pair:
             if delivery.state is DeliveryState.CONFIRMED:
                 return time.perf_counter() - began
             if delivery.state not in _LIVE or delivery.reason_code:
-                raise RuntimeError(f"not delivered: {delivery.state} {delivery.reason_code} {delivery.reason}")
+                raise RuntimeError(
+                    f"not delivered: {delivery.state} {delivery.reason_code} {delivery.reason}"
+                )
             time.sleep(0.05)
         raise TimeoutError("the delivery did not end")
 

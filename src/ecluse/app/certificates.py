@@ -165,16 +165,22 @@ def _judged(entry: Entry, entries: Sequence[Entry]) -> Entry:
 
 
 def generate_key(
-    node: Node, ref: str, kind: str, *, subject: str, days: int, names: Sequence[str] = (), actor: str
+    node: Node,
+    ref: str,
+    kind: str,
+    *,
+    subject: str,
+    days: int,
+    names: Sequence[str] = (),
+    issuer: str | None = None,
+    actor: str,
 ) -> x509.Certificate:
-    """Make a key with a self-signed certificate. Raises as :meth:`HeldKeys.generate` does."""
-    return _changed(
-        node,
-        ref,
-        "key.generated",
-        actor,
-        lambda: node.keyring.generate(ref, kind, subject=subject, days=days, names=names),
-    )
+    """Make a key with a certificate of its own. Takes and raises what :meth:`HeldKeys.generate` does."""
+
+    def work() -> x509.Certificate:
+        return node.keyring.generate(ref, kind, subject=subject, days=days, names=names, issuer=issuer)
+
+    return _changed(node, ref, "key.generated", actor, work)
 
 
 def import_key(node: Node, ref: str, data: bytes, password: Secret, *, actor: str) -> x509.Certificate:

@@ -7,6 +7,7 @@ import ssl
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -17,7 +18,7 @@ from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
 from ecluse.channels.http.server import Listener, Server
-from ecluse.channels.http.tls import server_context
+from ecluse.channels.http.tls import ClientAuth, Minimum, server_context
 from ecluse.engine.context import JobContext
 from ecluse.engine.runner import Runner
 from ecluse.engine.schedule import Every, Recurring, Schedule
@@ -27,6 +28,7 @@ from ecluse.evidence.loop import SequencerLoop
 from ecluse.evidence.sequencer import Sequencer
 from ecluse.exchange.deliver import buried, handlers
 from ecluse.exchange.receipts import mark_overdue
+from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
 
 __all__ = ["Service"]
@@ -76,7 +78,7 @@ class Service:
             hub.entropy,
             {**handlers(hub, node.channels, node.retry_policy), **schedule.handlers},
             workers=WORKERS,
-            lane_limits={view.id: view.as2.concurrency for view in node.directory.partners},
+            lane_limits=_lane_limits(node.directory),
             on_bury=buried(hub),
             tick=schedule.tick,
         )
@@ -91,6 +93,10 @@ class Service:
         self._loop = SequencerLoop(sequencer, hub.clock, _report)
         self._openers = ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
         self._server: Server | None = None
+        self._listener: Listener | None = None
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._followed = node.directory
+        self._identity: _TlsIdentity | None = None
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -114,8 +120,11 @@ class Service:
             body_bytes=octets(listen.max_size),
             connections=listen.max_connections,
         )
-        listener = Listener(host.strip("[]"), int(port), self._tls())
-        self._server = Server(receiver, [listener], limits, _log)
+        self._identity = self._tls_identity()
+        context = None if self._identity is None else self._identity.context()
+        self._listener = Listener(host.strip("[]"), int(port), context)
+        self._event_loop = asyncio.get_running_loop()
+        self._server = Server(receiver, [self._listener], limits, _log)
         self.port = (await self._server.start())[0]
         await asyncio.to_thread(self._succession.begin, self.node.store)
         self._runner.start()
@@ -123,22 +132,25 @@ class Service:
         self._watcher.start()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
-    def _tls(self) -> ssl.SSLContext | None:
-        settings = self.node.bootstrap.hub.listen.as2.tls
-        if settings is None:
+    def _tls_identity(self) -> _TlsIdentity | None:
+        """What the listener shows and trusts at this moment; ``None`` where it speaks plain HTTP."""
+        node = self.node
+        at_start = node.bootstrap.hub.listen.as2.tls
+        if at_start is None:
             return None
-        keyring, now = self.node.keyring, self.node.hub.clock()
-        anchors = [
+        settings, now = node.directory.hub.listen.as2.tls or at_start, node.hub.clock()
+        anchors = {
             certificate.public_bytes(Encoding.DER)
-            for view in self.node.directory.partners
+            for view in node.directory.partners
             for certificate in view.tls_client_certificates(now)
-        ]
-        return server_context(
-            b"".join(certificate.public_bytes(Encoding.PEM) for certificate in keyring.chain(settings.key)),
-            keyring.tls_key(settings.key),
-            client_ca=anchors,
-            client_auth=settings.client_auth,
-            minimum=settings.min_version,
+        }
+        return _TlsIdentity(
+            b"".join(each.public_bytes(Encoding.PEM) for each in node.keyring.chain(settings.key)),
+            node.keyring.tls_key(settings.key),
+            frozenset(anchors),
+            # Nobody has a certificate to show: there is nothing to ask for yet.
+            "none" if settings.client_auth == "optional" and not anchors else settings.client_auth,
+            settings.min_version,
         )
 
     async def stop(self) -> None:
@@ -166,8 +178,52 @@ class Service:
             try:
                 if self.node.reload():
                     _log.info("configuration in force", version=self.node.version)
+                self._follow()
             except EcluseError as error:
                 _log.warning("configuration not taken up", **error.as_dict())
+
+    def _follow(self) -> None:
+        """Have what was made from the configuration follow it: lanes, and what the listener shows and trusts.
+
+        Certificates come and go by their windows too, so that the listener is looked at whatever happened.
+        """
+        directory = self.node.directory
+        if directory is not self._followed:
+            self._followed = directory
+            self._runner.limit_lanes(_lane_limits(directory))
+        identity = self._tls_identity()
+        if identity is None or identity == self._identity:
+            return
+        self._identity = identity  # one that can't be used is told of once
+        context = identity.context()
+        assert self._server is not None, "the watcher starts after the server"
+        assert self._listener is not None, "the watcher starts after the server"
+        assert self._event_loop is not None, "the watcher starts after the server"
+        self._event_loop.call_soon_threadsafe(self._server.replace_tls, self._listener, context)
+        _log.info("listener's TLS renewed", trusted=len(identity.anchors))
+
+
+@dataclass(frozen=True, slots=True)
+class _TlsIdentity:
+    chain: bytes
+    key: bytes = field(repr=False)
+    anchors: frozenset[bytes]
+    client_auth: ClientAuth
+    minimum: Minimum
+
+    def context(self) -> ssl.SSLContext:
+        return server_context(
+            self.chain,
+            self.key,
+            client_ca=self.anchors,
+            client_auth=self.client_auth,
+            minimum=self.minimum,
+        )
+
+
+def _lane_limits(directory: Directory) -> dict[str, int]:
+    """Deliveries at once, by partner."""
+    return {view.id: view.as2.concurrency for view in directory.partners}
 
 
 def _report(error: EcluseError) -> None:

@@ -192,8 +192,16 @@ def generate(
         list[str] | None,
         typer.Option("--name", help="DNS name or IP address, for TLS; may be repeated.", show_default=False),
     ] = None,
+    issuer: Annotated[
+        str | None,
+        typer.Option(
+            "--issuer",
+            help="A key of ours that signs its certificate, where it can't itself (x25519, ml-kem-768).",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Make a key with a self-signed certificate."""
+    """Make a key with a certificate, signed by the key itself or by another of ours."""
     from ecluse.app.certificates import generate_key
 
     with frame.node() as node:
@@ -205,6 +213,7 @@ def generate(
             subject=subject or organisation.name,
             days=days,
             names=name or [],
+            issuer=issuer,
             actor=frame.actor,
         )
         named = ref in {key.ref for key in organisation.keys}

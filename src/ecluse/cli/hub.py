@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
         panel=_PANEL,
         example="ecluse --hub hub serve --listen 0.0.0.0:4080",
     )(serve)
-    command(app, "demo", gives="", panel=_PANEL, example="ecluse demo --keep /tmp/demo")(demo)
+    command(app, "demo", gives="held, folder", panel=_PANEL, example="ecluse demo --keep /tmp/demo")(demo)
     command(
         app,
         "doctor",
@@ -164,12 +164,18 @@ def demo(
     file: Annotated[
         Path | None, typer.Option("--file", help="A document of your own to exchange.", show_default=False)
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only the first exchange.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Mebibytes instead of a gibibyte.")] = False,
 ) -> None:
     """Two companies exchange real documents over AS2 on this machine, and prove it."""
-    from ecluse.demo.run import run
+    from rich.console import Console
 
-    code = run(keep, file, quick)
+    from ecluse.demo.run import run
+    from ecluse.demo.screen import Screen
+
+    screen = Screen(Console(stderr=True, highlight=False)) if frame.json else None
+    code = run(keep, file, quick, screen=screen)
+    if frame.json:
+        frame.show({"held": code == 0, "folder": str(keep) if keep is not None else None}, "")
     if code:
         raise typer.Exit(code)
 

@@ -61,7 +61,7 @@ class Runner:
         handlers: By kind of job. Other kinds are left to other nodes.
         workers: Handlers at once.
         lane_limit: Jobs of one lane at once on this node; the empty lane has no limit.
-        lane_limits: The same for lanes by name.
+        lane_limits: The same for lanes by name; see :meth:`limit_lanes`.
         policy: When to try again.
         on_bury: Told, in the same transaction, of every job that becomes dead.
         tick: Called every second or so with the time, for the schedule.
@@ -141,6 +141,11 @@ class Runner:
             self._poked = True
             self._change.notify_all()
 
+    def limit_lanes(self, limits: Mapping[str, int]) -> None:
+        """Let other limits hold for the claims from here on; what is running beyond them is left to end."""
+        self._lane_limits = dict(limits)
+        self.poke()
+
     @property
     def running(self) -> list[Job]:
         """The jobs that are being done on this node."""
@@ -167,18 +172,19 @@ class Runner:
         """Claim up to ``free`` jobs, none of a lane past its limit, in one transaction."""
         with self._change:
             lanes = Counter(context.job.lane for context in self._running.values() if context.job.lane)
+        limits, usual = self._lane_limits, self._lane_limit
 
         def work(tx: Tx) -> list[Job]:
             now, counts, jobs = self._clock(), Counter(lanes), list[Job]()
             while len(jobs) < free:
-                room = {lane: self._limit(lane) - count for lane, count in counts.items()}
+                room = {lane: limits.get(lane, usual) - count for lane, count in counts.items()}
                 full = tuple(lane for lane, left in room.items() if left <= 0)
                 # A claim can't know its lanes beforehand: it is as small as the smallest room, and repeated.
                 step = min(
                     free - len(jobs),
-                    self._lane_limit,
+                    usual,
                     *(left for left in room.values() if left > 0),
-                    *(limit for lane, limit in self._lane_limits.items() if lane not in counts),
+                    *(limit for lane, limit in limits.items() if lane not in counts),
                 )
                 found = tx.claim_jobs(self._node, now, self._lease, step, kinds=self._kinds, full_lanes=full)
                 jobs += found
@@ -196,9 +202,6 @@ class Runner:
                 context.stopping = self._stopping
                 self._running[context.job.key, context.job.fence] = context
         return contexts
-
-    def _limit(self, lane: str) -> int:
-        return self._lane_limits.get(lane, self._lane_limit)
 
     # Running
 
@@ -267,8 +270,8 @@ class Runner:
                 free = self._workers - len(self._running)
             try:
                 contexts = self._claim(free)
-            except EcluseError as error:
-                _log.warning("jobs.unclaimed", **error.as_dict())
+            except Exception as error:  # noqa: BLE001 - a node whose threads end does nothing, and says nothing
+                _warn("jobs.unclaimed", error)
                 self._quit.wait(_PAUSE)
                 self.poke()
                 continue
@@ -289,8 +292,8 @@ class Runner:
                 if self._tick is not None:
                     self._tick(self._clock())
                 self._store.wait_for_jobs(_POLL)
-            except EcluseError as error:
-                _log.warning("jobs.unheard", **error.as_dict())
+            except Exception as error:  # noqa: BLE001 - a node whose threads end does nothing, and says nothing
+                _warn("jobs.unheard", error)
                 self._quit.wait(_PAUSE)
             self.poke()
             if time.monotonic() - before < 0.001:
@@ -300,8 +303,8 @@ class Runner:
         while True:
             try:
                 self._extend()
-            except EcluseError as error:
-                _log.warning("leases.not-extended", **error.as_dict())
+            except Exception as error:  # noqa: BLE001 - a node whose threads end does nothing, and says nothing
+                _warn("leases.not-extended", error)
             if self._quit.wait(self._lease / 3_000_000):
                 return
 
@@ -323,6 +326,13 @@ class Runner:
         for context in self._store.write(work):
             # A job that ended in the meantime has no lease either; then nobody looks at this any more.
             context.lost = True
+
+
+def _warn(event: str, error: Exception) -> None:
+    if isinstance(error, EcluseError):
+        _log.warning(event, **error.as_dict())
+    else:
+        _log.error(event, **_trace(error))
 
 
 def _trace(crash: Exception) -> dict[str, str]:

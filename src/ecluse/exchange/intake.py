@@ -18,9 +18,9 @@ import msgspec
 from ecluse.blobs.vault import Sealed, VaultWriter
 from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
-from ecluse.exchange.route import route_inbound
+from ecluse.exchange.route import message_job, route_inbound
 from ecluse.model.basics import MessageId, PartnerId
-from ecluse.model.nouns import Answer, Direction, Job, Message, Part
+from ecluse.model.nouns import Answer, Direction, Message, Part
 from ecluse.model.states import MessageState, check_move
 from ecluse.store.port import Tx
 
@@ -37,6 +37,7 @@ class Arrival:
         protocol_id: The protocol's own id, verbatim.
         subject: As given.
         facts: What of the connection belongs into the log (address, TLS version...).
+        return_to: Where the answer is asked for on a connection of its own; empty where it is not.
     """
 
     partner: PartnerId
@@ -44,6 +45,7 @@ class Arrival:
     protocol_id: str
     subject: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    return_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,11 +267,11 @@ class Intake:
             if answer is not None:
                 tx.put_answer(answer)
                 if answer.return_to:
-                    tx.add_job(_job("answer", message, message.partner))
+                    tx.add_job(message_job("answer", message))
             if message.state is MessageState.ACCEPTED:
                 route_inbound(self.hub, tx, message)
             elif message.state is MessageState.RECEIVED:
-                tx.add_job(_job("open", message, message.partner))
+                tx.add_job(message_job("open", message))
             return Kept(message)
 
         self._work = work
@@ -285,8 +287,15 @@ class Intake:
         self.hub.event(
             tx, "message.duplicate", first.id, {"protocol_id": first.protocol_id, **self.arrival.facts}
         )
-        if answer is not None and answer.return_to:
-            tx.wake_job(f"answer:{first.id}", self.hub.clock())
+        return_to = self.arrival.return_to
+        if answer is not None and answer.body and return_to:
+            # The same answer, to where it is asked for now: the first time may have asked otherwise.
+            if answer.return_to != return_to:
+                answer = msgspec.structs.replace(answer, return_to=return_to)
+                tx.put_answer(answer)
+            job = message_job("answer", first)
+            if not tx.wake_job(job.key, self.hub.clock()):
+                tx.add_job(job)
         return Duplicate(first, answer)
 
     def discard(self) -> None:
@@ -311,16 +320,6 @@ class Intake:
 def _kept_nothing(end: Future[Kept | Duplicate]) -> bool:
     return left_nothing(end) or (
         end.done() and end.exception() is None and isinstance(end.result(), Duplicate)
-    )
-
-
-def _job(kind: str, message: Message, lane: str) -> Job:
-    return Job(
-        key=f"{kind}:{message.id}",
-        kind=kind,
-        lane=lane,
-        payload=msgspec.json.encode({"message": message.id}),
-        due=message.updated,
     )
 
 

@@ -111,13 +111,29 @@ class PartnerView:
         return found[0]
 
     def tls_anchors(self, now: Instant) -> tuple[x509.Certificate, ...]:
-        """What their server's certificate must be, or come from; empty for the system's authorities."""
+        """What their server's certificate must be, or come from; empty for the system's authorities.
+
+        Raises:
+            PartnerRefused: ``trust.no-certificate``: there are some, and none of them is valid at ``now``.
+        """
         entries = self.certificates.entries_at("tls", now, self.exceptions_at(now))
+        if not entries and self._names("tls"):
+            raise PartnerRefused(
+                f"None of the certificates that {self.name}'s server may show is valid at this time.",
+                code="trust.no-certificate",
+                fault=Fault.USAGE,
+                remedy="Add the current certificate of the partner's server with the use tls.",
+            )
         return tuple(dict.fromkeys(certificate for entry in entries for certificate in entry.chain))
 
     def tls_client_certificates(self, now: Instant) -> tuple[x509.Certificate, ...]:
-        """What they show to our server; empty where none is asked of them."""
+        """What they may show to our server; see :attr:`shows_tls_client` for whether they have to."""
         return self.certificates.at("tls-client", now, self.exceptions_at(now))
+
+    @property
+    def shows_tls_client(self) -> bool:
+        """Whether they have to show a certificate to our server, be one of record valid at present or not."""
+        return self._names("tls-client")
 
     def signing_key(self, now: Instant) -> str:
         """Reference of the key that signs messages to them. Raises ``trust.no-key``."""
@@ -163,6 +179,9 @@ class PartnerView:
                 code="trust.return-address-denied",
                 remedy="Add the host to as2.async_receipt_hosts if it is theirs.",
             )
+
+    def _names(self, use: str) -> bool:
+        return any(use in entry.use for entry in self.certificates.entries)
 
     def _key(self, use: str, now: Instant) -> str:
         found = self.keys.at(use, now)

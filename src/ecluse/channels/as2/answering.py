@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ecluse.exchange.intake import Reply
 from ecluse.model.basics import Clock, Entropy, new_id
 from ecluse.wire.as2.disposition import PROCESSED, Disposition
@@ -9,7 +11,10 @@ from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.mdn import MdnOptions, Mic, build_mdn, explain
 
-__all__ = ["acknowledgement", "negative", "positive"]
+__all__ = ["RECEIPT_OF_RECEIPT", "acknowledgement", "negative", "positive"]
+
+RECEIPT_OF_RECEIPT: Final = "as2.receipt-of-receipt"
+"""Code of the failure of an MDN that came as a message."""
 
 
 def positive(
@@ -26,10 +31,11 @@ def negative(
 ) -> Reply:
     """The answer to a message that was refused: an MDN where one was asked for, else HTTP 400.
 
-    A sender that asked for no receipt has only the status to go by (RFC 4130 s7.5 speaks of MDNs alone).
+    A sender that asked for no receipt has only the status to go by (RFC 4130 s7.5 speaks of MDNs alone), and
+    so has one that asks for the receipt of a receipt, for which none may be made (RFC 3798 s2.1).
     """
     text = explain(failure.disposition, failure.cause, failure.remedy)
-    if request.receipt is None:
+    if request.receipt is None or failure.code == RECEIPT_OF_RECEIPT:
         return Reply(400, (("Content-Type", "text/plain; charset=utf-8"),), text.encode())
     return _mdn(request, failure.disposition, text, options, None, clock, entropy)
 

@@ -12,9 +12,8 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from ecluse.channels.as2.answering import negative, positive
+from ecluse.channels.as2.answering import RECEIPT_OF_RECEIPT, negative, positive
 from ecluse.channels.as2.relation import Relation
-from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.intake import Duplicate, Intake, Kept, Reply
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
@@ -40,7 +39,7 @@ from ecluse.wire.cms.events import Recipient
 __all__ = ["Opening", "UnwrapKey", "begin", "conclude", "header_pairs"]
 
 UnwrapKey = Callable[[Sequence[Recipient]], bytes]
-"""Gives the content-encryption key for one of the recipients; raises an EcluseError where no key fits."""
+"""Gives the content-encryption key for one of the recipients; ``b""`` where no key fits."""
 
 
 class Opening:
@@ -99,15 +98,9 @@ class Opening:
             elif isinstance(event, PartEnded):
                 self._intake.end_document(event.exact_offset)
             elif isinstance(event, KeyNeeded):
-                self._take(self._unwrapper.supply_key(self._key(event.recipients)))
+                self._take(self._unwrapper.supply_key(self._unwrap_key(event.recipients)))
             else:
                 self.opened = event
-
-    def _key(self, recipients: Sequence[Recipient]) -> bytes:
-        try:
-            return self._unwrap_key(recipients)
-        except EcluseError:
-            return b""  # read to its end and answered as any message that can't be decrypted
 
 
 def begin(hub: Hub, intake: Intake, request: As2Request, relation: Relation) -> Opening:
@@ -138,7 +131,7 @@ def conclude(
             "It is a receipt that asks for a receipt.",
             disposition=UNEXPECTED_ERROR,
             remedy="Send receipts without Disposition-Notification-To.",
-            code="as2.receipt-of-receipt",
+            code=RECEIPT_OF_RECEIPT,
         )
     if failure is not None:
         reply = negative(request, options, failure, hub.clock, hub.entropy)

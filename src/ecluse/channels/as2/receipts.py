@@ -15,6 +15,7 @@ from ecluse.exchange.receipts import late_receipt
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import Delivery, Direction, Message
 from ecluse.store.port import View
+from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
 from ecluse.wire.as2.errors import MdnError
 from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.mdn_reader import ReadMdn, read_mdn
@@ -49,9 +50,12 @@ def judge(
     """What a receipt proves about ``message``.
 
     Raises:
-        MdnError: It is no receipt.
+        MdnError: It is no receipt, or a damaged one: it came on our own connection, and asking again is safe.
     """
-    return _judge(message, _read(relation, now, headers, body), headers, body)
+    read = _read(relation, now, headers, body)
+    if read.failure is not None and read.failure.disposition == UNEXPECTED_ERROR:
+        raise MdnError(f"The receipt is damaged: {read.failure.cause}", code="as2.damaged-mdn")
+    return _judge(message, read, headers, body)
 
 
 def _read(relation: Relation, now: Instant, headers: Headers, body: bytes) -> ReadMdn:

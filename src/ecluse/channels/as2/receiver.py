@@ -29,6 +29,7 @@ from ecluse.trust.directory import Directory
 from ecluse.wire.as2.disposition import UNKNOWN_PARTNER
 from ecluse.wire.as2.errors import As2Failure, As2RequestError
 from ecluse.wire.as2.headers import As2Request, parse_request
+from ecluse.wire.as2.mdn_reader import MAX_MDN
 
 __all__ = ["Receiver"]
 
@@ -38,8 +39,8 @@ PIECE: Final = 1024 * 1024
 """Octets handed to a worker thread at once: a hand-over costs about 0.1 ms, a mebibyte about 2 ms of work."""
 STRANGER_BODY: Final = 4 * 1024 * 1024
 """Octets read, and thrown away, from an unknown sender before the answer."""
-RECEIPT_BODY: Final = 4 * 1024 * 1024
-"""Octets of what may be an MDN that are held to see whether it is one."""
+RECEIPT_BODY: Final = MAX_MDN
+"""Octets of what may be an MDN that are held to see whether it is one; what is longer is a message."""
 INBOUND_CONCURRENCY: Final = 64
 """Messages of one partner that are opened at once; one more is told to come again."""
 RETRY_AFTER: Final = "30"
@@ -103,6 +104,7 @@ class Receiver:
             self._event("request.refused", request, facts)
             return _text(403, "The TLS client certificate is not the one that was agreed.")
         if self._under_way[partner.id] >= INBOUND_CONCURRENCY:
+            self._event("request.refused", request, {"reason": "as2.too-many", "partner": partner.id})
             return _text(503, "Too many messages at once.", [("Retry-After", "5")])
         self._under_way[partner.id] += 1
         try:
@@ -130,7 +132,9 @@ class Receiver:
 
     async def _from_partner(self, request: Request, as2: As2Request, relation: Relation) -> Response:
         if as2.may_be_mdn:
-            body = await request.read(RECEIPT_BODY)
+            body = await self._up_to(request, RECEIPT_BODY)
+            if len(body) > RECEIPT_BODY:
+                return await self._streamed(request, as2, relation, body)
             settled = await self._in_pool(
                 receive_receipt, self._hub, relation, as2, body, _peer_facts(request)
             )
@@ -193,10 +197,14 @@ class Receiver:
         try:
             await self._in_pieces(request, b"", intake.exact)
             wire = msgspec.json.encode({"headers": header_pairs(as2)})
-            await self._kept(intake, await self._in_pool(intake.receive, wire))
+            outcome = await self._kept(intake, await self._in_pool(intake.receive, wire))
         except BaseException:
             await self._in_pool(intake.discard)
             raise
+        if isinstance(outcome, Duplicate) and (outcome.answer is None or not outcome.answer.return_to):
+            # While the first is unopened nothing proves that it is the partner's: this one may be. And an
+            # answer that was given on its connection can only be given again on one.
+            return _again(outcome)
         return _response(acknowledgement(as2))
 
     async def _in_pieces(self, request: Request, first: bytes, take: Callable[[bytes], None]) -> None:
@@ -232,10 +240,7 @@ class Receiver:
         outcome = await self._kept(intake, future)
         if isinstance(outcome, Kept):
             return _response(reply)
-        if outcome.answer is None:
-            return _text(503, "The same message is being opened.", [("Retry-After", "5")])
-        answer = outcome.answer
-        return Response(answer.status, list(answer.headers), answer.body)
+        return _again(outcome)
 
     async def _kept(self, intake: Intake, future: Any) -> Kept | Duplicate:
         try:
@@ -262,6 +267,7 @@ class Receiver:
             protocol_id=as2.message_id,
             subject=as2.subject or "",
             facts=_peer_facts(request),
+            return_to=(as2.receipt.url or "") if as2.receipt else "",
         )
 
     def _event(self, kind: str, request: Request, facts: Mapping[str, Any]) -> None:
@@ -282,6 +288,14 @@ def _text(status: int, text: str, headers: list[tuple[str, str]] | None = None) 
     return Response(
         status, [("Content-Type", "text/plain; charset=utf-8"), *(headers or [])], text.encode() + b"\n"
     )
+
+
+def _again(outcome: Duplicate) -> Response:
+    """What answers a message that was here before."""
+    answer = outcome.answer
+    if answer is None:
+        return _text(503, "The same message is being opened.", [("Retry-After", "5")])
+    return Response(answer.status, list(answer.headers), answer.body)
 
 
 def _response(reply: Reply) -> Response:

@@ -83,10 +83,16 @@ class Relation:
         return self._keyring.signer(ref, scheme)
 
     def unwrap(self, recipients: Sequence[Recipient], now: Instant) -> bytes:
-        """The content-encryption key of a message of theirs. Raises an EcluseError where no key fits."""
-        return self._keyring.unwrap(
-            recipients, self.partner.decrypt_keys(), allowed=self.partner.exceptions_at(now)
-        )
+        """The content-encryption key of what they encrypted, or ``b""`` where no key of ours fits.
+
+        Why none fits is nobody's business: the message is read to its end and answered as any other that can't
+        be decrypted.
+        """
+        keys, allowed = self.partner.decrypt_keys(), self.partner.exceptions_at(now)
+        try:
+            return self._keyring.unwrap(recipients, keys, allowed=allowed)
+        except EcluseError:
+            return b""
 
     def policy(self, request: As2Request, now: Instant) -> UnwrapPolicy:
         """What they may send at ``now``."""
@@ -114,8 +120,10 @@ class Relation:
 
     def shows(self, certificate: bytes | None, now: Instant) -> bool:
         """Whether a TLS client certificate (DER) is one of record; true where none is asked of them."""
-        wanted = self.partner.tls_client_certificates(now)
-        return not wanted or certificate in {known.public_bytes(Encoding.DER) for known in wanted}
+        if not self.partner.shows_tls_client:
+            return True
+        known = self.partner.tls_client_certificates(now)
+        return certificate in {each.public_bytes(Encoding.DER) for each in known}
 
     def egress(self, url: str) -> Egress:
         """What a connection to ``url`` may reach."""

@@ -20,6 +20,9 @@ __all__ = ["As2Request", "ReceiptRequest", "parse_receipt_options", "parse_reque
 _MAX_VALUES = 16
 """Algorithms in one signed-receipt-micalg list that are looked at; there are four that can be done."""
 _PROTOCOLS = frozenset({"pkcs7-signature", "x-pkcs7-signature"})
+_MAY_HOLD_MDN = frozenset(
+    {"multipart/report", "multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime"}
+)
 _OPTION = re.compile(r"\s*([A-Za-z-]+)\s*=\s*(.*)\Z", re.DOTALL)
 
 
@@ -105,11 +108,11 @@ class As2Request(Struct, frozen=True):
 
     @property
     def may_be_mdn(self) -> bool:
-        """Whether the outer header allows an MDN: a report, or something signed that asks for no receipt.
+        """Whether the outer header allows an MDN: a report, or something protected that asks for no receipt.
 
         Only opening the body tells (``Opened.is_mdn``), for a signed MDN is a multipart/signed like any.
         """
-        return self.receipt is None and self.content_type.value in ("multipart/report", "multipart/signed")
+        return self.receipt is None and self.content_type.value in _MAY_HOLD_MDN
 
     @property
     def mic_digest(self) -> str:

@@ -248,6 +248,22 @@ def test_stop_finishes_what_is_under_way_and_closes_what_is_idle():
             server.dial()
 
 
+def test_stop_does_not_wait_for_connections_that_came_with_it():
+    for delay in (0, 0.001, 0.002, 0.005):
+        with serving() as server:
+            # While the loop is held, the kernel takes the connection: it and the stop are seen together.
+            server.loop.call_soon_threadsafe(time.sleep, 0.2)
+            server.dial().close()
+
+            async def stop(server=server, delay=delay):
+                await asyncio.sleep(delay)
+                await server.server.stop(5)
+
+            start = time.monotonic()
+            server.call(stop())
+            assert time.monotonic() - start < 3
+
+
 def test_stop_gives_up_after_its_grace():
     ends = []
 

@@ -23,6 +23,9 @@ BACKLOG = 1024
 """Connections that the kernel keeps for us; it lowers the figure to ``net.core.somaxconn``."""
 ACCEPT_PAUSE = 0.1
 """Seconds before the next try where the process has no file descriptor left."""
+HANDOVER_TIME = 0.5
+"""Seconds that a stop gives to connections between their acceptance and their first byte. The loop hands a plain one
+over within an iteration, and one that is cancelled there would neither be served nor be told that it is lost."""
 CLEAN_UP_TIME = 1.0
 """Seconds for handlers whose request was given up to clean up before they are cancelled."""
 
@@ -59,6 +62,7 @@ class Server:
         self._bound: dict[int, _Bound] = {}
         self._shared: Shared | None = None
         self._accepting: set[asyncio.Task[None]] = set()
+        self._adopting: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
 
     @property
@@ -120,6 +124,9 @@ class Server:
         shared.stopping = True
         await _cancel(self._accepting)
         self._close_sockets()
+        if self._adopting:
+            await asyncio.wait(self._adopting, timeout=HANDOVER_TIME)
+        await _cancel(self._adopting)
         for connection in tuple(shared.connections):
             connection.drain()
         deadline = shared.loop.time() + grace
@@ -153,7 +160,7 @@ class Server:
             if not shared.take(peer.address):
                 _turn_away(sock, shared, bound.tls is not None)
                 continue
-            self._spawn(self._adopt(sock, peer, bound.tls, shared), self._accepting)
+            self._spawn(self._adopt(sock, peer, bound.tls, shared), self._adopting)
 
     async def _adopt(
         self, sock: socket.socket, peer: Peer, tls: ssl.SSLContext | None, shared: Shared

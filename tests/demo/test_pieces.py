@@ -1,4 +1,6 @@
 import io
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from ecluse.demo.checks import Unheld, until
 from ecluse.demo.company import free_port
 from ecluse.demo.evidence import trace_text
 from ecluse.demo.filler import filler, same_as_filler
+from ecluse.demo.interrupts import terminable, uninterrupted
 from ecluse.demo.screen import Screen, size_text
 from ecluse.exchange.trace import Step, Trace
 from ecluse.model.basics import Instant, MessageId, PartnerId
@@ -99,6 +102,27 @@ def test_an_old_terminal_gets_words() -> None:
     screen.failed("it does not")
     out.flush()
     assert out.buffer.getvalue() == b"  ok it holds\n  FAILED it does not\n"  # type: ignore[attr-defined]
+
+
+def test_a_signal_waits_for_the_end_of_what_is_not_interrupted() -> None:
+    done = []
+
+    def work() -> None:
+        with terminable(), uninterrupted():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.05)
+            done.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["whole"]
+
+
+def test_an_error_within_passes_and_the_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with terminable(), pytest.raises(ValueError, match="mine"), uninterrupted():
+        raise ValueError("mine")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_free_port_can_be_listened_on() -> None:

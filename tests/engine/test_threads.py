@@ -225,9 +225,39 @@ def test_a_database_that_comes_back_is_served_again() -> None:
     assert {"jobs.unclaimed", "leases.not-extended"} <= {entry["event"] for entry in logs}
 
 
-def test_a_failing_tick_stops_nothing() -> None:
+def test_a_store_that_fails_in_a_way_nobody_knows_stops_nothing() -> None:
+    class Odd(JobStore):
+        odd = True
+
+        def write(self, work):
+            if self.odd:
+                raise RuntimeError("secret")
+            return super().write(work)
+
+        def wait_for_jobs(self, timeout):
+            if self.odd:
+                raise RuntimeError("secret")
+            super().wait_for_jobs(timeout)
+
+    store = Odd()
+    runner = Runner(
+        store, "one", system_clock, system_entropy, {"work": lambda job, context: context.finish()}, lease=0.3
+    )
+    with capture_logs() as logs:
+        runner.start()
+        time.sleep(0.3)
+        store.odd = False
+        store.add("a")
+        wait_until(lambda: store.table["a"].state is JobState.DONE and bool(store.beats))
+        runner.stop()
+    assert {"jobs.unclaimed", "jobs.unheard", "leases.not-extended"} <= {entry["event"] for entry in logs}
+    assert "secret" not in str(logs)
+
+
+@pytest.mark.parametrize("error", [EcluseError("No.", fault=Fault.TRANSIENT), ZeroDivisionError()])
+def test_a_failing_tick_stops_nothing(error: Exception) -> None:
     def tick(now: Instant) -> None:
-        raise EcluseError("No.", fault=Fault.TRANSIENT)
+        raise error
 
     store = JobStore()
     store.add("a")

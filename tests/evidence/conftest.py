@@ -21,7 +21,7 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.peer("PostgreSQL"))])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.peer("postgresql"))])
 def store(request, tmp_path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryLog()

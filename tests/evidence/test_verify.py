@@ -318,7 +318,7 @@ def test_memory_stays_flat(tmp_path):
     assert peaks[1] < peaks[0] * 1.3
 
 
-@pytest.mark.peer("PostgreSQL")
+@pytest.mark.peer("postgresql")
 def test_changes_in_postgresql_are_found_too(postgres):
     url = postgres.new_database()
     store = PostgresStore(url, node="n1", password=None)

@@ -131,7 +131,8 @@ def test_what_is_not_what_it_says_waits_for_a_person(tmp_path, data, content_typ
     assert len(hub.store.read(lambda view: view.deliveries(message.id))) == 1
     with pytest.raises(NotNow):
         release(hub, message.id, actor="operator:kim", reason="again")
-    assert kinds(hub, message.id) == ["message.quarantined", "message.released"]
+    assert kinds(hub, message.id) == ["message.quarantined", "message.released", "message.accepted"]
+    assert list(verify_states(hub.store)) == []
     hub.store.close()
 
 

@@ -197,6 +197,10 @@ def test_a_wrong_hub_is_found(
 ) -> None:
     points = [p for p in points_of(nursery, base / "well", journey) if (p.thread, p.call) == call]
     assert points
-    with pytest.raises(AssertionError, match="lost|stuck|times|ends"):
+
+    def all_of_them() -> None:
         for number, point in enumerate(points):
             run(nursery, base / str(number), journey, point, "kill", mutant)
+
+    with pytest.raises(AssertionError, match=r"lost|stuck|times|ends"):
+        all_of_them()

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psycopg.errors import IdleInTransactionSessionTimeout
 from tests.support.nouns import NOW, blob, job, message
 from tests.support.postgres import PostgresServer, postgres_binaries
 
@@ -329,3 +330,8 @@ class Hanging:
     def __exit__(self, *_: object) -> None:
         for pid in self._pids:
             os.kill(pid, signal.SIGCONT)
+
+
+def test_a_transaction_that_stood_idle_too_long_is_an_outage() -> None:
+    """A node that was paused in the middle of a unit finds its transaction ended by the server."""
+    assert isinstance(grown.failure_of(IdleInTransactionSessionTimeout("terminating")), StoreUnavailable)

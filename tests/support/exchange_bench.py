@@ -73,7 +73,7 @@ class Bench:
         data = whole(body)
         self._note(data)
         name = url.split("//")[1].split(".")[0]
-        message_id = dict((key.lower(), value) for key, value in headers).get("message-id", "")
+        message_id = {key.lower(): value for key, value in headers}.get("message-id", "")
         if name == "aster" and self.is_message(headers):
             self.requests[message_id] = (headers, data)
         try:
@@ -92,6 +92,12 @@ class Bench:
     @staticmethod
     def is_message(headers: Headers) -> bool:
         return any(key.lower() == "disposition-notification-to" for key, _ in headers)
+
+    @staticmethod
+    def original_of(body: bytes) -> bytes | None:
+        """The Message-ID that a receipt answers, where the body is one."""
+        found = _ORIGINAL.search(body)
+        return found[1] if found else None
 
     def _note(self, body: bytes) -> None:
         original, good = _ORIGINAL.search(body), _PROCESSED.search(body)

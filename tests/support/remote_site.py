@@ -36,7 +36,7 @@ __all__ = ["Failed", "Nursery", "RemoteSite"]
 _PR_SET_PTRACER, _ANY = 0x59616D61, -1
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(Exception):
     """A call ended with an error of the hub's: nothing was acknowledged. Holds its code."""
 
 

@@ -69,9 +69,13 @@ def acknowledged_before_the_commit(patch: Set = setattr) -> None:
     patch(Intake, "_submit", early)
 
 
-def no_sync(patch: Set = setattr) -> None:
-    """Files are written and never synced; the database syncs at its checkpoints only."""
+def files_not_synced(patch: Set = setattr) -> None:
+    """Files are written and linked in the right order, and never synced."""
     patch(durable, "os", _Unsynced())
+
+
+def commits_not_synced(patch: Set = setattr) -> None:
+    """The database syncs at its checkpoints, and not at its commits."""
     make = connection._make_durable
 
     def normal(opened: Any) -> None:
@@ -92,6 +96,7 @@ MUTANTS: Final[dict[str, Callable[[], None]]] = {
     "acknowledged before the commit": acknowledged_before_the_commit,
     "done before the effect": done_before_the_effect,
     "no fence": no_fence,
-    "no sync": no_sync,
+    "files not synced": files_not_synced,
+    "commits not synced": commits_not_synced,
 }
 """For a process that is about to be one."""

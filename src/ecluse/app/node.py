@@ -114,7 +114,7 @@ class Node:
     def reload(self) -> bool:
         """Take up a configuration version, or keys, that came since; true where there were any."""
         mark = self.store.read(lambda view: view.setting(KEYS_SETTING))
-        version, configuration = _active_configuration(self.store, self.bootstrap)
+        version, configuration = active_configuration(self.store, self.bootstrap)
         if version == self.version and mark == self.keys_mark:
             return False
         self.keyring.reload()
@@ -226,7 +226,7 @@ def open_node(
             raise NotMigrated(f"The database lacks {', '.join(pending)}.")
         if pending:
             store.migrate()
-        version, configuration = _active_configuration(store, bootstrap)
+        version, configuration = active_configuration(store, bootstrap)
         vault = Vault(
             open_place(folder, bootstrap, resolver),
             StorageKeys(keyring),
@@ -263,7 +263,7 @@ def open_node(
     return node
 
 
-def _active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
+def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
     """The version in force and its number; the folder's own files, as number 0, where none was applied."""
     version = store.read(lambda view: view.config())
     if version is None:

@@ -14,6 +14,7 @@ import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.app.node import Node
+from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
 from ecluse.channels.http.server import Listener, Server
@@ -97,6 +98,7 @@ class Service:
         self._followed = node.directory
         self._identity: _TlsIdentity | None = None
         self._quit = threading.Event()
+        self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
         self.port = 0
 
@@ -124,6 +126,7 @@ class Service:
         self._event_loop = asyncio.get_running_loop()
         self._server = Server(receiver, [self._listener], limits, _log)
         self.port = (await self._server.start())[0]
+        await asyncio.to_thread(self._succession.begin, self.node.store)
         self._runner.start()
         self._loop.start()
         self._watcher.start()
@@ -158,6 +161,7 @@ class Service:
             await self._server.stop(grace)
         await asyncio.to_thread(self._runner.stop, grace)
         await asyncio.to_thread(self._loop.stop)
+        self._succession.end()
         self._openers.shutdown(wait=False, cancel_futures=True)
         _log.info("stopped", node=self.node.name)
 
@@ -177,6 +181,8 @@ class Service:
                 self._follow()
             except EcluseError as error:
                 _log.warning("configuration not taken up", **error.as_dict())
+            except Exception as error:  # noqa: BLE001 - a watcher that ended would go on with what was revoked
+                _log.error("configuration not taken up", crash=type(error).__name__)
 
     def _follow(self) -> None:
         """Have what was made from the configuration follow it: lanes, and what the listener shows and trusts.

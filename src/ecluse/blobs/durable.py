@@ -39,6 +39,9 @@ __all__ = [
 
 _PART: Final = ".part"
 
+_PUSH: Final = 8 << 20
+"""Octets after which the kernel is asked to begin writing them."""
+
 
 class DiskError(BlobUnavailable):
     """The disk does not do what it was asked. Nothing is visible of what was being written."""
@@ -169,11 +172,12 @@ class NewFile:
         DiskError: Here and from every method but :meth:`abort`.
     """
 
-    __slots__ = ("_handle", "_over", "_part", "_path")
+    __slots__ = ("_handle", "_over", "_part", "_path", "_pushed", "_size")
 
     def __init__(self, path: str | os.PathLike[str], mode: int = 0o600, *, over: bool = False) -> None:
         self._path = os.fspath(path)
         self._over = over
+        self._size = self._pushed = 0
         folder, name = os.path.split(self._path)
         # The name is cut because a folder takes at most 255 octets of it, and the rest needs some.
         self._part = os.path.join(folder, f".{name[:48]}.{secrets.token_hex(8)}{_PART}")
@@ -189,6 +193,11 @@ class NewFile:
                 rest = memoryview(data)[done:]
                 while rest:
                     rest = rest[os.write(self._handle, rest) :]
+            self._size += len(data)
+            if self._size - self._pushed >= _PUSH:
+                # On Linux this begins to write what is dirty, so that the fsync of a large file has little left.
+                os.posix_fadvise(self._handle, self._pushed, self._size - self._pushed, os.POSIX_FADV_DONTNEED)
+                self._pushed = self._size
 
     def commit(self) -> None:
         """Return when the whole file is durable under its name. Otherwise nothing is left of it.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from ecluse.blobs.behind import WriteBehind
 from ecluse.blobs.keywrap import KeyWrap
 from ecluse.blobs.port import BlobPlace, BlobUnavailable, PlaceReader, PlaceWriter
 from ecluse.blobs.sealed import (
@@ -108,7 +109,7 @@ class VaultWriter:
             if self._size <= self._vault.inline_limit:
                 self._held.append(bytes(data))
                 return
-            self._out = self._vault.place.create(self.id)
+            self._out = WriteBehind(self._vault.place.create(self.id))
             self._out.write(self._sealer.header)
             if self._held:
                 self._out.write(self._sealer.seal(b"".join(self._held)))

@@ -11,8 +11,10 @@ Modules import nothing heavy before a command runs: ``ecluse --help`` answers at
     configuration   plan, apply, export
     partner, cert   who we exchange with, and the keys
     send, message   documents on their way, and what became of them
+    decide          what a person decides about a message
     draw            a message's life on one screen
     log             proofs
+    secret          secrets inside the keyring
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
         panel=_PANEL,
         example="ecluse --hub hub serve --listen 0.0.0.0:4080",
     )(serve)
-    command(app, "demo", gives="", panel=_PANEL, example="ecluse demo --keep /tmp/demo")(demo)
+    command(app, "demo", gives="held, folder", panel=_PANEL, example="ecluse demo --keep /tmp/demo")(demo)
     command(
         app,
         "doctor",
@@ -62,6 +62,13 @@ def init(
     database: Annotated[
         str | None,
         typer.Option("--database", help="postgresql://user@host/database instead of the embedded one."),
+    ] = None,
+    database_password: Annotated[
+        str | None,
+        typer.Option(
+            "--database-password",
+            help="Reference to the database's password: env:NAME, or file:PATH (relative to the hub's folder).",
+        ),
     ] = None,
     blobs: Annotated[
         str | None, typer.Option("--blobs", help="s3://bucket/prefix instead of the hub's folder.")
@@ -93,6 +100,7 @@ def init(
             address=address,
             public_url=public_url,
             database=database,
+            database_password=database_password,
             blobs=blobs,
             email=email,
             passphrase=passphrase,
@@ -164,12 +172,18 @@ def demo(
     file: Annotated[
         Path | None, typer.Option("--file", help="A document of your own to exchange.", show_default=False)
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only the first exchange.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Mebibytes instead of a gibibyte.")] = False,
 ) -> None:
     """Two companies exchange real documents over AS2 on this machine, and prove it."""
-    from ecluse.demo.run import run
+    from rich.console import Console
 
-    code = run(keep, file, quick)
+    from ecluse.demo.run import run
+    from ecluse.demo.screen import Screen
+
+    screen = Screen(Console(stderr=True, highlight=False)) if frame.json else None
+    code = run(keep, file, quick, screen=screen)
+    if frame.json:
+        frame.show({"held": code == 0, "folder": str(keep) if keep is not None else None}, "")
     if code:
         raise typer.Exit(code)
 

@@ -1,8 +1,8 @@
-"""Messages: which there are, what became of them, and what a person decides about them."""
+"""Messages: which there are, what became of them, and their documents."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,19 +15,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ecluse.exchange.hub import Document
-    from ecluse.model.nouns import Delivery, Part
+    from ecluse.model.nouns import Part
 
-__all__ = ["app"]
+__all__ = ["MessageId", "app"]
 
 app = typer.Typer(help="Messages: what became of them, and what to do.", no_args_is_help=True)
 
-_Id = Annotated[
+MessageId = Annotated[
     str,
     typer.Argument(
         metavar="MESSAGE", help="Its id; or a reference, Message-ID or file name.", show_default=False
     ),
 ]
-_Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the log.", show_default=False)]
 
 
 class Direction(StrEnum):
@@ -148,7 +147,7 @@ def _draw_list(console: Console, rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def show(frame: Frame, id: _Id) -> None:
+def show(frame: Frame, id: MessageId) -> None:
     """Show a message: its documents, its deliveries and why it is as it is."""
     from ecluse.app.lookup import find_message
     from ecluse.cli.draw import draw_message
@@ -170,7 +169,7 @@ command(
 )(show)
 
 
-def trace(frame: Frame, id: _Id) -> None:
+def trace(frame: Frame, id: MessageId) -> None:
     """Draw the life of a message: who did what and when, the receipts, and what is proven of it."""
     from ecluse.app.life import life_of
     from ecluse.cli.draw import draw_life
@@ -196,7 +195,7 @@ command(
 
 def payload(
     frame: Frame,
-    id: _Id,
+    id: MessageId,
     part: Annotated[
         int | None,
         typer.Option("--part", min=1, help="Which document, where there are several.", show_default=False),
@@ -218,7 +217,8 @@ def payload(
             if out == "-":
                 _to_stdout(document)
                 return
-            durable.write_new(out, document.chunks(), 0o600)
+            with frame.progress("Writing", octets=True) as progress:
+                durable.write_new(out, _counted(document, progress), 0o600)
     facts = {
         "id": message.id,
         "part": number,
@@ -251,99 +251,16 @@ def _choose(parts: Sequence[Part], number: int | None) -> tuple[Part, int]:
     return parts[index], index + 1
 
 
+def _counted(document: Document, progress: Callable[[int, int], None]) -> Iterator[bytes]:
+    done = 0
+    for chunk in document.chunks():
+        yield chunk
+        done += len(chunk)
+        progress(done, document.part.size)
+
+
 def _to_stdout(document: Document) -> None:
     stream = typer.get_binary_stream("stdout")
     for chunk in document.chunks():
         stream.write(chunk)
     stream.flush()
-
-
-def resend(
-    frame: Frame,
-    id: _Id,
-    reason: _Reason,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also what is confirmed, or waits for a receipt.")
-    ] = False,
-) -> None:
-    """Send again what is dead, refused, overdue or given up: the same bytes under the same Message-ID."""
-    from ecluse.app.lookup import find_message
-    from ecluse.exchange import actions
-
-    with frame.node() as node:
-        found = find_message(node.store, id)
-        again = actions.resend(node.hub, found.id, actor=frame.actor, reason=reason, force=force)
-    _show_deliveries(frame, found.id, again, "is under way again")
-
-
-command(
-    app,
-    "resend",
-    gives="id, deliveries[]{id, channel, state}",
-    example="ecluse --hub hub message resend 4711 --reason 'Birch lost it and asked again'",
-)(resend)
-
-
-def resume(frame: Frame, id: _Id, reason: _Reason) -> None:
-    """Attempt at once what waits for its next attempt."""
-    from ecluse.app.lookup import find_message
-    from ecluse.exchange import actions
-
-    with frame.node() as node:
-        found = find_message(node.store, id)
-        waiting = actions.resume(node.hub, found.id, actor=frame.actor, reason=reason)
-    _show_deliveries(frame, found.id, waiting, "is attempted at once")
-
-
-command(
-    app,
-    "resume",
-    gives="id, deliveries[]{id, channel, state}",
-    example="ecluse --hub hub message resume 4711 --reason 'their server is back'",
-)(resume)
-
-
-def release(frame: Frame, id: _Id, reason: _Reason) -> None:
-    """Let a quarantined message through to the application."""
-    from ecluse.app.lookup import find_message
-    from ecluse.exchange import actions
-
-    with frame.node() as node:
-        found = find_message(node.store, id)
-        after = actions.release(node.hub, found.id, actor=frame.actor, reason=reason)
-    frame.show({"id": after.id, "state": after.state.value}, f"{after.id} is {after.state.value}.")
-
-
-command(
-    app,
-    "release",
-    gives="id, state",
-    example="ecluse --hub hub message release 4711 --reason 'agreed with Birch'",
-)(release)
-
-
-def give_up(frame: Frame, id: _Id, reason: _Reason) -> None:
-    """Stop trying. The documents stay, and a late receipt still counts."""
-    from ecluse.app.lookup import find_message
-    from ecluse.exchange import actions
-
-    with frame.node() as node:
-        found = find_message(node.store, id)
-        after = actions.give_up(node.hub, found.id, actor=frame.actor, reason=reason)
-    frame.show({"id": after.id, "state": after.state.value}, f"{after.id} is {after.state.value}.")
-
-
-command(
-    app, "give-up", gives="id, state", example="ecluse --hub hub message give-up 4711 --reason 'sent by post'"
-)(give_up)
-
-
-def _show_deliveries(frame: Frame, id: str, deliveries: Sequence[Delivery], verb: str) -> None:
-    facts = {
-        "id": id,
-        "deliveries": [
-            {"id": each.id, "channel": each.channel, "state": each.state.value} for each in deliveries
-        ],
-    }
-    channels = ", ".join(each.channel for each in deliveries)
-    frame.show(facts, f"{id} {verb} by {channels}.")

@@ -55,20 +55,23 @@ def send(
     ] = None,
 ) -> None:
     """Send documents to a partner: kept durably, then delivered by the serving hub."""
-    from ecluse.app.outbox import Progress, follow, send_files
+    from ecluse.app.follow import Progress, follow
+    from ecluse.app.outbox import send_files
     from ecluse.cli.values import duration
 
     patience = duration(timeout)
     with frame.node() as node:
-        sent = send_files(
-            node,
-            partner,
-            files,
-            subject=subject,
-            content_type=content_type,
-            key=key,
-            actor=frame.actor,
-        )
+        with frame.progress("Reading", octets=True) as progress:
+            sent = send_files(
+                node,
+                partner,
+                files,
+                subject=subject,
+                content_type=content_type,
+                key=key,
+                actor=frame.actor,
+                progress=progress,
+            )
         verb = "was sent before as" if sent.repeated else "is kept as"
         facts = sent.as_dict()
         if not wait:

@@ -29,7 +29,7 @@ _INTERRUPTED: Final = 130
 class BadServing(EcluseError):
     """An option of ``serve`` that can't be."""
 
-    code = "cli.usage"
+    code = "serve.bad-option"
     fault = Fault.USAGE
     remedy = "Give --listen as HOST:PORT, and --log-level as one of debug, info, warning and error."
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ecluse.cli import cert, configuration, hub, log, message, partner, secret, send
+from ecluse.cli import cert, configuration, decide, hub, log, partner, secret, send
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Options, show_error
 from ecluse.errors import EcluseError, Fault
 
@@ -64,7 +64,7 @@ def root(
 
 for group in (hub, configuration, send):
     group.add_to(app)
-app.add_typer(message.app, name="message")
+app.add_typer(decide.app, name="message")
 app.add_typer(partner.app, name="partner")
 app.add_typer(cert.app, name="cert")
 app.add_typer(secret.app, name="secret")
@@ -92,9 +92,8 @@ def run(args: Sequence[str] | None = None) -> int:
 def _usage(error: Exception, *, as_json: bool) -> int:
     text = getattr(error, "format_message", lambda: str(error))()
     context = getattr(error, "ctx", None)
-    if not text.strip() or type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(text, err=True)
-        return 2
+    if not text.strip():
+        return 2  # a group without a command: its help was shown
     command = context.command_path if context is not None else "ecluse"
     show_error(CliUsage(text.strip(), remedy=f"Look at `{command} --help`."), as_json=as_json)
     return 2

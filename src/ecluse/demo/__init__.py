@@ -8,6 +8,7 @@
 - :mod:`~ecluse.demo.company`  a company: its hub, and the process that serves it
 - :mod:`~ecluse.demo.stage`    what the scenes share: sending, waiting, checking
 - :mod:`~ecluse.demo.checks`   what stops the demo
+- :mod:`~ecluse.demo.interrupts` Ctrl-C, and no process left behind
 - :mod:`~ecluse.demo.screen`   what is shown
 - :mod:`~ecluse.demo.filler`   a large document, made as it is read
 """

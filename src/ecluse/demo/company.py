@@ -18,6 +18,7 @@ from ecluse.app.folder import make_hub
 from ecluse.app.node import Node
 from ecluse.app.settings import apply_files
 from ecluse.demo.checks import Unheld, until
+from ecluse.demo.interrupts import uninterrupted
 from ecluse.model.basics import PartnerId
 from ecluse.trust.card import Card, make_card, partner_files
 from ecluse.trust.configuration import read_folder
@@ -117,7 +118,7 @@ class Company:
         """Serve in a process of its own, and return when it answers."""
         self.log.parent.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "ecluse", "serve", "--hub", str(self.folder)]
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, uninterrupted():
             # A session of its own: Ctrl-C reaches the demo alone, and the demo ends its processes.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -155,11 +156,11 @@ class Company:
 
     def kill(self) -> None:
         """End the serving process as a power cut does: SIGKILL, without a word."""
-        process, self._process = self._process, None
-        if process is not None:
-            self.peak = max(self.peak, _memory(process.pid, "VmHWM"))
-            process.kill()
-            process.wait()
+        if self._process is not None:
+            self.lately()
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
     def stop(self) -> bool:
         """End the serving process in good order; true where it ended by itself and without an error."""

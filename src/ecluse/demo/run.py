@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from ecluse.app.outbox import UnreadableFile
@@ -20,6 +17,7 @@ from ecluse.demo import scenes, trials
 from ecluse.demo.checks import Unheld
 from ecluse.demo.company import Company, free_port
 from ecluse.demo.evidence import evidence
+from ecluse.demo.interrupts import terminable, uninterrupted
 from ecluse.demo.intruder import refusals
 from ecluse.demo.screen import Screen, size_text
 from ecluse.demo.stage import Stage
@@ -62,7 +60,7 @@ def run(keep: Path | None, file: Path | None, quick: bool = False, *, screen: Sc
     screen = screen or Screen()
     if file is not None and not file.is_file():
         raise UnreadableFile(f"{file} is no file.")
-    with _terminable():
+    with terminable():
         try:
             with _folder(keep) as root:
                 return _play(root, screen, file, quick, kept=keep is not None)
@@ -116,8 +114,9 @@ def _play(root: Path, screen: Screen, file: Path | None, quick: bool, *, kept: b
         screen.failed(f"{where}: {error}")
         return 1
     finally:
-        for company in companies:
-            company.close()
+        with uninterrupted():
+            for company in companies:
+                company.close()
     screen.table("All of it held", ("scene", "took"), [*times, ("all of it", _seconds(begun))])
     screen.table(f"The file of {_large(stage)}", ("stage", "took", ""), stage.figures)
     if kept:
@@ -171,20 +170,3 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         "Made by `ecluse demo`, which empties this folder when it runs again.\n", "utf-8"
     )
     yield root
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: its processes go first."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

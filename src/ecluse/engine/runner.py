@@ -270,8 +270,8 @@ class Runner:
                 free = self._workers - len(self._running)
             try:
                 contexts = self._claim(free)
-            except EcluseError as error:
-                _log.warning("jobs.unclaimed", **error.as_dict())
+            except Exception as error:  # noqa: BLE001 - a node whose threads end does nothing, and says nothing
+                _warn("jobs.unclaimed", error)
                 self._quit.wait(_PAUSE)
                 self.poke()
                 continue
@@ -292,8 +292,8 @@ class Runner:
                 if self._tick is not None:
                     self._tick(self._clock())
                 self._store.wait_for_jobs(_POLL)
-            except EcluseError as error:
-                _log.warning("jobs.unheard", **error.as_dict())
+            except Exception as error:  # noqa: BLE001 - a node whose threads end does nothing, and says nothing
+                _warn("jobs.unheard", error)
                 self._quit.wait(_PAUSE)
             self.poke()
             if time.monotonic() - before < 0.001:
@@ -303,8 +303,8 @@ class Runner:
         while True:
             try:
                 self._extend()
-            except EcluseError as error:
-                _log.warning("leases.not-extended", **error.as_dict())
+            except Exception as error:  # noqa: BLE001 - a node whose threads end does nothing, and says nothing
+                _warn("leases.not-extended", error)
             if self._quit.wait(self._lease / 3_000_000):
                 return
 
@@ -326,6 +326,13 @@ class Runner:
         for context in self._store.write(work):
             # A job that ended in the meantime has no lease either; then nobody looks at this any more.
             context.lost = True
+
+
+def _warn(event: str, error: Exception) -> None:
+    if isinstance(error, EcluseError):
+        _log.warning(event, **error.as_dict())
+    else:
+        _log.error(event, **_trace(error))
 
 
 def _trace(crash: Exception) -> dict[str, str]:

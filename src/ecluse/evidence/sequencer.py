@@ -27,7 +27,7 @@ from ecluse.wire.tlog.checkpoint import TreeHead, open_checkpoint, sign_head
 from ecluse.wire.tlog.errors import BadProof
 from ecluse.wire.tlog.note import NoteKey, Sign
 
-__all__ = ["BATCH", "LEASE", "LEASE_SETTING", "Sequencer"]
+__all__ = ["BATCH", "LEASE", "LEASE_SETTING", "Sequencer", "give_lease"]
 
 BATCH: Final = 512
 """Records a transaction: past some hundreds a batch gains nothing and keeps the writer longer."""
@@ -176,7 +176,7 @@ class Sequencer:
         """Give the lease up, so that another node need not wait for its end."""
         if self._led_until:
             self._led_until = Instant(0)
-            self._store.write(lambda tx: _give_lease(tx, self._node))
+            self._store.write(lambda tx: give_lease(tx, self._node))
 
     def _read_outside(self) -> TreeHead | None:
         if self._outside is None and self._held is not None:
@@ -233,7 +233,8 @@ def _take_lease(tx: Tx, node: str, now: Instant) -> Instant | None:
     return until
 
 
-def _give_lease(tx: Tx, node: str) -> None:
+def give_lease(tx: Tx, node: str) -> None:
+    """Free the lease that ``node`` holds: it stops, or is known to be dead."""
     present = _present_lease(tx)
     if present is not None and present.node == node:
         tx.put_setting(LEASE_SETTING, _encode_lease(_Lease("", 0)))

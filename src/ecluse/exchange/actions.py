@@ -12,9 +12,9 @@ import msgspec
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.receipts import settle_message
-from ecluse.exchange.route import delivery_job, route_inbound
+from ecluse.exchange.route import delivery_job, message_job, route_inbound
 from ecluse.model.basics import MessageId
-from ecluse.model.nouns import Delivery, Message
+from ecluse.model.nouns import Delivery, Job, JobState, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Tx
 
@@ -48,7 +48,7 @@ def _get(tx: Tx, id: MessageId) -> Message:
 
 
 def release(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
-    """Let a quarantined message through to the application.
+    """Let a quarantined message through to the application; have it opened first where that failed.
 
     Raises:
         NoSuchMessage: There is none.
@@ -59,12 +59,17 @@ def release(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
         message = _get(tx, id)
         if message.state is not MessageState.QUARANTINED:
             raise NotNow(f"{id} is {message.state.value}, not quarantined.")
-        after = msgspec.structs.replace(
-            message, state=MessageState.ACCEPTED, updated=hub.clock(), reason_code="", reason=""
-        )
+        unopened = bool(message.wire_blob and not message.parts)
+        state = MessageState.RECEIVED if unopened else MessageState.ACCEPTED
+        check_move(message.state, state)
+        after = msgspec.structs.replace(message, state=state, updated=hub.clock(), reason_code="", reason="")
         tx.update_message(after)
         hub.event(tx, "message.released", id, {"reason": reason, "was": message.reason_code}, actor=actor)
-        route_inbound(hub, tx, after)
+        hub.event(tx, f"message.{state.value}", id, {"released": True}, actor=actor)
+        if unopened:
+            _wake(tx, message_job("open", after))
+        else:
+            route_inbound(hub, tx, after)
         return after
 
     return hub.store.write(work)
@@ -72,6 +77,8 @@ def release(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
 
 def resend(hub: Hub, id: MessageId, *, actor: str, reason: str, force: bool = False) -> list[Delivery]:
     """Try again what is dead, refused, overdue or given up: the same bytes under the same id.
+
+    Of an inbound message, an answer that could not be sent is tried again too.
 
     Args:
         hub: What the chamber shares.
@@ -95,12 +102,14 @@ def resend(hub: Hub, id: MessageId, *, actor: str, reason: str, force: bool = Fa
             held_back = delivery.state in (DeliveryState.CONFIRMED, DeliveryState.SENT)
             if delivery.state in _UNDER_WAY or (held_back and not force):
                 continue
-            again.append(_wake(hub, tx, delivery))
-        if not again:
+            again.append(_wait_again(hub, tx, delivery))
+        answer = _wake_answer(tx, message)
+        if not again and not answer:
             raise NotNow(f"Nothing of {id} ({message.state.value}) waits for a person.")
-        facts = {"reason": reason, "deliveries": [delivery.id for delivery in again]}
+        facts = {"reason": reason, "deliveries": [delivery.id for delivery in again], "answer": answer}
         hub.event(tx, "message.resent", id, facts, actor=actor)
-        settle_message(hub, tx, id)
+        if again:
+            settle_message(hub, tx, id)
         return again
 
     return hub.store.write(work)
@@ -122,8 +131,9 @@ def resume(hub: Hub, id: MessageId, *, actor: str, reason: str) -> list[Delivery
         waiting = [each for each in tx.deliveries(id) if each.state is DeliveryState.WAITING]
         if not waiting:
             raise NotNow(f"Nothing of {id} ({message.state.value}) waits for its next attempt.")
+        now = hub.clock()
         for delivery in waiting:
-            _due_now(hub, tx, delivery)
+            _wake(tx, delivery_job(delivery, now))
         facts = {"reason": reason, "deliveries": [delivery.id for delivery in waiting]}
         hub.event(tx, "message.resumed", id, facts, actor=actor)
         return waiting
@@ -131,22 +141,27 @@ def resume(hub: Hub, id: MessageId, *, actor: str, reason: str) -> list[Delivery
     return hub.store.write(work)
 
 
-def _wake(hub: Hub, tx: Tx, delivery: Delivery) -> Delivery:
+def _wake(tx: Tx, job: Job) -> None:
+    if not tx.wake_job(job.key, job.due):
+        tx.add_job(job)
+
+
+def _wake_answer(tx: Tx, message: Message) -> bool:
+    job = tx.job(message_job("answer", message).key)
+    if job is None or job.state is not JobState.DEAD:
+        return False
+    return tx.wake_job(job.key, job.due)
+
+
+def _wait_again(hub: Hub, tx: Tx, delivery: Delivery) -> Delivery:
     check_move(delivery.state, DeliveryState.WAITING)
     now = hub.clock()
     waiting = msgspec.structs.replace(
         delivery, state=DeliveryState.WAITING, updated=now, receipt_due=None, reason_code="", reason=""
     )
     tx.update_delivery(waiting)
-    _due_now(hub, tx, waiting)
+    _wake(tx, delivery_job(waiting, now))
     return waiting
-
-
-def _due_now(hub: Hub, tx: Tx, delivery: Delivery) -> None:
-    now = hub.clock()
-    job = delivery_job(delivery, now)
-    if not tx.wake_job(job.key, now):
-        tx.add_job(job)
 
 
 def give_up(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:

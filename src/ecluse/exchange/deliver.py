@@ -30,6 +30,8 @@ __all__ = ["NoChannel", "buried", "handlers"]
 _OVER: Final = frozenset(
     {DeliveryState.CONFIRMED, DeliveryState.REFUSED, DeliveryState.GIVEN_UP, DeliveryState.SENT}
 )
+_UNDER_WAY: Final = frozenset({DeliveryState.SENDING, DeliveryState.WAITING})
+"""Waiting: given up or confirmed, and then resent, while the request was under way. It carried the same bytes."""
 
 
 class NoChannel(EcluseError):
@@ -38,6 +40,14 @@ class NoChannel(EcluseError):
     code = "exchange.no-channel"
     fault = Fault.OURS
     remedy = "Configure the channel again, or give the delivery up."
+
+
+class Woken(EcluseError):
+    """A delivery was over when its job looked, and is to be sent again now."""
+
+    code = "exchange.woken"
+    fault = Fault.TRANSIENT
+    remedy = "Do nothing: the job is done again at once."
 
 
 class _DeliveryPayload(msgspec.Struct):
@@ -121,12 +131,14 @@ class Attempt:
         hub = self._hub
         delivery, message = hub.store.read(self._load)
         if delivery is None or message is None or delivery.state in _OVER:
-            return self._context.finish()
+            return self._context.finish(self._still_over)
         try:
             channel = self._channel_of(delivery.channel)
             if message.direction is Direction.OUT and not message.wire_blob:
                 message = self._seal(channel, message)
             delivery = hub.store.write(self._begin)
+            if delivery is None:
+                return self._context.finish(self._still_over)
             outbound = message.direction is Direction.OUT and message.wire_blob
             sealed = hub.blob(message.wire_blob) if outbound else nullcontext[VaultReader | None](None)
             with sealed as reader:
@@ -157,7 +169,7 @@ class Attempt:
         def work(tx: Tx) -> Message:
             current = tx.message(message.id)
             assert current is not None, "a message is never deleted while it is delivered"
-            if current.wire_blob:
+            if current.wire_blob or current.state is MessageState.GIVEN_UP:
                 return current
             check_move(current.state, MessageState.SEALED)
             after = msgspec.structs.replace(
@@ -178,9 +190,17 @@ class Attempt:
             hub.vault.discard(kept)
         return after
 
-    def _begin(self, tx: Tx) -> Delivery:
+    def _still_over(self, tx: Tx) -> None:
+        # A person who has it sent again leaves a running job alone: then this one must not end.
+        delivery = tx.delivery(self._id)
+        if delivery is not None and delivery.state is DeliveryState.WAITING:
+            raise Woken(f"Delivery {self._id} was over, and is to be sent again.")
+
+    def _begin(self, tx: Tx) -> Delivery | None:
         delivery = tx.delivery(self._id)
         assert delivery is not None, "a delivery is never deleted while its job is there"
+        if delivery.state in _OVER:
+            return None
         check_move(delivery.state, DeliveryState.SENDING)
         begun = msgspec.structs.replace(
             delivery, state=DeliveryState.SENDING, attempts=delivery.attempts + 1, updated=self._hub.clock()
@@ -194,8 +214,8 @@ class Attempt:
         delivery = tx.delivery(self._id)
         assert delivery is not None, "a delivery is never deleted while its job is there"
         if isinstance(outcome, Awaiting):
-            if delivery.state is not DeliveryState.SENDING:
-                return  # the receipt was faster than the end of our own request
+            if delivery.state not in _UNDER_WAY:
+                return  # the receipt was faster than the end of our own request, or a person gave it up
             now = self._hub.clock()
             tx.update_delivery(
                 msgspec.structs.replace(
@@ -243,15 +263,36 @@ def buried(hub: Hub) -> Callable[[Tx, Job, EcluseError], None]:
         if job.kind == "deliver":
             delivery_id = msgspec.json.decode(job.payload, type=_DeliveryPayload).delivery
             _failure(hub, tx, delivery_id, DeliveryState.DEAD, "delivery.dead", error)
-        elif job.kind in ("answer", "open"):
-            message_id = msgspec.json.decode(job.payload, type=_MessagePayload).message
-            hub.event(tx, f"{job.kind}.dead", message_id, _why(error))
+        elif job.kind in ("open", "answer"):
+            message = tx.message(msgspec.json.decode(job.payload, type=_MessagePayload).message)
+            if message is None:
+                return
+            if job.kind == "answer":
+                hub.event(tx, "answer.dead", message.id, _why(error))
+            elif message.state is MessageState.RECEIVED:
+                _quarantine_unopened(hub, tx, message, error)
 
     return note
 
 
 def _why(error: EcluseError) -> dict[str, str]:
     return {"reason": error.code, "fault": error.fault.value}
+
+
+def _quarantine_unopened(hub: Hub, tx: Tx, message: Message, error: EcluseError) -> None:
+    """The partner was told that we have it: it must not lie where nobody looks."""
+    check_move(message.state, MessageState.QUARANTINED)
+    tx.update_message(
+        msgspec.structs.replace(
+            message,
+            state=MessageState.QUARANTINED,
+            updated=hub.clock(),
+            reason_code=error.code,
+            reason=f"It could not be opened: {error.cause}",
+        )
+    )
+    facts = {**_why(error), "opened": False}
+    hub.event(tx, "message.quarantined", message.id, facts)
 
 
 def _failure(

@@ -18,13 +18,13 @@ import msgspec
 from ecluse.blobs.vault import Sealed, VaultWriter
 from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
-from ecluse.exchange.route import route_inbound
-from ecluse.model.basics import Instant, MessageId, PartnerId
-from ecluse.model.nouns import Answer, Direction, Job, Message, Part
+from ecluse.exchange.route import message_job, route_inbound
+from ecluse.model.basics import MessageId, PartnerId
+from ecluse.model.nouns import Answer, Direction, Message, Part
 from ecluse.model.states import MessageState, check_move
 from ecluse.store.port import Tx
 
-__all__ = ["Arrival", "Duplicate", "Intake", "Kept", "Reply"]
+__all__ = ["Arrival", "Duplicate", "Intake", "Kept", "Outgrown", "Reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Arrival:
         protocol_id: The protocol's own id, verbatim.
         subject: As given.
         facts: What of the connection belongs into the log (address, TLS version...).
+        return_to: Where the answer is asked for on a connection of its own; empty where it is not.
     """
 
     partner: PartnerId
@@ -44,6 +45,7 @@ class Arrival:
     protocol_id: str
     subject: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    return_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,13 @@ class Duplicate:
     answer: Answer | None
 
 
+class Outgrown(Exception):
+    """An intake that was to stay within its row did not: a small body may inflate to a large document.
+
+    No fault, and never shown: the same body is opened again where it may be large.
+    """
+
+
 @dataclass(slots=True)
 class _OpenDocument:
     content_type: str
@@ -93,14 +102,18 @@ class Intake:
         hub: What the chamber shares.
         arrival: Whose message it is.
         message: The message that was kept before it was opened, where this opens it; else ``None``.
+        within_row: Raise :class:`Outgrown` rather than touch the place of large blobs, which may take long.
     """
 
-    def __init__(self, hub: Hub, arrival: Arrival, message: Message | None = None) -> None:
+    def __init__(
+        self, hub: Hub, arrival: Arrival, message: Message | None = None, *, within_row: bool = False
+    ) -> None:
         """Begin; nothing is written yet."""
         self.hub = hub
         self.arrival = arrival
         self.id = message.id if message else MessageId(hub.new_id("m"))
         self._before = message
+        self._within_row = within_row
         self._exact: VaultWriter | None = None
         self._exact_offset = 0
         self._document: _OpenDocument | None = None
@@ -114,7 +127,7 @@ class Intake:
         if self._exact is None:
             # The protocol's own digest (the MIC) is over these octets already.
             self._exact = self.hub.vault.create(digest=False)
-        self._exact.write(data)
+        self._write(self._exact, data)
         self._exact_offset += len(data)
 
     def begin_document(self, content_type: str, name: str) -> None:
@@ -132,7 +145,12 @@ class Intake:
         else:
             if document.writer is None:
                 document.writer = self.hub.vault.create()
-            document.writer.write(data)
+            self._write(document.writer, data)
+
+    def _write(self, writer: VaultWriter, data: bytes) -> None:
+        if self._within_row and writer.size + len(data) > self.hub.vault.inline_limit:
+            raise Outgrown
+        writer.write(data)
 
     def end_document(self, offset: int | None) -> None:
         """The document ends; ``offset`` is where it stands in the exact octets, ``None`` where it doesn't."""
@@ -265,11 +283,11 @@ class Intake:
             if answer is not None:
                 tx.put_answer(answer)
                 if answer.return_to:
-                    tx.add_job(_job("answer", message, message.partner))
+                    tx.add_job(message_job("answer", message))
             if message.state is MessageState.ACCEPTED:
                 route_inbound(self.hub, tx, message)
             elif message.state is MessageState.RECEIVED:
-                tx.add_job(_job("open", message, message.partner))
+                tx.add_job(message_job("open", message))
             return Kept(message)
 
         self._work = work
@@ -285,10 +303,15 @@ class Intake:
         self.hub.event(
             tx, "message.duplicate", first.id, {"protocol_id": first.protocol_id, **self.arrival.facts}
         )
-        if answer is not None and answer.return_to:
-            now = self.hub.clock()
-            if not tx.wake_job(f"answer:{first.id}", now):
-                tx.add_job(_job("answer", first, first.partner, now))
+        return_to = self.arrival.return_to
+        if answer is not None and answer.body and return_to:
+            # The same answer, to where it is asked for now: the first time may have asked otherwise.
+            if answer.return_to != return_to:
+                answer = msgspec.structs.replace(answer, return_to=return_to)
+                tx.put_answer(answer)
+            job = message_job("answer", first)
+            if not tx.wake_job(job.key, self.hub.clock()):
+                tx.add_job(job)
         return Duplicate(first, answer)
 
     def discard(self) -> None:
@@ -313,16 +336,6 @@ class Intake:
 def _kept_nothing(end: Future[Kept | Duplicate]) -> bool:
     return left_nothing(end) or (
         end.done() and end.exception() is None and isinstance(end.result(), Duplicate)
-    )
-
-
-def _job(kind: str, message: Message, lane: str, due: Instant | None = None) -> Job:
-    return Job(
-        key=f"{kind}:{message.id}",
-        kind=kind,
-        lane=lane,
-        payload=msgspec.json.encode({"message": message.id}),
-        due=message.updated if due is None else due,
     )
 
 

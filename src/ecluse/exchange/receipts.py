@@ -35,7 +35,9 @@ def record_receipt(
     code: str = "",
     reason: str = "",
 ) -> Delivery:
-    """Keep a receipt and move its delivery; a delivery that was confirmed stays confirmed.
+    """Keep a receipt and move its delivery.
+
+    One that was confirmed stays confirmed; one that a person gave up is moved by a positive receipt alone.
 
     Args:
         hub: What the chamber shares.
@@ -70,6 +72,9 @@ def record_receipt(
     }
     if delivery.state is DeliveryState.CONFIRMED:
         hub.event(tx, "receipt.repeated", delivery.message, facts, at=now)
+        return delivery
+    if delivery.state is DeliveryState.GIVEN_UP and not positive:
+        hub.event(tx, "receipt.kept", delivery.message, facts, at=now)
         return delivery
     check_move(delivery.state, after)
     settled = msgspec.structs.replace(

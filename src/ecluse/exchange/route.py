@@ -10,7 +10,7 @@ from ecluse.model.nouns import Delivery, Job, Message
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import Tx
 
-__all__ = ["add_delivery", "delivery_job", "route_inbound"]
+__all__ = ["add_delivery", "delivery_job", "message_job", "route_inbound"]
 
 
 def delivery_job(delivery: Delivery, due: Instant) -> Job:
@@ -21,6 +21,17 @@ def delivery_job(delivery: Delivery, due: Instant) -> Job:
         lane=delivery.partner,
         payload=msgspec.json.encode({"delivery": delivery.id}),
         due=due,
+    )
+
+
+def message_job(kind: str, message: Message) -> Job:
+    """Durable work on a message that came in: ``open`` it, or send its ``answer``."""
+    return Job(
+        key=f"{kind}:{message.id}",
+        kind=kind,
+        lane=message.partner,
+        payload=msgspec.json.encode({"message": message.id}),
+        due=message.updated,
     )
 
 

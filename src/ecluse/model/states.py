@@ -3,7 +3,8 @@
 A message is one document on its way, once. Inbound: a partner's bytes are ``received`` when they are
 durable but not yet opened (an asynchronous receipt was asked for), ``accepted`` when they were opened,
 checked and kept, then ``delivered`` when the application has them. What is refused is ``rejected`` (its
-protocol id may come again); what a person must look at is ``quarantined`` and can be released or given up.
+protocol id may come again); what a person must look at is ``quarantined`` and can be released or given up;
+what could not be opened in the end is quarantined too, and ``received`` again once it is released.
 
 Outbound: ``accepted`` from the application, ``sealed`` when its exact bytes were built (once), ``delivered``
 when every delivery is confirmed, ``failed`` while a delivery is dead or refused, ``given-up`` by a person.
@@ -54,7 +55,7 @@ _M, _D = MessageState, DeliveryState
 MESSAGE_MOVES: Final[dict[MessageState, frozenset[MessageState]]] = {
     _M.RECEIVED: frozenset({_M.ACCEPTED, _M.QUARANTINED, _M.REJECTED}),
     _M.ACCEPTED: frozenset({_M.SEALED, _M.DELIVERED, _M.FAILED, _M.QUARANTINED, _M.GIVEN_UP}),
-    _M.QUARANTINED: frozenset({_M.ACCEPTED, _M.GIVEN_UP}),
+    _M.QUARANTINED: frozenset({_M.RECEIVED, _M.ACCEPTED, _M.GIVEN_UP}),
     _M.REJECTED: frozenset(),
     _M.SEALED: frozenset({_M.DELIVERED, _M.FAILED, _M.GIVEN_UP}),
     _M.DELIVERED: frozenset({_M.ACCEPTED, _M.SEALED}),
@@ -63,7 +64,7 @@ MESSAGE_MOVES: Final[dict[MessageState, frozenset[MessageState]]] = {
 }
 
 DELIVERY_MOVES: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
-    _D.WAITING: frozenset({_D.SENDING, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),
+    _D.WAITING: frozenset({_D.SENDING, _D.SENT, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),
     _D.SENDING: frozenset({_D.WAITING, _D.SENT, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),
     _D.SENT: frozenset({_D.WAITING, _D.CONFIRMED, _D.REFUSED, _D.OVERDUE, _D.GIVEN_UP}),
     _D.OVERDUE: frozenset({_D.WAITING, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),

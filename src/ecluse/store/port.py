@@ -207,6 +207,9 @@ class Tx(View, Protocol):
         A running one is left alone (true is returned).
         """
 
+    def release_jobs(self, owner: str) -> int:
+        """End the leases of an owner that is known to be dead; give their number."""
+
     def prune_jobs(self, before: Instant, limit: int) -> int:
         """Forget done jobs that were due before ``before``."""
 

@@ -230,6 +230,12 @@ class RowTx(RowView, Protocol):
             return True
         return self.job(key) is not None
 
+    def release_jobs(self, owner: str) -> int:
+        released = self._run("release_jobs", owner)
+        if released:
+            self._ring()
+        return released
+
     def prune_jobs(self, before: Instant, limit: int) -> int:
         return self._run("prune_jobs", before, limit)
 

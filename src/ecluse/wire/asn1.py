@@ -42,6 +42,7 @@ __all__ = [
     "octets",
     "oid",
     "parse",
+    "parse_measured",
     "sequence",
     "set_of",
     "time",
@@ -310,10 +311,10 @@ class Element:
         return set_of(*parts) if tag == SET else encode(tag, *parts)
 
     def is_der_length(self) -> bool:
-        """Whether every length in here, at every level, is definite and the shortest."""
-        if self.indefinite or self._body - self._start != len(header(self.tag, self._stop - self._body)):
-            return False
-        return not self.tag & CONSTRUCTED or all(child.is_der_length() for child in self.children)
+        """Whether every length in here, at every level, is definite and the shortest; false where it is cut."""
+        return not self.indefinite and _are_der_lengths(
+            self._data, self._start, self._end, self._budget.depth - self._depth
+        )
 
     def _segment(self, tag: int) -> bytes:
         """The content of a segment of a constructed string (X.690 s8.7.3.2), nested ones joined."""
@@ -335,6 +336,11 @@ def parse(data: bytes, limits: ParseLimits = DEFAULT_LIMITS) -> Element:
     if len(elements) != 1:
         raise Asn1Error("There should be exactly one ASN.1 element.")
     return elements[0]
+
+
+def parse_measured(data: bytes, header_size: int, limits: ParseLimits = DEFAULT_LIMITS) -> Element:
+    """The one element that ``data`` is, whose header of definite length was read and measured already."""
+    return Element(data, 0, header_size, len(data), len(data), _Budget(limits), 0)
 
 
 def _header(data: bytes, position: int, end: int) -> tuple[int, int]:
@@ -363,6 +369,24 @@ def _header(data: bytes, position: int, end: int) -> tuple[int, int]:
     return body, length
 
 
+def _are_der_lengths(data: bytes, position: int, end: int, depth: int) -> bool:
+    """Whether ``data[position:end]`` is elements whose lengths are all DER's (X.690 s10.1)."""
+    if depth < 0:
+        return False
+    while position < end:
+        try:
+            body, length = _header(data, position, end)
+        except Asn1Error:
+            return False
+        tag = data[position]
+        if not tag or length < 0 or (body - position > 2 and body - position != len(header(tag, length))):
+            return False
+        if tag & CONSTRUCTED and not _are_der_lengths(data, body, body + length, depth - 1):
+            return False
+        position = body + length
+    return True
+
+
 def _elements(data: bytes, position: int, end: int, budget: _Budget, depth: int) -> tuple[Element, ...]:
     """Every element of ``data[position:end]``, which they must fill."""
     if depth > budget.depth:
@@ -372,7 +396,12 @@ def _elements(data: bytes, position: int, end: int, budget: _Budget, depth: int)
         budget.elements -= 1
         if budget.elements < 0:
             raise Asn1LimitError("The ASN.1 has too many elements.")
-        body, length = _header(data, position, end)
+        body = position + 2
+        if body <= end and (length := data[position + 1]) < 0x80 and length <= end - body:
+            if data[position] & 0x1F == 0x1F:
+                raise Asn1Error("An ASN.1 tag number is above 30.")
+        else:
+            body, length = _header(data, position, end)
         if data[position] == 0:
             raise Asn1Error("An ASN.1 end-of-contents stands where nothing is open.")
         if length < 0:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from cryptography.x509 import SubjectKeyIdentifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.support.cms_keys import NOW, Openssl, certificate, needs_openssl, private_key
 
 from ecluse.errors import EcluseError

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
+from msgspec.structs import replace
 from tests.support import cms
 from tests.support.certs import Identity, make_identity
 
@@ -78,7 +78,7 @@ def test_every_kind_of_key(kind: str, scheme: str, words: str, digest: str, with
         {"signature": signer.signature + b"\0"},
     ):
         with pytest.raises(BadSignature):
-            check(dataclasses.replace(signer, **change), aster, content=TEXT)
+            check(replace(signer, **change), aster, content=TEXT)
     with pytest.raises(BadSignature):
         check(signer, aster, text=TEXT + b"x", content=TEXT + b"x")
 
@@ -111,7 +111,7 @@ def test_pss_parameters_are_honoured(mask: str, salt: int, null: bool, attribute
     assert check(signer, aster).scheme == "rsa-pss"
     other = AlgorithmIdentifier(oids.RSASSA_PSS, pss_parameters("sha256", mask, salt + 1))
     with pytest.raises(BadSignature):
-        check(dataclasses.replace(signer, signature_algorithm=other), aster)
+        check(replace(signer, signature_algorithm=other), aster)
 
 
 def test_pss_defaults_are_sha1_and_twenty_octets() -> None:
@@ -185,7 +185,7 @@ class TestWhoSigned:
 
     def test_nobody(self) -> None:
         aster = make_identity("Aster")
-        nameless = dataclasses.replace(signer_of(aster), issuer=None, serial=None)
+        nameless = replace(signer_of(aster), issuer=None, serial=None)
         assert not names_certificate(nameless, aster.certificate)
 
     def test_a_key_of_another_kind(self) -> None:
@@ -229,7 +229,7 @@ class TestAttributes:
 
     def test_what_the_reader_showed_is_read_again(self) -> None:
         """Only octets under the signature count."""
-        signer = dataclasses.replace(
+        signer = replace(
             signer_of(self.aster), message_digest=hashlib.sha256(b"other").digest(), content_type=None
         )
         assert check(signer, self.aster)
@@ -254,7 +254,7 @@ class TestAttributes:
     def test_signed_in_the_order_in_which_they_were_sent(self) -> None:
         backwards = sorted(self.usual, reverse=True)
         octets = asn1.encode(asn1.SET, *backwards)
-        signer = dataclasses.replace(
+        signer = replace(
             signer_of(self.aster, attributes=backwards, as_given=True),
             signature=cms.raw_signature(self.aster, octets, "sha256"),
         )
@@ -266,7 +266,7 @@ class TestAttributes:
         assert check(signer_of(self.aster, wrap=wrap), self.aster)
 
     def test_attributes_that_are_none(self) -> None:
-        signer = dataclasses.replace(signer_of(self.aster), signed_attributes=b"\x31\x02\x05\x00")
+        signer = replace(signer_of(self.aster), signed_attributes=b"\x31\x02\x05\x00")
         with pytest.raises(Malformed):
             check(signer, self.aster)
 

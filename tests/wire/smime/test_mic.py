@@ -84,3 +84,22 @@ def test_what_is_not_supported_has_no_name(name):
 def test_an_unknown_digest_is_refused():
     with pytest.raises(MimeError):
         Digester(("md5",))
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 200_000])
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n", b"\0\n"])
+@pytest.mark.parametrize("piece", [1_000, 70_000])
+def test_a_digest_that_is_not_begun_before_it_is_asked_for_is_the_same(size, line_end, piece):
+    data = (b"x" * 60 + line_end) * (size // 60 + 1)
+    data = data[:size]
+    digester = Digester(["sha256"], extra=ALL_DIGESTS)
+    for at in range(0, size, piece):
+        digester.update(data[at : at + piece])
+    assert digester.digests(["sha256"])["sha256"] == hashlib.sha256(data).digest()
+    for name in ("sha512", "sha1"):
+        assert digester.digests([name])[name] == hashlib.new(name, data).digest()
+    assert digester.digests() == {name: hashlib.new(name, data).digest() for name in ALL_DIGESTS}
+    canonical = digester.canonical_digests()
+    if canonical is not None:
+        text = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        assert canonical == {name: hashlib.new(name, text).digest() for name in ALL_DIGESTS}

@@ -119,7 +119,6 @@ def module_is_here() -> bool:
     return (Path(asked.stdout.strip()) / "golang.org" / "x" / "mod@v0.20.0").is_dir()
 
 
-@pytest.mark.peer("golang.org/x/mod")
 @pytest.mark.skipif(not module_is_here(), reason="go has no golang.org/x/mod 0.20.0 in its cache")
 def test_go_accepts_our_checkpoint_and_every_proof(tmp_path):
     leaves = [b"record %d" % number for number in range(33)]

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ecluse.channels.as2.relation import Relation
+from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, ReceiptBytes, Refused
 from ecluse.exchange.receipts import late_receipt
@@ -18,8 +19,10 @@ from ecluse.store.port import View
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
 from ecluse.wire.as2.errors import MdnError
 from ecluse.wire.as2.headers import As2Request
+from ecluse.wire.as2.identity import MAX_MESSAGE_ID
 from ecluse.wire.as2.mdn_reader import ReadMdn, read_mdn
 from ecluse.wire.as2.receipt import Verdict, check_receipt
+from ecluse.wire.cms.events import KeyNeeded
 from ecluse.wire.smime.headers import Headers
 
 __all__ = ["SealedFacts", "judge", "receive_receipt"]
@@ -62,13 +65,20 @@ def judge(
 
 def _read(relation: Relation, now: Instant, headers: Headers, body: bytes) -> ReadMdn:
     partner = relation.partner
+
+    def unlock(needed: KeyNeeded) -> bytes:
+        try:
+            return relation.unwrap(needed.recipients, now)
+        except EcluseError:
+            return b""  # it is read as any receipt that can't be opened
+
     return read_mdn(
         headers,
         body,
         certificates=partner.mdn_verify_certificates(now),
         allowed=partner.exceptions_at(now),
         recipient=partner.their_id,
-        unlock=lambda needed: relation.unwrap(needed.recipients, now),
+        unlock=unlock,
     )
 
 
@@ -102,7 +112,7 @@ def receive_receipt(
     except MdnError:
         return False
     partner = relation.partner.id
-    original = read.mdn.original_message_id or ""
+    original = (read.mdn.original_message_id or "")[:MAX_MESSAGE_ID]
 
     def find(view: View) -> tuple[Message | None, list[Delivery]]:
         found = None

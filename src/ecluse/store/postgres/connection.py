@@ -45,6 +45,7 @@ _OPTIONS: Final = (
 _OURS: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
+    psycopg.InternalError,  # a transaction that stood idle too long (a node that was paused), damaged files
     errors.ReadOnlySqlTransaction,
     errors.InsufficientPrivilege,
 )

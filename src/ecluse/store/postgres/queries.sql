@@ -211,6 +211,10 @@ UPDATE jobs SET state = 'running', owner = %(owner)s, lease_until = %(until)s, a
 FROM picked WHERE jobs.key = picked.key
 RETURNING jobs.key, kind, lane, payload, due, state, attempts, owner, lease_until, fence, fault, error;
 
+-- name: release_jobs
+-- Of an owner that is known to be dead.
+UPDATE jobs SET lease_until = 0 WHERE state = 'running' AND owner = %s;
+
 -- name: extend_lease
 UPDATE jobs SET lease_until = %s WHERE key = %s AND owner = %s AND fence = %s AND state = 'running';
 

@@ -213,6 +213,10 @@ WHERE key IN (
     ) ORDER BY due, key LIMIT ?4)
 RETURNING key, kind, lane, payload, due, state, attempts, owner, lease_until, fence, fault, error;
 
+-- name: release_jobs
+-- Of an owner that is known to be dead.
+UPDATE jobs SET lease_until = 0 WHERE state = 'running' AND owner = ?;
+
 -- name: extend_lease
 UPDATE jobs SET lease_until = ? WHERE key = ? AND owner = ? AND fence = ? AND state = 'running';
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from ecluse.errors import EcluseError
 from ecluse.wire.as2._run import Inner, Place, Run, as_failure, fail, undecryptable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from ecluse.wire.as2._run import Layer, Place, Run, fail
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR

@@ -7,7 +7,7 @@ without where there is none.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from ecluse.wire.as2._cms import CmsLayer
 from ecluse.wire.as2._documents import Container, Leaf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Protocol
+from typing import Final, Protocol
 
 from ecluse.wire.cms.sign import Signer, digests_needed, sign_detached
 from ecluse.wire.smime.headers import write_headers
@@ -48,6 +48,17 @@ class CmsLayer:
             ("Content-Transfer-Encoding", "binary"),
             ("Content-Disposition", f'attachment; filename="{self._name}"'),
         ]
+
+
+_LINE: Final = 76
+"""Characters in a line of base64 (RFC 2045 s6.8)."""
+_SIGNATURE_HEADER: Final = write_headers(
+    [
+        ("Content-Type", 'application/pkcs7-signature; name="smime.p7s"'),
+        ("Content-Transfer-Encoding", "base64"),
+        ("Content-Disposition", 'attachment; filename="smime.p7s"'),
+    ]
+)
 
 
 class SignedLayer:
@@ -110,19 +121,13 @@ class SignedLayer:
     def finish(self) -> bytes:
         """The signature part and the closing delimiter."""
         signature = sign_detached(
-            self._digester.digests(),
+            self._digester.digests(digests_needed(self._signers, self._digest)),
             self._signers,
             digest=self._digest,
             now=self._now,
             algorithm_protection=self._protection,
         )
-        header = write_headers(
-            [
-                ("Content-Type", 'application/pkcs7-signature; name="smime.p7s"'),
-                ("Content-Transfer-Encoding", "base64"),
-                ("Content-Disposition", 'attachment; filename="smime.p7s"'),
-            ]
-        )
-        lines = base64.encodebytes(signature).rstrip().replace(b"\n", b"\r\n")
+        text = base64.b64encode(signature)
+        lines = b"\r\n".join([text[at : at + _LINE] for at in range(0, len(text), _LINE)])
         delimiter = f"\r\n--{self._boundary}".encode("ascii")
-        return b"".join((delimiter, b"\r\n", header, lines, delimiter, b"--\r\n"))
+        return b"".join((delimiter, b"\r\n", _SIGNATURE_HEADER, lines, delimiter, b"--\r\n"))

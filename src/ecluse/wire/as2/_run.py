@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NoReturn, Protocol
+
+from msgspec import Struct
 
 from ecluse.errors import EcluseError
 from ecluse.wire.as2.disposition import (
@@ -52,8 +53,7 @@ class KeyHolder(Protocol):
     def supply_key(self, cek: bytes) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where in the message an entity stands.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NoReturn
+
+from msgspec.structs import replace
 
 from ecluse.errors import EcluseError
 from ecluse.wire.as2._run import Inner, Place, Run, as_failure, fail, undecryptable
@@ -35,7 +36,9 @@ def note_signature(
     run: Run, index: int, found: Signers, digester: Digester, signature: bytes, *, scope: bool
 ) -> None:
     """Verify a signature and note it; where the MIC has its scope, it decides digest and form of that."""
-    exact = {**digester.digests(), **found.digests}
+    used = [_DIGESTS.get(signer.digest_algorithm.oid) for signer in found.signers]
+    wanted = [*run.digests_wanted(), *(name for name in used if name is not None)]
+    exact = {**digester.digests(wanted), **found.digests}
     canonical = digester.canonical_digests()
     match, warnings = check_signers(found, exact, canonical, run.policy.certificates, run.policy.allowed)
     run.warnings += warnings

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from cryptography import x509
+from msgspec import Struct, field
 
 from ecluse.wire.cms.events import AlgorithmIdentifier, KeyNeeded, SignerInfo
 from ecluse.wire.cms.limits import Limits
@@ -33,8 +33,7 @@ MAX_PARTS = 100
 """Documents in one message."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnwrapPolicy:
+class UnwrapPolicy(Struct, frozen=True):
     """What is asked of a partner's messages, and what they may cost.
 
     Attributes:
@@ -63,15 +62,13 @@ class UnwrapPolicy:
     conceal: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Exact:
+class Exact(Struct, frozen=True):
     """Octets in the scope of the MIC, in order, unchanged: what a signature proves, to be kept once."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PartStarted:
+class PartStarted(Struct, frozen=True):
     """A document begins.
 
     Attributes:
@@ -88,15 +85,13 @@ class PartStarted:
     in_exact: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PartData:
+class PartData(Struct, frozen=True):
     """Octets of the document, its transfer encoding undone. Never empty."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PartEnded:
+class PartEnded(Struct, frozen=True):
     """The document is whole.
 
     Attributes:
@@ -108,8 +103,7 @@ class PartEnded:
     exact_offset: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Encrypted:
+class Encrypted(Struct, frozen=True):
     """A layer of encryption was opened.
 
     Attributes:
@@ -123,13 +117,11 @@ class Encrypted:
     recipients: int
 
 
-@dataclass(frozen=True, slots=True)
-class Compressed:
+class Compressed(Struct, frozen=True):
     """A layer of compression was opened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """A signature was verified.
 
     Attributes:
@@ -154,13 +146,12 @@ class Signed:
 Protection = Encrypted | Compressed | Signed
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """The message is whole, every layer was opened and every signature verified: now it may be believed.
 
     Attributes:
         protections: From the outermost inwards.
-        mics: The MIC by hash name.
+        mics: The MIC by hash name: at least as SHA-256, as asked for, and as signed.
         mic_digest: Which of them to return.
         exact_size: Octets in the ``Exact`` stream.
         parts: How many documents.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ecluse.wire.as2.disposition import SENDER_EQUALS_RECEIVER, UNSUPPORTED_FORMAT, UNSUPPORTED_MIC
 from ecluse.wire.as2.errors import As2Failure, As2RequestError
@@ -25,8 +26,7 @@ _MAY_HOLD_MDN = frozenset(
 _OPTION = re.compile(r"\s*([A-Za-z-]+)\s*=\s*(.*)\Z", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptRequest:
+class ReceiptRequest(Struct, frozen=True):
     """What the sender wants back.
 
     Attributes:
@@ -77,8 +77,7 @@ class ReceiptRequest:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class As2Request:
+class As2Request(Struct, frozen=True):
     """An AS2 request without its body.
 
     Attributes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from cryptography import x509
+from msgspec import Struct
 
 from ecluse.wire.as2.disposition import (
     AUTHENTICATION_FAILED,
@@ -26,8 +26,7 @@ __all__ = ["Match", "check_signers"]
 Digests = Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """A signer that a pinned certificate verified.
 
     Attributes:

@@ -18,7 +18,7 @@ from ecluse.wire.smime.mic import DEFAULT_DIGEST
 __all__ = ["Unwrapper"]
 
 _SLICE = 65_536
-_SMALL_SLICE = 4_096
+_SMALL_SLICE = 8_192
 """Octets fed at once where compression is, or may yet be, inside: zlib makes up to 1032 of one."""
 
 
@@ -124,7 +124,8 @@ class Unwrapper:
         protections = tuple(found for found in run.protections if found is not None)
         if run.digester is None or not run.parts or len(protections) != len(run.protections):
             fail("A layer of the message stayed unopened.", UNEXPECTED_ERROR, "Send the whole message again.")
-        mics = MappingProxyType(dict(run.mics)) if run.mics is not None else run.digester.digests()
+        found = run.mics if run.mics is not None else run.digester.digests(run.digests_wanted())
+        mics = MappingProxyType(dict(found))
         wanted = run.policy.mic_digest or run.signature_digest or DEFAULT_DIGEST
         return Opened(
             protections,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
+
+from msgspec import Struct
 
 from ecluse.wire import asn1
 from ecluse.wire.asn1 import Element
@@ -14,12 +16,13 @@ __all__ = ["Attributes", "algorithm_identifier", "read_attributes", "signed_octe
 
 _READ = frozenset({oids.CONTENT_TYPE, oids.MESSAGE_DIGEST, oids.SIGNING_TIME, oids.ALGORITHM_PROTECTION})
 
+KNOWN_ALGORITHM = 24
+"""Octets up to which an AlgorithmIdentifier is kept once read: longer ones hold nonces, keys or PSS parameters."""
 SIGNATURE_PROTECTED = 0xA1
 """[1] IMPLICIT signatureAlgorithm of CMSAlgorithmProtection (RFC 6211 s2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(Struct, frozen=True):
     """The attributes that matter; each ``None`` where it is absent.
 
     Attributes:
@@ -37,6 +40,17 @@ class Attributes:
 
 def algorithm_identifier(element: Element) -> AlgorithmIdentifier:
     """An AlgorithmIdentifier, however it is tagged."""
+    raw = element.raw
+    return _algorithm_identifier(raw) if len(raw) <= KNOWN_ALGORITHM else _read_algorithm(element)
+
+
+@lru_cache(maxsize=256)
+def _algorithm_identifier(raw: bytes) -> AlgorithmIdentifier:
+    """The few that are in use come in every message."""
+    return _read_algorithm(asn1.parse(raw))
+
+
+def _read_algorithm(element: Element) -> AlgorithmIdentifier:
     fields = element.children
     if not 1 <= len(fields) <= 2:
         raise Malformed("An AlgorithmIdentifier has other than one or two fields.")
@@ -53,8 +67,9 @@ def signed_octets(attributes: Element) -> bytes:
     return asn1.set_of(*(attribute.as_der() for attribute in attributes.children))
 
 
+@lru_cache(maxsize=32)
 def read_attributes(signed: bytes) -> Attributes:
-    """What stands in a SET OF Attribute.
+    """What stands in a SET OF Attribute. Reader and verifier both ask, one after the other.
 
     Raises:
         Malformed: An attribute that matters is repeated or has other than one value (RFC 5652 s11.1-11.3).

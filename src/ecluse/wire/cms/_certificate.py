@@ -1,4 +1,4 @@
-"""What CMS needs to know of a certificate, read once."""
+"""What CMS needs to know of a certificate, read once and kept: asking the library again parses again."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm as LibraryUnsupported
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.errors import EcluseError
 from ecluse.wire import asn1
 from ecluse.wire.cms.errors import Malformed
 
-__all__ = ["Identity", "identity"]
+__all__ = ["Identity", "identity", "key_identifier", "public_key"]
 
 CACHED_CERTIFICATES = 1024
 """A hub's own certificates and those of its partners; each entry holds about 3 KB."""
@@ -20,7 +22,7 @@ CACHED_CERTIFICATES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate, and the name under which a CMS message speaks of it.
+    """A certificate, and the names under which a CMS message speaks of it.
 
     Attributes:
         der: The whole certificate.
@@ -58,3 +60,21 @@ def identity(certificate: x509.Certificate) -> Identity:
         )
     except (EcluseError, IndexError) as error:
         raise Malformed("A certificate does not have the fields of RFC 5280.") from error
+
+
+@lru_cache(maxsize=CACHED_CERTIFICATES)
+def public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    """The certificate's key. Raises what the library raises for one that it can't read (``ValueError``...)."""
+    return certificate.public_key()
+
+
+@lru_cache(maxsize=CACHED_CERTIFICATES)
+def key_identifier(certificate: x509.Certificate) -> bytes | None:
+    """The key identifier that the certificate states, or else the usual one (RFC 5280 s4.2.1.2)."""
+    try:
+        try:
+            return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+        except x509.ExtensionNotFound:
+            return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+    except (ValueError, LibraryUnsupported, x509.DuplicateExtension):
+        return None

@@ -80,7 +80,9 @@ class Tape:
 
     def enter(self, tag: int) -> Waiting[None]:
         """Consume the start of the constructed element ``tag`` and open it."""
-        found, size, length = yield from self._header(0)
+        while (header := self._header(0)) is None:
+            yield
+        found, size, length = header
         if found != tag:
             raise Malformed(f"The element 0x{found:02x} stands where 0x{tag:02x} belongs.")
         self._spend(size)
@@ -111,22 +113,23 @@ class Tape:
 
     def element(self) -> Waiting[Element]:
         """The next element, gathered whole."""
-        tag, size, length = yield from self._header(0)
+        while (header := self._header(0)) is None:
+            yield
+        tag, size, length = header
         if tag == 0:
             raise Malformed("An end-of-contents stands where an element belongs.")
-        if length >= 0:
-            size += length
-            self._spend(size)
-        else:
-            size = yield from self._measure(size)
-            self._spend(size)
+        head = size
+        size = size + length if length >= 0 else (yield from self._measure(size))
+        self._spend(size)
         if self._base + self._position + size > self._open[-1][0]:
             raise Malformed("An element is longer than what holds it.")
         while self.available < size:
             yield
         raw = bytes(memoryview(self._buffer)[self._position : self._position + size])
         self._position += size
-        return asn1.parse(raw, self._parse_limits)
+        if length < 0:
+            return asn1.parse(raw, self._parse_limits)
+        return asn1.parse_measured(raw, head, self._parse_limits)
 
     # --- content -----------------------------------------------------------------------------------------
 
@@ -135,7 +138,9 @@ class Tape:
 
         ``tag`` is that of the primitive form; segments inside are universal OCTET STRINGs.
         """
-        found, size, length = yield from self._header(0)
+        while (header := self._header(0)) is None:
+            yield
+        found, size, length = header
         if found not in (tag, tag | CONSTRUCTED):
             raise Malformed(f"The element 0x{found:02x} stands where content (0x{tag:02x}) belongs.")
         self._position += size
@@ -160,7 +165,9 @@ class Tape:
                 if len(self._open) == outside:
                     return
                 continue
-            inner, size, length = yield from self._header(0)
+            while (header := self._header(0)) is None:
+                yield
+            inner, size, length = header
             if inner == OCTET_STRING | CONSTRUCTED:
                 self._position += size
                 self._push(length)
@@ -211,12 +218,16 @@ class Tape:
 
     # --- inside ------------------------------------------------------------------------------------------
 
-    def _header(self, at: int) -> Waiting[tuple[int, int, int]]:
-        """Tag, header size and content length (-1: indefinite) of the element ``at`` octets from here."""
-        while len(self._buffer) - self._position < at + 2:
-            yield
-        here = self._position + at
-        tag, length = self._buffer[here], self._buffer[here + 1]
+    def _header(self, at: int) -> tuple[int, int, int] | None:
+        """Tag, header size and content length (-1: indefinite) of the element ``at`` octets from here.
+
+        ``None`` where it is not there yet: the caller yields and asks again.
+        """
+        buffer, here = self._buffer, self._position + at
+        there = len(buffer) - here
+        if there < 2:
+            return None
+        tag, length = buffer[here], buffer[here + 1]
         if tag & 0x1F == 0x1F:
             raise Malformed("A tag number is above 30.")
         if length < 0x80:
@@ -228,10 +239,9 @@ class Tape:
         size = 2 + (length & 0x7F)
         if size > 2 + asn1.MAX_LENGTH_OCTETS:
             raise Malformed("A length has more than eight octets.")
-        while len(self._buffer) - self._position < at + size:
-            yield
-        here = self._position + at
-        return tag, size, int.from_bytes(self._buffer[here + 2 : here + size], "big")
+        if there < size:
+            return None
+        return tag, size, int.from_bytes(buffer[here + 2 : here + size], "big")
 
     def _measure(self, size: int) -> Waiting[int]:
         """Whole size of the indefinite element that starts here with ``size`` octets of header."""
@@ -241,8 +251,10 @@ class Tape:
             passed += 1
             if passed > self._limits.elements:
                 raise LimitExceeded(f"A header field has more than {self._limits.elements} elements.")
-            tag, header, length = yield from self._header(size)
-            size += header + max(length, 0)
+            while (header := self._header(size)) is None:
+                yield
+            tag, header_size, length = header
+            size += header_size + max(length, 0)
             if size > self._header_left:
                 raise LimitExceeded(f"The header is larger than {self._limits.header} octets.")
             if length < 0:

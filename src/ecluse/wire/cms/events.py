@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 __all__ = [
     "AlgorithmIdentifier",
@@ -30,8 +31,7 @@ class ContentKind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class AlgorithmIdentifier:
+class AlgorithmIdentifier(Struct, frozen=True):
     """An algorithm as it stands on the wire (RFC 5280 s4.1.1.2).
 
     Attributes:
@@ -52,8 +52,7 @@ class RecipientKind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """One recipient's way to the content-encryption key.
 
     A key-agreement RecipientInfo with several recipient keys gives one ``Recipient`` each.
@@ -87,8 +86,7 @@ class Recipient:
     wrap: AlgorithmIdentifier | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LayerStarted:
+class LayerStarted(Struct, frozen=True):
     """The outermost ContentInfo (or the layer in it) was recognised by its OID.
 
     Attributes:
@@ -100,8 +98,7 @@ class LayerStarted:
     oid: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyNeeded:
+class KeyNeeded(Struct, frozen=True):
     """The reader waits for ``supply_key``: nothing that follows is decrypted before.
 
     Attributes:
@@ -115,8 +112,7 @@ class KeyNeeded:
     key_length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """Some octets of the content: decrypted, inflated or encapsulated.
 
     Attributes:
@@ -129,8 +125,7 @@ class Content:
     provisional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SignerInfo:
+class SignerInfo(Struct, frozen=True):
     """One signer (RFC 5652 s5.3).
 
     Attributes:
@@ -159,8 +154,7 @@ class SignerInfo:
     signing_time: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signers:
+class Signers(Struct, frozen=True):
     """The end of a SignedData.
 
     Attributes:
@@ -179,8 +173,7 @@ class Signers:
     digests: dict[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class LayerEnded:
+class LayerEnded(Struct, frozen=True):
     """The layer is whole, and where it carries an authentication tag, the tag was right.
 
     Attributes:

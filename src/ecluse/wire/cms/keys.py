@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from ecluse.errors import Fault
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids
-from ecluse.wire.cms._certificate import identity
+from ecluse.wire.cms._certificate import identity, public_key
 from ecluse.wire.cms._keywrap import (
     AGREEMENT_KDFS,
     HKDFS,
@@ -71,9 +71,7 @@ def matches(recipient: Recipient, certificate: x509.Certificate) -> bool:
     Raises:
         Malformed: The certificate can't be taken apart.
     """
-    own = identity(certificate)
-    if recipient.key_id is None and recipient.serial == own.serial and recipient.issuer == own.issuer:
-        return True
+    identity(certificate)
     try:
         return names_certificate(recipient, certificate)
     except (asn1.Asn1Error, Malformed):
@@ -227,7 +225,7 @@ def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: s
     if isinstance(private_key, rsa.RSAPrivateKey):
         permit_rsa(private_key.key_size, frozenset())
     try:
-        own = certificate.public_key() == private_key.public_key()
+        own = public_key(certificate) == private_key.public_key()
     except (LibraryUnsupported, ValueError):
         own = False
     if not own:

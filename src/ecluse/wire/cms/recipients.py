@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ecluse.wire import asn1
 from ecluse.wire.cms import oids
-from ecluse.wire.cms._certificate import identity
+from ecluse.wire.cms._certificate import identity, public_key
 from ecluse.wire.cms._keywrap import (
     AGREEMENT_KDFS,
     HKDFS,
@@ -70,7 +70,7 @@ def for_certificate(
     """
     name = identity(certificate).issuer_and_serial
     try:
-        key = certificate.public_key()
+        key = public_key(certificate)
     except (LibraryUnsupported, ValueError):
         raise _unusable_key() from None
     if certificate.public_key_algorithm_oid.dotted_string == oids.RSASSA_PSS:

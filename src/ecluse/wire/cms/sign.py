@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Protocol
 
 from cryptography import x509
@@ -118,7 +119,7 @@ def signed_data_tail(
     content_type: str,
 ) -> bytes:
     """What stands behind the content: the signers' certificates and the SignerInfos."""
-    common = [attribute(oids.CONTENT_TYPE, asn1.oid(content_type)), _signing_time(now)]
+    common = [_content_type(content_type), _signing_time(now)]
     if capabilities:
         common.append(_CAPABILITIES)
     infos = []
@@ -140,9 +141,7 @@ def _signer_info(
     signed_by = signature_algorithm(signer.scheme, digest)
     attributes = [*common, attribute(oids.MESSAGE_DIGEST, asn1.octets(content_digest))]
     if algorithm_protection:
-        # CMSAlgorithmProtection: the signature algorithm is [1] IMPLICIT (RFC 6211 s2).
-        protected = asn1.sequence(hashed_by, b"\xa1" + signed_by[1:])
-        attributes.append(attribute(oids.ALGORITHM_PROTECTION, protected))
+        attributes.append(_algorithm_protection(hashed_by, signed_by))
     to_sign = asn1.set_of(*attributes)
     return asn1.sequence(
         asn1.integer(1),
@@ -157,6 +156,17 @@ def _signer_info(
 def attribute(dotted: str, value: bytes) -> bytes:
     """An Attribute with one value (RFC 5652 s5.3)."""
     return asn1.sequence(asn1.oid(dotted), asn1.encode(asn1.SET, value))
+
+
+@lru_cache(maxsize=8)
+def _content_type(dotted: str) -> bytes:
+    return attribute(oids.CONTENT_TYPE, asn1.oid(dotted))
+
+
+@lru_cache(maxsize=32)
+def _algorithm_protection(hashed_by: bytes, signed_by: bytes) -> bytes:
+    """CMSAlgorithmProtection: the signature algorithm is [1] IMPLICIT (RFC 6211 s2)."""
+    return attribute(oids.ALGORITHM_PROTECTION, asn1.sequence(hashed_by, b"\xa1" + signed_by[1:]))
 
 
 def _signing_time(now: int) -> bytes:

@@ -13,12 +13,12 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.exceptions import UnsupportedAlgorithm as LibraryUnsupported
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa, utils
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.wire import asn1
 from ecluse.wire.asn1 import Asn1Error, Element
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._attributes import Attributes, algorithm_identifier, read_attributes
+from ecluse.wire.cms._certificate import identity, key_identifier, public_key
 from ecluse.wire.cms.algorithms import DIGESTS, Digest, SignatureScheme, digest, permit_rsa, signature
 from ecluse.wire.cms.errors import BadSignature, CertificateMismatch, Malformed, UnsupportedAlgorithm
 from ecluse.wire.cms.events import AlgorithmIdentifier, Recipient, SignerInfo
@@ -114,34 +114,18 @@ def names_certificate(who: SignerInfo | Recipient, certificate: x509.Certificate
     """Whether ``who`` names ``certificate``, by issuer and serial number or by key identifier.
 
     Raises:
-        Malformed: The issuer that stands in ``who`` is no Name.
+        Malformed: The issuer that stands in ``who`` is no Name, or the certificate can't be taken apart.
     """
     if who.key_id is not None:
-        return who.key_id == _key_identifier(certificate)
-    if who.issuer is None or who.serial != certificate.serial_number:
+        return who.key_id == key_identifier(certificate)
+    own = identity(certificate)
+    if who.issuer is None or who.serial != own.serial:
         return False
-    issuer = _issuer(certificate)
+    issuer = own.issuer
     try:
         return issuer == who.issuer or _comparable(issuer) == _comparable(who.issuer)
     except Asn1Error as error:
         raise Malformed(error.cause) from None
-
-
-def _key_identifier(certificate: x509.Certificate) -> bytes | None:
-    """The key identifier that the certificate states, or else the usual one (RFC 5280 s4.2.1.2)."""
-    try:
-        try:
-            return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-        except x509.ExtensionNotFound:
-            return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
-    except (ValueError, LibraryUnsupported, x509.DuplicateExtension):
-        return None
-
-
-def _issuer(certificate: x509.Certificate) -> bytes:
-    """The issuer's Name exactly as it stands in the certificate."""
-    fields = asn1.parse(certificate.public_bytes(Encoding.DER)).children[0].children
-    return fields[3 if fields[0].tag == 0xA0 else 2].raw
 
 
 def _comparable(name: bytes) -> list[list[tuple[str, bytes]]]:
@@ -209,7 +193,7 @@ def _check_signature(
         digest(scheme.digest, allowed)
         raise BadSignature("The signer's digest and signature algorithms use different hashes.")
     try:
-        key = certificate.public_key()
+        key = public_key(certificate)
     except (ValueError, LibraryUnsupported):
         raise UnsupportedAlgorithm("The certificate's key is of a kind that is not known.") from None
     algorithm = hashed.algorithm

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ecluse.wire.smime.errors import MimeError
 
@@ -23,7 +24,7 @@ _NAME = re.compile(rb"[!-9;-~]+\Z")
 _FIRST_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
 _NAME_TEXT = re.compile(r"[!-9;-~]+\Z")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
 def _text(octets: bytes) -> str:
@@ -33,8 +34,7 @@ def _text(octets: bytes) -> str:
         return octets.decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(Struct, frozen=True):
     """The fields of one header block, in order.
 
     Attributes:
@@ -59,9 +59,9 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The first value under ``name`` (any case), or ``None``."""
-        wanted = name.lower()
+        wanted, size = name.lower(), len(name)
         for field, value in self.fields:
-            if field.lower() == wanted:
+            if len(field) == size and field.lower() == wanted:
                 return value
         return None
 
@@ -138,7 +138,7 @@ def check_field(name: str, value: str) -> None:
     Raises:
         MimeError: A control character, a lone surrogate, or a name that is no token.
     """
-    if not _NAME_TEXT.match(name) or _CONTROL.search(value) or any("\ud800" <= c <= "\udfff" for c in value):
+    if not _NAME_TEXT.match(name) or _UNFIT.search(value):
         raise MimeError(
             f"The header field {name!r} holds characters that a header can't carry.",
             code="smime.bad-field",

@@ -8,7 +8,7 @@ the beginning of a delimiter, and no more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ecluse.wire.smime.errors import MimeError
 
@@ -31,8 +31,7 @@ _MAX_PADDING = 64
 """White space that is tolerated after a boundary on its line (RFC 2046 transport padding)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartStarted:
+class PartStarted(Struct, frozen=True):
     """A part begins: its header block follows as data.
 
     Attributes:
@@ -42,20 +41,17 @@ class PartStarted:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class PartData:
+class PartData(Struct, frozen=True):
     """Octets of the part, header included, in order and unchanged. Never empty."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PartEnded:
+class PartEnded(Struct, frozen=True):
     """The part is whole; the line break before the delimiter was not part of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class MultipartEnded:
+class MultipartEnded(Struct, frozen=True):
     """The closing delimiter was met; what follows is epilogue and is dropped."""
 
 

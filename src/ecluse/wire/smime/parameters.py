@@ -5,14 +5,18 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 __all__ = ["MAX_PARAMETERS", "Value", "decode_words", "encode_parameter", "parse_value", "quote"]
 
 MAX_PARAMETERS = 64
 """Parameters that are read of one value; RFC 2231 continuations count each. The rest is left unread."""
 
+_KNOWN = 100
+"""Characters up to which a value is kept once read: a boundary, which is never seen again, makes it longer."""
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _WORD = re.compile(r"=\?([^?\s]{1,64})\?([BbQq])\?([^?\s]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)[ \t]+(?==\?[^?\s]{1,64}\?[BbQq]\?)")
@@ -30,8 +34,7 @@ _FREE_TEXT = frozenset({"filename", "name"})
 """Parameters whose unquoted value may hold spaces and parentheses in practice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """A structured value such as a Content-Type.
 
     Attributes:
@@ -54,6 +57,16 @@ def parse_value(text: str | None) -> Value:
     """
     if not text:
         return Value()
+    return _known_value(text) if len(text) <= _KNOWN else _parse_value(text)
+
+
+@lru_cache(maxsize=256)
+def _known_value(text: str) -> Value:
+    """The same few types come in every message."""
+    return _parse_value(text)
+
+
+def _parse_value(text: str) -> Value:
     pieces = _pieces(text)
     head = _without_comment(pieces[0].strip()).lower()
     plain: dict[str, str] = {}

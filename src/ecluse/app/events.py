@@ -1,0 +1,55 @@
+"""Every kind of event that a hub writes into its log, in words. Kinds are stable: none changes its meaning."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["EVENT_KINDS"]
+
+EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
+    "message.received": ("message", "A partner's bytes are durable, and not opened yet."),
+    "message.accepted": (
+        "message",
+        "Inbound: it was opened, checked and kept, and its answer with it. Outbound: an application handed it in. Also "
+        "where it is under way again without sealed bytes.",
+    ),
+    "message.quarantined": (
+        "message",
+        "It was kept and answered, and a person has to look before it goes on.",
+    ),
+    "message.rejected": ("message", "It was refused; its protocol id may come again."),
+    "message.duplicate": ("message", "The same message came again, and got the stored answer."),
+    "message.sealed": ("message", "Its exact bytes were built and kept; or it is under way again with them."),
+    "message.delivered": ("message", "Every delivery of it is confirmed."),
+    "message.failed": ("message", "A delivery of it is dead or was refused."),
+    "message.released": ("message", "A person let it out of quarantine."),
+    "message.resent": ("message", "A person had it sent again."),
+    "message.resumed": ("message", "A person had the next attempt made at once."),
+    "message.given-up": ("message", "A person gave it up, or nothing of it is left to try."),
+    "delivery.attempted": ("message", "An attempt began."),
+    "delivery.sent": ("message", "The other side took the bytes; the receipt of record is still to come."),
+    "delivery.confirmed": ("message", "A receipt of record confirms it."),
+    "delivery.refused": ("message", "A receipt of record refuses it, or does not match what was sent."),
+    "delivery.retried": ("message", "An attempt failed, and another one is due."),
+    "delivery.overdue": ("message", "The receipt did not come in time."),
+    "delivery.dead": ("message", "The attempts ran out, or no retry can help."),
+    "receipt.repeated": ("message", "A receipt came for what is confirmed already."),
+    "receipt.kept": ("message", "A receipt that refuses came for what was given up; it changed nothing."),
+    "receipt.disbelieved": ("message", "A receipt came that proves nothing; it changed nothing."),
+    "receipt.unmatched": ("partner", "A receipt came that answers no message of ours."),
+    "answer.sent": ("message", "Our asynchronous answer was taken by the partner."),
+    "answer.retried": ("message", "Our asynchronous answer could not be sent, and is tried again."),
+    "answer.dead": ("message", "Our asynchronous answer could not be sent; a person may have it resent."),
+    "request.refused": (
+        "listener",
+        "A request was refused before it was a message: an unknown sender, for one.",
+    ),
+    "request.broken": ("listener", "A request ended before its body did; nothing was kept."),
+    "config.applied": ("config", "A version of the configuration was put in force."),
+    "key.generated": ("key", "A key was made."),
+    "key.imported": ("key", "A key was taken over from a file."),
+    "key.certified": ("key", "A key got another certificate."),
+    "secret.put": ("secret", "A secret was put into the keyring."),
+    "secret.removed": ("secret", "A secret was removed from the keyring."),
+}
+"""Kind to what its subject is, and one sentence."""

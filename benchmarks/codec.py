@@ -1,8 +1,8 @@
-"""Building and parsing AS2 messages, signed (SHA-256) and encrypted (AES-256-CBC) with RSA-2048 keys.
+"""Building and opening AS2 messages, signed (SHA-256) and encrypted (AES-256) with RSA-2048 keys: CPU time.
 
-The limit of a small message is the sum of its bare operations: a signature, an encryption of the key, the
-digest and the cipher over the payload to build it; a decryption of the key, a verification, the same digest and
-cipher to parse it. That of a large one is digest and cipher alone.
+The limit is the sum of the bare operations. To build: a signature, the encryption of the key, digest and cipher
+over the payload. To open: the decryption of the key, a check of the signature, digest and cipher again. Octets
+go through in pieces of 1 MiB, as the hub reads them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final
+from statistics import median
+from typing import Any, Final
 
+from benchmarks import limits
+from benchmarks.limits import Row, row
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import NameOID
 
-from benchmarks.limits import Row, octets_a_second, rsa as rsa_limit, row
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part, ReceiptOptions
 from ecluse.wire.as2.events import KeyNeeded, UnwrapPolicy
 from ecluse.wire.as2.unwrap import Unwrapper
@@ -30,6 +34,7 @@ SMALL: Final = 4096
 LARGE: Final = 500_000_000
 PIECE: Final = 1 << 20
 NOW: Final = 1_790_000_000
+AGAINST: Final = "the bare operations"
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Aster")])
 KEY = rsa.generate_private_key(65537, 2048)
@@ -38,20 +43,23 @@ CERTIFICATE = (
     .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     .sign(KEY, hashes.SHA256())
 )
-OPTIONS = BuildOptions(
-    as2_from="ASTER",
-    as2_to="BIRCH",
-    signers=(signer_for(KEY, CERTIFICATE),),
-    recipients=(for_certificate(CERTIFICATE),),
-    receipt=ReceiptOptions("receipts@aster.example"),
-)
+SIGNERS = (signer_for(KEY, CERTIFICATE),)
+RECIPIENTS = (for_certificate(CERTIFICATE),)
 POLICY = UnwrapPolicy(certificates=(CERTIFICATE,), require_signed=True, require_encrypted=True)
+PAYLOAD = os.urandom(PIECE)
 
 
-def build(size: int) -> tuple[Headers, Iterator[bytes]]:
+def build(size: int, cipher: str = "aes-256-cbc") -> tuple[Headers, Iterator[bytes]]:
     """The header and the pieces of a message with ``size`` octets of payload."""
     builder = MessageBuilder(
-        OPTIONS,
+        BuildOptions(
+            as2_from="ASTER",
+            as2_to="BIRCH",
+            signers=SIGNERS,
+            recipients=RECIPIENTS,
+            cipher=cipher,
+            receipt=ReceiptOptions("receipts@aster.example"),
+        ),
         Part("application/octet-stream", "data.bin"),
         message_id="<1@aster.example>",
         now=NOW,
@@ -61,75 +69,126 @@ def build(size: int) -> tuple[Headers, Iterator[bytes]]:
     def pieces() -> Iterator[bytes]:
         yield builder.start()
         for at in range(0, size, PIECE):
-            yield builder.feed(PAYLOAD[: min(PIECE, size - at)])
+            yield builder.feed(PAYLOAD[: size - at])
         yield builder.finish()
         assert builder.mics
 
     return Headers.of(builder.headers), pieces()
 
 
-PAYLOAD = os.urandom(PIECE)
+def building(size: int, cipher: str) -> float:
+    """CPU seconds of building a message."""
+    began = time.thread_time()
+    _, pieces = build(size, cipher)
+    for _ in pieces:
+        pass
+    return time.thread_time() - began
 
 
-def parse(headers: Headers, pieces: Iterator[bytes]) -> float:
-    """Open a message; CPU seconds of that alone, not of what gives the pieces."""
+def opening(headers: Headers, pieces: Iterator[bytes]) -> float:
+    """CPU seconds of opening a message, without what giving the pieces takes."""
     used, began = 0.0, time.thread_time()
     unwrapper = Unwrapper(headers, POLICY)
-    given = 0
     used += time.thread_time() - began
     for piece in pieces:
         began = time.thread_time()
-        events = unwrapper.feed(piece)
-        while events and isinstance(events[-1], KeyNeeded):
-            events = unwrapper.supply_key(unwrap(events[-1].recipients[0], KEY))
+        for event in unwrapper.iterate(piece):
+            if isinstance(event, KeyNeeded):
+                unwrapper.supply_key(unwrap(event.recipients[0], KEY))
         used += time.thread_time() - began
     began = time.thread_time()
     unwrapper.close()
     return used + time.thread_time() - began
 
 
-def built(size: int) -> float:
-    """CPU seconds of building a message."""
+def bare(size: int, cipher: str, *, decrypt: bool) -> float:
+    """CPU seconds of the operations that a message of ``size`` octets can't do without."""
+    piece = min(size, limits.BULK)
+    return (
+        limits.rsa().private
+        + limits.rsa().public
+        + size / limits.octets_a_second("sha256", piece)
+        + size / limits.octets_a_second(cipher, piece, decrypt=decrypt)
+    )
+
+
+def small() -> Iterator[Row]:
+    """4 KB, with twice the limit as the goal."""
+    cipher = "aes-256-cbc"
+    headers, pieces = build(SMALL)
+    body = b"".join(pieces)
+    made = median(building(SMALL, cipher) for _ in range(500))
+    opened = median(opening(headers, iter([body])) for _ in range(500))
+    yield row("codec.build.4-KB", made * 1e3, "ms", bare(SMALL, cipher, decrypt=False) * 1e3, AGAINST, 0.5)
+    yield row("codec.open.4-KB", opened * 1e3, "ms", bare(SMALL, cipher, decrypt=True) * 1e3, AGAINST, 0.5)
+
+
+def large() -> Iterator[Row]:
+    """500 MB, in both modes."""
+    for cipher, goals in (("aes-256-cbc", (0.85, 0.6)), ("aes-256-gcm", (None, None))):
+        made = min(building(LARGE, cipher) for _ in range(3))
+        opened = min(opening(*build(LARGE, cipher)) for _ in range(3))
+        mode = cipher.rpartition("-")[2]
+        for what, value, decrypt, goal in (
+            ("build", made, False, goals[0]),
+            ("open", opened, True, goals[1]),
+        ):
+            limit = bare(LARGE, cipher, decrypt=decrypt)
+            yield row(f"codec.{what}.500-MB.{mode}", value, "s", limit, AGAINST, goal)
+
+
+def peer() -> Iterator[Row]:
+    """pyas2lib with the same keys and algorithms, for comparison."""
+    try:
+        from tests.support import pyas2lib_shim
+
+        pyas2lib = pyas2lib_shim.load()
+    except ImportError:
+        print("codec.peer: skipped, pyas2lib is not installed")
+        return
+    key = serialize_key_and_certificates(b"main", KEY, CERTIFICATE, None, BestAvailableEncryption(b"opened"))
+    certificate = CERTIFICATE.public_bytes(Encoding.PEM)
+    here = pyas2lib.Organization(
+        as2_name="ASTER", sign_key=key, sign_key_pass="opened", decrypt_key=key, decrypt_key_pass="opened"
+    )
+    there = pyas2lib.Partner(
+        as2_name="ASTER",
+        verify_cert=certificate,
+        encrypt_cert=certificate,
+        validate_certs=False,
+        sign=True,
+        encrypt=True,
+        enc_alg="aes_256_cbc",
+        digest_alg="sha256",
+    )
+
+    def make(payload: bytes) -> Any:
+        message = pyas2lib.Message(here, there)
+        message.build(payload, filename="data.bin", content_type="application/octet-stream")
+        return message
+
+    def read(raw: bytes) -> None:
+        status, *_ = pyas2lib.Message().parse(raw, lambda _: here, lambda _: there)
+        assert status == "processed", status
+
+    for label, size, times in (("4-KB", SMALL, 50), ("5-MB", 5_000_000, 1)):
+        payload = (PAYLOAD * 5)[:size]
+        message = make(payload)
+        raw = message.headers_str + b"\r\n" + message.content
+        made = median(cpu(lambda p=payload: make(p)) for _ in range(times))
+        opened = median(cpu(lambda r=raw: read(r)) for _ in range(times))
+        for what, value, decrypt in (("build", made, False), ("open", opened, True)):
+            limit = bare(size, "aes-256-cbc", decrypt=decrypt)
+            yield row(f"codec.pyas2lib.{what}.{label}", value * 1e3, "ms", limit * 1e3, AGAINST)
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """CPU seconds of ``work``."""
     began = time.thread_time()
-    _, pieces = build(size)
-    for _ in pieces:
-        pass
+    work()
     return time.thread_time() - began
 
 
-if __name__ == "__main__":
-    import sys
-
-    small = [build(SMALL) for _ in range(1)]
-    N = 300
-    lim_b = (
-        rsa_limit().sign
-        + rsa_limit().verify
-        + SMALL / octets_a_second("sha256", SMALL)
-        + SMALL / octets_a_second("aes-256-cbc", SMALL)
-    )
-    lim_p = (
-        rsa_limit().sign
-        + rsa_limit().verify
-        + SMALL / octets_a_second("sha256", SMALL)
-        + SMALL / octets_a_second("aes-256-cbc", SMALL, decrypt=True)
-    )
-    b = sorted(built(SMALL) for _ in range(N))
-    h, p = build(SMALL)
-    p = [b"".join(p)]
-    q = sorted(parse(h, p) for _ in range(N))
-    print(
-        f"4K build {b[N // 2] * 1e3:.3f} (min {b[0] * 1e3:.3f}) limit {lim_b * 1e3:.3f} parse {q[N // 2] * 1e3:.3f} (min {q[0] * 1e3:.3f}) limit {lim_p * 1e3:.3f}"
-    )
-    if len(sys.argv) > 1:
-        size = int(sys.argv[1]) * 1_000_000
-        print(
-            "big build",
-            t := built(size),
-            (size / octets_a_second("sha256") + size / octets_a_second("aes-256-cbc")) / t,
-        )
-        print(
-            "big parse",
-            t := parse(*build(size)),
-            (size / octets_a_second("sha256") + size / octets_a_second("aes-256-cbc", decrypt=True)) / t,
-        )
+def run() -> list[Row]:
+    """Rows for 4 KB, 500 MB, and another implementation."""
+    return [*small(), *large(), *peer()]

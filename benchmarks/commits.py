@@ -1,18 +1,18 @@
 """Durable units of work a second, on both databases, from 1, 16 and 64 clients.
 
 A unit is what one inbound message writes: message, blob and key, event, answer, delivery, job. Clients are
-threads that wait for each unit. ``python -m benchmarks.commits`` prints a table.
+threads that wait for each unit.
 """
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
+from benchmarks.hubs import place
+from benchmarks.limits import Row, row
 from tests.support import nouns
 from tests.support.postgres import PostgresServer, postgres_binaries
 
@@ -60,38 +60,24 @@ def rate(store: Store, clients: int) -> float:
     return sum(done) / (time.perf_counter() - begin)
 
 
-def measure(kind: str, url: str) -> list[dict[str, object]]:
+def measure(kind: str, url: str) -> list[Row]:
     store = open_store(url, node="bench")
     store.migrate()
-    results: list[dict[str, object]] = []
+    rows = []
     for clients in CLIENTS:
-        value, least = rate(store, clients), LEAST[kind][clients]
-        results.append(
-            {
-                "name": f"store.commits.{kind}.{clients}-clients",
-                "value": round(value),
-                "unit": "messages/s",
-                "limit": least,
-                "ratio": round(value / least, 2),
-            }
-        )
+        name = f"commits.{kind}.{clients}-clients"
+        least = LEAST[kind][clients]
+        rows.append(row(name, rate(store, clients), "messages/s", least, "the least that is wanted", 1.0))
     store.close()
-    return results
+    return rows
 
 
-def run() -> list[dict[str, object]]:
-    """One result for each database and number of clients; ``ratio`` is 1 or more where the limit is held.
-
-    PostgreSQL is left out where it isn't installed.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        results = measure("sqlite", f"sqlite:{Path(folder)}/hub.db")
-    if postgres_binaries():
-        with PostgresServer(fsync=True) as server:
-            results += measure("postgresql", server.new_database())
-    return results
-
-
-if __name__ == "__main__":
-    for result in run():
-        print("{name:40} {value:>8} {unit:12} (at least {limit}; {ratio} of it)".format(**result))
+def run() -> list[Row]:
+    """One row for each database and number of clients. PostgreSQL is left out where it isn't installed."""
+    with place() as folder:
+        rows = measure("sqlite", f"sqlite:{folder}/hub.db")
+    if not postgres_binaries():
+        print("commits.postgresql: skipped, PostgreSQL is not installed")
+        return rows
+    with PostgresServer(fsync=True) as server:
+        return rows + measure("postgresql", server.new_database())

@@ -1,7 +1,4 @@
-"""The log: records, seals, proofs and verification, each beside the bare work that can't be spared.
-
-Run with ``PYTHONPATH=src:. python -m benchmarks.evidence [records]``.
-"""
+"""The log: records, seals, proofs and verification, each beside the bare work that can't be spared."""
 
 from __future__ import annotations
 
@@ -10,13 +7,13 @@ import os
 import random
 import secrets
 import sqlite3
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from benchmarks.hubs import place
+from benchmarks.limits import Row, row
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ecluse.evidence.proof import check_proof, prove
@@ -48,18 +45,6 @@ def seconds(work: Callable[[], object], times: int) -> float:
             work()
         best = min(best, (time.perf_counter() - start) / times)
     return best
-
-
-def row(name: str, value: float, unit: str, limit: float) -> dict[str, object]:
-    """``ratio`` is how much of the limit is reached, for rates and for times alike."""
-    ratio = value / limit if unit.endswith("/s") else limit / value
-    return {
-        "name": name,
-        "value": round(value, 2),
-        "unit": unit,
-        "limit": round(limit, 2),
-        "ratio": round(ratio, 3),
-    }
 
 
 class Nowhere:
@@ -127,7 +112,7 @@ def bare_verify(path: Path) -> float:
     return elapsed / count
 
 
-def run(count: int = 100_000) -> list[dict[str, object]]:
+def run(count: int = 100_000) -> list[Row]:
     """Figures of a log of ``count`` records."""
     tx = Nowhere()
     now = system_clock()
@@ -136,9 +121,9 @@ def run(count: int = 100_000) -> list[dict[str, object]]:
         20_000,
     )
     bare = seconds(lambda: (json.dumps(DATA), os.urandom(16), os.urandom(10)), 20_000)
-    figures = [row("record an event", one * 1e6, "us", bare * 1e6)]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "hub.db"
+    figures = [row("evidence.record", one * 1e6, "us", bare * 1e6, "JSON and random octets alone")]
+    with place() as folder:
+        path = folder / "hub.db"
         store = SqliteStore(path)
         store.migrate()
         write_records(store, count)
@@ -147,33 +132,54 @@ def run(count: int = 100_000) -> list[dict[str, object]]:
         while sequencer.seal():
             pass
         rate = count / (time.perf_counter() - start)
-        figures.append(row("seal events", rate, "events/s", bare_seal(Path(folder) / "bare.db", count)))
+        figures.append(
+            row(
+                "evidence.seal",
+                rate,
+                "events/s",
+                bare_seal(folder / "bare.db", count),
+                "the same rows in plain SQLite, without hashing",
+            )
+        )
         start = time.perf_counter()
         sequencer.checkpoint()
         signing = time.perf_counter() - start
         figures.append(
-            row("checkpoint", signing * 1e6, "us", seconds(lambda: PRIVATE.sign(b"x" * 90), 500) * 1e6)
+            row(
+                "evidence.checkpoint",
+                signing * 1e6,
+                "us",
+                seconds(lambda: PRIVATE.sign(b"x" * 90), 500) * 1e6,
+                "a signature alone",
+            )
         )
         places = random.Random(1)
         text = prove(store, 0)
         proving = seconds(lambda: prove(store, places.randrange(count)), 500)
         reading = seconds(lambda: store.read(lambda view: view.events_from(places.randrange(count), 1)), 500)
-        figures.append(row(f"prove one of {count:,}", proving * 1e6, "us", reading * 1e6))
+        figures.append(
+            row("evidence.prove", proving * 1e6, "us", reading * 1e6, f"reading one of {count:,} records")
+        )
         leaf = store.read(lambda view: view.events_from(0, 1))[0].leaf
         checking = seconds(lambda: check_proof(text, leaf, [KEY]), 500)
         public, signature = PRIVATE.public_key(), PRIVATE.sign(b"x")
         verifying = seconds(lambda: public.verify(signature, b"x"), 500)
-        figures.append(row("check a proof", checking * 1e6, "us", verifying * 1e6))
+        figures.append(
+            row("evidence.check", checking * 1e6, "us", verifying * 1e6, "the check of a signature alone")
+        )
         start = time.perf_counter()
         verdict = verify_log(store, [KEY])
         each = (time.perf_counter() - start) / count
         if not verdict.ok:
             raise RuntimeError(str(verdict.problem))
         store.close()
-        figures.append(row("verify a record", each * 1e6, "us", bare_verify(path) * 1e6))
+        figures.append(
+            row(
+                "evidence.verify",
+                each * 1e6,
+                "us",
+                bare_verify(path) * 1e6,
+                "reading and hashing each record twice",
+            )
+        )
     return figures
-
-
-if __name__ == "__main__":
-    for figure in run(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000):
-        print("{name:24} {value:>12,} {unit:8} limit {limit:>12,}  ratio {ratio}".format(**figure))

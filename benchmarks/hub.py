@@ -5,42 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
+from typing import Final
 
-from ecluse.app.folder import make_hub
+from benchmarks import hubs, limits
+from benchmarks.limits import Row, row
+from tests.support.hubs import introduce
+
 from ecluse.app.node import Node
-from ecluse.app.settings import apply_files
-from ecluse.trust.certificates import to_pem
-from ecluse.trust.configuration import read_folder
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part, ReceiptOptions
 from ecluse.wire.cms.recipients import for_certificate
 
-CONNECTIONS = 16
-PAYLOAD = 4096
-
-
-def introduce(me: Node, other: Node, id: str, url: str, *lines: str) -> None:
-    """Add ``other`` to the partners of ``me``."""
-    (me.folder / "certificates" / f"{id}.pem").write_text(to_pem(other.keyring.chain("main")))
-    organisation = other.directory.organisation
-    text = "\n".join(
-        [
-            f'name = "{organisation.name}"',
-            "[as2]",
-            f'id = "{organisation.as2_id}"',
-            f'url = "{url}"',
-            "allow_private_network = true",
-            *lines,
-            "[[certificates]]",
-            f'file = "certificates/{id}.pem"',
-        ]
-    )
-    (me.folder / "partners" / f"{id}.toml").write_text(text + "\n")
-    apply_files(me, read_folder(me.folder), actor="operator:bench", reason="benchmark")
+CONNECTIONS: Final = 16
+PAYLOAD: Final = 4096
+COUNT: Final = 3000
+CPU_GOAL: Final = 1.5
+"""Milliseconds of CPU for one message, its durable record and its signed receipt."""
 
 
 def build(sender: Node, receiver: Node, count: int) -> list[bytes]:
@@ -96,52 +76,43 @@ async def load(port: int, requests: list[bytes]) -> list[float]:
     return latencies
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def bare() -> float:
+    """CPU seconds of a message's bare work.
+
+    RSA: decrypting the key, checking the signature, signing the receipt. The payload: the cipher and SHA-256
+    to open it, SHA-256 once more as the document's digest, and AES-GCM to seal it at rest.
+    """
+    return (
+        2 * limits.rsa().private
+        + limits.rsa().public
+        + PAYLOAD / limits.octets_a_second("aes-256-cbc", PAYLOAD, decrypt=True)
+        + 2 * PAYLOAD / limits.octets_a_second("sha256", PAYLOAD)
+        + PAYLOAD / limits.octets_a_second("aes-256-gcm", PAYLOAD)
+    )
 
 
-def measure(count: int = 3000, key_kind: str = "rsa-2048") -> dict[str, float]:
-    """Run one server and one load; give CPU a message, rate and latencies."""
-    with tempfile.TemporaryDirectory(prefix="ecluse-bench-", dir=os.environ.get("ECLUSE_BENCH_DIR")) as place:
-        base = Path(place)
-        aster = make_hub(base / "aster", name="Aster", as2_id="ASTER", key_kind=key_kind)
-        birch = make_hub(base / "birch", name="Birch", as2_id="BIRCH", key_kind=key_kind)
-        toml = base / "birch" / "ecluse.toml"
-        toml.write_text(toml.read_text() + "\n[inbox]\nfolder = false\n")
+def run() -> list[Row]:
+    """CPU a message, rate and latencies of one serving process."""
+    with hubs.place() as folder:
+        aster, birch = hubs.make(folder, "Aster"), hubs.make(folder, "Birch")
         introduce(birch, aster, "aster", "http://127.0.0.1:9/as2")
-        warm, requests = build(aster, birch, 200), build(aster, birch, count)
+        warm, requests = build(aster, birch, 200), build(aster, birch, COUNT)
         aster.close()
         birch.close()
-        server = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.hub_server", str(base / "birch")],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert server.stdout is not None
-            port = int(server.stdout.readline())
-            asyncio.run(load(port, warm))
+        with hubs.Serving(birch.folder) as server:
+            asyncio.run(load(server.port, warm))
             time.sleep(0.5)
-            before, began = cpu_seconds(server.pid), time.perf_counter()
-            latencies = sorted(asyncio.run(load(port, requests)))
+            before, began = server.cpu_seconds(), time.perf_counter()
+            latencies = sorted(asyncio.run(load(server.port, requests)))
             wall = time.perf_counter() - began
             time.sleep(0.5)
-            used = cpu_seconds(server.pid) - before
-        finally:
-            server.terminate()
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                server.kill()
-    return {
-        "cpu_ms": used / count * 1000,
-        "rate": count / wall,
-        "p50_ms": latencies[count // 2] * 1000,
-        "p99_ms": latencies[count * 99 // 100] * 1000,
-    }
-
-
-if __name__ == "__main__":
-    print(measure())
+            used = (server.cpu_seconds() - before) / COUNT
+    least = bare()
+    queue = "all connections waiting for the bare operations on one core"
+    return [
+        row("hub.cpu", used * 1e3, "ms", CPU_GOAL, "the goal for one message", 1.0),
+        row("hub.cpu.bare", used * 1e3, "ms", least * 1e3, "the bare operations"),
+        row("hub.rate", COUNT / wall, "messages/s", 1 / least, "the bare operations on one core"),
+        row("hub.p50", latencies[COUNT // 2] * 1e3, "ms", CONNECTIONS * least * 1e3, queue),
+        row("hub.p99", latencies[COUNT * 99 // 100] * 1e3, "ms", CONNECTIONS * least * 1e3, queue),
+    ]

@@ -81,3 +81,10 @@ def test_a_predecessor_that_ended_in_good_order_leaves_nothing(hub, tmp_path):
     assert second.begin(hub.store) == ""
     assert claim(hub) == [], "what it could not end keeps its lease: another node may do it"
     second.end()
+
+
+def test_a_hub_that_keeps_nothing_else_in_the_folder_is_served(hub, tmp_path):
+    lock = Succession(tmp_path / "not" / "there" / "serving", "next")
+    assert lock.begin(hub.store) == ""
+    lock.end()
+    assert (tmp_path / "not" / "there" / "serving").read_bytes() == b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -63,6 +64,21 @@ def test_init_refuses_what_is_wrong(tmp_path: Path, option: str, value: str, tol
     words = {"--name": "C", "--as2-id": "C", "--key-kind": "ec-p256", option: value}
     line = [word for pair in words.items() for word in pair]
     assert told in say("init", tmp_path / "c", *line, code=2).err
+
+
+def test_init_that_failed_may_be_run_again(tmp_path: Path) -> None:
+    words = ["init", tmp_path / "fir", "--name", "Fir", "--as2-id", "FIR", "--address", "127.0.0.1:1"]
+    nobody = f"postgresql://fir@127.0.0.1:{free_port()}/fir"
+    assert "store.unavailable" in say(*words, "--database", nobody, "--key-kind", "ec-p256", code=1).err
+    assert "app.not-a-hub" in say("plan", hub=tmp_path / "fir", code=2).err
+    assert say(*words, "--json").data["version"] == 1
+
+
+def test_init_leaves_another_hubs_database_alone(hub: Path, tmp_path: Path) -> None:
+    database = f"sqlite:{hub / 'state' / 'ecluse.db'}"
+    words = ["--name", "Fir", "--as2-id", "FIR", "--key-kind", "ec-p256", "--database", database]
+    assert "app.database-taken" in say("init", tmp_path / "fir", *words, code=2).err
+    assert len(say("export", "--history", "--json", hub=hub).data["versions"]) == 1
 
 
 def test_plan_and_apply(hub: Path) -> None:
@@ -216,7 +232,8 @@ def test_doctor_sees_a_checkpoint_that_is_not_the_logs(hub: Path, pair: Pair) ->
 def test_doctor_sees_certificates_that_end(hub: Path) -> None:
     say("cert", "generate", "short", "--kind", "ec-p256", "--days", "10", hub=hub)
     file = hub / "ecluse.toml"
-    file.write_text(file.read_text() + '\n[[organisation.keys]]\nref = "short"\nuse = ["sign", "decrypt"]\n')
+    keys = '\n[[organisation.keys]]\nref = "main"\n\n[[organisation.keys]]\nref = "short"\nuse = ["sign", "decrypt"]\n'
+    file.write_text(file.read_text() + keys)
     say("apply", "--yes", hub=hub)
     data = say("doctor", "--json", hub=hub).data
     assert findings(data)["keys"] == "ok", "another key lasts longer for the same uses"
@@ -225,3 +242,47 @@ def test_doctor_sees_certificates_that_end(hub: Path) -> None:
     )
     say("apply", "--yes", hub=hub)
     assert findings(say("doctor", "--json", hub=hub).data)["keys"] == "warning"
+
+
+def test_doctor_lists_lost_blobs(hub: Path, pair: Pair, tmp_path: Path) -> None:
+    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    large = tmp_path / "large"
+    large.write_bytes(bytes(100_000))
+    say("send", "birch", large, hub=hub)
+    assert findings(say("doctor", "--json", hub=hub, code=1).data)["payloads"] == "ok"
+    for blob in (hub / "state" / "blobs").rglob("b*"):
+        if blob.is_file():
+            blob.unlink()
+    found = say("doctor", "--json", hub=hub, code=1).data
+    assert findings(found)["payloads"] == "failed"
+    assert "blobs.missing" in str(found)
+
+
+def test_doctor_says_that_an_address_is_not_allowed(hub: Path, pair: Pair) -> None:
+    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    found = say("doctor", "--json", hub=hub, code=1).data
+    assert findings(found)["partner:birch"] == "failed", "the card's URL leads to this machine"
+
+
+def test_doctor_of_a_disk_that_is_full(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage(hub)._replace(free=1 << 20)
+    monkeypatch.setattr("ecluse.app.health.machine.shutil.disk_usage", lambda path: full)
+    assert findings(say("doctor", "--json", hub=hub, code=1).data)["disk"] == "failed"
+
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("ecluse.blobs.durable.os.fsync", refuse)
+    found = say("doctor", "--json", hub=hub, code=1).data
+    assert "The disk failed" in str(found)
+
+
+def test_an_older_database_is_migrated_by_command_only(hub: Path) -> None:
+    (hub / "state" / "ecluse.db").unlink()
+    for rest in (hub / "state").glob("ecluse.db-*"):
+        rest.unlink()
+    assert "app.not-migrated" in say("plan", hub=hub, code=2).err
+    found = say("doctor", "--json", hub=hub, code=1).data
+    assert any("ecluse migrate" in each["remedy"] for each in found["findings"])
+    assert say("migrate", "--json", hub=hub).data["applied"]
+    say("plan", hub=hub)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.conftest import Pair
-from tests.support.commands import say
+from tests.support.commands import say, serving
 
 
 def send(pair: Pair, number: int, *words: object, code: int = 0) -> dict[str, Any]:
@@ -249,16 +253,14 @@ def test_the_log_is_verified_and_proven(pair: Pair, tmp_path: Path) -> None:
 
 
 def test_log_verify_names_what_was_altered(hub: Path) -> None:
-    import sqlite3
-
-    from tests.support.commands import serving
-
     with serving(hub, "--listen", "127.0.0.1:0"):
         pass
     assert say("log", "verify", "--json", hub=hub).data["size"] == 1
     database = sqlite3.connect(hub / "state" / "ecluse.db")
     with database:
-        database.execute("UPDATE event SET leaf = replace(CAST(leaf AS TEXT), 'hub', 'hob')")
+        database.execute(
+            "UPDATE events SET leaf = CAST(replace(CAST(leaf AS TEXT), 'was made', 'was mode') AS BLOB)"
+        )
     database.close()
     verdict = say("log", "verify", "--json", hub=hub, code=1).data
     assert verdict["problem"]["code"] == "record-altered"
@@ -270,3 +272,22 @@ def test_log_verify_names_what_was_altered(hub: Path) -> None:
 def test_json_is_one_line_of_utf8(pair: Pair) -> None:
     result = say("message", "list", "--json", hub=pair.aster)
     assert json.loads(result.out.decode())["messages"]
+
+
+def test_ctrl_c_while_waiting_is_clean(hub: Path, pair: Pair) -> None:
+    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    line = [sys.executable, "-m", "ecluse", "--hub", str(hub), "send", "birch", str(pair.order(1)), "--wait"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "is kept" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_away_is_no_error(pair: Pair) -> None:
+    line = f"{sys.executable} -m ecluse --hub {pair.aster} message list --limit 1000 | head -c 1"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr

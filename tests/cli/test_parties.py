@@ -96,6 +96,8 @@ def test_generate_request_install(hub: Path, tmp_path: Path) -> None:
     assert "organisation.keys" in say("cert", "generate", "other", "--kind", "ec-p256", hub=hub).text
     assert "keyring.exists" in say("cert", "generate", "next", "--kind", "ec-p256", hub=hub, code=2).err
     assert "keyring.bad-request" in say("cert", "generate", "x", "--kind", "rsa-512", hub=hub, code=2).err
+    sealed = say("cert", "generate", "kem", "--kind", "ml-kem-768", "--issuer", "main", "--json", hub=hub)
+    assert sealed.data["key"].startswith("ML-KEM")
     text = say("cert", "request", "next", hub=hub).text
     assert x509.load_pem_x509_csr(text.encode()).is_signature_valid
     out = tmp_path / "next.csr"
@@ -105,6 +107,27 @@ def test_generate_request_install(hub: Path, tmp_path: Path) -> None:
     own = hub / "keys" / "next.pem"
     assert say("cert", "install", "next", own, "--json", hub=hub).data["ref"] == "next"
     assert "trust.bad-certificate" in say("cert", "install", "main", own, hub=hub, code=2).err
+
+
+def test_a_key_that_can_not_sign_is_certified_by_another(hub: Path, tmp_path: Path) -> None:
+    refused = say("cert", "generate", "kem", "--kind", "ml-kem-768", hub=hub, code=2).err
+    assert "--issuer" in refused
+    say("cert", "generate", "kem", "--kind", "ml-kem-768", "--issuer", "main", hub=hub)
+    out = tmp_path / "kem.pem"
+    say("cert", "export", "kem", "--out", out, hub=hub)
+    leaf, issuer = x509.load_pem_x509_certificates(out.read_bytes())
+    leaf.verify_directly_issued_by(issuer)
+    assert say("cert", "export", "kem", hub=hub).text == out.read_text()
+    assert "keyring.no-key" in say("cert", "export", "nothing", hub=hub, code=1).err
+
+
+def test_a_key_shown_to_a_partners_server_has_a_use(hub: Path, pair: Pair) -> None:
+    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    with (hub / "partners" / "birch.toml").open("a") as file:
+        file.write('\n[as2.tls]\nclient_key = "main"\n')
+    say("apply", "--yes", hub=hub)
+    rows = say("cert", "list", "--json", hub=hub).data["certificates"]
+    assert [row["use"] for row in rows if row["source"] == "main"] == [["sign", "decrypt"], ["tls-client"]]
 
 
 def test_list_of_certificates(pair: Pair, hub: Path) -> None:

@@ -89,6 +89,17 @@ def test_missed_slots_are_not_made_up_for() -> None:
     assert nodes.runs == [at("2025-01-01T01:59:59"), at("2025-01-01T02:00:00"), at("2025-01-11T02:00:00")]
 
 
+def test_a_clock_that_ran_ahead_and_is_set_right_again() -> None:
+    clock = FakeClock(at("2035-03-09T10:00:00"))
+    nodes = Nodes(1, Every(300), clock)
+    nodes.step()
+    clock.now = at("2025-03-09T10:00:00")
+    nodes.step()
+    clock.forward(300)
+    nodes.step()
+    assert len(nodes.runs) == 3
+
+
 def test_a_restarted_node_does_not_run_a_slot_again() -> None:
     nodes = Nodes(1, Every(3600), FakeClock(at("2025-01-01T00:00:30")))
     nodes.step()

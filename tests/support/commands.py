@@ -82,7 +82,7 @@ def say(*words: object, hub: Path | None = None, code: int = 0, typed: str | Non
 
 def command(line: list[str]) -> str:
     """The command's own words among the words of a line."""
-    found = [words for words in GIVES if " ".join(line).startswith(words)]
+    found = [words for words in GIVES if f" {words} " in f" {' '.join(line)} "]
     return max(found, key=len)
 
 

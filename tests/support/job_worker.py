@@ -21,7 +21,8 @@ def main(database: str, node: str, pause: str, lease: str) -> None:
     def handler(job: Job, context: JobContext) -> Outcome:
         with effects.open("a") as file:
             file.write(f"{job.key} {node}\n")
-        print(job.key, flush=True)
+        sys.stdout.write(f"{job.key}\n")  # in one: another thread may write a key too
+        sys.stdout.flush()
         time.sleep(float(pause))
         before = context.job.fence
         return context.finish(

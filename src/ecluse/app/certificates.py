@@ -123,6 +123,7 @@ def certificate_entries(node: Node) -> list[Entry]:
 def _own(node: Node) -> Iterator[Entry]:
     hub = node.directory.hub
     listener = hub.listen.as2.tls
+    shown = {view.as2.tls.client_key for view in node.directory.partners}
     for ref in node.keyring.references():
         certificate = node.keyring.certificate(ref)
         named = [key for key in hub.organisation.keys if key.ref == ref]
@@ -135,14 +136,13 @@ def _own(node: Node) -> Iterator[Entry]:
                 instant_until(key.until),
             )
             yield _entry(None, f"our key {ref}", ref, key.use, dated)
-        if listener is not None and listener.key == ref:
-            yield _entry(
-                None, f"our key {ref}", ref, ("tls",), Dated(certificate, describe(certificate), frozenset())
-            )
-        elif not named:
-            yield _entry(
-                None, f"our key {ref}", ref, (), Dated(certificate, describe(certificate), frozenset())
-            )
+        connecting = [
+            *(["tls"] if listener is not None and listener.key == ref else []),
+            *(["tls-client"] if ref in shown else []),
+        ]
+        if connecting or not named:
+            dated = Dated(certificate, describe(certificate), frozenset(connecting))
+            yield _entry(None, f"our key {ref}", ref, tuple(connecting), dated)
 
 
 def _entry(partner: PartnerId | None, label: str, source: str, use: tuple[str, ...], dated: Dated) -> Entry:
@@ -165,16 +165,22 @@ def _judged(entry: Entry, entries: Sequence[Entry]) -> Entry:
 
 
 def generate_key(
-    node: Node, ref: str, kind: str, *, subject: str, days: int, names: Sequence[str] = (), actor: str
+    node: Node,
+    ref: str,
+    kind: str,
+    *,
+    subject: str,
+    days: int,
+    names: Sequence[str] = (),
+    issuer: str | None = None,
+    actor: str,
 ) -> x509.Certificate:
-    """Make a key with a self-signed certificate. Raises as :meth:`HeldKeys.generate` does."""
-    return _changed(
-        node,
-        ref,
-        "key.generated",
-        actor,
-        lambda: node.keyring.generate(ref, kind, subject=subject, days=days, names=names),
-    )
+    """Make a key with a certificate of its own. Takes and raises what :meth:`HeldKeys.generate` does."""
+
+    def work() -> x509.Certificate:
+        return node.keyring.generate(ref, kind, subject=subject, days=days, names=names, issuer=issuer)
+
+    return _changed(node, ref, "key.generated", actor, work)
 
 
 def import_key(node: Node, ref: str, data: bytes, password: Secret, *, actor: str) -> x509.Certificate:

@@ -34,9 +34,12 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "delivery.overdue": ("message", "The receipt did not come in time."),
     "delivery.dead": ("message", "The attempts ran out, or no retry can help."),
     "receipt.repeated": ("message", "A receipt came for what is confirmed already."),
+    "receipt.kept": ("message", "A receipt that refuses came for what was given up; it changed nothing."),
     "receipt.disbelieved": ("message", "A receipt came that proves nothing; it changed nothing."),
     "receipt.unmatched": ("partner", "A receipt came that answers no message of ours."),
     "answer.sent": ("message", "Our asynchronous answer was taken by the partner."),
+    "answer.retried": ("message", "Our asynchronous answer could not be sent, and is tried again."),
+    "answer.dead": ("message", "Our asynchronous answer could not be sent; a person may have it resent."),
     "request.refused": (
         "listener",
         "A request was refused before it was a message: an unknown sender, for one.",

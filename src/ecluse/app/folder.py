@@ -16,7 +16,7 @@ from ecluse.trust.configuration import HUB_FILE, Configuration, read_folder
 from ecluse.trust.keyfiles import FileKeyring
 from ecluse.trust.secrets import Secret, SecretResolver
 
-__all__ = ["FolderTaken", "make_hub"]
+__all__ = ["DatabaseTaken", "FolderTaken", "make_hub"]
 
 PASSPHRASE_FILE = "passphrase"  # noqa: S105 - a file name
 
@@ -29,6 +29,14 @@ class FolderTaken(EcluseError):
     remedy = "Choose another folder; a hub is never written over."
 
 
+class DatabaseTaken(EcluseError):
+    """The database holds a hub already."""
+
+    code = "app.database-taken"
+    fault = Fault.USAGE
+    remedy = "Give every hub a database of its own; a further node works with a copy of its hub's folder."
+
+
 def make_hub(
     folder: Path,
     *,
@@ -37,6 +45,7 @@ def make_hub(
     address: str = "127.0.0.1:4080",
     public_url: str | None = None,
     database: str | None = None,
+    database_password: str | None = None,
     blobs: str | None = None,
     email: str | None = None,
     passphrase: str | None = None,
@@ -54,6 +63,7 @@ def make_hub(
         address: ``host:port`` of the partners' listener.
         public_url: The listener's URL as partners see it; made of the address where it is left out.
         database: ``postgresql://user@host/db`` instead of the embedded one.
+        database_password: Reference to its password.
         blobs: ``s3://bucket/prefix`` instead of the folder's own.
         email: A contact for partners.
         passphrase: Reference to the keyring's passphrase; without one a random passphrase is written to
@@ -65,16 +75,20 @@ def make_hub(
 
     Raises:
         FolderTaken: There is a hub already.
+        DatabaseTaken: The database is another hub's.
         ConfigurationError: A name, address or URL is not as it should be; nothing is left.
+        EcluseError: Something else failed; once it is mended, the same call begins where this one ended.
     """
     if (folder / HUB_FILE).exists():
         raise FolderTaken(f"{folder} holds a hub already.")
+    store = {"database": database, "password": database_password}
+    store = {field: value for field, value in store.items() if value}
     text = tomli_w.dumps(
         {
             "organisation": {"name": name, "as2_id": as2_id, **({"email": email} if email else {})},
             "keyring": {"passphrase": passphrase or f"file:{PASSPHRASE_FILE}"},
             "listen": {"as2": {"address": address, "public_url": public_url or f"http://{address}/as2"}},
-            **({"store": {"database": database}} if database else {}),
+            **({"store": store} if store else {}),
             **({"blobs": {"place": blobs}} if blobs else {}),
         }
     )
@@ -85,15 +99,26 @@ def make_hub(
     reference = configuration.hub.keyring.passphrase
     secret: Secret = SecretResolver(folder, os.environ)(reference)
     keys = folder / configuration.hub.keyring.folder
-    keyring = FileKeyring.create(keys, secret, clock=clock)
-    keyring.generate("main", key_kind, subject=name)
+    make = FileKeyring.open if any(keys.glob("*")) else FileKeyring.create
+    keyring = make(keys, secret, clock=clock)
+    if "main" not in keyring.references():
+        keyring.generate("main", key_kind, subject=name)
     for sub in ("partners", "certificates"):
         durable.make_folder(folder / sub)
     # The hub's file comes last: without it there is no hub yet, and this may be run again.
     durable.replace(folder / HUB_FILE, text.encode(), 0o600)
-    node = open_node(folder, clock=clock, entropy=entropy, migrate=True)
     try:
-        apply_files(node, read_folder(folder), actor=actor, reason="the hub was made")
+        return _first_version(open_node(folder, clock=clock, entropy=entropy, migrate=True), actor)
+    except BaseException:
+        durable.remove(folder / HUB_FILE)
+        raise
+
+
+def _first_version(node: Node, actor: str) -> Node:
+    try:
+        if node.version:
+            raise DatabaseTaken("The database holds a hub already.")
+        apply_files(node, read_folder(node.folder), actor=actor, reason="the hub was made")
     except BaseException:
         node.close()
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -96,6 +96,7 @@ def send_files(
     content_type: str | None = None,
     key: str | None = None,
     actor: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Sent:
     """Keep files as one message for a partner, and have it delivered.
 
@@ -107,14 +108,16 @@ def send_files(
         content_type: Of every file; by default by what each holds.
         key: Makes the Message-ID, so that a second call with it finds the first message.
         actor: Who sends.
+        progress: Called with (octets read, in all).
 
     Raises:
         PartnerRefused: There is no such partner, or it is not active.
         UnreadableFile, NothingToSend, DocumentTooLarge, KeyTaken: Nothing was kept.
     """
     view = node.directory.check_active(node.directory.partner(partner))
-    documents = [_document(path, content_type) for path in files]
-    _check_size(view, files)
+    pace = _Pace(progress)
+    documents = [_document(path, content_type, pace) for path in files]
+    pace.total = _check_size(view, files)
     message_id = _message_id(node, view, key)
     if key is not None and (first := _first(node, view, message_id)) is not None:
         return _repeated(first, files, key)
@@ -149,7 +152,22 @@ def guess_type(path: Path, head: bytes) -> str:
     )
 
 
-def _document(path: Path, content_type: str | None) -> HandIn:
+class _Pace:
+    """Counts the octets that pass."""
+
+    def __init__(self, progress: Callable[[int, int], None]) -> None:
+        self._progress = progress
+        self._done = 0
+        self.total = 0
+
+    def of(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+            self._done += len(chunk)
+            self._progress(self._done, self.total)
+
+
+def _document(path: Path, content_type: str | None, pace: _Pace) -> HandIn:
     try:
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             if not path.is_file():
@@ -157,7 +175,7 @@ def _document(path: Path, content_type: str | None) -> HandIn:
             head = file.read(HEAD_LIMIT)
     except OSError as error:
         raise UnreadableFile(f"{path} can't be read: {error.strerror}.") from None
-    return HandIn(path.name, content_type or guess_type(path, head), _chunks(path))
+    return HandIn(path.name, content_type or guess_type(path, head), pace.of(_chunks(path)))
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -169,7 +187,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
         raise UnreadableFile(f"{path} can't be read: {error.strerror}.") from None
 
 
-def _check_size(view: PartnerView, files: Sequence[Path]) -> None:
+def _check_size(view: PartnerView, files: Sequence[Path]) -> int:
+    """Octets of all files together, where the partner takes as many."""
     if len(files) > MAX_DOCUMENTS:
         raise DocumentTooLarge(
             f"A message has {MAX_DOCUMENTS} documents at most.", remedy="Send several messages."
@@ -180,6 +199,7 @@ def _check_size(view: PartnerView, files: Sequence[Path]) -> None:
         raise UnreadableFile(f"A file can't be read: {error.strerror}.") from None
     if size > octets(view.as2.max_size):
         raise DocumentTooLarge(f"{size} octets are more than {view.name} takes ({view.as2.max_size}).")
+    return size
 
 
 def _message_id(node: Node, view: PartnerView, key: str | None) -> str:

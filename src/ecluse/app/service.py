@@ -181,6 +181,8 @@ class Service:
                 self._follow()
             except EcluseError as error:
                 _log.warning("configuration not taken up", **error.as_dict())
+            except Exception as error:  # noqa: BLE001 - a watcher that ended would go on with what was revoked
+                _log.error("configuration not taken up", crash=type(error).__name__)
 
     def _follow(self) -> None:
         """Have what was made from the configuration follow it: lanes, and what the listener shows and trusts.

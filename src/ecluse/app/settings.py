@@ -28,6 +28,8 @@ __all__ = [
 
 _AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
 """Fields of ``ecluse.toml`` that a node reads at its start only."""
+_FOLLOWED: Final = "listen.as2.tls."
+"""Among them those that it follows, where the listener spoke TLS from the start."""
 
 
 class NoSuchVersion(EcluseError):
@@ -88,7 +90,12 @@ def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str
 
 def needs_restart(changes: Plan) -> bool:
     """Whether something changes that a serving node reads at its start only."""
-    return any(change.subject == "hub" and change.field.startswith(_AT_START) for change in changes.changes)
+    return any(
+        change.subject == "hub"
+        and change.field.startswith(_AT_START)
+        and not (change.kind == "change" and change.field.startswith(_FOLLOWED))
+        for change in changes.changes
+    )
 
 
 class PendingChanges(EcluseError):

@@ -10,7 +10,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from ecluse.blobs.durable import disk_errors
+from ecluse.blobs.durable import disk_errors, make_folder
 from ecluse.evidence.sequencer import give_lease
 from ecluse.store.port import Store, Tx
 
@@ -38,6 +38,8 @@ class Succession:
         Returns:
             The predecessor's name; empty where there was none, or where another process serves this folder too.
         """
+        # A hub on PostgreSQL and an object store has nothing else in this folder.
+        make_folder(self._path.parent, 0o700)
         with disk_errors(self._path):
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

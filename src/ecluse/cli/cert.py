@@ -192,8 +192,16 @@ def generate(
         list[str] | None,
         typer.Option("--name", help="DNS name or IP address, for TLS; may be repeated.", show_default=False),
     ] = None,
+    issuer: Annotated[
+        str | None,
+        typer.Option(
+            "--issuer",
+            help="A key of ours that signs its certificate, where it can't itself (x25519, ml-kem-768).",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Make a key with a self-signed certificate."""
+    """Make a key with a certificate, signed by the key itself or by another of ours."""
     from ecluse.app.certificates import generate_key
 
     with frame.node() as node:
@@ -205,6 +213,7 @@ def generate(
             subject=subject or organisation.name,
             days=days,
             names=name or [],
+            issuer=issuer,
             actor=frame.actor,
         )
         named = ref in {key.ref for key in organisation.keys}
@@ -215,7 +224,8 @@ command(
     app,
     "generate",
     gives="ref, subject, key, not_after, fingerprint, in_use",
-    example="ecluse --hub hub cert generate main-2027 --kind rsa-3072 --subject 'CN=Aster AS2,O=Aster Foods'",
+    example="ecluse --hub hub cert generate main-2027 --kind rsa-3072 --subject 'CN=Aster AS2,O=Aster Foods'\n"
+    "ecluse --hub hub cert generate kem-2027 --kind ml-kem-768 --issuer main-2027",
 )(generate)
 
 
@@ -274,6 +284,37 @@ command(
     gives="ref, subject, key, not_after, fingerprint, in_use",
     example="ecluse --hub hub cert install main main.crt",
 )(install)
+
+
+def export(
+    frame: Frame,
+    ref: _Ref,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A new file; standard output by default.", show_default=False)
+    ] = None,
+) -> None:
+    """Write a key's certificate, followed by its issuers, as PEM: for partners with other software."""
+    from ecluse.blobs import durable
+    from ecluse.trust.certificates import to_pem
+
+    with frame.node() as node:
+        text = to_pem(node.keyring.chain(ref))
+    if out is not None:
+        durable.write_new(out, [text.encode()], 0o644)
+        frame.show({"ref": ref, "file": str(out)}, f"The certificate is in {out}.")
+    else:
+        frame.show(
+            {"ref": ref, "certificate": text},
+            lambda console: console.print(text, end="", markup=False, soft_wrap=True),
+        )
+
+
+command(
+    app,
+    "export",
+    gives="ref, certificate; with --out file in place of certificate",
+    example="ecluse --hub hub cert export main --out aster.pem",
+)(export)
 
 
 def _show_key(frame: Frame, ref: str, certificate: x509.Certificate, verb: str, *, named: bool) -> None:

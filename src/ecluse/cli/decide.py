@@ -26,7 +26,10 @@ def resend(
         bool, typer.Option("--force", help="Also what is confirmed, or waits for a receipt.")
     ] = False,
 ) -> None:
-    """Send again what is dead, refused, overdue or given up: the same bytes under the same Message-ID."""
+    """Send again what is dead, refused, overdue or given up: the same bytes under the same Message-ID.
+
+    Of a message that came in, an answer of ours that could not be sent is sent again too.
+    """
     from ecluse.app.lookup import find_message
     from ecluse.exchange import actions
 
@@ -106,4 +109,5 @@ def _show_deliveries(frame: Frame, id: str, deliveries: Sequence[Delivery], verb
         ],
     }
     channels = ", ".join(each.channel for each in deliveries)
-    frame.show(facts, f"{id} {verb} by {channels}.")
+    what = f"{id} {verb} by {channels}." if deliveries else f"The answer to {id} {verb}."
+    frame.show(facts, what)

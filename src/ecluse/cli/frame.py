@@ -38,6 +38,13 @@ class NotConfirmed(EcluseError):
     remedy = "Look at what would happen, then run it again with --yes."
 
 
+class SystemRefused(EcluseError):
+    """The operating system refuses something: a file that may not be read, for one."""
+
+    code = "cli.system"
+    remedy = "Look at the path and at the rights of the user who runs this."
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The common options as they stood before the command.
@@ -112,6 +119,24 @@ class Frame:
                 console.print(draw, soft_wrap=True, highlight=False)
             else:
                 draw(console)
+
+    @contextmanager
+    def progress(self, title: str, *, octets: bool = False) -> Iterator[Callable[[int, int], None]]:
+        """Show how far long work is, on standard error where that is a terminal.
+
+        Yields:
+            What is called with (done, in all).
+        """
+        console = self.err
+        if self.quiet or self.json or not console.is_terminal:
+            yield lambda done, total: None
+            return
+        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
+
+        count = DownloadColumn(binary_units=True) if octets else MofNCompleteColumn()
+        with Progress(TextColumn(title), BarColumn(), count, console=console, transient=True) as bar:
+            task = bar.add_task(title, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Return where the answer is yes; a person is asked unless ``yes``.
@@ -203,6 +228,11 @@ def command(
             except EcluseError as error:
                 show_error(error, as_json=frame.json)
                 raise typer.Exit(2 if error.fault is Fault.USAGE else 1) from None
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                show_error(SystemRefused(_system(error)), as_json=frame.json)
+                raise typer.Exit(1) from None
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         context = inspect.Parameter("ecluse_context", keyword, annotation=typer.Context)
@@ -229,6 +259,11 @@ _COMMON: Final = tuple(
         ("quiet", False, Annotated[bool, typer.Option("--quiet", "-q", help=QUIET_HELP)]),
     )
 )
+
+
+def _system(error: OSError) -> str:
+    place = f" at {error.filename}" if error.filename else ""
+    return f"{error.strerror or type(error).__name__}{place}."
 
 
 def write_json(facts: object) -> None:

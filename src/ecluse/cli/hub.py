@@ -63,6 +63,13 @@ def init(
         str | None,
         typer.Option("--database", help="postgresql://user@host/database instead of the embedded one."),
     ] = None,
+    database_password: Annotated[
+        str | None,
+        typer.Option(
+            "--database-password",
+            help="Reference to the database's password: env:NAME, or file:PATH (relative to the hub's folder).",
+        ),
+    ] = None,
     blobs: Annotated[
         str | None, typer.Option("--blobs", help="s3://bucket/prefix instead of the hub's folder.")
     ] = None,
@@ -93,6 +100,7 @@ def init(
             address=address,
             public_url=public_url,
             database=database,
+            database_password=database_password,
             blobs=blobs,
             email=email,
             passphrase=passphrase,

@@ -27,9 +27,8 @@ def verify(frame: Frame) -> None:
     """
     from ecluse.app.proofs import verify_evidence
 
-    with frame.node() as node, _progress(frame) as bar:
-        task = bar.add_task("Verifying", total=None)
-        facts = verify_evidence(node, lambda done, total: bar.update(task, completed=done, total=total))
+    with frame.node() as node, frame.progress("Verifying") as progress:
+        facts = verify_evidence(node, progress)
     frame.show(facts, lambda console: _draw_verdict(console, facts))
     if not facts["ok"]:
         if frame.quiet and not frame.json:
@@ -44,20 +43,6 @@ command(
     "event, differs}, states[]{code, cause, index, event, differs}",
     example="ecluse --hub hub log verify",
 )(verify)
-
-
-def _progress(frame: Frame) -> Any:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=frame.err,
-        transient=True,
-        disable=not frame.err.is_terminal,
-    )
 
 
 def _draw_verdict(console: Console, facts: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -217,7 +217,8 @@ def payload(
             if out == "-":
                 _to_stdout(document)
                 return
-            durable.write_new(out, document.chunks(), 0o600)
+            with frame.progress("Writing", octets=True) as progress:
+                durable.write_new(out, _counted(document, progress), 0o600)
     facts = {
         "id": message.id,
         "part": number,
@@ -248,6 +249,14 @@ def _choose(parts: Sequence[Part], number: int | None) -> tuple[Part, int]:
         raise NoSuchPart(f"The message has {len(parts)} documents, and no number {number}.")
     index = (number or 1) - 1
     return parts[index], index + 1
+
+
+def _counted(document: Document, progress: Callable[[int, int], None]) -> Iterator[bytes]:
+    done = 0
+    for chunk in document.chunks():
+        yield chunk
+        done += len(chunk)
+        progress(done, document.part.size)
 
 
 def _to_stdout(document: Document) -> None:

@@ -61,15 +61,17 @@ def send(
 
     patience = duration(timeout)
     with frame.node() as node:
-        sent = send_files(
-            node,
-            partner,
-            files,
-            subject=subject,
-            content_type=content_type,
-            key=key,
-            actor=frame.actor,
-        )
+        with frame.progress("Reading", octets=True) as progress:
+            sent = send_files(
+                node,
+                partner,
+                files,
+                subject=subject,
+                content_type=content_type,
+                key=key,
+                actor=frame.actor,
+                progress=progress,
+            )
         verb = "was sent before as" if sent.repeated else "is kept as"
         facts = sent.as_dict()
         if not wait:

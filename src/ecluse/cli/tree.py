@@ -92,9 +92,8 @@ def run(args: Sequence[str] | None = None) -> int:
 def _usage(error: Exception, *, as_json: bool) -> int:
     text = getattr(error, "format_message", lambda: str(error))()
     context = getattr(error, "ctx", None)
-    if not text.strip() or type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(text, err=True)
-        return 2
+    if not text.strip():
+        return 2  # a group without a command: its help was shown
     command = context.command_path if context is not None else "ecluse"
     show_error(CliUsage(text.strip(), remedy=f"Look at `{command} --help`."), as_json=as_json)
     return 2

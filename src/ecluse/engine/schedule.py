@@ -145,7 +145,8 @@ class Schedule:
         missing = {
             name: slot
             for name, entry in self._entries.items()
-            if self._added.get(name, Instant(-1)) < (slot := entry.when.slot(now))
+            # Not "before": a clock that once ran ahead must not end all recurring work until it is that late.
+            if self._added.get(name) != (slot := entry.when.slot(now))
         }
         if not missing:
             return

@@ -24,7 +24,7 @@ from ecluse.model.nouns import Answer, Direction, Message, Part
 from ecluse.model.states import MessageState, check_move
 from ecluse.store.port import Tx
 
-__all__ = ["Arrival", "Duplicate", "Intake", "Kept", "Reply"]
+__all__ = ["Arrival", "Duplicate", "Intake", "Kept", "Outgrown", "Reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,13 @@ class Duplicate:
     answer: Answer | None
 
 
+class Outgrown(Exception):
+    """An intake that was to stay within its row did not: a small body may inflate to a large document.
+
+    No fault, and never shown: the same body is opened again where it may be large.
+    """
+
+
 @dataclass(slots=True)
 class _OpenDocument:
     content_type: str
@@ -95,14 +102,18 @@ class Intake:
         hub: What the chamber shares.
         arrival: Whose message it is.
         message: The message that was kept before it was opened, where this opens it; else ``None``.
+        within_row: Raise :class:`Outgrown` rather than touch the place of large blobs, which may take long.
     """
 
-    def __init__(self, hub: Hub, arrival: Arrival, message: Message | None = None) -> None:
+    def __init__(
+        self, hub: Hub, arrival: Arrival, message: Message | None = None, *, within_row: bool = False
+    ) -> None:
         """Begin; nothing is written yet."""
         self.hub = hub
         self.arrival = arrival
         self.id = message.id if message else MessageId(hub.new_id("m"))
         self._before = message
+        self._within_row = within_row
         self._exact: VaultWriter | None = None
         self._exact_offset = 0
         self._document: _OpenDocument | None = None
@@ -116,7 +127,7 @@ class Intake:
         if self._exact is None:
             # The protocol's own digest (the MIC) is over these octets already.
             self._exact = self.hub.vault.create(digest=False)
-        self._exact.write(data)
+        self._write(self._exact, data)
         self._exact_offset += len(data)
 
     def begin_document(self, content_type: str, name: str) -> None:
@@ -134,7 +145,12 @@ class Intake:
         else:
             if document.writer is None:
                 document.writer = self.hub.vault.create()
-            document.writer.write(data)
+            self._write(document.writer, data)
+
+    def _write(self, writer: VaultWriter, data: bytes) -> None:
+        if self._within_row and writer.size + len(data) > self.hub.vault.inline_limit:
+            raise Outgrown
+        writer.write(data)
 
     def end_document(self, offset: int | None) -> None:
         """The document ends; ``offset`` is where it stands in the exact octets, ``None`` where it doesn't."""

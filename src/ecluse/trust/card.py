@@ -303,7 +303,7 @@ def _text(card: Card, signature: bytes) -> str:
             _FORMAT,
             who,
             "Read it with: ecluse partner add FILE",
-            "Then compare the phrase that is shown with the sender's, by voice, before you apply it.",
+            "Then compare the phrase that is shown with the sender's, by voice, before you say yes.",
             "",
             _BEGIN,
             f"{_body(card).decode()}{_END}",

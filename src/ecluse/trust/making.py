@@ -108,7 +108,7 @@ def make_certificate(
     if isinstance(signing, x25519.X25519PrivateKey | mlkem.MLKEM768PrivateKey | mlkem.MLKEM1024PrivateKey):
         raise _usage_error(
             "A key that can't sign can't sign its own certificate.",
-            "Name a signing key of the keyring as its issuer.",
+            "Name a signing key of the keyring as its issuer (--issuer).",
         )
     public = private.public_key()
     begin = datetime.fromtimestamp(now // 1_000_000, UTC) - BACKDATED

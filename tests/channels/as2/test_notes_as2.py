@@ -292,8 +292,10 @@ def test_point_10_content_errors_are_2xx_with_a_signed_receipt_that_says_why(hub
 
 def test_point_10_what_is_not_secure_enough_is_a_content_error(hub, cedar):
     cedar("", url=f"http://{HOST}:9/")
-    for more in ({"sign": False}, {"encrypt": ""}):
+    for more in ({"sign": False, "encrypt": "aes-256-gcm"}, {"encrypt": ""}):
         refused(hub, *message(CEDAR, hub, **more), said.INSUFFICIENT_SECURITY)
+    # Without a tag it could be an attacker's garbage: the answer tells nothing.
+    refused(hub, *message(CEDAR, hub, sign=False), said.DECRYPTION_FAILED)
 
 
 def test_point_10_without_a_receipt_asked_for_the_status_says_it(hub):

@@ -122,7 +122,8 @@ def test_layers_of_encryption_in_any_order(cipher, chunk):
 def test_a_fault_in_an_inner_encryption_waits_for_the_outer_one(cipher, chunk):
     signed = b"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"
     body = enveloped(CMS_HEADER + enveloped(signed, cipher), cipher)
-    wrong_parts = said.AUTHENTICATION_FAILED
+    # Without a tag it may be an attacker's garbage.
+    wrong_parts = said.AUTHENTICATION_FAILED if "gcm" in cipher else said.DECRYPTION_FAILED
     assert outcome([CMS], body, chunk) == wrong_parts
     broken = body[:-20] + bytes([body[-20] ^ 1]) + body[-19:]
     assert outcome([CMS], broken, chunk) == said.DECRYPTION_FAILED
@@ -170,7 +171,7 @@ def test_garbage_gives_our_errors_only(kind, encoding, pieces, chunk):
         (True, "aes-256-cbc", {"require_signed": True, "require_encrypted": True}, True),
         (True, "", {"require_signed": True}, True),
         (True, "", {"require_encrypted": True}, False),
-        (False, "aes-256-cbc", {"require_signed": True}, False),
+        (False, "aes-256-gcm", {"require_signed": True}, False),
         (False, "aes-256-gcm", {"require_encrypted": True}, True),
         (False, "", {"require_signed": True}, False),
         (False, "", {}, True),

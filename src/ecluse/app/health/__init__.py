@@ -76,6 +76,7 @@ def check_hub(
             ("certificates", parties.certificates),
             ("clock", machine.clock),
             ("blobs", machine.blobs),
+            ("payloads", work.payloads),
             ("inbox", machine.inbox),
             ("listener", machine.listener),
             ("log", work.log),

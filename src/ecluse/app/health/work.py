@@ -15,10 +15,12 @@ from ecluse.model.nouns import Direction, JobState, Message
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import View
 
-__all__ = ["deliveries", "jobs", "log", "quarantine"]
+__all__ = ["deliveries", "jobs", "log", "payloads", "quarantine"]
 
 _LOOKED_AT: Final = 500
 """Newest messages under way whose deliveries are looked at; a doctor is not a report."""
+_OPENED: Final = 50
+"""Newest messages whose blobs are opened; each may be a request to an object store."""
 _NAMED: Final = 5
 _OVERDUE: Final = frozenset({DeliveryState.OVERDUE})
 
@@ -85,6 +87,26 @@ def quarantine(node: Node) -> Iterator[Finding]:
         yield ok("quarantine", "Nothing is in it.")
 
 
+def payloads(node: Node) -> Iterator[Finding]:
+    """Whether the bytes of the newest messages are there and open under this keyring."""
+    messages = node.store.read(lambda view: view.messages(limit=_OPENED))
+    blobs = {part.blob: message for message in messages for part in message.parts}
+    blobs |= {message.wire_blob: message for message in messages if message.wire_blob}
+    lost = []
+    for blob, message in blobs.items():
+        try:
+            with node.hub.blob(blob) as reader:
+                reader.read(0, 1)
+        except EcluseError as error:
+            lost.append(f"{blob} of {message.id}: {error.code}")
+    if lost:
+        remedy = "Restore the blob store, and the keys of blobs, from their backups."
+        names = ", ".join(lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
+        yield failed("payloads", f"{len(lost)} of {len(blobs)} blobs can't be read: {names}.", remedy)
+    else:
+        yield ok("payloads", f"All {len(blobs)} blobs of the newest {len(messages)} messages open.")
+
+
 def jobs(node: Node) -> Iterator[Finding]:
     """Work besides deliveries that ended without success: receipts of ours that could not be sent..."""
     found = [
@@ -93,9 +115,10 @@ def jobs(node: Node) -> Iterator[Finding]:
         if job.state is JobState.DEAD and job.kind != "deliver"
     ]
     for job in found[:_NAMED]:
-        yield warning(
-            "jobs", f"{job.key} ended without success: {job.error}", "Read the hub's log around this time."
-        )
+        remedy = "Read the hub's log around this time."
+        if job.kind == "answer":
+            remedy = "Look with `ecluse message trace`; then `ecluse message resend`."
+        yield warning("jobs", f"{job.key} ended without success: {job.error}", remedy)
     if not found:
         yield ok("jobs", "None ended without success.")
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from cryptography import x509
@@ -37,6 +37,9 @@ from ecluse.wire.as2.unwrap import Unwrapper
 from ecluse.wire.cms.events import Recipient
 
 __all__ = ["Opening", "UnwrapKey", "begin", "conclude", "header_pairs"]
+
+_SECRET_FIELDS: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
+"""What may open something to whoever reads it (RFC 9110 s11.6.2 and s11.7.2, RFC 6265 s4.2)."""
 
 UnwrapKey = Callable[[Sequence[Recipient]], bytes]
 """Gives the content-encryption key for one of the recipients; ``b""`` where no key fits."""
@@ -165,7 +168,7 @@ def wire_of(request: As2Request, opened: Opened | None) -> bytes:
 
 def header_pairs(request: As2Request) -> list[tuple[str, str]]:
     """The request's header without what must not be kept."""
-    return [(name, value) for name, value in request.headers if name.lower() != "authorization"]
+    return [(name, value) for name, value in request.headers if name.lower() not in _SECRET_FIELDS]
 
 
 def _protection(found: Encrypted | Compressed | Signed) -> dict[str, Any]:

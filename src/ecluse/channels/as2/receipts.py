@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ecluse.channels.as2.relation import Relation
+from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, ReceiptBytes, Refused
 from ecluse.exchange.receipts import late_receipt
@@ -18,8 +19,10 @@ from ecluse.store.port import View
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
 from ecluse.wire.as2.errors import MdnError
 from ecluse.wire.as2.headers import As2Request
+from ecluse.wire.as2.identity import MAX_MESSAGE_ID
 from ecluse.wire.as2.mdn_reader import ReadMdn, read_mdn
 from ecluse.wire.as2.receipt import Verdict, check_receipt
+from ecluse.wire.cms.events import KeyNeeded
 from ecluse.wire.smime.headers import Headers
 
 __all__ = ["SealedFacts", "judge", "receive_receipt"]
@@ -36,12 +39,14 @@ class SealedFacts(msgspec.Struct):
         mics: MIC in base64 by hash name.
         receipt: ``sync``, ``async`` or ``none``.
         signed_receipt: Whether a signed one was asked for.
+        signed: Whether the message is signed; the receipt of one that is not may come without a MIC.
     """
 
     headers: list[tuple[str, str]]
     mics: dict[str, str] = {}
     receipt: str = "none"
     signed_receipt: bool = False
+    signed: bool = True
 
 
 def judge(
@@ -60,13 +65,20 @@ def judge(
 
 def _read(relation: Relation, now: Instant, headers: Headers, body: bytes) -> ReadMdn:
     partner = relation.partner
+
+    def unlock(needed: KeyNeeded) -> bytes:
+        try:
+            return relation.unwrap(needed.recipients, now)
+        except EcluseError:
+            return b""  # it is read as any receipt that can't be opened
+
     return read_mdn(
         headers,
         body,
         certificates=partner.mdn_verify_certificates(now),
         allowed=partner.exceptions_at(now),
         recipient=partner.their_id,
-        unlock=lambda needed: relation.unwrap(needed.recipients, now),
+        unlock=unlock,
     )
 
 
@@ -77,6 +89,7 @@ def _judge(message: Message, read: ReadMdn, headers: Headers, body: bytes) -> Co
         message_id=message.protocol_id,
         mics={name: base64.b64decode(mic) for name, mic in sealed.mics.items()},
         signed_wanted=sealed.signed_receipt,
+        mic_required=sealed.signed,
     )
     block = headers.raw or "".join(f"{name}: {value}\r\n" for name, value in headers).encode(
         "latin-1", "replace"
@@ -99,7 +112,7 @@ def receive_receipt(
     except MdnError:
         return False
     partner = relation.partner.id
-    original = read.mdn.original_message_id or ""
+    original = (read.mdn.original_message_id or "")[:MAX_MESSAGE_ID]
 
     def find(view: View) -> tuple[Message | None, list[Delivery]]:
         found = None

@@ -15,15 +15,16 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from ecluse.channels.as2.allowance import Allowance
 from ecluse.channels.as2.answering import acknowledgement, negative
 from ecluse.channels.as2.opening import Opening, begin, conclude, header_pairs
 from ecluse.channels.as2.receipts import receive_receipt
 from ecluse.channels.as2.relation import Relation, stranger_options
-from ecluse.channels.http.errors import BodyError
+from ecluse.channels.http.errors import BodyError, BodyTooLarge
 from ecluse.channels.http.message import Request, Response
 from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
-from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Reply
+from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Outgrown, Reply
 from ecluse.store.port import Conflict
 from ecluse.trust.directory import Directory
 from ecluse.wire.as2.disposition import UNKNOWN_PARTNER
@@ -43,6 +44,11 @@ RECEIPT_BODY: Final = MAX_MDN
 """Octets of what may be an MDN that are held to see whether it is one; what is longer is a message."""
 INBOUND_CONCURRENCY: Final = 64
 """Messages of one partner that are opened at once; one more is told to come again."""
+REFUSALS: Final = 100
+"""Refusals recorded in a row. The log only grows, and anybody can be refused: more than this is counted, and the
+count recorded."""
+REFUSALS_EVERY: Final = 6.0
+"""Seconds for one more: at most some 14,000 records a day, about ten megabytes."""
 RETRY_AFTER: Final = "30"
 """Seconds after which a partner may come back when the hub can't keep anything."""
 
@@ -67,6 +73,7 @@ class Receiver:
         self._pool = pool
         self._path = path
         self._under_way: Counter[str] = Counter()
+        self._refusals = Allowance(REFUSALS, REFUSALS_EVERY)
 
     async def __call__(self, request: Request) -> Response:
         """Answer one HTTP request."""
@@ -165,19 +172,19 @@ class Receiver:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def _whole(self, request: Request, as2: As2Request, relation: Relation, body: bytes) -> Response:
-        intake = Intake(self._hub, self._arrival(request, as2, relation))
-        opening = begin(self._hub, intake, as2, relation)
         # What fits into its row touches no disk before the commit: a hand-over would cost more than it saves.
-        pooled = len(body) > self._hub.vault.inline_limit
-        try:
-            if pooled:
-                await self._in_pool(opening.feed, body)
-            else:
+        if len(body) <= self._hub.vault.inline_limit:
+            intake = Intake(self._hub, self._arrival(request, as2, relation), within_row=True)
+            opening = begin(self._hub, intake, as2, relation)
+            try:
                 opening.feed(body)
-            return await self._settle(opening, intake, as2, relation, pooled=pooled)
-        except BaseException:
-            await self._in_pool(intake.discard)
-            raise
+                return await self._settle(opening, intake, as2, relation)
+            except Outgrown:
+                intake.discard()
+            except BaseException:
+                await self._in_pool(intake.discard)
+                raise
+        return await self._streamed(request, as2, relation, body)
 
     async def _streamed(
         self, request: Request, as2: As2Request, relation: Relation, first: bytes
@@ -195,7 +202,8 @@ class Receiver:
         """Keep the body unopened, acknowledge it, and have it opened by a job."""
         intake = Intake(self._hub, self._arrival(request, as2, relation))
         try:
-            await self._in_pieces(request, b"", intake.exact)
+            # The whole of it is kept before anybody vouches for it: no more than could be a message of theirs.
+            await self._in_pieces(request, b"", intake.exact, relation.most_octets)
             wire = msgspec.json.encode({"headers": header_pairs(as2)})
             outcome = await self._kept(intake, await self._in_pool(intake.receive, wire))
         except BaseException:
@@ -207,8 +215,15 @@ class Receiver:
             return _again(outcome)
         return _response(acknowledgement(as2))
 
-    async def _in_pieces(self, request: Request, first: bytes, take: Callable[[bytes], None]) -> None:
-        """Hand the body on, in order; while one piece is worked on the next one is read."""
+    async def _in_pieces(
+        self, request: Request, first: bytes, take: Callable[[bytes], None], limit: int | None = None
+    ) -> None:
+        """Hand the body on, in order; while one piece is worked on the next one is read.
+
+        Raises:
+            BodyTooLarge: It is longer than ``limit`` octets.
+        """
+        taken = 0
         loop = asyncio.get_running_loop()
         under_way: asyncio.Future[None] | None = None
         chunks, size = [first], len(first)
@@ -216,6 +231,9 @@ class Receiver:
             async for chunk in request:
                 chunks.append(chunk)
                 size += len(chunk)
+                taken += len(chunk)
+                if limit is not None and taken > limit:
+                    raise BodyTooLarge(f"The body is longer than {limit} octets.")
                 if size >= PIECE:
                     if under_way is not None:
                         await asyncio.shield(under_way)
@@ -272,7 +290,12 @@ class Receiver:
 
     def _event(self, kind: str, request: Request, facts: Mapping[str, Any]) -> None:
         """Record a refusal that belongs to no message. It must not fail the answer."""
+        passed_over = self._refusals.take(self._hub.clock())
+        if passed_over is None:
+            return
         data = {**_peer_facts(request), **facts}
+        if passed_over:
+            data["passed_over"] = passed_over
         subject = f"listener:as2:{request.peer.address}"
         self._hub.store.submit(lambda tx: self._hub.event(tx, kind, subject, data))
 

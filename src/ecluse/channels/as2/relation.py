@@ -33,6 +33,9 @@ PRIVATE_NETWORKS: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
 )
 """What ``allow_private_network`` opens: loopback and RFC 1918 and 4193 networks, never link-local or metadata."""
 
+_PROTECTIONS: Final = 1 << 20
+"""Octets of all that is not content: headers, certificates, signatures, recipients."""
+
 
 class Relation:
     """AS2 between the organisation and one partner, under one configuration.
@@ -109,6 +112,11 @@ class Relation:
             mic_digest=asked,
             limits=Limits(content=octets(settings.max_size)),
         )
+
+    @property
+    def most_octets(self) -> int:
+        """Octets of the largest body that a message of theirs can have: base64 and its protections come on top."""
+        return octets(self.partner.as2.max_size) * 3 // 2 + _PROTECTIONS
 
     def may_answer_to(self, url: str) -> bool:
         """Whether an asynchronous receipt may go to ``url``."""

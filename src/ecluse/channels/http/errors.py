@@ -86,7 +86,9 @@ class EgressDenied(EcluseError):
 
     code = "http.egress-denied"
     fault = Fault.USAGE
-    remedy = "Add the host to the channel's allow-list, or its network to the hub's allowed private networks."
+    remedy = (
+        "Check the URL; where the partner is on a private network, set allow_private_network in its file."
+    )
 
 
 class Unreachable(EcluseError):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from ecluse.errors import EcluseError
 from ecluse.wire.as2._run import Inner, Place, Run, as_failure, fail, undecryptable
 from ecluse.wire.as2._signed import note_signature
-from ecluse.wire.as2.disposition import AUTHENTICATION_FAILED, UNEXPECTED_ERROR
+from ecluse.wire.as2.disposition import AUTHENTICATION_FAILED, INTEGRITY_CHECK_FAILED, UNEXPECTED_ERROR
 from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.as2.events import Compressed, Encrypted
 from ecluse.wire.cms import oids
@@ -20,6 +20,7 @@ __all__ = ["CmsLayer"]
 
 _KIND_SHOWN = 32
 """Octets within which a ContentInfo has shown its content type."""
+_SIGNATURE_FAULTS = (AUTHENTICATION_FAILED, INTEGRITY_CHECK_FAILED)
 _ENCRYPTED = (ContentKind.ENVELOPED, ContentKind.AUTH_ENVELOPED)
 
 
@@ -48,6 +49,7 @@ class CmsLayer:
         self._digester: Digester | None = None
         self._head: bytes | None = b""
         self._held: As2Failure | None = None
+        self._unproven: As2Failure | None = None
         self._dead = self._closing = False
 
     def feed(self, data: bytes) -> None:
@@ -97,6 +99,8 @@ class CmsLayer:
         except CmsError as error:
             raise self._failure(error) from None
         self._handle(events)
+        if self._unproven is not None:
+            raise self._unproven
 
     def _failure(self, error: CmsError) -> As2Failure:
         return as_failure(error, self._place, self._kind)
@@ -152,15 +156,25 @@ class CmsLayer:
     def _hold(self, error: EcluseError) -> None:
         """Keep the fault for the end of the layer."""
         failure = as_failure(error, self._inside)
-        if self._kind is ContentKind.ENVELOPED and self._run.policy.conceal:
+        if self._kind is ContentKind.ENVELOPED and (
+            self._run.policy.conceal or failure.disposition not in _SIGNATURE_FAULTS
+        ):
+            # A fault that garbage can cause comes out only where the padding happened to be right: told apart
+            # from a wrong padding it would tell that.
             failure = undecryptable()
         self._held = failure
 
     def _signers(self, found: Signers) -> None:
-        if found.detached or self._digester is None:
-            fail("A signed layer has no content.", AUTHENTICATION_FAILED, "Send multipart/signed.")
-        scope = not self._place.in_scope
-        note_signature(self._run, self._index, found, self._digester, b"", scope=scope)
+        try:
+            if found.detached or self._digester is None:
+                fail("A signed layer has no content.", AUTHENTICATION_FAILED, "Send multipart/signed.")
+            scope = not self._place.in_scope
+            note_signature(self._run, self._index, found, self._digester, b"", scope=scope)
+        except As2Failure as failure:
+            if not self._place.malleable:
+                raise
+            # Only once nothing follows: what does may be garbage whose padding happens to be right.
+            self._unproven = failure
 
     def _end(self, event: LayerEnded) -> None:
         if self._held is None and self._child is not None:

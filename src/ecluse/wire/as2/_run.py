@@ -145,7 +145,8 @@ def fail(cause: str, disposition: Disposition, remedy: str) -> NoReturn:
 def undecryptable() -> As2Failure:
     """The one answer to whatever is wrong with a decryption."""
     error = DecryptionFailed()
-    return As2Failure(error.cause, disposition=DECRYPTION_FAILED, remedy=error.remedy)
+    remedy = f"{error.remedy} Where it is, see that the content is whole, and signed where that was agreed."
+    return As2Failure(error.cause, disposition=DECRYPTION_FAILED, remedy=remedy)
 
 
 def as_failure(error: EcluseError, place: Place, kind: ContentKind | None = None) -> As2Failure:

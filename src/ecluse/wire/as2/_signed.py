@@ -8,7 +8,7 @@ from typing import NoReturn
 from msgspec.structs import replace
 
 from ecluse.errors import EcluseError
-from ecluse.wire.as2._run import Inner, Place, Run, as_failure, fail
+from ecluse.wire.as2._run import Inner, Place, Run, as_failure, fail, undecryptable
 from ecluse.wire.as2.disposition import AUTHENTICATION_FAILED
 from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.as2.events import Signed
@@ -95,6 +95,8 @@ class SignedMultipart:
 
     def close(self) -> None:
         self._handle(self._reader.close())
+        if self._held is not None:
+            raise self._held
 
     def _handle(self, events: list[multipart.Event]) -> None:
         for event in events:
@@ -111,9 +113,7 @@ class SignedMultipart:
                     self._inside(self._first.close)
                     self._first = None
             elif self._parts == 2:
-                self._verify()
-                if self._held is not None:
-                    raise self._held
+                self._settle()
             else:
                 self._wrong_parts()
 
@@ -143,7 +143,21 @@ class SignedMultipart:
         place = replace(self._place, depth=self._place.depth + 1, in_scope=True, origin=origin)
         return self._run.entity(place, header_required=True)
 
+    def _settle(self) -> None:
+        """Both parts are whole: raise what is wrong; what may be followed by garbage only once nothing does.
+
+        Garbage after the end tells whether its padding was right, unless it is looked at whatever came before.
+        """
+        try:
+            self._verify()
+        except As2Failure as failure:
+            self._held = failure
+        if self._held is not None and not self._place.malleable:
+            raise self._held
+
     def _wrong_parts(self) -> NoReturn:
+        if self._place.malleable:
+            raise undecryptable()
         fail(
             "A multipart/signed has other than two parts.",
             AUTHENTICATION_FAILED,

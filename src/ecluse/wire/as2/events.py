@@ -47,7 +47,8 @@ class UnwrapPolicy(Struct, frozen=True):
         limits: For each CMS layer: content, inflation, recipients.
         conceal: Answer ``decryption-failed`` to *every* fault found in content that was decrypted without
             authentication (CBC), a bad signature included. It closes the padding oracle for good, and costs
-            the partner the exact answer. Without it, faults of structure alone are answered so.
+            the partner the exact answer. Without it, all faults but those of a signature that is whole, with
+            nothing behind it, are answered so: garbage that happens to be padded right can't make such a one.
     """
 
     certificates: tuple[x509.Certificate, ...] = ()

@@ -1,0 +1,76 @@
+"""``python -m benchmarks``: every figure beside its limit, measured in the same run.
+
+Prints one table and writes ``build/bench.json``. The exit status says only whether everything ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from benchmarks import codec, commits, evidence, flat, hub, transfer
+from benchmarks.limits import Row
+from rich.console import Console
+from rich.table import Table
+
+WIDTH: Final = 140
+"""Columns where the output is no terminal."""
+RESULT: Final = Path("build/bench.json")
+MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
+    "codec": codec.run,
+    "commits": commits.run,
+    "evidence": evidence.run,
+    "hub": hub.run,
+    "transfer": transfer.run,
+    "flat": flat.run,
+}
+
+
+def table(rows: list[Row]) -> Table:
+    """The rows for people."""
+    shown = Table(box=None, header_style="bold")
+    shown.add_column("what", no_wrap=True)
+    for title in ("value", "unit", "limit", "of it", "goal", "the limit is"):
+        shown.add_column(title, justify="right" if title in ("value", "limit", "of it") else "left")
+    for row in rows:
+        verdict = {None: "", True: "met", False: "NOT MET"}[row["met"]]  # type: ignore[index]
+        if row["goal"] not in (None, 1.0):
+            verdict += f" ({row['goal']:.0%})"
+        numbers = f"{row['value']:g}", str(row["unit"]), f"{row['limit']:g}", f"{row['ratio']:.0%}"
+        style = "bold red" if row["met"] is False else None
+        shown.add_row(str(row["name"]), *numbers, verdict, str(row["against"]), style=style)
+    return shown
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=MODULES, action="append", help="run this module alone")
+    parser.add_argument("--full", action="store_true", help="also 10 GiB: minutes of time, 60 GiB of disk")
+    arguments = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    rows: list[Row] = []
+    seconds: dict[str, float] = {}
+    for name in arguments.only or MODULES:
+        began = time.perf_counter()
+        rows += flat.run(full=True) if name == "flat" and arguments.full else MODULES[name]()
+        seconds[name] = round(time.perf_counter() - began, 1)
+        console.print(f"{name}: {seconds[name]:.0f} s", style="dim")
+    console.print(table(rows))
+    RESULT.parent.mkdir(exist_ok=True)
+    openssl = subprocess.run(
+        ["openssl", "version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    result = {"python": platform.python_version(), "openssl": openssl, "seconds": seconds, "rows": rows}
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    console.print(f"Written to {RESULT}.", style="dim")
+
+
+if __name__ == "__main__":
+    main()

@@ -295,6 +295,17 @@ class TestLanes:
         runner = bench.runner(record, lane_limit=2, lane_limits={"birch": 6})
         assert len(runner._claim(20)) == 6
 
+    def test_limits_may_change_at_work(self, bench: Bench) -> None:
+        bench.store.add(*"abcdefgh", lane="birch")
+        runner = bench.runner(record, lane_limit=2)
+        first = runner._claim(20)
+        runner.limit_lanes({"birch": 5})
+        assert (len(first), len(runner._claim(20))) == (2, 3)
+        runner.limit_lanes({"birch": 1})
+        for context in first:
+            runner._run(context)
+        assert runner._claim(20) == []
+
     def test_oldest_first(self, bench: Bench) -> None:
         for number in (3, 1, 2):
             bench.store.add(f"{number}", due=number)

@@ -66,6 +66,14 @@ def know(one, other, id: str, settings: str = "", *, client: bool = True, server
     cards(one, other, id, settings, rest, scheme="https")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_watch():
+    """Look for an applied configuration often: these tests wait for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ecluse.app.service.RELOAD_EVERY", 0.1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """Aster and Birch: both ask for a certificate of whoever connects."""

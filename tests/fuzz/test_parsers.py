@@ -45,11 +45,26 @@ SLICE = 250
 """Inputs for each parser in an ordinary run."""
 SOAK = 12_000
 """The same in a long one; there are 18 parsers."""
+TAKES_ANYTHING = {"as2 message 5", "quoted-printable"}
+"""A plain message is whatever its octets are; RFC 2045 s6.7 has damaged quoted-printable pass as it stands."""
 HANG = 5.0
 """Seconds: no input of these sizes takes a hundredth of it."""
 
 ORDER = b"UNB+UNOC:3+ASTER+BIRCH'UNH+1+ORDERS'BGM+220+4711+9'UNZ+1+1'\r\n" * 20
-TOKENS = (b"\x00", b"\xff", b"\x30\x80", b"\x00\x00", b"\r\n", b"--", b'"', b"=", b";", b"%", b"\x24\x80", b"\x84\xff\xff\xff\xff")
+TOKENS = (
+    b"\x00",
+    b"\xff",
+    b"\x30\x80",
+    b"\x00\x00",
+    b"\r\n",
+    b"--",
+    b'"',
+    b"=",
+    b";",
+    b"%",
+    b"\x24\x80",
+    b"\x84\xff\xff\xff\xff",
+)
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
@@ -77,7 +92,9 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 
 def pieces(data: bytes, rng: random.Random) -> list[bytes]:
-    size = rng.choice([1, 3, 17, 255, 4096, 1 << 20]) if len(data) < 6000 else rng.choice([255, 4096, 1 << 20])
+    size = (
+        rng.choice([1, 3, 17, 255, 4096, 1 << 20]) if len(data) < 6000 else rng.choice([255, 4096, 1 << 20])
+    )
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
@@ -101,12 +118,15 @@ def corpus() -> dict[str, tuple[list[bytes], Callable[[bytes, random.Random], ob
         message(),
     ]
     requests = [
-        b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers) + b"\r\n" for headers, _ in messages
+        b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers) + b"\r\n"
+        for headers, _ in messages
     ]
 
     def open_body(index: int) -> Callable[[bytes, random.Random], object]:
         headers = messages[index][0]
-        return lambda data, rng: open_message(headers, data, policy, birch, chunk=rng.choice([7, 1000, 1 << 20]))
+        return lambda data, rng: open_message(
+            headers, data, policy, birch, chunk=rng.choice([7, 1000, 1 << 20])
+        )
 
     def open_cms(data: bytes, rng: random.Random) -> None:
         reader = Reader()
@@ -182,12 +202,26 @@ def corpus() -> dict[str, tuple[list[bytes], Callable[[bytes, random.Random], ob
     proof = b"c2sp.org/tlog-proof@v1\nindex 1\n" + b"A" * 43 + b"=\n\n" + note
     toml = b'[organisation]\nname = "Aster"\nas2_id = "ASTER"\n[listen.as2]\naddress = "127.0.0.1:4080"\n'
 
+    signer = cms.signer_info(identity, ORDER)
+    layers = [
+        build(ORDER, wrap=wrap, size=size)
+        for wrap, size in ((cms.definite, None), (cms.indefinite, 100))
+        for build in (
+            cms.enveloped,
+            cms.auth_enveloped,
+            cms.compressed,
+            lambda content, **form: cms.signed(content, [signer], **form),
+        )
+    ]
     opened = {f"as2 message {index}": ([body], open_body(index)) for index, (_, body) in enumerate(messages)}
     return {
         **opened,
-        "cms": ([cms.enveloped(), cms.auth_enveloped(), cms.compressed(ORDER), cms.signed(ORDER)], open_cms),
+        "cms": (layers, open_cms),
         "as2 request": (requests, lambda data, rng: parse_request(parse_headers(data))),
-        "mdn": ([mdn.body], lambda data, rng: read_mdn(Headers.of(mdn.headers), data, certificates=(birch.certificate,))),
+        "mdn": (
+            [mdn.body],
+            lambda data, rng: read_mdn(Headers.of(mdn.headers), data, certificates=(birch.certificate,)),
+        ),
         "mime header": (requests, text_fields),
         "multipart": ([b"--b\r\nA: b\r\n\r\nx\r\n--b\r\n\r\ny\r\n--b--\r\n"], multipart),
         "base64": ([b"QUJD\r\n" * 50], transfer("base64")),
@@ -261,7 +295,7 @@ def fuzz(parsers, name: str, count: int) -> tuple[int, int]:
 def test_damaged_input_gives_our_errors_only(parsers, name):
     taken, refused = fuzz(parsers, name, SLICE)
     assert taken + refused == SLICE
-    assert refused, "some of it must have been noticed"
+    assert refused or name in TAKES_ANYTHING, "some of it must have been noticed"
 
 
 @pytest.mark.soak

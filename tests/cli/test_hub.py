@@ -110,6 +110,18 @@ def test_a_configuration_that_is_refused_names_every_problem(hub: Path) -> None:
     assert say("apply", "--yes", hub=hub, code=2).err.count("birch.toml") >= 2
 
 
+def test_a_mistake_in_a_partners_file_stops_nothing_until_it_is_applied(hub: Path, pair: Pair) -> None:
+    say("partner", "add", pair.cards / "birch.card", "--id", "birch", "--yes", hub=hub)
+    path = hub / "partners" / "birch.toml"
+    path.write_text(path.read_text().replace("url =", "urll ="))
+    assert "config.unknown-field" in say("plan", hub=hub, code=2).err
+    assert say("message", "list", "--json", hub=hub).data == {"messages": []}
+    with serving(hub, "--listen", "127.0.0.1:0"):
+        pass
+    assert "partners/birch.toml" in say("export", "--json", hub=hub).data["written"]
+    assert say("plan", "--json", hub=hub).data["changes"] == []
+
+
 def test_export(hub: Path, tmp_path: Path) -> None:
     file = hub / "ecluse.toml"
     before = file.read_text()

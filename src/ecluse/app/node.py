@@ -25,7 +25,7 @@ from ecluse.model.basics import Clock, Entropy, new_id, system_clock, system_ent
 from ecluse.model.nouns import Message
 from ecluse.store.open import open_store
 from ecluse.store.port import Store
-from ecluse.trust.configuration import HUB_FILE, Configuration, read_folder
+from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
 from ecluse.trust.keyfiles import FileKeyring
@@ -73,7 +73,7 @@ class Node:
     Attributes:
         folder: The hub's folder.
         name: This process among those of the hub.
-        bootstrap: The folder's own configuration: where the state, the bytes and the keys are, what is
+        bootstrap: The folder's own ``ecluse.toml``: where the state, the bytes and the keys are, what is
             listened on.
         keyring: Our keys.
         store: State.
@@ -155,7 +155,7 @@ class Unlocked(NamedTuple):
     """What is read of a hub before its database is: files, and the keyring that they name.
 
     Attributes:
-        bootstrap: The folder's own configuration.
+        bootstrap: The folder's own ``ecluse.toml``.
         keyring: Our keys.
         resolver: From references to secrets, the keyring's among them.
     """
@@ -176,7 +176,8 @@ def unlock(
     """
     if not (folder / HUB_FILE).is_file():
         raise NotAHub(f"There is no {HUB_FILE} in {folder}.")
-    bootstrap = Configuration.from_files(read_folder(folder))
+    # Partners' files are somebody's work until they are applied: a mistake in one must not stop the hub.
+    bootstrap = Configuration.from_files(read_hub_file(folder))
     settings = bootstrap.hub.keyring
     resolver = SecretResolver(folder, environ)
     keyring = FileKeyring.open(folder / settings.folder, resolver(settings.passphrase), clock=clock)
@@ -264,7 +265,7 @@ def open_node(
 
 
 def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
-    """The version in force and its number; the folder's own files, as number 0, where none was applied."""
+    """The version in force and its number; the folder's own file, as number 0, where none was applied."""
     version = store.read(lambda view: view.config())
     if version is None:
         return 0, bootstrap

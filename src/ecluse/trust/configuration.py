@@ -8,7 +8,7 @@ what is exported again. Nothing in it is secret.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from ecluse.trust.reading import read_toml
 from ecluse.trust.rules import HUB_FILE, hub_problems, in_time, partner_problems, unique_ids
 from ecluse.trust.schema import CertificateEntry, Hub, Partner
 
-__all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder"]
+__all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder", "read_hub_file"]
 
 MAX_FILES: Final = 20_000
 """Files of one configuration: ten times the partners of the largest hubs."""
@@ -181,6 +181,15 @@ def read_folder(folder: Path) -> dict[str, str]:
     paths += sorted((folder / "certificates").glob("*.pem"))
     if len(paths) > MAX_FILES:
         raise FolderError(f"There are more than {MAX_FILES} configuration files.")
+    return _read(folder, paths)
+
+
+def read_hub_file(folder: Path) -> dict[str, str]:
+    """The same for ``ecluse.toml`` alone, whatever state the other files are in."""
+    return _read(folder, [folder / HUB_FILE])
+
+
+def _read(folder: Path, paths: Sequence[Path]) -> dict[str, str]:
     files: dict[str, str] = {}
     for path in paths:
         name = path.relative_to(folder).as_posix()

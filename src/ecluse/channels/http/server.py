@@ -59,6 +59,7 @@ class Server:
         self._bound: dict[int, _Bound] = {}
         self._shared: Shared | None = None
         self._accepting: set[asyncio.Task[None]] = set()
+        self._adopting: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
 
     @property
@@ -123,8 +124,10 @@ class Server:
         for connection in tuple(shared.connections):
             connection.drain()
         deadline = shared.loop.time() + grace
-        while shared.connections and shared.loop.time() < deadline:
+        # What is being adopted is not cancelled: its socket would have two owners. It ends once it is a connection.
+        while (shared.connections or self._adopting) and shared.loop.time() < deadline:
             await asyncio.sleep(0.01)
+        await _cancel(self._adopting)
         for connection in tuple(shared.connections):
             connection.abandon()
         if shared.tasks:
@@ -153,7 +156,7 @@ class Server:
             if not shared.take(peer.address):
                 _turn_away(sock, shared, bound.tls is not None)
                 continue
-            self._spawn(self._adopt(sock, peer, bound.tls, shared), self._accepting)
+            self._spawn(self._adopt(sock, peer, bound.tls, shared), self._adopting)
 
     async def _adopt(
         self, sock: socket.socket, peer: Peer, tls: ssl.SSLContext | None, shared: Shared

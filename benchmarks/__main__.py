@@ -52,7 +52,7 @@ def table(rows: list[Row]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--only", choices=MODULES, action="append", help="run this module alone")
-    parser.add_argument("--full", action="store_true", help="also 10 GiB: minutes of time, 60 GiB of disk")
+    parser.add_argument("--full", action="store_true", help="also 10 GiB: minutes of time, 45 GiB of disk")
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     rows: list[Row] = []

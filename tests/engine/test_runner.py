@@ -181,7 +181,7 @@ def test_a_job_that_takes_its_process_down_is_buried(bench: Bench) -> None:
     assert (bench.job().state, bench.store.results) == (JobState.DEAD, [])
 
 
-def test_a_database_that_goes_away_leaves_the_job_to_its_lease(bench: Bench) -> None:
+def test_a_job_whose_end_was_not_taken_is_given_back(bench: Bench) -> None:
     def handler(job: Job, context: JobContext) -> Outcome:
         bench.store.down = job.attempts == 1
         return record(job, context)
@@ -195,8 +195,27 @@ def test_a_database_that_goes_away_leaves_the_job_to_its_lease(bench: Bench) -> 
     assert runner.running == []
     bench.store.down = False
     assert runner.run_due() == 0
-    bench.clock.forward(21)
+    assert bench.job().state is JobState.DUE
+    bench.clock.forward(10)  # the first wait of the policy, and half a lease
     assert runner.run_due() == 1
+    assert bench.store.results == ["a"]
+
+
+def test_what_another_claim_has_is_not_given_back(bench: Bench) -> None:
+    def handler(job: Job, context: JobContext) -> Outcome:
+        bench.store.down = True
+        return record(job, context)
+
+    bench.store.add("a")
+    slow, quick = bench.runner(handler, "slow"), bench.runner(record, "quick")
+    with capture_logs():
+        slow._run(slow._claim(1)[0])
+    bench.store.down = False
+    bench.clock.forward(21)
+    [context] = quick._claim(1)
+    assert slow.run_due() == 0
+    assert bench.job().owner == "quick"
+    quick._run(context)
     assert bench.store.results == ["a"]
 
 
@@ -275,6 +294,17 @@ class TestLanes:
         bench.store.add(*"abcdefgh", lane="birch")
         runner = bench.runner(record, lane_limit=2, lane_limits={"birch": 6})
         assert len(runner._claim(20)) == 6
+
+    def test_limits_may_change_at_work(self, bench: Bench) -> None:
+        bench.store.add(*"abcdefgh", lane="birch")
+        runner = bench.runner(record, lane_limit=2)
+        first = runner._claim(20)
+        runner.limit_lanes({"birch": 5})
+        assert (len(first), len(runner._claim(20))) == (2, 3)
+        runner.limit_lanes({"birch": 1})
+        for context in first:
+            runner._run(context)
+        assert runner._claim(20) == []
 
     def test_oldest_first(self, bench: Bench) -> None:
         for number in (3, 1, 2):

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.support import sites
 from tests.support.children import needs_strace
 from tests.support.exchange_bench import JOURNEYS, Bench
 from tests.support.remote_site import Nursery, RemoteSite
-from tests.support.sites import Died
+from tests.support.sites import Died, watch
 
 from ecluse.channels.as2 import sender
 
@@ -49,9 +48,11 @@ def nursery() -> Iterator[Nursery]:
 
 
 @pytest.fixture(autouse=True)
-def _world(monkeypatch: pytest.MonkeyPatch) -> None:
+def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sender, "post", sender.post)
-    sites.watch_moves(monkeypatch.setattr)
+    wrong = watch(monkeypatch.setattr)
+    yield
+    assert wrong == []
 
 
 @pytest.fixture

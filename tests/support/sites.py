@@ -333,7 +333,7 @@ class Site:
                 with self.hub.blob(blob) as reader:
                     digest = hashlib.sha256(b"".join(reader.chunks())).digest()
                 row = self.raw.read(lambda view, b=blob: view.blob(b))
-                if row is None or row.sha256 != digest:
+                if row is None or row.sha256 not in (digest, b""):  # empty: the protocol digests them
                     yield f"{blob} has other bytes than its row says"
 
     def _dead_job(self, key: str, why: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     LOST = "lost"
     """Another claim has it: this run's result was dropped."""
     UNRECORDED = "unrecorded"
-    """The database took nothing: the lease ends by itself, and the job is claimed again."""
+    """The database took nothing: the runner gives the job back, or its lease ends, and it is claimed again."""
 
 
 Buried = Callable[[Tx, Job, EcluseError], None]

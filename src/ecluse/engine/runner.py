@@ -8,6 +8,7 @@ says that the node is alive.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -98,6 +99,7 @@ class Runner:
         self._tick = tick
         self._lease = int(lease * 1_000_000)
         self._running: dict[tuple[str, int], JobContext] = {}
+        self._unrecorded: list[tuple[Job, EcluseError]] = []
         self._change = threading.Condition()
         self._poked = False
         self._stopping = False
@@ -170,6 +172,7 @@ class Runner:
 
     def _claim(self, free: int) -> list[JobContext]:
         """Claim up to ``free`` jobs, none of a lane past its limit, in one transaction."""
+        self._give_back()
         with self._change:
             lanes = Counter(context.job.lane for context in self._running.values() if context.job.lane)
         limits, usual = self._lane_limits, self._lane_limit
@@ -203,6 +206,30 @@ class Runner:
                 self._running[context.job.key, context.job.fence] = context
         return contexts
 
+    def _give_back(self) -> None:
+        """Give back jobs whose end the database did not take: once it is back they need not wait for their leases."""
+        with self._change:
+            left, self._unrecorded = self._unrecorded, []
+        if not left:
+            return
+
+        def work(tx: Tx) -> None:
+            for job, error in left:
+                wait = self._policy.wait(error.fault, job.attempts, self._entropy)
+                if wait is None or wait * 1_000_000 > self._lease:
+                    continue  # the lease ends before
+                due = Instant(self._clock() + int(wait * 1_000_000))
+                # Where its end was recorded after all, or another claim has it, there is nothing to give.
+                with contextlib.suppress(Lost):
+                    tx.retry_job(job, due, error.fault.value, error.code)
+
+        try:
+            self._store.write(work)
+        except EcluseError:
+            with self._change:
+                self._unrecorded += left
+            raise
+
     # Running
 
     def _run(self, context: JobContext) -> None:
@@ -219,6 +246,8 @@ class Runner:
             context.outcome = Outcome.LOST
         except EcluseError as error:
             context.outcome = Outcome.UNRECORDED
+            with self._change:
+                self._unrecorded.append((job, error))
             _log.warning("job.unrecorded", key=job.key, kind=job.kind, **error.as_dict())
         except Exception as crash:  # noqa: BLE001 - a worker outlives whatever a handler raises
             context.outcome = Outcome.UNRECORDED

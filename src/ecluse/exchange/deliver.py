@@ -147,7 +147,8 @@ class Attempt:
             raise
         except EcluseError as error:
             return self._failed(error, message)
-        return self._context.finish(lambda tx: self._record(tx, outcome))
+        attempt = delivery.attempts
+        return self._context.finish(lambda tx: self._record(tx, outcome, attempt))
 
     def _load(self, view: View) -> tuple[Delivery | None, Message | None]:
         delivery = view.delivery(self._id)
@@ -210,11 +211,11 @@ class Attempt:
         self._hub.event(tx, "delivery.attempted", begun.message, facts)
         return begun
 
-    def _record(self, tx: Tx, outcome: Outcome) -> None:
+    def _record(self, tx: Tx, outcome: Outcome, attempt: int) -> None:
         delivery = tx.delivery(self._id)
         assert delivery is not None, "a delivery is never deleted while its job is there"
         if isinstance(outcome, Awaiting):
-            if delivery.state not in _UNDER_WAY:
+            if delivery.state not in _UNDER_WAY or delivery.attempts != attempt:
                 return  # the receipt was faster than the end of our own request, or a person gave it up
             now = self._hub.clock()
             tx.update_delivery(

@@ -103,6 +103,8 @@ def hub(tmp_path_factory, partner):
         hub.port = int(hub.process.stdout.readline())
         serves(hub)
         serves(hub, b"x" * 3_000_000)  # the pool, the caches
+        # From here on the peak is that of the attacks: opening the keyring takes more than any.
+        Path(f"/proc/{hub.process.pid}/clear_refs").write_text("5")
         hub.facts["base"] = hub.peak
         yield hub
     finally:

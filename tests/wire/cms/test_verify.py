@@ -21,6 +21,8 @@ from ecluse.wire.cms.errors import (
     UnsupportedAlgorithm,
 )
 from ecluse.wire.cms.events import AlgorithmIdentifier, SignerInfo, Signers
+from ecluse.wire.cms.limits import Limits
+from ecluse.wire.cms.reader import read_detached
 from ecluse.wire.cms.verify import Verified, names_certificate, verify
 
 TEXT = b"UNB+UNOC:3+BIRCH+ASTER'" * 5
@@ -325,3 +327,45 @@ def test_a_certificate_stays_out_of_the_error() -> None:
         check(signer_of(aster), birch)
     assert caught.value.code == "cms.certificate-mismatch"
     assert isinstance(aster.certificate, x509.Certificate)
+
+
+class TestDetachedAsAWhole:
+    """What is read at once is what a reader gives; where there is any doubt, nothing is."""
+
+    DATA = cms.signed(
+        b"",
+        [cms.signer_info(make_identity("Aster", "rsa"), TEXT)],
+        detached=True,
+        certificates=[make_identity("Aster", "rsa").certificate_der],
+    )
+
+    @staticmethod
+    def by_reader(data: bytes) -> object:
+        try:
+            events = cms.read(data)
+        except CmsError:
+            return None
+        return next((event for event in events if isinstance(event, Signers)), None)
+
+    def test_it_is_what_a_reader_gives(self) -> None:
+        found = read_detached(self.DATA, Limits())
+        assert found is not None
+        assert found == self.by_reader(self.DATA)
+
+    @pytest.mark.parametrize("bit", [1, 0x20, 0x80, 0xFF])
+    def test_damage_is_never_read_as_something_else(self, bit: int) -> None:
+        for at in range(len(self.DATA)):
+            damaged = self.DATA[:at] + bytes([self.DATA[at] ^ bit]) + self.DATA[at + 1 :]
+            found = read_detached(damaged, Limits())
+            assert found is None or found == self.by_reader(damaged)
+
+    def test_too_many_signers_or_certificates_are_left_to_the_reader(self) -> None:
+        assert read_detached(self.DATA, Limits(signers=0)) is None
+        assert read_detached(self.DATA, Limits(certificates=0)) is None
+        assert read_detached(self.DATA, Limits(header=100)) is None
+
+    def test_content_and_garbage_are_left_to_the_reader(self) -> None:
+        identity = make_identity("Aster", "rsa")
+        assert read_detached(cms.signed(TEXT, [cms.signer_info(identity, TEXT)]), Limits()) is None
+        for data in (b"", b"0", b"\x30\x80", self.DATA[:-1], self.DATA + b"\0", TEXT):
+            assert read_detached(data, Limits()) is None

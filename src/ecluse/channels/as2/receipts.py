@@ -39,12 +39,14 @@ class SealedFacts(msgspec.Struct):
         mics: MIC in base64 by hash name.
         receipt: ``sync``, ``async`` or ``none``.
         signed_receipt: Whether a signed one was asked for.
+        signed: Whether the message is signed; the receipt of one that is not may come without a MIC.
     """
 
     headers: list[tuple[str, str]]
     mics: dict[str, str] = {}
     receipt: str = "none"
     signed_receipt: bool = False
+    signed: bool = True
 
 
 def judge(
@@ -87,6 +89,7 @@ def _judge(message: Message, read: ReadMdn, headers: Headers, body: bytes) -> Co
         message_id=message.protocol_id,
         mics={name: base64.b64decode(mic) for name, mic in sealed.mics.items()},
         signed_wanted=sealed.signed_receipt,
+        mic_required=sealed.signed,
     )
     block = headers.raw or "".join(f"{name}: {value}\r\n" for name, value in headers).encode(
         "latin-1", "replace"

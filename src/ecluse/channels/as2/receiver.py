@@ -109,7 +109,9 @@ class Receiver:
         if not relation.shows(request.peer.certificate, self._hub.clock()):
             facts = {"reason": "as2.wrong-client-certificate", "partner": partner.id}
             self._event("request.refused", request, facts)
-            return _text(403, "The TLS client certificate is not the one that was agreed.")
+            # The certificate is the connection's: another one needs another connection.
+            close = [("Connection", "close")]
+            return _text(403, "The TLS client certificate is not the one that was agreed.", close)
         if self._under_way[partner.id] >= INBOUND_CONCURRENCY:
             self._event("request.refused", request, {"reason": "as2.too-many", "partner": partner.id})
             return _text(503, "Too many messages at once.", [("Retry-After", "5")])

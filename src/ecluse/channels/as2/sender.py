@@ -117,6 +117,7 @@ class As2Channel:
             mics={name: base64.b64encode(mic).decode("ascii") for name, mic in builder.mics.items()},
             receipt=settings.receipt,
             signed_receipt=settings.receipt_signed,
+            signed=bool(options.signers),
         )
         facts: dict[str, object] = {
             "sign": options.digest if options.signers else False,

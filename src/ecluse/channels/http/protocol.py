@@ -138,6 +138,8 @@ class Connection(asyncio.Protocol):
             )
         self._deadline = self._shared.now + self._shared.limits.head_time
         self._shared.connections.add(self)
+        if self._shared.stopping:
+            self._close()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came, in pieces of any size."""

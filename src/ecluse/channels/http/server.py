@@ -130,8 +130,10 @@ class Server:
         for connection in tuple(shared.connections):
             connection.drain()
         deadline = shared.loop.time() + grace
-        while shared.connections and shared.loop.time() < deadline:
+        # What is being adopted is not cancelled: its socket would have two owners. It ends once it is a connection.
+        while (shared.connections or self._adopting) and shared.loop.time() < deadline:
             await asyncio.sleep(0.01)
+        await _cancel(self._adopting)
         for connection in tuple(shared.connections):
             connection.abandon()
         if shared.tasks:

@@ -16,7 +16,7 @@ from ecluse.wire.as2.signature import check_signers
 from ecluse.wire.cms import oids
 from ecluse.wire.cms.errors import CmsError
 from ecluse.wire.cms.events import ContentKind, KeyNeeded, Signers
-from ecluse.wire.cms.reader import Reader
+from ecluse.wire.cms.reader import Reader, read_detached
 from ecluse.wire.smime import multipart
 from ecluse.wire.smime.errors import MimeError
 from ecluse.wire.smime.headers import HeaderScanner
@@ -170,14 +170,9 @@ class SignedMultipart:
             headers, rest = scanner.feed(bytes(self._second)) or scanner.close()
             undo = decoder(headers.get("content-transfer-encoding"))
             signature = undo.feed(rest) + undo.finish()
-            reader = Reader(self._run.policy.limits, self._run.policy.allowed)
-            events = reader.feed(signature)
-            if any(isinstance(event, KeyNeeded) for event in events):
-                fail("The signature part is encrypted.", AUTHENTICATION_FAILED, "Send a detached SignedData.")
-            reader.close()
+            found = read_detached(signature, self._run.policy.limits) or self._read(signature)
         except (CmsError, MimeError) as error:
             raise as_failure(error, self._place, ContentKind.SIGNED) from None
-        found = next((event for event in events if isinstance(event, Signers)), None)
         if found is None or not found.detached:
             fail(
                 "The signature part holds no detached signature.",
@@ -185,3 +180,11 @@ class SignedMultipart:
                 "Send application/pkcs7-signature with a detached SignedData.",
             )
         note_signature(self._run, self._index, found, self._digester, signature, scope=self._scope)
+
+    def _read(self, signature: bytes) -> Signers | None:
+        reader = Reader(self._run.policy.limits, self._run.policy.allowed)
+        events = reader.feed(signature)
+        if any(isinstance(event, KeyNeeded) for event in events):
+            fail("The signature part is encrypted.", AUTHENTICATION_FAILED, "Send a detached SignedData.")
+        reader.close()
+        return next((event for event in events if isinstance(event, Signers)), None)

@@ -107,16 +107,17 @@ def build_mdn(
         EcluseError: A value that can't stand in a header, or a digest that is not signed with.
     """
     options = options or MdnOptions()
-    boundary = f"ecluse-{entropy(16).hex()}"
-    content_type = f'multipart/report; report-type=disposition-notification; boundary="{boundary}"'
+    drawn = entropy(32)
+    inner, outer = (f"ecluse-{half.hex()}" for half in (drawn[:16], drawn[16:]))
+    content_type = f'multipart/report; report-type=disposition-notification; boundary="{inner}"'
     fields = [("Content-Type", content_type)]
-    body = _report(request, disposition, text, mic, boundary, options)
+    body = _report(request, disposition, text, mic, inner, options)
     signed = bool(options.signers) and request.receipt is not None and request.receipt.signed
     if signed:
         layer = SignedLayer(
             options.signers,
             options.digest,
-            boundary=f"ecluse-{entropy(16).hex()}",
+            boundary=outer,
             now=now,
             digester=Digester(digests_needed(options.signers, options.digest), canonical=False),
             dashed=options.dashed_micalg,

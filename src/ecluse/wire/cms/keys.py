@@ -71,7 +71,7 @@ def matches(recipient: Recipient, certificate: x509.Certificate) -> bool:
     Raises:
         Malformed: The certificate can't be taken apart.
     """
-    identity(certificate)
+    identity(certificate)  # a fault of ours is raised; one of the sender's below is not
     try:
         return names_certificate(recipient, certificate)
     except (asn1.Asn1Error, Malformed):

@@ -59,9 +59,9 @@ class Headers(Struct, frozen=True):
 
     def get(self, name: str) -> str | None:
         """The first value under ``name`` (any case), or ``None``."""
-        wanted = name.lower()
+        wanted, size = name.lower(), len(name)
         for field, value in self.fields:
-            if field.lower() == wanted:
+            if len(field) == size and field.lower() == wanted:
                 return value
         return None
 

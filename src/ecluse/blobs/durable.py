@@ -196,7 +196,9 @@ class NewFile:
             self._size += len(data)
             if self._size - self._pushed >= _PUSH:
                 # On Linux this begins to write what is dirty, so that the fsync of a large file has little left.
-                os.posix_fadvise(self._handle, self._pushed, self._size - self._pushed, os.POSIX_FADV_DONTNEED)
+                os.posix_fadvise(
+                    self._handle, self._pushed, self._size - self._pushed, os.POSIX_FADV_DONTNEED
+                )
                 self._pushed = self._size
 
     def commit(self) -> None:

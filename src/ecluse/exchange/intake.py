@@ -22,7 +22,7 @@ from ecluse.exchange.route import message_job, route_inbound
 from ecluse.model.basics import MessageId, PartnerId
 from ecluse.model.nouns import Answer, Direction, Message, Part
 from ecluse.model.states import MessageState, check_move
-from ecluse.store.port import Tx
+from ecluse.store.port import Conflict, Tx
 
 __all__ = ["Arrival", "Duplicate", "Intake", "Kept", "Outgrown", "Reply"]
 
@@ -265,10 +265,13 @@ class Intake:
 
         def work(tx: Tx) -> Kept | Duplicate:
             if self._before is None:
-                first = tx.find_message(Direction.IN, message.partner, message.protocol_id)
-                if first is not None and first.state is not MessageState.REJECTED:
+                try:
+                    tx.add_message(message)
+                except Conflict:
+                    first = tx.find_message(Direction.IN, message.partner, message.protocol_id)
+                    if first is None or first.state is MessageState.REJECTED:
+                        raise
                     return self._duplicate(tx, first)
-                tx.add_message(message)
             else:
                 current = tx.message(message.id)
                 if current is None or current.state is not MessageState.RECEIVED:

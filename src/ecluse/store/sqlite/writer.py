@@ -32,6 +32,10 @@ GROUP_UNITS: Final = 256
 GROUP_SECONDS: Final = 0.005
 """A group is closed after so much work: about what an fsync costs, so that waiting at most doubles."""
 
+GATHER_SECONDS: Final = 0.002
+"""After a group of several, how long the next one waits for company: about as long as its fsyncs take. Whoever is
+alone does not wait."""
+
 LOCK_SECONDS: Final = 30.0
 """How long a group waits for another process's write lock before it is given up."""
 
@@ -115,8 +119,11 @@ class Writer:
         self._keys.close()
 
     def _serve(self) -> None:
+        busy = False
         while (unit := self._queue.get()) is not None:
             group = _Group()
+            if busy:
+                time.sleep(GATHER_SECONDS)
             try:
                 self._fill(group, unit)
                 if group.keys:
@@ -130,6 +137,7 @@ class Writer:
             self._drop_keys(group.drops)
             if group.rings:
                 self._ring()
+            busy = len(group.futures) > 1
             group.resolve()
 
     def _fill(self, group: _Group, unit: _Unit | None) -> None:

@@ -6,91 +6,89 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecluse.blobs.behind import DEPTH, THRESHOLD, WriteBehind
+from ecluse.blobs.behind import DEPTH, PIECE, THRESHOLD, Behind
 from ecluse.blobs.port import BlobUnavailable
 
-PIECE = bytes(THRESHOLD // 2)
+HALF = bytes(THRESHOLD // 2)
 
 
-class Place:
-    """A writer that may fail at one write, or wait before each."""
+class Work:
+    """Takes octets; may fail at one call, or wait before each."""
 
     def __init__(self, fail_at=None, gate=None):
-        self.written = []
+        self.done = []
         self.fail_at = fail_at
         self.gate = gate
-        self.ended = ""
 
-    def write(self, data):
+    def __call__(self, data):
         if self.gate is not None:
             self.gate.wait()
-        if len(self.written) == self.fail_at:
+        if len(self.done) == self.fail_at:
             raise BlobUnavailable("The disk is full.")
-        self.written.append(bytes(data))
-
-    def commit(self):
-        self.ended += "commit"
-
-    def abort(self):
-        self.ended += "abort"
+        self.done.append(bytes(data))
 
 
 @given(st.lists(st.integers(0, THRESHOLD), max_size=8))
 def test_everything_in_order_whatever_the_pieces(sizes):
-    place = Place()
-    writer = WriteBehind(place)
+    work = Work()
+    behind = Behind(work)
     pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
     for piece in pieces:
-        writer.write(piece)
-    writer.commit()
-    assert b"".join(place.written) == b"".join(pieces)
-    assert place.ended == "commit"
+        behind.feed(piece)
+    behind.finish()
+    assert b"".join(work.done) == b"".join(pieces)
 
 
-def test_a_failure_behind_is_raised_at_the_next_call_and_nothing_is_committed():
-    place = Place(fail_at=3)
-    writer = WriteBehind(place)
+def test_what_may_change_is_copied():
+    work = Work()
+    behind = Behind(work)
+    buffer = bytearray(b"a" * PIECE)
+    for letter in b"abcdefghij":
+        buffer[:] = bytes([letter]) * PIECE
+        behind.feed(memoryview(buffer))
+    behind.finish()
+    assert b"".join(work.done) == b"".join(bytes([letter]) * PIECE for letter in b"abcdefghij")
+
+
+def test_a_failure_behind_is_raised_at_the_next_call_and_nothing_follows_it():
+    work = Work(fail_at=3)
+    behind = Behind(work)
 
     def all_of_it():
         for _ in range(50):
-            writer.write(PIECE)
-        writer.commit()
+            behind.feed(HALF)
+        behind.finish()
 
     with pytest.raises(BlobUnavailable):
         all_of_it()
-    writer.abort()
-    writer.abort()
-    assert len(place.written) == 3
-    assert "commit" not in place.ended
-    assert "abort" in place.ended
+    behind.cancel()
+    behind.cancel()
+    assert len(work.done) == 3
 
 
-def test_a_failure_in_the_last_piece_is_raised_by_commit():
-    place = Place(fail_at=4)
-    writer = WriteBehind(place)
+def test_a_failure_in_the_last_piece_is_raised_by_finish():
+    work = Work(fail_at=4)
+    behind = Behind(work)
     for _ in range(5):
-        writer.write(PIECE)
+        behind.feed(HALF)
     with pytest.raises(BlobUnavailable):
-        writer.commit()
-    assert place.ended == ""
+        behind.finish()
 
 
-def test_what_is_on_its_way_is_bounded_and_an_abort_ends_the_thread():
+def test_what_is_on_its_way_is_bounded_and_a_cancelled_thread_ends():
     gate = threading.Event()
     gate.set()
-    place = Place(gate=gate)
-    writer = WriteBehind(place)
-    writer.write(PIECE)
-    writer.write(PIECE)
+    behind = Behind(Work(gate=gate))
+    behind.feed(HALF)
+    behind.feed(HALF)
     gate.clear()
     for _ in range(DEPTH + 1):
-        writer.write(PIECE)
-    blocked = threading.Thread(target=writer.write, args=(PIECE,), daemon=True)
+        behind.feed(HALF)
+    blocked = threading.Thread(target=behind.feed, args=(HALF,), daemon=True)
     blocked.start()
     blocked.join(0.2)
-    assert blocked.is_alive(), "a slow place slows its writer down"
+    assert blocked.is_alive(), "slow work slows its feeder down"
     gate.set()
     blocked.join(5)
-    writer.abort()
-    assert place.ended == "abort"
+    behind.cancel()
     assert not any(thread.name == "blob-writer" for thread in threading.enumerate())

@@ -1,6 +1,6 @@
-"""Writing behind the caller's back: while the next octets are hashed and sealed, the last ones go to the place.
+"""Working behind the caller's back: large streams are hashed, sealed and written on a thread of their own.
 
-Hash, cipher and ``write`` let other threads run; on two cores a large blob is then written at the speed of the
+Hash, cipher and ``write`` let other threads run; on two cores a large document then moves at the speed of the
 slower half instead of the sum of both. Order, errors and bounds stay: what fails is raised by the next call.
 """
 
@@ -8,74 +8,94 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from typing import Final
 
-from ecluse.blobs.port import PlaceWriter
-
-__all__ = ["DEPTH", "THRESHOLD", "WriteBehind"]
+__all__ = ["DEPTH", "PIECE", "THRESHOLD", "Behind"]
 
 THRESHOLD: Final = 4 << 20
-"""Octets that are written by the caller's own thread first: below, a thread costs more than it saves."""
+"""Octets that the caller's own thread works on first: below, a thread costs more than it saves."""
+
+PIECE: Final = 1 << 20
+"""Octets handed over at once; smaller pieces are gathered. A hand-over costs some 20 us."""
 
 DEPTH: Final = 4
-"""Pieces on their way; at the vault's span of a mebibyte these are 4 MiB of memory for a large blob."""
+"""Pieces on their way: at most so many mebibytes of memory for a large stream."""
+
+Data = bytes | bytearray | memoryview
 
 
-class WriteBehind:
-    """A :class:`~ecluse.blobs.port.PlaceWriter` around another. What is written must not be changed after.
+class Behind:
+    """Does ``work`` on octets in their order: at once while there are few, then on a thread of its own.
 
     Args:
-        writer: Who writes, from one thread at a time.
+        work: Takes octets; called from one thread at a time.
     """
 
-    __slots__ = ("_error", "_pieces", "_size", "_thread", "_writer")
+    __slots__ = ("_error", "_gathered", "_gathered_size", "_pieces", "_size", "_thread", "_work")
 
-    def __init__(self, writer: PlaceWriter) -> None:
-        self._writer = writer
+    def __init__(self, work: Callable[[Data], object]) -> None:
+        self._work = work
         self._size = 0
-        self._pieces: queue.Queue[bytes | bytearray | memoryview | None] = queue.Queue(DEPTH)
+        self._gathered: list[bytes] = []
+        self._gathered_size = 0
+        self._pieces: queue.Queue[bytes | None] | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """See the port; raises also what an earlier write failed with."""
-        if self._thread is None:
+    def feed(self, data: Data) -> None:
+        """Take octets; they are copied where they could change. Raises also what was failed with before."""
+        if self._pieces is None:
             if self._size < THRESHOLD:
                 self._size += len(data)
-                self._writer.write(data)
+                self._work(data)
                 return
-            self._thread = threading.Thread(target=self._serve, name="blob-writer", daemon=True)
-            self._thread.start()
-        self._check()
-        self._pieces.put(data)
+            self._begin()
+        if self._error is not None:
+            raise self._error
+        self._gathered.append(bytes(data))
+        self._gathered_size += len(data)
+        if self._gathered_size >= PIECE:
+            self._hand_over()
 
-    def commit(self) -> None:
-        """See the port."""
+    def finish(self) -> None:
+        """Return when all is done. Raises what it failed with."""
+        if self._gathered and self._error is None:
+            self._hand_over()
         self._join()
-        self._check()
-        self._writer.commit()
-
-    def abort(self) -> None:
-        """See the port."""
-        if self._error is None:
-            self._error = InterruptedError("aborted")  # what waits in the queue need not be written
-        self._join()
-        self._writer.abort()
-
-    def _check(self) -> None:
         if self._error is not None:
             raise self._error
 
+    def cancel(self) -> None:
+        """Do no more, and return when nothing is being done. May be called at any time; never raises."""
+        if self._error is None:
+            self._error = InterruptedError("cancelled")  # what waits in the queue need not be done
+        self._join()
+
+    def _begin(self) -> None:
+        self._pieces = queue.Queue(DEPTH)
+        self._thread = threading.Thread(target=self._serve, name="blob-writer", daemon=True)
+        self._thread.start()
+
+    def _hand_over(self) -> None:
+        whole = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
+        self._gathered.clear()
+        self._gathered_size = 0
+        if self._pieces is not None:
+            self._pieces.put(whole)
+
     def _join(self) -> None:
         thread, self._thread = self._thread, None
-        if thread is not None:
+        self._gathered.clear()
+        if thread is not None and self._pieces is not None:
             self._pieces.put(None)
             thread.join()
 
     def _serve(self) -> None:
-        while (data := self._pieces.get()) is not None:
+        pieces = self._pieces
+        while pieces is not None and (data := pieces.get()) is not None:
             if self._error is None:
                 try:
-                    self._writer.write(data)
+                    self._work(data)
                 except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
                     self._error = error

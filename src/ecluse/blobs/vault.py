@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from ecluse.blobs.behind import WriteBehind
+from ecluse.blobs.behind import Behind
 from ecluse.blobs.keywrap import KeyWrap
 from ecluse.blobs.port import BlobPlace, BlobUnavailable, PlaceReader, PlaceWriter
 from ecluse.blobs.sealed import (
@@ -82,7 +82,19 @@ class Sealed(NamedTuple):
 class VaultWriter:
     """One blob on its way in. Made by :meth:`Vault.create`; left as a context unfinished, it is aborted."""
 
-    __slots__ = ("_created", "_hash", "_held", "_key", "_out", "_sealer", "_size", "_vault", "id")
+    __slots__ = (
+        "_behind",
+        "_created",
+        "_hash",
+        "_held",
+        "_key",
+        "_out",
+        "_sealer",
+        "_size",
+        "_taken",
+        "_vault",
+        "id",
+    )
 
     def __init__(self, vault: Vault, *, digest: bool = True) -> None:
         self._vault = vault
@@ -91,7 +103,8 @@ class VaultWriter:
         self._key = vault.entropy(KEY_SIZE)
         self._sealer = Sealer(self._key, vault.entropy(SALT_SIZE), self.id)
         self._hash = hashlib.sha256() if digest else None
-        self._size = 0
+        self._size = self._taken = 0
+        self._behind = Behind(self._take)
         self._held: list[bytes] = []
         self._out: PlaceWriter | None = None
 
@@ -102,14 +115,19 @@ class VaultWriter:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Take clear text. Raises :class:`BlobUnavailable` where the place can't take it."""
+        self._size += len(data)
+        self._behind.feed(data)
+
+    def _take(self, data: bytes | bytearray | memoryview) -> None:
+        """Digest, seal and write: on the caller's thread, or behind its back where there is much."""
         if self._hash is not None:
             self._hash.update(data)
-        self._size += len(data)
+        self._taken += len(data)
         if self._out is None:
-            if self._size <= self._vault.inline_limit:
+            if self._taken <= self._vault.inline_limit:
                 self._held.append(bytes(data))
                 return
-            self._out = WriteBehind(self._vault.place.create(self.id))
+            self._out = self._vault.place.create(self.id)
             self._out.write(self._sealer.header)
             if self._held:
                 self._out.write(self._sealer.seal(b"".join(self._held)))
@@ -130,6 +148,7 @@ class VaultWriter:
             BlobUnavailable: They are not durable. Nothing is left.
         """
         try:
+            self._behind.finish()
             wrapped = self._vault.wrap.wrap(self._key)
             inline = None
             if self._out is None:
@@ -155,6 +174,7 @@ class VaultWriter:
 
     def abort(self) -> None:
         """Leave nothing. May be called at any time, also twice or after :meth:`finish`; never raises."""
+        self._behind.cancel()
         out, self._out = self._out, None
         self._held.clear()
         if out is not None:

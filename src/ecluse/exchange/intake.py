@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from ecluse.blobs.behind import Behind
 from ecluse.blobs.vault import Sealed, VaultWriter
 from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
@@ -89,10 +90,14 @@ class Outgrown(Exception):
 class _OpenDocument:
     content_type: str
     name: str
-    digest: Any
     inspector: Inspector
     size: int = 0
     writer: VaultWriter | None = None
+    digest: Any = field(default_factory=sha256)
+    digesting: Behind = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.digesting = Behind(self.digest.update)
 
 
 class Intake:
@@ -132,7 +137,7 @@ class Intake:
 
     def begin_document(self, content_type: str, name: str) -> None:
         """A document begins."""
-        self._document = _OpenDocument(content_type, name, sha256(), Inspector(content_type))
+        self._document = _OpenDocument(content_type, name, Inspector(content_type))
 
     def document_data(self, data: bytes, *, in_exact: bool) -> None:
         """Octets of the document; ``in_exact`` where the same octets stand in the exact ones."""
@@ -141,7 +146,7 @@ class Intake:
         document.size += len(data)
         document.inspector.feed(data)
         if in_exact:
-            document.digest.update(data)
+            document.digesting.feed(data)
         else:
             if document.writer is None:
                 document.writer = self.hub.vault.create()
@@ -157,6 +162,7 @@ class Intake:
         document = self._document
         assert document is not None, "no document to end"
         self._document = None
+        document.digesting.finish()
         part = Part(
             blob="",
             offset=offset or 0,
@@ -326,6 +332,8 @@ class Intake:
         for writer in (self._exact, self._document.writer if self._document else None):
             if writer is not None:
                 writer.abort()
+        if self._document is not None:
+            self._document.digesting.cancel()
         self._exact = self._document = None
         if self._end is not None and _kept_nothing(self._end):
             self._sealed += self._submitted

@@ -324,7 +324,7 @@ class As2(_Strict, frozen=True, kw_only=True):
         subject: Subject of what we send.
         basic_auth: HTTP basic authentication.
         tls: TLS to their server.
-        concurrency: Deliveries to them at once.
+        concurrency: Deliveries to them at once, of the 32 that a node has under way in all.
         max_size: Largest message either way.
         timeout: Longest silence of their server.
         retry: How a delivery is tried again, where the hub's own way is not right for them.

@@ -64,6 +64,7 @@ class Service:
     """
 
     def __init__(self, node: Node, *, listen: str | None = None) -> None:
+        node.reload()  # the keys may have changed while it was opened; what is told from here on is a change
         self.node = node
         self._listen = listen or node.bootstrap.hub.listen.as2.address
         hub = node.hub

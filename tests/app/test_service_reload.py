@@ -8,10 +8,13 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from structlog.testing import capture_logs
 from tests.support.hubs import introduce, make_pair
 
 import ecluse.app.service
+from ecluse.app.certificates import generate_key
 from ecluse.app.folder import make_hub
+from ecluse.app.node import open_node
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
 from ecluse.trust.configuration import read_folder
@@ -66,8 +69,6 @@ def test_a_partner_s_client_certificate_is_trusted_once_it_is_applied(pair, tmp_
     aster.close()
 
     async def scene():
-        from ecluse.app.node import open_node
-
         node = open_node(aster.folder)
         service = Service(node, listen="127.0.0.1:0")
         await service.start()
@@ -105,5 +106,36 @@ def test_a_partner_s_concurrency_follows_its_file(pair):
             await until(follows)
         finally:
             await service.stop()
+
+    asyncio.run(scene())
+
+
+def test_a_configuration_is_told_of_when_it_changes_and_not_before(pair):
+    aster, birch = pair
+    folder = aster.folder
+    generate_key(aster, "second", "ec-p256", subject="Aster", days=9, actor="operator:test")
+    aster.close()
+
+    async def scene():
+        with open_node(folder) as node, capture_logs() as logs:
+
+            def told():
+                return [each["version"] for each in logs if each["event"] == "configuration in force"]
+
+            service = Service(node, listen="127.0.0.1:0")
+            await service.start()
+            try:
+                await asyncio.sleep(0.3)
+                assert told() == []
+                version, directory = node.version, node.directory
+                introduce(node, birch, "birch", "http://127.0.0.1:9/as2")
+                node.version, node.directory = version, directory
+
+                async def is_told():
+                    return told() == [version + 1]
+
+                await until(is_told)
+            finally:
+                await service.stop()
 
     asyncio.run(scene())

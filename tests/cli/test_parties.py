@@ -234,3 +234,19 @@ def test_a_serving_hub_takes_up_keys(pair: Pair) -> None:
     say("cert", "install", "main", pair.aster / "keys" / "main.pem", hub=pair.aster)
     sent = say("send", "birch", pair.order(2001), "--wait", "--timeout", "30s", "--json", hub=pair.aster).data
     assert sent["confirmed"] is True
+
+
+def test_another_passphrase_opens_the_keyring(hub: Path) -> None:
+    old, new = hub / "passphrase", hub / "new"
+    new.write_text("five quite random words here\n")
+    new.chmod(0o600)
+    weak = hub / "weak"
+    weak.write_text("short\n")
+    weak.chmod(0o600)
+    asked = ("keyring", "passphrase", "--new")
+    assert "keyring.weak-passphrase" in say(*asked, f"file:{weak}", hub=hub, code=2).err
+    assert say(*asked, f"file:{new}", "--json", hub=hub).data == {"reference": "file:passphrase"}
+    assert "keyring.wrong-passphrase" in say("secret", "list", hub=hub, code=1).err
+    new.replace(old)
+    assert say("secret", "list", hub=hub)
+    assert "file:passphrase" in say(*asked, f"file:{old}", hub=hub).text

@@ -28,7 +28,7 @@ def test_what_json_gives_is_promised(words: str) -> None:
     assert GIVES[words]
 
 
-@pytest.mark.parametrize("group", ["message", "partner", "cert", "log", "secret"])
+@pytest.mark.parametrize("group", ["message", "partner", "cert", "log", "keyring", "secret"])
 def test_group_without_a_command_shows_its_help(group: str) -> None:
     result = say(group, code=2)
     assert "Usage" in result.text

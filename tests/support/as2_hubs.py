@@ -209,7 +209,8 @@ class Aster:
 
         def look() -> Delivery | None:
             if self.service is not None:
-                self.service._runner.poke()  # what became due by time alone is seen twice a second only
+                for runner in (self.service._runner, self.service._own_runner):
+                    runner.poke()  # what became due by time alone is seen twice a second only
             delivery = self.delivery(id)
             return delivery if delivery.state.value in states else None
 

@@ -25,6 +25,7 @@ from ecluse.trust.secrets import Secret
 __all__ = [
     "Entry",
     "certificate_entries",
+    "change_passphrase",
     "generate_key",
     "import_key",
     "install_certificate",
@@ -227,6 +228,12 @@ def _record(node: Node, kind: str, subject: str, facts: dict[str, Any], actor: s
 
     node.store.write(write)
     node.reload()
+
+
+def change_passphrase(node: Node, passphrase: Secret, *, actor: str) -> None:
+    """Let another passphrase open the keyring. Raises ``keyring.weak-passphrase``."""
+    node.keyring.change_passphrase(passphrase)
+    node.store.write(lambda tx: node.hub.event(tx, "keyring.passphrase-changed", "keyring", {}, actor=actor))
 
 
 def put_secret(node: Node, name: str, secret: Secret, *, actor: str) -> None:

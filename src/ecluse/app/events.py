@@ -49,6 +49,7 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),
     "key.certified": ("key", "A key got another certificate."),
+    "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
     "secret.put": ("secret", "A secret was put into the keyring."),
     "secret.removed": ("secret", "A secret was removed from the keyring."),
 }

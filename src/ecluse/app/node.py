@@ -124,10 +124,12 @@ class Node:
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
-        """How deliveries of ``message`` are tried again: its partner's file says."""
+        """How deliveries of ``message`` are tried again; ``None`` where its partner's file does not say."""
         try:
             retry = self.directory.partner(message.partner).as2.retry
         except EcluseError:
+            return None
+        if retry is None:
             return None
         usual = RetryPolicy().backoffs
         base, cap = seconds(retry.base), seconds(retry.cap)

@@ -25,7 +25,7 @@ _MAX_PROBLEMS: Final = 100
 """States that differ, at most, in one verdict: a thousand more say nothing else."""
 _TELLING: Final = {
     Direction.IN: ("message.accepted", "message.rejected", "message.quarantined", "message.received"),
-    Direction.OUT: ("delivery.confirmed", "delivery.refused", "message.sealed", "message.accepted"),
+    Direction.OUT: ("message.accepted", "message.sealed"),
 }
 """What is proven of a message where nothing else is asked for: the first of these that it has."""
 
@@ -66,8 +66,8 @@ def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:
         node: The hub.
         text: Its place in the log, its event's id, or a message as :func:`~ecluse.app.lookup.find_message` takes
             it.
-        kind: Which of a message's events; by default the one that
-            says most: what was accepted from a partner, what a partner confirmed.
+        kind: Which of a message's events, the last one of several; by default the first that says what the message
+            is: that it was accepted, with the digests of its documents, or why it was not.
 
     Raises:
         NoSuchRecord, NoSuchMessage, Ambiguous: There is none, or there are several.
@@ -80,11 +80,13 @@ def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:
         return _by_id(node, text)
     message = find_message(node.store, text)
     events = node.store.read(lambda view: view.events(message.id))
+    if kind is not None:
+        events.reverse()
     for wanted in (kind,) if kind is not None else _TELLING[message.direction]:
-        for logged in reversed(events):
+        for logged in events:
             if logged.event.kind == wanted:
                 return logged
-    what = f"event {kind}" if kind is not None else "event that tells how it ended"
+    what = f"event {kind}" if kind is not None else "event that says what it is"
     raise NoSuchRecord(f"{message.id} has no {what} yet.")
 
 

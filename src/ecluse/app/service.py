@@ -28,13 +28,17 @@ from ecluse.evidence.loop import SequencerLoop
 from ecluse.evidence.sequencer import Sequencer
 from ecluse.exchange.deliver import buried, handlers
 from ecluse.exchange.receipts import mark_overdue
+from ecluse.exchange.route import PARTNER_KINDS
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
 
 __all__ = ["Service"]
 
+PARTNER_WORKERS: Final = 32
+"""Jobs at once that wait for partners' servers: eight partners that hang, at four deliveries each, before others
+wait for them. A thread that waits takes 600 KiB, its connection to the database included."""
 WORKERS: Final = 8
-"""Jobs at once on a node."""
+"""All other jobs at once. They are apart from those: no partner's server can hold up what comes in."""
 OPENERS: Final = 4
 """Large bodies opened at once: cipher and hash keep both cores of a small machine busy."""
 OVERDUE_EVERY: Final = 5
@@ -60,6 +64,7 @@ class Service:
     """
 
     def __init__(self, node: Node, *, listen: str | None = None) -> None:
+        node.reload()  # the keys may have changed while it was opened; what is told from here on is a change
         self.node = node
         self._listen = listen or node.bootstrap.hub.listen.as2.address
         hub = node.hub
@@ -71,14 +76,24 @@ class Service:
             ],
             hub.clock,
         )
+        jobs = {**handlers(hub, node.channels, node.retry_policy), **schedule.handlers}
         self._runner = Runner(
             node.store,
             node.name,
             hub.clock,
             hub.entropy,
-            {**handlers(hub, node.channels, node.retry_policy), **schedule.handlers},
-            workers=WORKERS,
+            {kind: work for kind, work in jobs.items() if kind in PARTNER_KINDS},
+            workers=PARTNER_WORKERS,
             lane_limits=_lane_limits(node.directory),
+            on_bury=buried(hub),
+        )
+        self._own_runner = Runner(
+            node.store,
+            node.name,
+            hub.clock,
+            hub.entropy,
+            {kind: work for kind, work in jobs.items() if kind not in PARTNER_KINDS},
+            workers=WORKERS,
             on_bury=buried(hub),
             tick=schedule.tick,
         )
@@ -127,6 +142,7 @@ class Service:
         self._server = Server(receiver, [self._listener], limits, _log)
         self.port = (await self._server.start())[0]
         await asyncio.to_thread(self._succession.begin, self.node.store)
+        self._own_runner.start()
         self._runner.start()
         self._loop.start()
         self._watcher.start()
@@ -159,7 +175,9 @@ class Service:
         self._quit.set()
         if self._server is not None:
             await self._server.stop(grace)
-        await asyncio.to_thread(self._runner.stop, grace)
+        await asyncio.gather(
+            *(asyncio.to_thread(runner.stop, grace) for runner in (self._runner, self._own_runner))
+        )
         await asyncio.to_thread(self._loop.stop)
         self._succession.end()
         self._openers.shutdown(wait=False, cancel_futures=True)

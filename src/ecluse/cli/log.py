@@ -78,7 +78,7 @@ def proof(
         str | None,
         typer.Option(
             "--event",
-            help="Which event of a message, such as message.sealed; by default the one that says most.",
+            help="Which event of a message, such as delivery.confirmed; by default that it was accepted.",
             show_default=False,
         ),
     ] = None,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ecluse.cli import cert, configuration, decide, hub, log, partner, secret, send
+from ecluse.cli import cert, configuration, decide, hub, keyring, log, partner, secret, send
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Options, show_error
 from ecluse.errors import EcluseError, Fault
 
@@ -67,6 +67,7 @@ for group in (hub, configuration, send):
 app.add_typer(decide.app, name="message")
 app.add_typer(partner.app, name="partner")
 app.add_typer(cert.app, name="cert")
+app.add_typer(keyring.app, name="keyring")
 app.add_typer(secret.app, name="secret")
 app.add_typer(log.app, name="log")
 

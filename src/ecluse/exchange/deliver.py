@@ -20,6 +20,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Awaiting, Channel, Confirmed, Outcome
 from ecluse.exchange.receipts import record_receipt, settle_message
+from ecluse.exchange.route import DELIVERY_KINDS
 from ecluse.model.basics import DeliveryId, MessageId
 from ecluse.model.nouns import Delivery, Direction, Job, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
@@ -105,7 +106,7 @@ def handlers(
             )
         return context.finish(lambda tx: hub.event(tx, "answer.sent", message_id, facts))
 
-    return {"deliver": deliver, "open": open_received, "answer": answer}
+    return {"deliver": deliver, "deposit": deliver, "open": open_received, "answer": answer}
 
 
 class Attempt:
@@ -261,7 +262,7 @@ def buried(hub: Hub) -> Callable[[Tx, Job, EcluseError], None]:
     """What the runner tells of a job that became dead without its handler's doing."""
 
     def note(tx: Tx, job: Job, error: EcluseError) -> None:
-        if job.kind == "deliver":
+        if job.kind in DELIVERY_KINDS:
             delivery_id = msgspec.json.decode(job.payload, type=_DeliveryPayload).delivery
             _failure(hub, tx, delivery_id, DeliveryState.DEAD, "delivery.dead", error)
         elif job.kind in ("open", "answer"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from ecluse.exchange.hub import Hub
@@ -10,14 +12,19 @@ from ecluse.model.nouns import Delivery, Job, Message
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import Tx
 
-__all__ = ["add_delivery", "delivery_job", "message_job", "route_inbound"]
+__all__ = ["DELIVERY_KINDS", "PARTNER_KINDS", "add_delivery", "delivery_job", "message_job", "route_inbound"]
+
+DELIVERY_KINDS: Final = frozenset({"deliver", "deposit"})
+"""Jobs that do a delivery: to a partner, or into the application's own folder."""
+PARTNER_KINDS: Final = frozenset({"deliver", "answer"})
+"""Jobs that wait for a partner's server, and so for as long as it likes. All others end by our own doing."""
 
 
 def delivery_job(delivery: Delivery, due: Instant) -> Job:
     """The durable work of one delivery. Its lane is the partner: concurrency is counted per partner."""
     return Job(
         key=f"deliver:{delivery.id}",
-        kind="deliver",
+        kind="deliver" if delivery.partner else "deposit",
         lane=delivery.partner,
         payload=msgspec.json.encode({"delivery": delivery.id}),
         due=due,

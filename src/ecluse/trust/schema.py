@@ -274,7 +274,7 @@ class BasicAuth(_Strict, frozen=True, kw_only=True):
 
 
 class Retry(_Strict, frozen=True, kw_only=True):
-    """How a delivery is tried again.
+    """How a delivery is tried again, in place of the hub's own way, which takes two to three days.
 
     Attributes:
         attempts: How many attempts before a person is asked.
@@ -324,10 +324,10 @@ class As2(_Strict, frozen=True, kw_only=True):
         subject: Subject of what we send.
         basic_auth: HTTP basic authentication.
         tls: TLS to their server.
-        concurrency: Deliveries to them at once.
+        concurrency: Deliveries to them at once, of the 32 that a node has under way in all.
         max_size: Largest message either way.
         timeout: Longest silence of their server.
-        retry: How a delivery is tried again.
+        retry: How a delivery is tried again, where the hub's own way is not right for them.
         allow_private_network: Let url and MDN addresses lead to loopback and private networks.
     """
 
@@ -355,7 +355,7 @@ class As2(_Strict, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1, le=256, extra={"expected": "a whole number from 1 to 256"})] = 4
     max_size: Size = "20 GiB"
     timeout: Duration = "2m"
-    retry: Retry = Retry()
+    retry: Retry | None = None
     allow_private_network: bool = False
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.hubs import introduce, make_pair
 
 from ecluse.channels.as2.receipts import SealedFacts
-from ecluse.channels.as2.receiver import REFUSALS, Receiver
+from ecluse.channels.as2.receiver import ADDRESS_CONCURRENCY, REFUSALS, Receiver
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.channels.http.errors import BodyError
 from ecluse.channels.http.message import Body, Peer, Request, Response
@@ -75,6 +75,43 @@ def post(birch, headers, body, count=1):
             return response
 
     return asyncio.run(ask())
+
+
+def test_a_stranger_s_slow_bodies_leave_the_partner_room(pair):
+    aster, birch = pair
+    headers, body = seal(aster, birch, ORDER)
+    lower = [(name.lower(), value) for name, value in headers]
+
+    async def ask():
+        with ThreadPoolExecutor(2) as pool:
+            receiver = Receiver(birch.hub, lambda: birch.directory, pool, "/as2")
+
+            def start(address, *, whole):
+                content = Body(Flow())
+                content.put(body if whole else body[:20])
+                if whole:
+                    content.end()
+                peer = Peer(address, 4711)
+                return asyncio.ensure_future(
+                    receiver(Request("POST", "/as2", lower, peer, len(body), content))
+                )
+
+            slow = [start(f"2001:db8::{number}", whole=False) for number in range(ADDRESS_CONCURRENCY)]
+            await asyncio.sleep(0)
+            answers = [await start(each, whole=True) for each in ("2001:db8::ffff", "2001:db8:0:1::1")]
+            for each in slow:
+                each.cancel()
+            await asyncio.gather(*slow, return_exceptions=True)
+            answers.append(await start("2001:db8::ffff", whole=True))
+            assert not receiver._under_way
+            return answers
+
+    refused, taken, again = asyncio.run(ask())
+    assert (refused.status, dict(refused.headers)["Retry-After"]) == (503, "5")
+    assert taken.status == again.status == 200
+    birch.store.write(lambda tx: None)
+    [event] = birch.store.read(lambda view: view.events("listener:as2:2001:db8::ffff"))
+    assert b"as2.too-many" in decode_leaf(event.leaf).data
 
 
 def received(birch, number=1):

@@ -31,7 +31,7 @@ from tests.support.tls_certs import make
 from ecluse.app.folder import make_hub
 from ecluse.app.node import open_node
 from ecluse.app.settings import apply_files
-from ecluse.channels.as2.receiver import INBOUND_CONCURRENCY
+from ecluse.channels.as2.receiver import ADDRESS_CONCURRENCY
 from ecluse.trust.certificates import to_pem
 from ecluse.trust.configuration import read_folder
 from ecluse.wire.as2 import disposition as said
@@ -359,7 +359,7 @@ def test_a_partner_who_sends_too_much_at_once_is_told_to_come_again(hub):
     head = "".join(f"{n}: {v}\r\n" for n, v in headers if n != "Content-Length")
     start = f"POST /as2 HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode()
     with ExitStack() as stack:
-        for _ in range(INBOUND_CONCURRENCY):
+        for _ in range(ADDRESS_CONCURRENCY):
             sock = stack.enter_context(socket.create_connection((HOST, hub.port)))
             sock.sendall(start + body[:100])
         before = len(hub.refusals())

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.as2_world import NOW, Entropy, build, open_message, party
 from tests.support.as2_world import as2 as events
+from tests.support.cms import compressed
 
 from ecluse.wire.as2 import disposition as said
 from ecluse.wire.as2.build import BuildOptions, ReceiptOptions
@@ -193,3 +194,21 @@ def test_a_damaged_receipt_gives_our_errors_only(noise, at, signed):
 
 
 _SIGNED, _PLAIN = receipt(), receipt(signer=None)
+
+
+def compressed_receipt(text):
+    mdn = receipt(signed=False, text=text)
+    fields = "".join(f"{name}: {value}\r\n" for name, value in mdn.headers if name.startswith("Content-"))
+    return compressed(fields.encode() + b"\r\n" + mdn.body)
+
+
+@pytest.mark.parametrize(("size", "read"), [(MAX_MDN // 2, True), (2 * MAX_MDN, False)])
+def test_a_compressed_receipt_may_become_no_larger_than_another(size, read):
+    headers = Headers.of([("Content-Type", "application/pkcs7-mime; smime-type=compressed-data")])
+    body = compressed_receipt("x" * size)
+    assert len(body) < MAX_MDN
+    if read:
+        assert read_mdn(headers, body).mdn.disposition == PROCESSED
+    else:
+        with pytest.raises(MdnError, match="can't be opened"):
+            read_mdn(headers, body)

@@ -10,6 +10,7 @@ from ecluse.app.node import Node
 from ecluse.errors import EcluseError
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.sequencer import Sequencer
+from ecluse.exchange.route import DELIVERY_KINDS
 from ecluse.model.basics import iso
 from ecluse.model.nouns import Direction, JobState, Message
 from ecluse.model.states import DeliveryState, MessageState
@@ -112,7 +113,7 @@ def jobs(node: Node) -> Iterator[Finding]:
     found = [
         job
         for job in node.store.read(lambda view: view.jobs(limit=_LOOKED_AT))
-        if job.state is JobState.DEAD and job.kind != "deliver"
+        if job.state is JobState.DEAD and job.kind not in DELIVERY_KINDS
     ]
     for job in found[:_NAMED]:
         remedy = "Read the hub's log around this time."

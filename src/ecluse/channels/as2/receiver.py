@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv6Network, ip_address
 from typing import Any, Final
 
 import msgspec
@@ -42,8 +43,11 @@ STRANGER_BODY: Final = 4 * 1024 * 1024
 """Octets read, and thrown away, from an unknown sender before the answer."""
 RECEIPT_BODY: Final = MAX_MDN
 """Octets of what may be an MDN that are held to see whether it is one; what is longer is a message."""
-INBOUND_CONCURRENCY: Final = 64
+INBOUND_CONCURRENCY: Final = 256
 """Messages of one partner that are opened at once; one more is told to come again."""
+ADDRESS_CONCURRENCY: Final = 16
+"""The same from one address. AS2-From is only a claim until the body ends: a stranger who makes it, and sends slowly,
+takes these and leaves the others."""
 REFUSALS: Final = 100
 """Refusals recorded in a row. The log only grows, and anybody can be refused: more than this is counted, and the
 count recorded."""
@@ -72,7 +76,7 @@ class Receiver:
         self._directory = directory
         self._pool = pool
         self._path = path
-        self._under_way: Counter[str] = Counter()
+        self._under_way: Counter[tuple[str, str]] = Counter()
         self._refusals = Allowance(REFUSALS, REFUSALS_EVERY)
 
     async def __call__(self, request: Request) -> Response:
@@ -112,14 +116,19 @@ class Receiver:
             # The certificate is the connection's: another one needs another connection.
             close = [("Connection", "close")]
             return _text(403, "The TLS client certificate is not the one that was agreed.", close)
-        if self._under_way[partner.id] >= INBOUND_CONCURRENCY:
+        counted = (partner.id, ""), (partner.id, _network(request.peer.address))
+        limits = INBOUND_CONCURRENCY, ADDRESS_CONCURRENCY
+        if any(self._under_way[key] >= limit for key, limit in zip(counted, limits, strict=True)):
             self._event("request.refused", request, {"reason": "as2.too-many", "partner": partner.id})
             return _text(503, "Too many messages at once.", [("Retry-After", "5")])
-        self._under_way[partner.id] += 1
+        self._under_way.update(counted)
         try:
             return await self._from_partner(request, as2, relation)
         finally:
-            self._under_way[partner.id] -= 1
+            self._under_way.subtract(counted)
+            for key in counted:
+                if not self._under_way[key]:
+                    del self._under_way[key]
 
     async def _stranger(
         self, request: Request, as2: As2Request, directory: Directory, error: EcluseError
@@ -300,6 +309,17 @@ class Receiver:
             data["passed_over"] = passed_over
         subject = f"listener:as2:{request.peer.address}"
         self._hub.store.submit(lambda tx: self._hub.event(tx, kind, subject, data))
+
+
+def _network(address: str) -> str:
+    """Whose address it is: an IPv6 site has 2**64 of them (RFC 4291 s2.5.4)."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 4 or found.ipv4_mapped is not None:
+        return address
+    return str(IPv6Network((int(found) >> 64 << 64, 64)))
 
 
 def _peer_facts(request: Request) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ecluse.wire.as2.errors import As2Failure, MdnError
 from ecluse.wire.as2.events import Event, Opened, PartData, PartStarted, Signed, UnwrapPolicy
 from ecluse.wire.as2.unwrap import Unwrapper
 from ecluse.wire.cms.events import KeyNeeded
+from ecluse.wire.cms.limits import Limits
 from ecluse.wire.smime.errors import MimeError
 from ecluse.wire.smime.headers import Headers, parse_headers
 from ecluse.wire.smime.mic import digest_name
@@ -22,6 +23,8 @@ __all__ = ["MAX_MDN", "Mdn", "ReadMdn", "read_mdn"]
 
 MAX_MDN = 1_048_576
 """Octets of a receipt. A signed one with a certificate chain has about 10 KiB."""
+_LIMITS = Limits(content=MAX_MDN, inflated_floor=MAX_MDN)
+"""A receipt is held whole before anybody vouches for it: compressed, it may become no larger than one that is not."""
 _MAX_TEXT = 16_384
 """Characters of the text for people that are kept."""
 
@@ -94,7 +97,8 @@ def read_mdn(
     """
     if len(body) > MAX_MDN:
         raise MdnError(f"The receipt is larger than {MAX_MDN} octets.", code="as2.mdn-too-large")
-    events, failure = _open(headers, body, UnwrapPolicy(certificates=certificates, allowed=allowed), unlock)
+    policy = UnwrapPolicy(certificates=certificates, allowed=allowed, limits=_LIMITS)
+    events, failure = _open(headers, body, policy, unlock)
     text, notification = _parts(events)
     if notification is None:
         if failure is not None:

@@ -28,8 +28,8 @@ check: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.ready
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.ready peers
+	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: $(VENV)/.ready peers
 	$(BIN)/python -m pytest -m soak --timeout=0 $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,9 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Pair
 from tests.support.commands import free_port, say, serving
+
+from ecluse.app.health import check_hub
+from ecluse.model.basics import Instant, system_clock
 
 
 def findings(data: dict[str, list[dict[str, str]]]) -> dict[str, str]:
@@ -287,6 +291,41 @@ def test_doctor_of_a_disk_that_is_full(hub: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("ecluse.blobs.durable.os.fsync", refuse)
     found = say("doctor", "--json", hub=hub, code=1).data
     assert "The disk failed" in str(found)
+
+
+def test_doctor_sees_that_a_partners_server_is_away(hub: Path, pair: Pair) -> None:
+    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    file = hub / "partners" / "birch.toml"
+    text = file.read_text().replace("[as2]\n", "[as2]\nallow_private_network = true\n")
+    file.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{free_port()}", text))
+    say("apply", "--yes", hub=hub)
+    data = say("doctor", "--json", hub=hub).data
+    [found] = [each for each in data["findings"] if each["check"] == "partner:birch"]
+    assert found["level"] == "warning"
+    assert found["remedy"]
+
+
+def test_doctor_sees_a_clock_that_was_set_back(pair: Pair) -> None:
+    def last_year() -> Instant:
+        return Instant(system_clock() - 365 * 86_400 * 1_000_000)
+
+    levels = {found.check: found.level for found in check_hub(pair.aster, clock=last_year)}
+    assert levels["clock"] == "failed"
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged"])
+def test_doctor_sees_a_database_that_is_no_more(hub: Path, harm: str) -> None:
+    for rest in (hub / "state").glob("ecluse.db-*"):
+        rest.unlink()
+    if harm == "gone":
+        shutil.rmtree(hub / "state")
+    else:
+        (hub / "state" / "ecluse.db").write_bytes(b"no database" * 1000)
+    data = say("doctor", "--json", hub=hub, code=1).data
+    [found] = [each for each in data["findings"] if each["check"] == "database"]
+    assert found["level"] == "failed"
+    assert found["remedy"]
+    assert findings(data)["disk"] == "ok", "the other checks go on"
 
 
 def test_an_older_database_is_migrated_by_command_only(hub: Path) -> None:

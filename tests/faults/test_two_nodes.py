@@ -1,4 +1,4 @@
-"""Two nodes on one PostgreSQL and one folder of blobs: whichever is killed, whenever, each document arrives once.
+"""Two nodes on one PostgreSQL and one place of blobs: whichever is killed, whenever, each document arrives once.
 
 Aster's hub is the two; Birch (whose receipts come later) and Cedar (whose receipts come at once) are well. Documents
 flow in all directions while the nodes are killed and started again.
@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 from tests.support.front import Front
 from tests.support.postgres import PostgresServer, postgres_binaries
+from tests.support.s3 import ACCESS_KEY, REGION, SECRET, needs_s3, s3_server
 from tests.support.serving_node import ServingNode
 from tests.support.sites import content_of, introduce
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node
+from ecluse.app.node import Node, open_node
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.verify import verify_log
@@ -43,7 +44,7 @@ pytestmark = [
 class Town:
     """Three hubs: Aster's of two nodes behind one port, and its partners of one each."""
 
-    def __init__(self, base: Path, database: str, mutant: str = "") -> None:
+    def __init__(self, base: Path, database: str, mutant: str = "", more: str = "") -> None:
         self.base = base
         self.mutant = mutant
         self.nodes: dict[str, list[ServingNode]] = {"aster": [], "birch": [], "cedar": []}
@@ -73,7 +74,12 @@ class Town:
                     timeout='"5s"',
                     retry=RETRY,
                 )
-        self.sent: list[tuple[str, str, str]] = []
+        if more:
+            self.hubs["aster"].close()
+            toml = base / "aster" / "ecluse.toml"
+            toml.write_text(toml.read_text() + more)
+            self.hubs["aster"] = open_node(base / "aster")
+        self.sent: list[tuple[str, str, str, int]] = []
         self._labels = itertools.count(1)
 
     def start(self) -> None:
@@ -100,7 +106,7 @@ class Town:
             protocol="as2",
             protocol_id=message_id_for(label, one.upper()),
         )
-        self.sent.append((one, other, label))
+        self.sent.append((one, other, label, size))
 
     def flow(self, seconds: float, pause: float = 0.08) -> threading.Thread:
         """Documents in all directions for so long, in a thread."""
@@ -142,13 +148,12 @@ class Town:
             inbox = self.base / name / "inbox"
             files = [path for path in inbox.rglob("*") if path.is_file() and not path.name.startswith(".")]
             came = Counter(path.name.split("-", 1)[1].removesuffix(".edi") for path in files)
-            wanted = Counter(label for _, other, label in self.sent if other == name)
+            wanted = Counter(label for _, other, label, _ in self.sent if other == name)
             assert came == wanted, f"{name}: {came - wanted} too many, {wanted - came} missing"
-            assert all(
-                path.read_bytes() in (content_of(path.stem.split("-", 1)[1], 400),)
-                for path in files
-                if path.stat().st_size < 1000
-            )
+            sizes = {label: size for _, _, label, size in self.sent}
+            for path in files:
+                label = path.stem.split("-", 1)[1]
+                assert path.read_bytes() == content_of(label, sizes[label]), path
             for message in node.store.read(lambda view: view.messages(direction=Direction.OUT, limit=10_000)):
                 (delivery,) = node.store.read(lambda view, m=message: view.deliveries(m.id))
                 assert delivery.state is DeliveryState.CONFIRMED
@@ -173,8 +178,8 @@ class Town:
 def town(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Callable[..., Town]]:
     towns = []
 
-    def build(mutant: str = "") -> Town:
-        town = Town(tmp_path / f"town{len(towns)}", postgres_server.new_database(), mutant)
+    def build(mutant: str = "", more: str = "") -> Town:
+        town = Town(tmp_path / f"town{len(towns)}", postgres_server.new_database(), mutant, more)
         towns.append(town)
         town.start()
         return town
@@ -207,6 +212,24 @@ def run_with_kills(town: Town, kills: int, seed: int) -> None:
 
 def test_nodes_are_killed(town: Callable[..., Town]) -> None:
     run_with_kills(town(), 5, seed=1)
+
+
+@needs_s3
+def test_nodes_on_an_object_store_are_killed(
+    town: Callable[..., Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on two machines: nothing is shared but the database, the object store and the hub's files."""
+    server = s3_server()
+    server.make_bucket("town")
+    monkeypatch.setenv("S3_USER", ACCESS_KEY)
+    monkeypatch.setenv("S3_WORD", SECRET)
+    built = town(
+        more=f'\n[blobs]\nplace = "s3://town/aster"\nendpoint = "{server.endpoint}"\nregion = "{REGION}"\n'
+        'access_key = "env:S3_USER"\nsecret_key = "env:S3_WORD"\n'
+    )
+    run_with_kills(built, 4, seed=3)
+    assert list(built.hubs["aster"].vault.place.ids()), "the large documents are in the bucket"
+    assert not any(path.is_file() for path in (built.base / "aster" / "state" / "blobs").rglob("*"))
 
 
 @pytest.mark.soak

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from ecluse.app.node import Node
 from ecluse.blobs import durable
@@ -26,6 +29,8 @@ __all__ = [
     "settled_files",
 ]
 
+RECORDED: Final = 32_768
+"""Octets of changes that one event has room for; a first version of many partners has more."""
 _AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
 """Fields of ``ecluse.toml`` that a node reads at its start only."""
 _FOLLOWED: Final = "listen.as2.tls."
@@ -76,16 +81,27 @@ def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str
 
     def work(tx: Tx) -> None:
         tx.add_config(version)
-        facts = {
-            "version": version.number,
-            "reason": reason,
-            "changes": [str(change) for change in changes.changes],
-        }
+        facts = {"version": version.number, "reason": reason, **_recorded(changes, version)}
         node.hub.event(tx, "config.applied", f"config:{version.number}", facts, actor=actor, at=now)
 
     node.store.write(work)
     node.reload()
     return version
+
+
+def _recorded(changes: Plan, version: ConfigVersion) -> dict[str, object]:
+    """What the log says of a version: all of its files by their digest, and in words as much as has room."""
+    lines: list[str] = []
+    room = RECORDED
+    for change in changes.changes:
+        line = f"{change.subject}: {change}"
+        room -= len(msgspec.json.encode(line))
+        if room < 0:
+            break
+        lines.append(line)
+    digest = sha256(msgspec.json.encode(version.files, order="deterministic")).hexdigest()
+    left_out = len(changes.changes) - len(lines)
+    return {"changes": lines, **({"left_out": left_out} if left_out else {}), "files_sha256": digest}
 
 
 def needs_restart(changes: Plan) -> bool:

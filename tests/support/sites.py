@@ -38,8 +38,8 @@ from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.receipts import mark_overdue
 from ecluse.model.basics import Clock, Entropy, PartnerId, system_clock, system_entropy
-from ecluse.model.nouns import Delivery, Direction, JobState, Message
-from ecluse.model.states import DeliveryState, MessageState, check_move
+from ecluse.model.nouns import Delivery, Direction, Job, JobState, Message
+from ecluse.model.states import DeliveryState, IllegalMove, MessageState, check_move
 from ecluse.store.open import open_store
 from ecluse.store.port import Store, Tx
 from ecluse.store.verbs import RowTx
@@ -50,7 +50,7 @@ from ecluse.trust.keyfiles import FileKeyring
 from ecluse.trust.secrets import SecretResolver
 from ecluse.wire.tlog.note import NoteKey
 
-__all__ = ["Died", "Site", "Walls", "content_of", "introduce", "walls"]
+__all__ = ["Died", "Site", "Walls", "content_of", "introduce", "walls", "watch", "whole"]
 
 Headers = list[tuple[str, str]]
 
@@ -333,7 +333,7 @@ class Site:
                 with self.hub.blob(blob) as reader:
                     digest = hashlib.sha256(b"".join(reader.chunks())).digest()
                 row = self.raw.read(lambda view, b=blob: view.blob(b))
-                if row is None or row.sha256 not in (digest, b""):  # empty: the protocol digests them
+                if row is None or row.sha256 not in (b"", digest):
                     yield f"{blob} has other bytes than its row says"
 
     def _dead_job(self, key: str, why: str) -> Iterator[str]:
@@ -363,24 +363,43 @@ def content_of(label: str, size: int = 300) -> bytes:
     )
 
 
-def watch_moves(patch: Callable[[type, str, Callable[..., None]], None]) -> None:
-    """Have every update of a message or delivery checked against the tables of states."""
-    update_message, update_delivery = RowTx.update_message, RowTx.update_delivery
+def watch(patch: Callable[[Any, str, Any], None]) -> list[str]:
+    """Have every change of a state checked against the tables, and every end of a job against its lease.
 
-    def message(self: RowTx, after: Message) -> None:
-        before = self.message(after.id)
-        assert before is not None
-        check_move(before.state, after.state)
-        update_message(self, after)
+    Returns:
+        What was not as it should be. (A hub would take an exception for a failed attempt, and go on.)
+    """
+    wrong: list[str] = []
 
-    def delivery(self: RowTx, after: Delivery) -> None:
-        before = self.delivery(after.id)
-        assert before is not None
-        check_move(before.state, after.state)
-        update_delivery(self, after)
+    def watch_update(verb: str, read: Callable[[Any, Any], Any]) -> None:
+        update = getattr(RowTx, verb)
 
-    patch(RowTx, "update_message", message)
-    patch(RowTx, "update_delivery", delivery)
+        def watched(self: RowTx, after: Any) -> None:
+            before = read(self, after.id)
+            try:
+                check_move(before.state, after.state)
+            except IllegalMove as error:
+                wrong.append(error.cause)
+            update(self, after)
+
+        patch(RowTx, verb, watched)
+
+    def watch_end(verb: str) -> None:
+        end = getattr(RowTx, verb)
+
+        def watched(self: RowTx, job: Job, *more: Any) -> None:
+            now = self.job(job.key)
+            end(self, job, *more)
+            if now is None or (now.state, now.owner, now.fence) != (JobState.RUNNING, job.owner, job.fence):
+                wrong.append(f"{verb} of {job.key} was recorded by one who had lost it")
+
+        patch(RowTx, verb, watched)
+
+    watch_update("update_message", RowTx.message)
+    watch_update("update_delivery", RowTx.delivery)
+    for verb in ("finish_job", "retry_job", "bury_job", "extend_lease"):
+        watch_end(verb)
+    return wrong
 
 
 def whole(body: bytes | Iterable[bytes]) -> bytes:

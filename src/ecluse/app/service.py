@@ -139,7 +139,7 @@ class Service:
         context = None if self._identity is None else self._identity.context()
         self._listener = Listener(host.strip("[]"), int(port), context)
         self._event_loop = asyncio.get_running_loop()
-        self._server = Server(receiver, [self._listener], limits, _log)
+        self._server = Server(receiver, [self._listener], limits, _log, receiver.refused)
         self.port = (await self._server.start())[0]
         await asyncio.to_thread(self._succession.begin, self.node.store)
         self._own_runner.start()

@@ -300,9 +300,11 @@ def test_an_inner_header_of_200_mib(hub):
 
 
 def test_half_a_header_held_open_is_408(hub):
+    before = len(hub.refusals())
     with dial(hub) as raw:
         raw.send(b"POST /as2 HTTP/1.1\r\nHost: x\r\nAS2-Fr")
         assert raw.to_end().startswith(b"HTTP/1.1 408 ")
+    assert hub.refusal(before)["reason"] == "http.408"
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
@@ -338,9 +340,11 @@ def test_a_body_that_is_cut_leaves_an_event(hub):
     ],
 )
 def test_what_can_be_framed_in_two_ways_is_refused(hub, more):
+    before = len(hub.refusals())
     with dial(hub) as raw:
         raw.send(head(message(CEDAR, hub)[0], *more) + b"0\r\n\r\n")
         assert re.match(rb"HTTP/1.1 (400|501) ", raw.to_end())
+    assert hub.refusal(before)["reason"] in ("http.400", "http.501")
 
 
 @pytest.mark.parametrize(

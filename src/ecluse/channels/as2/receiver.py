@@ -22,7 +22,7 @@ from ecluse.channels.as2.opening import Opening, begin, conclude, header_pairs
 from ecluse.channels.as2.receipts import receive_receipt
 from ecluse.channels.as2.relation import Relation, stranger_options
 from ecluse.channels.http.errors import BodyError, BodyTooLarge
-from ecluse.channels.http.message import Request, Response
+from ecluse.channels.http.message import Peer, Request, Response
 from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Outgrown, Reply
@@ -154,7 +154,7 @@ class Receiver:
             if len(body) > RECEIPT_BODY:
                 return await self._streamed(request, as2, relation, body)
             settled = await self._in_pool(
-                receive_receipt, self._hub, relation, as2, body, _peer_facts(request)
+                receive_receipt, self._hub, relation, as2, body, _peer_facts(request.peer)
             )
             if settled:
                 return Response(200)
@@ -295,19 +295,26 @@ class Receiver:
             protocol="as2",
             protocol_id=as2.message_id,
             subject=as2.subject or "",
-            facts=_peer_facts(request),
+            facts=_peer_facts(request.peer),
             return_to=(as2.receipt.url or "") if as2.receipt else "",
         )
 
+    def refused(self, peer: Peer, status: int, cause: str) -> None:
+        """Record a request that the HTTP layer answered by itself: it never was one of AS2."""
+        self._record("request.refused", peer, {"reason": f"http.{status}", "cause": cause})
+
     def _event(self, kind: str, request: Request, facts: Mapping[str, Any]) -> None:
         """Record a refusal that belongs to no message. It must not fail the answer."""
+        self._record(kind, request.peer, facts)
+
+    def _record(self, kind: str, peer: Peer, facts: Mapping[str, Any]) -> None:
         passed_over = self._refusals.take(self._hub.clock())
         if passed_over is None:
             return
-        data = {**_peer_facts(request), **facts}
+        data = {**_peer_facts(peer), **facts}
         if passed_over:
             data["passed_over"] = passed_over
-        subject = f"listener:as2:{request.peer.address}"
+        subject = f"listener:as2:{peer.address}"
         self._hub.store.submit(lambda tx: self._hub.event(tx, kind, subject, data))
 
 
@@ -322,10 +329,10 @@ def _network(address: str) -> str:
     return str(IPv6Network((int(found) >> 64 << 64, 64)))
 
 
-def _peer_facts(request: Request) -> dict[str, Any]:
-    facts: dict[str, Any] = {"address": request.peer.address}
-    if request.peer.tls_version:
-        facts["tls"] = f"{request.peer.tls_version} {request.peer.cipher}"
+def _peer_facts(peer: Peer) -> dict[str, Any]:
+    facts: dict[str, Any] = {"address": peer.address}
+    if peer.tls_version:
+        facts["tls"] = f"{peer.tls_version} {peer.cipher}"
     return facts
 
 

@@ -177,6 +177,9 @@ class Response:
 
 Handler = Callable[[Request], Awaitable[Response]]
 
+Refused = Callable[[Peer, int, str], None]
+"""Told on the event loop of a refusal: who, the status answered, and why. Must neither block nor raise."""
+
 
 def _origin_form(target: str) -> str:
     """The path and query of an absolute-form target, which a server has to accept (RFC 9112 s3.2.2)."""

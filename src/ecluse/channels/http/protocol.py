@@ -32,7 +32,7 @@ from ecluse.channels.http.errors import (
     ServerStopped,
 )
 from ecluse.channels.http.limits import LINGER_BYTES, Limits
-from ecluse.channels.http.message import Body, Handler, Peer, Request, Response
+from ecluse.channels.http.message import Body, Handler, Peer, Refused, Request, Response
 from ecluse.channels.http.respond import CONTINUE, Plan, canned, plan
 from ecluse.wire.http1 import (
     MAX_HEAD_BYTES,
@@ -73,6 +73,7 @@ class Shared:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     slots: Counter[str] = field(default_factory=Counter)
     taken: int = 0
+    refused: Refused | None = None
 
     def take(self, address: str) -> bool:
         """Take a connection's place, before its handshake; False where none is left for this address."""
@@ -439,6 +440,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, cause: str) -> None:
         self._shared.log.info("http.refused", status=status, cause=cause, peer=self._peer.address)
+        if self._shared.refused is not None:
+            self._shared.refused(self._peer, status, cause)
         self._pending = bytearray()
         self._transport.write(canned(status, self._shared.date))
         self._linger()

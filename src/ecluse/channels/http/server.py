@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from ecluse.channels.http.errors import ListenFailed
 from ecluse.channels.http.limits import Limits
-from ecluse.channels.http.message import Handler, Peer
+from ecluse.channels.http.message import Handler, Peer, Refused
 from ecluse.channels.http.protocol import Connection, Shared
 from ecluse.channels.http.respond import canned
 
@@ -49,16 +49,23 @@ class Server:
     """Listens, and gives every request to ``handler``, which may be called many times at once.
 
     An exception in the handler is answered with 500, logged here, and not shown to the peer. A handler is
-    not cancelled when its peer goes away: only reading the body tells it. Must be used from one event loop.
+    not cancelled when its peer goes away: only reading the body tells it. ``refused`` is told of every request
+    that is answered before it reaches the handler. Must be used from one event loop.
     """
 
     def __init__(
-        self, handler: Handler, listeners: Sequence[Listener], limits: Limits, log: FilteringBoundLogger
+        self,
+        handler: Handler,
+        listeners: Sequence[Listener],
+        limits: Limits,
+        log: FilteringBoundLogger,
+        refused: Refused | None = None,
     ) -> None:
         self._handler = handler
         self._listeners = tuple(listeners)
         self._limits = limits
         self._log = log
+        self._refused = refused
         self._bound: dict[int, _Bound] = {}
         self._shared: Shared | None = None
         self._accepting: set[asyncio.Task[None]] = set()
@@ -85,7 +92,7 @@ class Server:
             ListenFailed: An address can't be listened on.
         """
         loop = asyncio.get_running_loop()
-        self._shared = Shared(self._handler, self._limits, self._log, loop)
+        self._shared = Shared(self._handler, self._limits, self._log, loop, refused=self._refused)
         _mark_time(self._shared)
         ports = []
         try:

@@ -20,12 +20,12 @@ _LOOK_EVERY: Final = 0.1
 _SILENT_NODE: Final = 30
 """Seconds without a heartbeat after which a node is taken for stopped; it beats every seven."""
 
-_AGAIN: Final = "Once that is mended: `ecluse message resend {id}`; for good: `ecluse message give-up {id}`."
+_AGAIN: Final = "Once that is mended: `ecluse message resend {id} --reason ...`; for good: `ecluse message give-up {id} --reason ...`."
 _REMEDIES: Final = {
     DeliveryState.REFUSED: _AGAIN,
     DeliveryState.DEAD: _AGAIN,
-    DeliveryState.OVERDUE: "Ask the partner; they take the same message again safely: `ecluse message resend {id}`.",
-    DeliveryState.GIVEN_UP: "If it is to go after all: `ecluse message resend {id}`.",
+    DeliveryState.OVERDUE: "Ask the partner; they take the same message again safely: `ecluse message resend {id} --reason ...`.",
+    DeliveryState.GIVEN_UP: "If it is to go after all: `ecluse message resend {id} --reason ...`.",
 }
 
 _ENDED: Final = frozenset(

@@ -20,12 +20,13 @@ _LOOK_EVERY: Final = 0.1
 _SILENT_NODE: Final = 30
 """Seconds without a heartbeat after which a node is taken for stopped; it beats every seven."""
 
-_AGAIN: Final = "Once that is mended: `ecluse message resend {id} --reason ...`; for good: `ecluse message give-up {id} --reason ...`."
+_RESEND: Final = "`ecluse message resend {id} --reason ...`"
+_AGAIN: Final = f"Once that is mended: {_RESEND}; or for good: `ecluse message give-up {{id}} --reason ...`."
 _REMEDIES: Final = {
     DeliveryState.REFUSED: _AGAIN,
     DeliveryState.DEAD: _AGAIN,
-    DeliveryState.OVERDUE: "Ask the partner; they take the same message again safely: `ecluse message resend {id} --reason ...`.",
-    DeliveryState.GIVEN_UP: "If it is to go after all: `ecluse message resend {id} --reason ...`.",
+    DeliveryState.OVERDUE: f"Ask the partner; the same message may go again safely: {_RESEND}.",
+    DeliveryState.GIVEN_UP: f"If it is to go after all: {_RESEND}.",
 }
 
 _ENDED: Final = frozenset(

@@ -173,10 +173,9 @@ def test_give_up_and_resume_without_a_server(hub: Path, pair: Pair) -> None:
     assert sent["state"] == "accepted"
     text = say("send", "birch", pair.order(2), "--wait", "--timeout", "200ms", "--json", hub=hub, code=1).data
     assert (text["confirmed"], text["reason_code"]) == (False, "send.not-served")
-    assert (
-        "Not confirmed"
-        in say("send", "birch", pair.order(3), "--wait", "--timeout", "200ms", hub=hub, code=1).text
-    )
+    assert "ecluse serve" in text["remedy"]
+    text = say("send", "birch", pair.order(3), "--wait", "--timeout", "200ms", hub=hub, code=1).text
+    assert "Not confirmed: No node serves this hub.\nStart one with `ecluse serve`" in text
     resumed = say("message", "resume", sent["id"], "--reason", "now", "--json", hub=hub).data
     assert resumed["deliveries"][0]["state"] == "waiting"
     assert "attempted at once" in say("message", "resume", sent["id"], "--reason", "now", hub=hub).text

@@ -118,3 +118,10 @@ def test_every_command_that_a_text_names_is_there() -> None:
             if not any(" ".join(words[:length]) in GIVES for length in (1, 2)):
                 wrong.append(f"{path.name}: ecluse {found}")
     assert not wrong
+
+
+@pytest.mark.parametrize("words", [[], ["cert"], *(words.split() for words in GIVES)])
+def test_flags_are_shown_as_flags(words):
+    text = say(*words, "--help").text
+    assert "--json" in text or words == ["cert"]
+    assert "bool" not in text

@@ -20,6 +20,15 @@ _LOOK_EVERY: Final = 0.1
 _SILENT_NODE: Final = 30
 """Seconds without a heartbeat after which a node is taken for stopped; it beats every seven."""
 
+_RESEND: Final = "`ecluse message resend {id} --reason ...`"
+_AGAIN: Final = f"Once that is mended: {_RESEND}; or for good: `ecluse message give-up {{id}} --reason ...`."
+_REMEDIES: Final = {
+    DeliveryState.REFUSED: _AGAIN,
+    DeliveryState.DEAD: _AGAIN,
+    DeliveryState.OVERDUE: f"Ask the partner; the same message may go again safely: {_RESEND}.",
+    DeliveryState.GIVEN_UP: f"If it is to go after all: {_RESEND}.",
+}
+
 _ENDED: Final = frozenset(
     {
         DeliveryState.CONFIRMED,
@@ -56,7 +65,8 @@ class End:
         delivery: The delivery's state.
         attempts: How many there were.
         code: Why it is not confirmed.
-        text: The same in one sentence.
+        text: The same in one sentence, and how it is mended.
+        remedy: What to do next; empty where it is confirmed.
     """
 
     confirmed: bool
@@ -65,6 +75,7 @@ class End:
     attempts: int
     code: str
     text: str
+    remedy: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -75,6 +86,7 @@ class End:
             "attempts": self.attempts,
             "reason_code": self.code,
             "reason": self.text,
+            "remedy": self.remedy,
         }
 
 
@@ -118,16 +130,20 @@ def _sentence(delivery: Delivery) -> str:
 def _end(node: Node, message: Message, delivery: Delivery, patience: float) -> End:
     confirmed = delivery.state is DeliveryState.CONFIRMED
     code, text = delivery.reason_code, delivery.reason
+    remedy = _REMEDIES.get(delivery.state, "" if confirmed else "Look again: `ecluse message trace {id}`.")
     if delivery.state not in _ENDED:
         code, text = (
             "send.timeout",
-            f"It {_sentence(delivery)}; {patience:g} s are over, and the hub goes on.",
+            f"It {_sentence(delivery).rstrip('.')}; {patience:g} s are over, and the hub goes on.",
         )
         if not _serving(node):
-            code, text = "send.not-served", "No node serves this hub: start one with `ecluse serve`."
+            code, text = "send.not-served", "No node serves this hub."
+            remedy = "Start one with `ecluse serve`: it delivers what waits."
     elif not confirmed and not text:
         text = f"It {_sentence(delivery)}."
-    return End(confirmed, message.state, delivery.state, delivery.attempts, code, text)
+    return End(
+        confirmed, message.state, delivery.state, delivery.attempts, code, text, remedy.format(id=message.id)
+    )
 
 
 def _serving(node: Node) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from ecluse.errors import EcluseError, Fault
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ecluse.app.node import Node
     from ecluse.trust.secrets import Secret
 
-__all__ = ["Frame", "NotConfirmed", "Options", "command", "show_error"]
+__all__ = ["Frame", "Group", "NotConfirmed", "Options", "command", "show_error"]
 
 HUB_HELP: Final = "The hub's folder; the current one by default."
 JSON_HELP: Final = "One JSON value on standard output, for programs."
@@ -187,6 +188,29 @@ class Frame:
         )
 
 
+class Command(TyperCommand):
+    """A command whose ``--help`` shows flags as flags, not as options with a value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters."""
+        return _flags(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """The same for a group of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters."""
+        return _flags(super().get_params(ctx))
+
+
+def _flags(parameters: list[Any]) -> list[Any]:
+    for each in parameters:
+        if getattr(each, "is_flag", False):
+            each.metavar = ""
+    return parameters
+
+
 def command(
     app: typer.Typer, name: str, *, example: str, gives: str, panel: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -245,7 +269,7 @@ def command(
         lines = example.strip().splitlines()
         title = "Example: " if len(lines) == 1 else "Examples:\n\n"
         epilog = title + "\n\n".join(line.strip() for line in lines)
-        app.command(name, epilog=epilog.replace("[", r"\["), rich_help_panel=panel)(run)
+        app.command(name, cls=Command, epilog=epilog.replace("[", r"\["), rich_help_panel=panel)(run)
         return work
 
     return wrap

@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
         app,
         "send",
         gives="id, partner, protocol_id, repeated, state, reference, documents[]{name, size, sha256, "
-        "content_type}; with --wait also confirmed, delivery, attempts, reason_code, reason",
+        "content_type}; with --wait also confirmed, delivery, attempts, reason_code, reason, remedy",
         panel="Documents",
         example="ecluse --hub hub send birch orders-4711.edi --wait\n"
         "ecluse --hub hub send birch invoice.xml invoice.pdf --subject 'Invoice 12' --key invoice-12",
@@ -97,5 +97,6 @@ def send(
         frame.show({**facts, **end.as_dict()}, "")
     elif live and not end.confirmed:
         console.print(f"Not confirmed: {end.text}", markup=False, soft_wrap=True, style="red")
+        console.print(end.remedy, markup=False, soft_wrap=True, style="cyan")
     if not end.confirmed:
         raise typer.Exit(1)

@@ -11,13 +11,14 @@ from typing import Annotated
 import typer
 
 from ecluse.cli import cert, configuration, decide, hub, keyring, log, partner, secret, send
-from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Options, show_error
+from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
 from ecluse.errors import EcluseError, Fault
 
 __all__ = ["app", "run"]
 
 app = typer.Typer(
     name="ecluse",
+    cls=Group,
     help="A secure exchange hub between a company and its business partners.",
     epilog="Example: ecluse init hub --name 'Aster Foods' --as2-id ASTER && ecluse --hub hub serve",
     no_args_is_help=True,
@@ -64,12 +65,12 @@ def root(
 
 for group in (hub, configuration, send):
     group.add_to(app)
-app.add_typer(decide.app, name="message")
-app.add_typer(partner.app, name="partner")
-app.add_typer(cert.app, name="cert")
-app.add_typer(keyring.app, name="keyring")
-app.add_typer(secret.app, name="secret")
-app.add_typer(log.app, name="log")
+app.add_typer(decide.app, name="message", cls=Group)
+app.add_typer(partner.app, name="partner", cls=Group)
+app.add_typer(cert.app, name="cert", cls=Group)
+app.add_typer(keyring.app, name="keyring", cls=Group)
+app.add_typer(secret.app, name="secret", cls=Group)
+app.add_typer(log.app, name="log", cls=Group)
 
 
 def run(args: Sequence[str] | None = None) -> int:

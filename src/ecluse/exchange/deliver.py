@@ -304,9 +304,10 @@ def _failure(
     if delivery is None or delivery.state in _OVER or delivery.state is DeliveryState.DEAD:
         return
     check_move(delivery.state, state)
+    reason = f"{error.cause} {error.remedy}"
     tx.update_delivery(
         msgspec.structs.replace(
-            delivery, state=state, updated=hub.clock(), reason_code=error.code, reason=error.cause
+            delivery, state=state, updated=hub.clock(), reason_code=error.code, reason=reason
         )
     )
     facts = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +26,9 @@ from ecluse.model.states import MessageState, check_move
 from ecluse.store.port import Conflict, Tx
 
 __all__ = ["Arrival", "Duplicate", "Intake", "Kept", "Outgrown", "Reply"]
+
+_REJECTED_SUBJECT: Final = 1000
+"""Characters of a rejected message's subject that are kept: anybody may have written it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +229,7 @@ class Intake:
         """Keep the refusal and its answer, and none of the bytes. The same protocol id may come again."""
         self.discard()
         message = self._message(MessageState.REJECTED, wire=wire, reason_code=code, reason=reason)
+        message = msgspec.structs.replace(message, subject=message.subject[:_REJECTED_SUBJECT])
         return self._submit(message, reply, positive=False, facts=facts)
 
     def receive(self, wire: bytes) -> Future[Kept | Duplicate]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
@@ -34,6 +36,7 @@ def record_receipt(
     positive: bool,
     code: str = "",
     reason: str = "",
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Delivery:
     """Keep a receipt and move its delivery.
 
@@ -47,6 +50,7 @@ def record_receipt(
         positive: True where it confirms.
         code: Why it does not.
         reason: The same in one sentence.
+        more: Further facts for the event.
     """
     now = hub.clock()
     tx.add_receipt(
@@ -64,6 +68,7 @@ def record_receipt(
     )
     after = DeliveryState.CONFIRMED if positive else DeliveryState.REFUSED
     facts = {
+        **more,
         "delivery": delivery.id,
         "channel": delivery.channel,
         "kind": receipt.kind,
@@ -122,8 +127,13 @@ def settle_message(hub: Hub, tx: Tx, message_id: MessageId) -> None:
     hub.event(tx, f"message.{after.value}", message.id, {"deliveries": len(deliveries)})
 
 
-def late_receipt(hub: Hub, delivery_id: DeliveryId, outcome: Confirmed | Refused) -> Delivery | None:
-    """Record a receipt that came on a connection of its own.
+def late_receipt(
+    hub: Hub,
+    delivery_id: DeliveryId,
+    outcome: Confirmed | Refused,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> Delivery | None:
+    """Record a receipt that came on a connection of its own; ``more`` are further facts for its event.
 
     Returns:
         The delivery as it stands then; ``None`` where there is none of that id.
@@ -134,9 +144,16 @@ def late_receipt(hub: Hub, delivery_id: DeliveryId, outcome: Confirmed | Refused
         if delivery is None:
             return None
         if isinstance(outcome, Confirmed):
-            return record_receipt(hub, tx, delivery, outcome.receipt, positive=True)
+            return record_receipt(hub, tx, delivery, outcome.receipt, positive=True, more=more)
         return record_receipt(
-            hub, tx, delivery, outcome.receipt, positive=False, code=outcome.code, reason=outcome.reason
+            hub,
+            tx,
+            delivery,
+            outcome.receipt,
+            positive=False,
+            code=outcome.code,
+            reason=outcome.reason,
+            more=more,
         )
 
     return hub.store.write(work)

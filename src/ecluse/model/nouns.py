@@ -112,7 +112,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
         updated: When it last changed.
         receipt_due: When a receipt of record that is still to come is overdue, or ``None``.
         reason_code: Why the last attempt failed, or it was given up.
-        reason: The same in one sentence.
+        reason: The same in one sentence, and what to do about it in another.
     """
 
     id: DeliveryId

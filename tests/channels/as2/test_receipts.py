@@ -8,7 +8,9 @@ from tests.support.hubs import introduce
 
 from ecluse.channels.as2.opening import header_pairs
 from ecluse.channels.as2.receipts import judge
+from ecluse.channels.as2.receiver import REFUSALS
 from ecluse.channels.as2.relation import Relation
+from ecluse.evidence.record import decode_leaf
 from ecluse.wire.as2.errors import MdnError
 from ecluse.wire.as2.headers import parse_request
 from ecluse.wire.smime.headers import Headers
@@ -58,3 +60,23 @@ def test_what_may_open_something_is_not_kept():
         ("Cookie", "s=1"),
     ]
     assert [name for name, _ in header_pairs(parse_request(fields))] == ["AS2-From", "AS2-To", "Message-ID"]
+
+
+def test_receipts_that_prove_nothing_can_t_make_the_log_grow_without_end(pair):
+    _, birch = pair
+    body = (
+        b"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\n"
+        b"Content-Type: message/disposition-notification\r\n\r\n"
+        b"Original-Message-ID: <x@birch>\r\n"
+        b"Disposition: automatic-action/MDN-sent-automatically; processed\r\n\r\n--b--\r\n"
+    )
+    fields = [
+        ("AS2-From", "ASTER"),
+        ("AS2-To", "BIRCH"),
+        ("Message-ID", "<r1@aster>"),
+        ("Content-Type", 'multipart/report; report-type=disposition-notification; boundary="b"'),
+    ]
+    assert post(birch, fields, body, count=REFUSALS + 20).status == 200
+    events = birch.store.read(lambda view: view.events("partner:aster"))
+    kinds = [decode_leaf(event.leaf).kind for event in events]
+    assert REFUSALS <= kinds.count("receipt.unmatched") <= REFUSALS + 5

@@ -171,3 +171,19 @@ def test_who_is_refused_can_t_make_the_log_grow_without_end(pair):
     events = birch.store.read(lambda view: view.events("listener:as2:192.0.2.7"))
     assert {decode_leaf(event.leaf).kind for event in events} == {"request.refused"}
     assert REFUSALS <= len(events) <= REFUSALS + 10  # a slow machine earns one every few seconds
+
+
+def test_of_what_is_rejected_only_what_tells_why_is_kept(pair):
+    aster, birch = pair
+    headers, body = seal(aster, birch, ORDER)
+    headers = [pair for pair in headers if pair[0].lower() != "subject"]
+    headers += [("Subject", "s" * 5000), ("X-Filler", "x" * 5000)]
+    assert post(birch, headers, body[:-200] + bytes(200)).status == 200
+    message = received(birch)
+    if message is None:
+        [message] = birch.store.read(lambda view: view.messages(limit=9))
+    assert message.state is MessageState.REJECTED
+    kept = dict(msgspec.json.decode(message.wire)["headers"])
+    assert len(message.subject) == len(kept["subject"]) == 1000
+    assert {"message-id", "as2-from", "as2-to", "content-type"} <= kept.keys()
+    assert "x-filler" not in kept

@@ -36,10 +36,34 @@ from ecluse.wire.as2.mdn import Mic
 from ecluse.wire.as2.unwrap import Unwrapper
 from ecluse.wire.cms.events import Recipient
 
-__all__ = ["Opening", "UnwrapKey", "begin", "conclude", "header_pairs"]
+__all__ = ["Opening", "UnwrapKey", "begin", "conclude", "header_pairs", "telling_pairs"]
 
 _SECRET_FIELDS: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 """What may open something to whoever reads it (RFC 9110 s11.6.2 and s11.7.2, RFC 6265 s4.2)."""
+
+_TELLING_FIELDS: Final = frozenset(
+    {
+        "message-id",
+        "as2-version",
+        "as2-from",
+        "as2-to",
+        "subject",
+        "date",
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+        "content-length",
+        "disposition-notification-to",
+        "disposition-notification-options",
+        "receipt-delivery-option",
+        "ediint-features",
+        "user-agent",
+        "server",
+    }
+)
+"""What is kept of the header of a rejected message (RFC 4130 s6 and s7.3, RFC 6017)."""
+_TELLING_OCTETS: Final = 1000
+"""Characters of each of them that are kept; RFC 5322 s2.1.1 has lines of 998."""
 
 UnwrapKey = Callable[[Sequence[Recipient]], bytes]
 """Gives the content-encryption key for one of the recipients; ``b""`` where no key fits."""
@@ -138,7 +162,8 @@ def conclude(
         )
     if failure is not None:
         reply = negative(request, options, failure, hub.clock, hub.entropy)
-        return intake.reject(wire_of(request, None), {}, reply, failure.code, failure.cause), reply
+        wire = msgspec.json.encode({"headers": telling_pairs(request)})
+        return intake.reject(wire, {}, reply, failure.code, failure.cause), reply
     assert opened is not None, "an opening without a failure has opened"
     mic = Mic(opened.mic_digest, opened.mic) if opened.mics else None
     reply = positive(request, options, mic, hub.clock, hub.entropy)
@@ -155,20 +180,27 @@ def facts_of(opened: Opened) -> dict[str, Any]:
     return facts
 
 
-def wire_of(request: As2Request, opened: Opened | None) -> bytes:
+def wire_of(request: As2Request, opened: Opened) -> bytes:
     """The protocol's facts to keep with the message: header, protections, the detached signature, the MIC."""
-    wire: dict[str, Any] = {"headers": header_pairs(request)}
-    if opened is not None:
-        wire.update(facts_of(opened))
-        signed = opened.signed
-        if signed is not None:
-            wire["signature"] = base64.b64encode(signed.signature).decode("ascii")
+    wire: dict[str, Any] = {"headers": header_pairs(request), **facts_of(opened)}
+    if opened.signed is not None:
+        wire["signature"] = base64.b64encode(opened.signed.signature).decode("ascii")
     return msgspec.json.encode(wire)
 
 
 def header_pairs(request: As2Request) -> list[tuple[str, str]]:
     """The request's header without what must not be kept."""
     return [(name, value) for name, value in request.headers if name.lower() not in _SECRET_FIELDS]
+
+
+def telling_pairs(request: As2Request) -> list[tuple[str, str]]:
+    """What of the header helps to see why a message was rejected: anybody may have sent it, as often as they like."""
+    found = {
+        name.lower(): (name, value[:_TELLING_OCTETS])
+        for name, value in request.headers
+        if name.lower() in _TELLING_FIELDS
+    }
+    return list(found.values())
 
 
 def _protection(found: Encrypted | Compressed | Signed) -> dict[str, Any]:

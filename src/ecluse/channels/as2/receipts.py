@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ecluse.channels.as2.allowance import Allowance
 from ecluse.channels.as2.relation import Relation
 from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
@@ -15,6 +16,7 @@ from ecluse.exchange.port import Confirmed, ReceiptBytes, Refused
 from ecluse.exchange.receipts import late_receipt
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import Delivery, Direction, Message
+from ecluse.model.states import DeliveryState
 from ecluse.store.port import View
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
 from ecluse.wire.as2.errors import MdnError
@@ -29,6 +31,9 @@ __all__ = ["SealedFacts", "judge", "receive_receipt"]
 
 _DISBELIEVED: Final = frozenset({Verdict.NOT_AUTHENTIC, Verdict.UNSIGNED, Verdict.WRONG_MESSAGE})
 """Anybody could have sent such a receipt to our listener: it is recorded, and moves nothing."""
+_CONFIRMED: Final = frozenset({DeliveryState.CONFIRMED})
+_SETTLED: Final = frozenset({DeliveryState.CONFIRMED, DeliveryState.REFUSED, DeliveryState.GIVEN_UP})
+"""Deliveries that a receipt which confirms, or one which refuses, leaves as they are."""
 
 
 class SealedFacts(msgspec.Struct):
@@ -101,11 +106,18 @@ def _judge(message: Message, read: ReadMdn, headers: Headers, body: bytes) -> Co
 
 
 def receive_receipt(
-    hub: Hub, relation: Relation, request: As2Request, body: bytes, facts: Mapping[str, Any]
+    hub: Hub,
+    relation: Relation,
+    request: As2Request,
+    body: bytes,
+    facts: Mapping[str, Any],
+    allowance: Allowance,
 ) -> bool:
     """Take a receipt that came on a connection of its own; false where the body is none.
 
-    A receipt that proves nothing, or answers no message of ours, is an event and changes no delivery.
+    A receipt that proves nothing, or answers no message of ours, is an event and changes no delivery. Such events,
+    and receipts that only repeat another, are recorded as ``allowance`` has it: anybody may send them, or send them
+    again.
     """
     try:
         read = _read(relation, hub.clock(), request.headers, body)
@@ -123,15 +135,23 @@ def receive_receipt(
     message, deliveries = hub.store.read(find)
     delivery = next((entry for entry in deliveries if entry.channel.startswith("as2:")), None)
     if message is None or delivery is None or not message.wire_blob:
-        _note(hub, f"partner:{partner}", "receipt.unmatched", {**facts, "original": original})
+        _note(hub, allowance, f"partner:{partner}", "receipt.unmatched", {**facts, "original": original})
         return True
     outcome = _judge(message, read, request.headers, body)
     if isinstance(outcome, Refused) and outcome.receipt.verdict in _DISBELIEVED:
-        _note(hub, message.id, "receipt.disbelieved", {**facts, "reason": outcome.code})
+        _note(hub, allowance, message.id, "receipt.disbelieved", {**facts, "reason": outcome.code})
         return True
-    late_receipt(hub, delivery.id, outcome)
+    repeats = _CONFIRMED if isinstance(outcome, Confirmed) else _SETTLED
+    passed_over = allowance.take(hub.clock()) if delivery.state in repeats else 0
+    if passed_over is not None:
+        late_receipt(hub, delivery.id, outcome, {"passed_over": passed_over} if passed_over else {})
     return True
 
 
-def _note(hub: Hub, subject: str, kind: str, facts: dict[str, Any]) -> None:
+def _note(hub: Hub, allowance: Allowance, subject: str, kind: str, facts: dict[str, Any]) -> None:
+    passed_over = allowance.take(hub.clock())
+    if passed_over is None:
+        return
+    if passed_over:
+        facts = {**facts, "passed_over": passed_over}
     hub.store.write(lambda tx: hub.event(tx, kind, subject, facts))

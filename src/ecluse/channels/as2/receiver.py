@@ -154,7 +154,7 @@ class Receiver:
             if len(body) > RECEIPT_BODY:
                 return await self._streamed(request, as2, relation, body)
             settled = await self._in_pool(
-                receive_receipt, self._hub, relation, as2, body, _peer_facts(request.peer)
+                receive_receipt, self._hub, relation, as2, body, _peer_facts(request.peer), self._refusals
             )
             if settled:
                 return Response(200)

@@ -7,6 +7,7 @@ fails the run.
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from tests.support.peers import missing
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parents[1])]
 )
+
+# A run in the background of a shell ignores Ctrl-C, and so would every process it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _skipped: dict[str, int] = {}
 

@@ -54,7 +54,7 @@ def traced(folder: Path, *args: str, **more: str) -> list[Call]:
     for line in log.read_text().splitlines():
         name = line.split("(", 1)[0]
         counts[name] = counts.get(name, 0) + 1
-        if name == "write" and '"durable"' in line:
+        if name == "write" and '"durable' in line:
             calls.append(Call("acknowledge", [], counts[name]))
         elif str(folder) in line and (name != "openat" or "O_CREAT" in line):
             found = re.findall(re.escape(str(folder)) + r'[^">]*', line.rsplit(" = ", 1)[0])

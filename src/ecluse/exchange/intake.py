@@ -275,12 +275,16 @@ class Intake:
 
         def work(tx: Tx) -> Kept | Duplicate:
             if self._before is None:
-                try:
-                    tx.add_message(message)
-                except Conflict:
-                    first = tx.find_message(Direction.IN, message.partner, message.protocol_id)
-                    if first is None or first.state is MessageState.REJECTED:
-                        raise
+                # A refusal takes no id, so that nothing but a look finds what was kept under it before.
+                first = self._kept_before(tx, message) if message.state is MessageState.REJECTED else None
+                if first is None:
+                    try:
+                        tx.add_message(message)
+                    except Conflict:
+                        first = self._kept_before(tx, message)
+                        if first is None:
+                            raise
+                if first is not None:
                     return self._duplicate(tx, first)
             else:
                 current = tx.message(message.id)
@@ -310,6 +314,11 @@ class Intake:
         """Submit the same end once more, after a :class:`~ecluse.store.port.Conflict` or an outage."""
         self._end = self.hub.store.submit(self._work)
         return self._end
+
+    @staticmethod
+    def _kept_before(tx: Tx, message: Message) -> Message | None:
+        first = tx.find_message(Direction.IN, message.partner, message.protocol_id)
+        return None if first is None or first.state is MessageState.REJECTED else first
 
     def _duplicate(self, tx: Tx, first: Message) -> Duplicate:
         answer = tx.answer(first.id)

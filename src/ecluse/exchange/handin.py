@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ecluse.blobs.vault import Sealed
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
@@ -71,46 +72,16 @@ def hand_in(
         NothingToSend: There is no document, or one is empty.
         Conflict: The protocol id was used before.
     """
-    message_id = MessageId(hub.new_id("m"))
-    parts: list[Part] = []
-    kept = []
-    kinds: list[str] = []
-    reference = ""
+    kept = _Kept()
     end: Future[None] | None = None
     try:
         for document in documents:
-            inspector = Inspector(document.content_type)
-            writer = hub.vault.create()
-            size = 0
-            try:
-                for chunk in document.chunks:
-                    inspector.feed(chunk)
-                    writer.write(chunk)
-                    size += len(chunk)
-                if size == 0:
-                    raise NothingToSend(f"{document.name or 'A document'} is empty.")
-                sealed = writer.finish()
-            except BaseException:
-                writer.abort()
-                raise
-            kept.append(sealed)
-            kinds.append(inspector.kind)
-            reference = reference or inspector.reference
-            parts.append(
-                Part(
-                    sealed.row.id,
-                    0,
-                    size,
-                    sealed.row.sha256.hex(),
-                    document.content_type,
-                    document.name,
-                )
-            )
-        if not parts:
+            kept.add(hub, document)
+        if not kept.parts:
             raise NothingToSend("There is no document to send.")
         now = hub.clock()
         message = Message(
-            id=message_id,
+            id=MessageId(hub.new_id("m")),
             direction=Direction.OUT,
             partner=partner,
             protocol=protocol,
@@ -119,14 +90,14 @@ def hand_in(
             created=now,
             updated=now,
             subject=subject,
-            reference=reference,
-            parts=tuple(parts),
+            reference=kept.reference,
+            parts=tuple(kept.parts),
             config_version=hub.config_version(),
         )
 
         def work(tx: Tx) -> None:
             tx.add_message(message)
-            for sealed in kept:
+            for sealed in kept.sealed:
                 tx.add_blob(sealed.row, sealed.wrapped_key)
             hub.event(
                 tx,
@@ -138,8 +109,8 @@ def hand_in(
                     "protocol": protocol,
                     "protocol_id": protocol_id,
                     "config": message.config_version,
-                    "documents": kinds,
-                    "sha256": [part.sha256 for part in parts],
+                    "documents": kept.kinds,
+                    "sha256": [part.sha256 for part in message.parts],
                     "size": message.size,
                 },
                 actor=actor,
@@ -152,7 +123,33 @@ def hand_in(
     except BaseException:
         # A commit that was not waited for, or is in doubt, may have kept them: the sweep knows.
         if end is None or left_nothing(end):
-            for sealed in kept:
+            for sealed in kept.sealed:
                 hub.vault.discard(sealed)
         raise
     return message
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What was written of the documents so far."""
+
+    sealed: list[Sealed] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    reference: str = ""
+
+    def add(self, hub: Hub, document: HandIn) -> None:
+        """Keep one document; nothing of it is left where that fails."""
+        inspector = Inspector(document.content_type)
+        with hub.vault.create() as writer:
+            for chunk in document.chunks:
+                inspector.feed(chunk)
+                writer.write(chunk)
+            if writer.size == 0:
+                raise NothingToSend(f"{document.name or 'A document'} is empty.")
+            sealed = writer.finish()
+        self.sealed.append(sealed)
+        self.kinds.append(inspector.kind)
+        self.reference = self.reference or inspector.reference
+        row = sealed.row
+        self.parts.append(Part(row.id, 0, row.size, row.sha256.hex(), document.content_type, document.name))

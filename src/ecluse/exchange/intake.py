@@ -2,7 +2,7 @@
 
 A channel makes an :class:`Intake` when it knows whom a message claims to be from, writes the documents into it
 as they are opened, and ends it with exactly one of :meth:`Intake.accept`, :meth:`Intake.reject`,
-:meth:`Intake.receive` or :meth:`Intake.abort`. Nothing is released to anybody before ``accept`` is durable.
+:meth:`Intake.receive` or :meth:`Intake.discard`. Nothing is released to anybody before ``accept`` is durable.
 """
 
 from __future__ import annotations

@@ -126,9 +126,10 @@ class Node:
     def retry_policy(self, message: Message) -> RetryPolicy | None:
         """How deliveries of ``message`` are tried again; ``None`` where its partner's file does not say."""
         try:
-            retry = self.directory.partner(message.partner).as2.retry
+            settings = self.directory.partner(message.partner).settings
         except EcluseError:
             return None
+        retry = getattr(getattr(settings, message.protocol, None), "retry", None)
         if retry is None:
             return None
         usual = RetryPolicy().backoffs

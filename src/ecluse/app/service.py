@@ -243,7 +243,7 @@ class _TlsIdentity:
 
 def _lane_limits(directory: Directory) -> dict[str, int]:
     """Deliveries at once, by partner."""
-    return {view.id: view.as2.concurrency for view in directory.partners}
+    return {view.id: view.concurrency for view in directory.partners}
 
 
 def _report(error: EcluseError) -> None:

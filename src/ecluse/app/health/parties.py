@@ -73,7 +73,9 @@ def certificates(node: Node) -> Iterator[Finding]:
 
 def _lacking(view: PartnerView, now: Instant) -> Iterator[Finding]:
     remedy = "Ask the partner for it, and add it with `ecluse cert import --partner`."
-    settings = view.as2
+    settings = view.settings.as2
+    if settings is None:
+        return
     if settings.require_signed and not view.verify_certificates(now):
         yield failed("certificates", f"{view.name} has none at this time to verify messages with.", remedy)
     if isinstance(settings.encrypt, str) and settings.url and not view.certificates.at("encrypt", now):
@@ -92,7 +94,11 @@ def _ending(check: str, entries: list[Entry], now: Instant, remedy: str) -> Iter
 
 def partners(node: Node) -> Iterator[Finding]:
     """Connect to the server of every active partner, under the rules of a delivery."""
-    views = [view for view in node.directory.partners if view.active and view.as2.url]
+    views = [
+        view
+        for view in node.directory.partners
+        if view.active and view.settings.as2 is not None and view.as2.url
+    ]
     if not views:
         yield ok("partners", "There is no active partner with a URL.")
         return

@@ -1,0 +1,150 @@
+"""What must hold of the places where files are exchanged with a partner."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ecluse.trust.errors import Problem
+
+if TYPE_CHECKING:
+    from ecluse.trust.schema import Partner
+
+__all__ = ["is_loopback", "place_problems", "split_host", "split_url", "used_keys"]
+
+
+def split_url(url: str) -> tuple[str, str, int] | None:
+    """(scheme, host in lower case, port) of an HTTP URL; ``None`` where it is none or has a user in it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    scheme = parts.scheme.lower()
+    if scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        return None
+    if port is None:
+        port = 443 if scheme == "https" else 80
+    if not 0 < port < 65536:
+        return None
+    return scheme, parts.hostname.lower(), port
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name says that it is this machine."""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def split_host(text: str, port: int) -> tuple[str, int]:
+    """(host in lower case, port) of a checked :data:`~ecluse.trust.fields.HostPort`; ``port`` where it has none."""
+    host, colon, number = text.rpartition(":")
+    if not colon or "]" in number:
+        return text.strip("[]").lower(), port
+    return host.strip("[]").lower(), int(number)
+
+
+def used_keys(partner: Partner) -> Iterator[tuple[str, str]]:
+    """(field, name in the keyring) of every key of ours that a partner's file names."""
+    for field, place in (("as2", partner.as2), ("ftps", partner.ftps), ("webdav", partner.webdav)):
+        if place is not None and place.tls.client_key is not None:
+            yield f"{field}.tls.client_key", place.tls.client_key
+    if partner.sftp is not None:
+        if partner.sftp.key is not None:
+            yield "sftp.key", partner.sftp.key
+        for number, jump in enumerate(partner.sftp.jump):
+            if jump.key is not None:
+                yield f"sftp.jump[{number}].key", jump.key
+
+
+def place_problems(file: str, partner: Partner, allowed: Collection[str]) -> Iterator[Problem]:
+    """Everything wrong with the places of a partner's file by themselves.
+
+    Args:
+        file: Its path.
+        partner: What it says.
+        allowed: Names of its exceptions that hold.
+    """
+    ways = (
+        partner.as2,
+        partner.account,
+        partner.sftp,
+        partner.ftps,
+        partner.s3,
+        partner.azure,
+        partner.gcs,
+        partner.webdav,
+    )
+    if partner.state == "active" and not any(way is not None for way in ways):
+        yield Problem(
+            "config.no-channel",
+            file,
+            "",
+            "There is no way to exchange anything with this partner.",
+            "Add [as2], [account], [sftp], [ftps], [s3], [azure], [gcs] or [webdav].",
+        )
+    if partner.sftp is not None:
+        sftp = partner.sftp
+        if not sftp.host_keys:
+            yield Problem(
+                "config.unpinned-host",
+                file,
+                "sftp.host_keys",
+                "No host key is pinned: anybody could answer in the server's place.",
+                "Ask the partner for the fingerprint, compare it by another way, and put it here.",
+            )
+        if sftp.key is None and sftp.password is None and not sftp.agent:
+            yield Problem(
+                "config.missing-field",
+                file,
+                "sftp.key",
+                "There is nothing to log in with.",
+                "Name a key of the keyring, a reference to a password, or agent = true.",
+            )
+        for number, jump in enumerate(sftp.jump):
+            if not jump.host_keys:
+                yield Problem(
+                    "config.unpinned-host",
+                    file,
+                    f"sftp.jump[{number}].host_keys",
+                    "No host key is pinned: anybody could answer in the server's place.",
+                    "Ask for the fingerprint, compare it by another way, and put it here.",
+                )
+    if partner.ftps is not None and partner.ftps.mode == "clear" and "clear-text" not in allowed:
+        yield Problem(
+            "config.clear-text",
+            file,
+            "ftps.mode",
+            "Documents and the password would cross the network in clear text.",
+            'Use explicit or implicit TLS, or allow "clear-text" in [[exceptions]] with a reason and an end date.',
+        )
+    for field, host in (("sftp.host", partner.sftp), ("ftps.host", partner.ftps)):
+        if host is not None and not 0 < split_host(host.host, 22)[1] < 65536:
+            yield Problem("config.bad-value", file, field, "There is no such port.", "Expected 1 to 65535.")
+    yield from _account(file, partner)
+
+
+def _account(file: str, partner: Partner) -> Iterator[Problem]:
+    account = partner.account
+    if account is None:
+        return
+    certificate = any("tls-client" in entry.use for entry in partner.certificates)
+    if not (account.keys or account.authorities or account.password or certificate):
+        yield Problem(
+            "config.missing-field",
+            file,
+            "account.keys",
+            "There is nothing that they could log in with.",
+            "Give their public keys, an authority, or a reference to a password.",
+        )
+    reserved = {"inbound", "outbound", "receipts"}
+    for number, folder in enumerate(account.folders):
+        if folder.split("/")[0] in reserved - {"inbound"} or re.search(r"(^|/)\.", folder):
+            yield Problem(
+                "config.bad-value",
+                file,
+                f"account.folders[{number}]",
+                "A folder of that name can't be uploaded into.",
+                "Choose another name; outbound and receipts are the hub's.",
+            )

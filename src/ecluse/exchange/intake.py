@@ -190,13 +190,13 @@ class Intake:
         self._sealed.append(sealed)
         return sealed.row.id
 
-    def accept(self, wire: bytes, facts: Mapping[str, Any], reply: Reply) -> Future[Kept | Duplicate]:
+    def accept(self, wire: bytes, facts: Mapping[str, Any], reply: Reply | None) -> Future[Kept | Duplicate]:
         """Keep the documents and the positive answer; route, or quarantine what inspection stops.
 
         Args:
             wire: The protocol's facts, a JSON object.
             facts: What of them belongs into the log.
-            reply: The positive answer.
+            reply: The positive answer; ``None`` where the protocol's own return is all the answer there is.
 
         Returns:
             Done when it is durable. It may fail with :class:`~ecluse.store.port.Conflict` where a twin was

@@ -224,6 +224,9 @@ class MemoryReader:
         self._seen[offset : offset + len(data)] = b"\1" * len(data)
         return data
 
+    def abandon(self) -> None:
+        self._seen.clear()
+
     def close(self) -> None:
         with self._box.lock:
             if self._file.state == "waiting" and 0 not in self._seen:

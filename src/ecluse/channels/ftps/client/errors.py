@@ -63,11 +63,19 @@ class LoginRefused(EcluseError):
 
 
 class ServerRefused(EcluseError):
-    """The server refused a command."""
+    """The server refused a command.
+
+    Attributes:
+        reply: The code of its reply; 0 where it was none.
+    """
 
     code = "ftps.refused"
     fault = Fault.PARTNER
     remedy = "Ask the partner what their server's log says at this time."
+
+    def __init__(self, cause: str, reply: int = 0, *, fault: Fault | None = None) -> None:
+        super().__init__(cause, fault=fault)
+        self.reply = reply
 
 
 class ListingTooLong(EcluseError):
@@ -109,7 +117,7 @@ def refusal(code: int, text: str, what: str) -> ServerRefused:
     """
     said = _CONTROL.sub("?", text)[:200]
     fault = Fault.TRANSIENT if code < 500 else Fault.PERMANENT if code == 553 else Fault.PARTNER
-    return ServerRefused(f"The server refused to {what}: {code} {said}".rstrip(), fault=fault)
+    return ServerRefused(f"The server refused to {what}: {code} {said}".rstrip(), code, fault=fault)
 
 
 def trouble(number: int, reply: int, text: str, what: str) -> EcluseError:

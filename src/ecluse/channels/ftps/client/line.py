@@ -33,7 +33,7 @@ _LINE: Final = 2048
 _SESSION: Final = re.compile(r"SSL connection using (\S+) / (\S+)")
 _VERSIONS: Final = {"1.2": pycurl.SSLVERSION_TLSv1_2, "1.3": pycurl.SSLVERSION_TLSv1_3}
 _MODES: Final = {"implicit": "ftps", "explicit": "ftp", "clear": "ftp"}
-_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f]")
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Line:
@@ -91,6 +91,14 @@ class Line:
                 lines = []
             self._features = frozenset(line.split(" ")[0] for line in lines if line)
         return self._features
+
+    def facts(self, path: str) -> str:
+        """The facts of one path (MLST), as a line of a listing; empty where the reply has none."""
+        self.command(f"MLST {path}", "ask for the file's facts")
+        for line in self._replies:
+            if line.startswith(b" "):
+                return line.strip(b"\r\n")[1:].decode("utf-8", "replace")
+        return ""
 
     def upload(self, path: str, chunks: Iterator[bytes], *, append: bool = False) -> None:
         """Store a file, or append to one.
@@ -220,7 +228,9 @@ class Line:
         curl.setopt(pycurl.NETRC, 0)
         curl.setopt(pycurl.NOSIGNAL, 1)
         # Only checked addresses are connected to, for commands and for data, whatever PASV says.
-        curl.setopt(pycurl.RESOLVE, [f"{place.host}:{place.port}:{','.join(map(_bracketed, place.addresses))}"])
+        curl.setopt(
+            pycurl.RESOLVE, [f"{place.host}:{place.port}:{','.join(map(_bracketed, place.addresses))}"]
+        )
         curl.setopt(pycurl.FTP_SKIP_PASV_IP, 1)
         curl.setopt(pycurl.FTP_FILEMETHOD, pycurl.FTPMETHOD_NOCWD)
         curl.setopt(pycurl.USERNAME, place.user.encode())
@@ -301,7 +311,7 @@ class _Source:
 def _safe(text: str) -> str:
     """A path or command whose line nothing can end early."""
     if _UNSAFE.search(text):
-        raise BadPath("A name has a control character in it.")
+        raise BadPath("A name has a control character in it, or is not Unicode.")
     return text
 
 

@@ -106,7 +106,9 @@ def place_of(directory: Directory, partner: PartnerView, now: Instant) -> Place:
         password=partner.secret(settings.password).reveal(),
         anchors=anchors,
         pins=pins,
-        certificate=b"".join(c.public_bytes(Encoding.PEM) for c in directory.keyring.chain(ref)) if ref else b"",
+        certificate=b"".join(c.public_bytes(Encoding.PEM) for c in directory.keyring.chain(ref))
+        if ref
+        else b"",
         key=directory.keyring.tls_key(ref) if ref else b"",
         minimum=settings.tls.min_version,
         folder=(settings.folder or "").rstrip("/"),
@@ -140,4 +142,3 @@ def _issues(certificate: x509.Certificate) -> bool:
 def _pin(certificate: x509.Certificate) -> str:
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return "sha256//" + base64.b64encode(hashlib.sha256(key).digest()).decode("ascii")
-

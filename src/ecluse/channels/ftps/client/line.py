@@ -27,6 +27,10 @@ __all__ = ["Line"]
 
 HELD: Final = 1 << 20
 """Octets of a download that are held before libcurl is made to wait."""
+SHORTEST: Final = 0.001
+LONGEST: Final = 0.1
+"""Seconds between two looks whether libcurl goes on. It may hold lines of a reply in its own buffers, where no
+descriptor tells of them (proftpd sends each in a TLS record of its own): one looks again soon, then less often."""
 _REPLIES: Final = 200
 """Lines of replies that are kept of one operation; FEAT has some thirty."""
 _LINE: Final = 2048
@@ -56,6 +60,7 @@ class Line:
         self._multi.setopt(pycurl.M_MAXCONNECTS, 1)
         self._replies: deque[bytes] = deque(maxlen=_REPLIES)
         self._features: frozenset[str] | None = None
+        self._activity = 0
 
     def close(self) -> None:
         """Say goodbye and let go. Never raises."""
@@ -195,12 +200,15 @@ class Line:
         curl, multi = self._curl, self._multi
         multi.add_handle(curl)
         try:
-            running = 1
+            running, wait, seen = 1, SHORTEST, self._activity
             while running:
                 _, running = multi.perform()
                 yield
+                wait = SHORTEST if self._activity != seen else min(LONGEST, wait * 2)
+                seen = self._activity
                 if running:
-                    multi.select(1.0)
+                    own = multi.timeout()
+                    multi.select(min(wait, own / 1000) if own >= 0 else wait)
             for _, number, _ in multi.info_read()[2]:
                 raise self._error(number, what)
             self._learn()
@@ -289,6 +297,7 @@ class Line:
             curl.setopt(pycurl.DEBUGFUNCTION, self._told)
 
     def _heard(self, line: bytes) -> None:
+        self._activity += 1
         self._replies.append(line[:_LINE])
 
     def _told(self, kind: int, text: bytes) -> None:

@@ -98,9 +98,8 @@ class RealWorld:
     def documents(self) -> list[tuple[str, bytes]]:
         found = []
         for message in self.messages():
-            folder = msgspec.json.decode(message.wire)["folder"]
-            for document in self.hub.documents(message):
-                found.append((f"{folder}/{document.part.name}", b"".join(document.chunks())))
+            path = msgspec.json.decode(message.wire)["path"]
+            found += [(f"/{path}", b"".join(each.chunks())) for each in self.hub.documents(message)]
         return found
 
     def kept(self, data: bytes) -> tuple[Any, Part]:

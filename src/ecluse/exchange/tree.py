@@ -107,9 +107,6 @@ class TreeReader(Protocol):
         What is read of it later, by whichever session, counts together with what was read now. Never raises.
         """
 
-    def abandon(self) -> None:
-        """Close, where the server knows that the client did not get what was read: it is not picked up."""
-
 
 class TreeWriter(Protocol):
     """A file that is being uploaded. For one thread at a time. Ends with exactly one of its last three methods."""

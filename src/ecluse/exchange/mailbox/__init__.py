@@ -10,7 +10,10 @@ waits for; a document that was put out is confirmed when the partner has read it
 - :mod:`~ecluse.exchange.mailbox.upload`    octets in
 - :mod:`~ecluse.exchange.mailbox.taking`    an upload becomes a message
 - :mod:`~ecluse.exchange.mailbox.download`  octets out
+- :mod:`~ecluse.exchange.mailbox.channel`   documents are put out
 - :mod:`~ecluse.exchange.mailbox.pickup`    a delivery is confirmed
+- :mod:`~ecluse.exchange.mailbox.receipts`  what became of a document, for who sent it
+- :mod:`~ecluse.exchange.mailbox.expiry`    what goes by itself
 """
 
 from __future__ import annotations

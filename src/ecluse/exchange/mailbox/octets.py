@@ -41,7 +41,7 @@ def pieces_of(view: View, file: FileRow) -> list[Piece]:
     Raises:
         BlobMissing: They are not kept any more.
     """
-    if not file.message:
+    if file.segments or not file.message:
         return segments_of(view, file.segments)
     message = view.message(file.message)
     if message is None or file.part >= len(message.parts):

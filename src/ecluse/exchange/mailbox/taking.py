@@ -34,12 +34,14 @@ class Uploaded(msgspec.Struct, frozen=True):
     """Kept as the ``wire`` facts of an uploaded message.
 
     Attributes:
-        folder: Canonical path of the folder that it was uploaded into.
+        folder: The folder that it was uploaded into, from the account's root on (``inbound``).
+        path: The same with its name.
         via: Protocol of the session.
         user: Who was logged in.
     """
 
     folder: str
+    path: str
     via: str
     user: str
 
@@ -56,6 +58,8 @@ def message_of(session: Session, file: FileRow, blob: BlobRow, inspector: Inspec
     """
     problem = inspector.problem()
     kind = inspector.kind
+    folder = file.folder.lstrip("/")
+    wire = Uploaded(folder, f"{folder}/{file.name}", session.facts.protocol, session.facts.user)
     part = Part(
         blob=blob.id,
         offset=0,
@@ -76,7 +80,7 @@ def message_of(session: Session, file: FileRow, blob: BlobRow, inspector: Inspec
         subject=file.name,
         reference=inspector.reference,
         parts=(part,),
-        wire=msgspec.json.encode(Uploaded(file.folder, session.facts.protocol, session.facts.user)),
+        wire=msgspec.json.encode(wire),
         reason_code=problem.code if problem else "",
         reason=problem.reason if problem else "",
         config_version=session.hub.config_version(),

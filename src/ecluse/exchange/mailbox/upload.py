@@ -236,8 +236,9 @@ class Upload:
             if last is not None:
                 self._keep_half(last, "upload.suspended")
         except EcluseError:
-            self._stop_writing()  # what was durable before is there to be resumed
+            pass  # what was durable before is there to be resumed
         finally:
+            self._stop_writing()
             self._give_room_back()
 
     def abort(self) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from asyncssh import SSHServerChannel
 from asyncssh.packet import SSHPacket
 
+from ecluse.channels.sftp.hotpath import FITS, FastChannel, PlainChannel
 from ecluse.channels.sftp.server.session import Session
 
 __all__ = ["SftpChannel"]
 
+_Way = FastChannel if FITS else PlainChannel
 
-class SftpChannel(SSHServerChannel[bytes]):
+
+class SftpChannel(_Way, SSHServerChannel[bytes]):
     """A channel on which only the subsystem ``sftp`` can be started."""
 
     _session: Session

@@ -24,6 +24,7 @@ from asyncssh.constants import (
 )
 from asyncssh.packet import NameList, SSHPacket, String
 
+from ecluse.channels.sftp.hotpath import FITS, FastPackets, PlainPackets
 from ecluse.channels.sftp.server.algorithms import is_legacy, offer
 from ecluse.channels.sftp.server.authority import Identity
 from ecluse.channels.sftp.server.channel import SftpChannel
@@ -55,7 +56,10 @@ STALL: Final = 60.0
 """Seconds over which the minimum rate is measured."""
 
 
-class Connection(SSHServerConnection):
+Packets = FastPackets if FITS else PlainPackets
+
+
+class Connection(Packets, SSHServerConnection):
     """One client's connection."""
 
     def __init__(
@@ -111,7 +115,7 @@ class Connection(SSHServerConnection):
         """See asyncio."""
         self._moved += len(data)
         super().data_received(data, datatype)
-        if len(self._inpbuf) > UNANSWERED and not self._blocked:
+        if self.buffered > UNANSWERED and not self._blocked:
             self._blocked = True
             self._read_or_not()
 
@@ -143,7 +147,7 @@ class Connection(SSHServerConnection):
 
     def _recv_data(self) -> None:
         super()._recv_data()
-        if self._blocked and len(self._inpbuf) <= UNANSWERED:
+        if self._blocked and self.buffered <= UNANSWERED:
             self._blocked = False
             self._read_or_not()
 

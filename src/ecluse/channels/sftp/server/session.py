@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import asyncssh
 
@@ -14,6 +14,7 @@ from ecluse.wire.sftp.errors import BrokenStream
 from ecluse.wire.sftp.requests import MAX_PACKET, Read, Request, RequestReader, Write
 
 if TYPE_CHECKING:
+    from ecluse.channels.sftp.server.channel import SftpChannel
     from ecluse.channels.sftp.server.pace import Pace
     from ecluse.model.paths import VirtualPath
 
@@ -66,13 +67,13 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._gone = False
         self._answering = False
         self._task: asyncio.Task[None] | None = None
-        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
+        self._channel: SftpChannel | None = None
 
     # --- asyncssh calls these -------------------------------------------------------------------------------
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         """See asyncssh."""
-        self._channel = chan
+        self._channel = cast("SftpChannel", chan)
 
     def subsystem_requested(self, subsystem: str) -> bool:
         """SFTP, and nothing else."""
@@ -242,7 +243,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         channel = self._channel
         if channel is None or self._gone or channel.is_closing():
             return
-        channel.write(replies[0] if len(replies) == 1 else b"".join(replies))
+        channel.write_pieces(replies)
         self._busy()
         if not self._writable.is_set():
             await self._writable.wait()

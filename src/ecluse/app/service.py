@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ecluse.app.accounts import account_expiry
 from ecluse.app.node import Node
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
@@ -78,6 +79,7 @@ class Service:
             [
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
+                account_expiry(node),
             ],
             hub.clock,
         )

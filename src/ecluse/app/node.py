@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ecluse.app.accounts import join_accounts
+from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -266,6 +267,7 @@ def open_node(
     if isinstance(inbox, str):
         hub.inbox = "folder:inbox"
     join_places(node)
+    join_ftps(node)
     join_accounts(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)

@@ -23,6 +23,7 @@ from ecluse.channels.sftp.server.connection import Connection
 from ecluse.channels.sftp.server.operations import Operations
 from ecluse.channels.sftp.server.pace import Pace
 from ecluse.channels.sftp.server.session import Session
+from ecluse.channels.sftp.server.windows import Windows
 from ecluse.errors import EcluseError
 from ecluse.evidence.record import Json
 from ecluse.exchange.hub import Hub
@@ -41,8 +42,6 @@ WORKERS: Final = 32
 """Requests at once that wait for storage."""
 HASHERS: Final = 2
 """Passwords at once: 40 MiB, and no more than a core or two."""
-WINDOW: Final = 2 << 20
-"""Octets that a client may send ahead (OpenSSH's own default)."""
 PACKET: Final = 128 * 1024
 """Octets of the largest packet of a channel; asyncssh takes some more for the frame."""
 TELL_EVERY: Final = 60.0
@@ -84,7 +83,6 @@ class Shared:
         open_tree: A partner's folders.
     """
 
-    window = WINDOW
     packet = PACKET
 
     def __init__(self, hub: Hub, gate: Gate, authority: Authority, open_tree: TreeFactory) -> None:
@@ -93,6 +91,7 @@ class Shared:
         self.authority = authority
         self.connections: set[Connection] = set()
         self.sessions: set[Session] = set()
+        self.windows = Windows()
         self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="sftp")
         self._open_tree = open_tree
         self._paces: dict[tuple[str, int], Pace] = {}
@@ -102,8 +101,8 @@ class Shared:
         """For one connection."""
         return _Owner(self)
 
-    def session(self, connection: Connection) -> Session:
-        """A session of the partner that a connection belongs to."""
+    def session(self, connection: Connection, window: int) -> Session:
+        """A session, with a window that is given back at its end, of the partner that a connection belongs to."""
         identity = connection.identity
         assert identity is not None, "channels are opened after the login"
         account = identity.view.settings.account
@@ -112,7 +111,12 @@ class Shared:
             key = (identity.view.id, octets(account.rate))
             pace = self._paces.setdefault(key, Pace(key[1]))
         operations = Operations(self._open_tree(identity.view), identity.user)
-        session = Session(operations, self.workers, pace, self.sessions.discard, connection.busy)
+
+        def ended(session: Session) -> None:
+            self.sessions.discard(session)
+            self.windows.take_back(window)
+
+        session = Session(operations, self.workers, pace, ended, connection.busy)
         self.sessions.add(session)
         return session
 
@@ -274,7 +278,6 @@ class SftpServer:
             keepalive_interval=max(15.0, seconds(guard.idle_time) / 3),
             keepalive_count_max=3,
             rekey_bytes=octets(self._settings.rekey),
-            window=WINDOW,
             max_pktsize=PACKET,
         )
 

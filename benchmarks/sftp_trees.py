@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ecluse.app.service import SWITCH_INTERVAL
 from ecluse.channels.guard.bans import Bans
 from ecluse.channels.guard.gate import Gate
 from ecluse.channels.sftp.keys import KeyringKeyPair
@@ -85,10 +86,12 @@ class DiscardTree(Discard):
 def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer, str]]:
     """A listener for the partner Birch, and its host key."""
     import logging
+    import sys
 
     import structlog
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    sys.setswitchinterval(SWITCH_INTERVAL)
     keyring = MemoryKeyring()
     keyring.generate("main", "ec-p256", subject="Aster")
     keyring.generate("ssh-host", "ed25519", subject="Aster")

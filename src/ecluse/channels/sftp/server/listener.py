@@ -24,6 +24,7 @@ from ecluse.channels.sftp.server.operations import Operations
 from ecluse.channels.sftp.server.pace import Pace
 from ecluse.channels.sftp.server.session import Session
 from ecluse.channels.sftp.server.windows import Windows
+from ecluse.channels.sftp.server.workers import Workers
 from ecluse.errors import EcluseError
 from ecluse.evidence.record import Json
 from ecluse.exchange.hub import Hub
@@ -92,7 +93,7 @@ class Shared:
         self.connections: set[Connection] = set()
         self.sessions: set[Session] = set()
         self.windows = Windows()
-        self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="sftp")
+        self.workers = Workers(WORKERS, "sftp")
         self._open_tree = open_tree
         self._paces: dict[tuple[str, int], Pace] = {}
         self._refused: Counter[str] = Counter()
@@ -218,7 +219,7 @@ class SftpServer:
         self._loop.call_soon_threadsafe(self._quit.set)
         self._thread.join()
         self._thread = None
-        self._shared.workers.shutdown(wait=True)
+        self._shared.workers.stop()
         self._hashers.shutdown(wait=False, cancel_futures=True)
 
     def follow(self) -> None:
@@ -283,11 +284,10 @@ class SftpServer:
 
     async def _keep_house(self) -> None:
         told = time.monotonic()
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(REFRESH_EVERY)
             try:
-                await loop.run_in_executor(self._shared.workers, self._shared.gate.bans.refresh)
+                await asyncio.to_thread(self._shared.gate.bans.refresh)
                 if time.monotonic() - told >= TELL_EVERY:
                     told = time.monotonic()
                     self._shared.tell_refused()

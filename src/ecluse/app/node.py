@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from ecluse.app.accounts import join_accounts
+from ecluse.app.places import join_places
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
 from ecluse.blobs.vault import Vault
 from ecluse.channels.as2.sender import As2Channel
-from ecluse.channels.folder import FolderChannel
 from ecluse.channels.http.line import Pool
 from ecluse.engine.retry import Backoff, RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel
+from ecluse.exchange.remote import Source
 from ecluse.model.basics import Clock, Entropy, new_id, system_clock, system_entropy
 from ecluse.model.nouns import Message
 from ecluse.store.open import open_store
@@ -80,6 +82,7 @@ class Node:
         vault: Bytes.
         hub: What the chamber shares.
         channels: By kind.
+        sources: What documents are collected from, by kind.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
@@ -100,6 +103,7 @@ class Node:
     resolver: SecretResolver
     pool: Pool
     keys_mark: bytes | None = None
+    sources: dict[str, Source] = field(default_factory=dict)
 
     @property
     def log_key(self) -> NoteKey:
@@ -261,7 +265,8 @@ def open_node(
     inbox = settings.inbox.folder
     if isinstance(inbox, str):
         hub.inbox = "folder:inbox"
-        node.channels["folder"] = FolderChannel(hub, folder / inbox)
+    join_places(node)
+    join_accounts(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node

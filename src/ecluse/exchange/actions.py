@@ -205,4 +205,5 @@ def _give_up(hub: Hub, tx: Tx, *, id: MessageId, actor: str, reason: str) -> Mes
     tx.update_message(after)
     facts = {"reason": reason, "deliveries": [delivery.id for delivery in open_ones]}
     hub.event(tx, "message.given-up", id, facts, actor=actor, at=now)
+    hub.settled(tx, after)
     return after

@@ -115,16 +115,16 @@ def settle_message(hub: Hub, tx: Tx, message_id: MessageId) -> None:
         return
     check_move(message.state, after)
     last = next((d for d in reversed(deliveries) if d.state in failed), None)
-    tx.update_message(
-        msgspec.structs.replace(
-            message,
-            state=after,
-            updated=hub.clock(),
-            reason_code=last.reason_code if last and after is MessageState.FAILED else "",
-            reason=last.reason if last and after is MessageState.FAILED else "",
-        )
+    message = msgspec.structs.replace(
+        message,
+        state=after,
+        updated=hub.clock(),
+        reason_code=last.reason_code if last and after is MessageState.FAILED else "",
+        reason=last.reason if last and after is MessageState.FAILED else "",
     )
+    tx.update_message(message)
     hub.event(tx, f"message.{after.value}", message.id, {"deliveries": len(deliveries)})
+    hub.settled(tx, message)
 
 
 def late_receipt(

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from ecluse.app.flowbook import Flows
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
@@ -21,6 +22,7 @@ from ecluse.engine.retry import Backoff, RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel
+from ecluse.exchange.remote import Source
 from ecluse.model.basics import Clock, Entropy, new_id, system_clock, system_entropy
 from ecluse.model.nouns import Message
 from ecluse.store.open import open_store
@@ -80,6 +82,7 @@ class Node:
         vault: Bytes.
         hub: What the chamber shares.
         channels: By kind.
+        sources: Where is collected from, by kind.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
@@ -95,6 +98,7 @@ class Node:
     vault: Vault
     hub: Hub
     channels: dict[str, Channel]
+    sources: dict[str, Source]
     directory: Directory
     version: int
     resolver: SecretResolver
@@ -249,6 +253,7 @@ def open_node(
             vault=vault,
             hub=hub,
             channels={},
+            sources={},
             directory=Directory(configuration, keyring, resolver),
             version=version,
             resolver=resolver,
@@ -258,6 +263,7 @@ def open_node(
         store.close()
         raise
     hub.config_version = lambda: node.version
+    hub.flows = Flows(node)
     inbox = settings.inbox.folder
     if isinstance(inbox, str):
         hub.inbox = "folder:inbox"

@@ -11,6 +11,7 @@ from typing import Any
 from ecluse.blobs.port import BlobMissing
 from ecluse.blobs.vault import Vault, VaultReader
 from ecluse.evidence.record import record
+from ecluse.exchange.flows.plan import FlowBook
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
 from ecluse.model.nouns import Message, Part
 from ecluse.store.port import Store, StoreUnavailable, Tx, View
@@ -31,6 +32,7 @@ class Hub:
         config_version: Gives the number of the configuration version in force.
         inbox: Channel name of the application's folder (``folder:inbox``), or empty where documents wait to
             be fetched.
+        flows: Gives the flows in force.
     """
 
     store: Store
@@ -40,6 +42,7 @@ class Hub:
     node: str
     config_version: Callable[[], int] = field(default=lambda: 0)
     inbox: str = ""
+    flows: Callable[[], FlowBook] = field(default=FlowBook)
 
     def new_id(self, prefix: str) -> str:
         """A fresh id; see :func:`ecluse.model.basics.new_id`."""

@@ -45,6 +45,13 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "A request was refused before it was a message: an unknown sender, for one.",
     ),
     "request.broken": ("listener", "A request ended before its body did; nothing was kept."),
+    "session.opened": ("partner", "A partner logged in; what was negotiated, and what it showed."),
+    "session.refused": (
+        "listener",
+        "Logins failed, or the right ones were not let in; one event a minute at most, with their number.",
+    ),
+    "guard.banned": ("listener", "An address or a user is kept out for a time, after too many failed logins."),
+    "guard.lifted": ("listener", "A person ended a ban."),
     "config.applied": ("config", "A version of the configuration was put in force."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ecluse.app.flowbook import Flows
+from ecluse.app.places import join_places
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
 from ecluse.blobs.vault import Vault
 from ecluse.channels.as2.sender import As2Channel
-from ecluse.channels.folder import FolderChannel
 from ecluse.channels.http.line import Pool
 from ecluse.engine.retry import Backoff, RetryPolicy
 from ecluse.errors import EcluseError, Fault
@@ -82,7 +82,7 @@ class Node:
         vault: Bytes.
         hub: What the chamber shares.
         channels: By kind.
-        sources: Where is collected from, by kind.
+        sources: What documents are collected from, by kind.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
@@ -98,12 +98,12 @@ class Node:
     vault: Vault
     hub: Hub
     channels: dict[str, Channel]
-    sources: dict[str, Source]
     directory: Directory
     version: int
     resolver: SecretResolver
     pool: Pool
     keys_mark: bytes | None = None
+    sources: dict[str, Source] = field(default_factory=dict)
 
     @property
     def log_key(self) -> NoteKey:
@@ -253,7 +253,6 @@ def open_node(
             vault=vault,
             hub=hub,
             channels={},
-            sources={},
             directory=Directory(configuration, keyring, resolver),
             version=version,
             resolver=resolver,
@@ -267,7 +266,7 @@ def open_node(
     inbox = settings.inbox.folder
     if isinstance(inbox, str):
         hub.inbox = "folder:inbox"
-        node.channels["folder"] = FolderChannel(hub, folder / inbox)
+    join_places(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node

@@ -30,6 +30,7 @@ from ecluse.trust.errors import CertificateError, KeyringError, SecretError
 from ecluse.trust.importing import Identity, check_pair, load_pem_identity, load_pkcs12
 from ecluse.trust.making import make_certificate, make_key, make_request, subject_name
 from ecluse.trust.secrets import Secret
+from ecluse.trust.ssh import public_line, ssh_algorithms, ssh_sign
 from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError, DecryptionFailed, UnsupportedAlgorithm
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.keys import PrivateKey, matches, signer_for, unwrap
@@ -174,6 +175,18 @@ class HeldKeys:
     def log_public_key(self) -> bytes:
         """See the port."""
         return self._log_key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def ssh_public_key(self, ref: str) -> str:
+        """See the port."""
+        return public_line(self._held(ref).private)
+
+    def ssh_algorithms(self, ref: str) -> tuple[str, ...]:
+        """See the port."""
+        return ssh_algorithms(self._held(ref).private)
+
+    def ssh_sign(self, ref: str, data: bytes, algorithm: str) -> bytes:
+        """See the port."""
+        return ssh_sign(self._held(ref).private, data, algorithm)
 
     def secret(self, name: str) -> Secret:
         """See the port."""

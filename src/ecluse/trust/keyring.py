@@ -75,6 +75,28 @@ class Keyring(Protocol):
     def log_public_key(self) -> bytes:
         """The raw Ed25519 public key (32 octets) of the evidence log."""
 
+    def ssh_public_key(self, ref: str) -> str:
+        """The public key as a line of an authorized_keys file: its kind and base 64, without a comment.
+
+        Raises:
+            KeyringError: ``keyring.bad-request``: SSH has no use for a key of that kind.
+        """
+
+    def ssh_algorithms(self, ref: str) -> tuple[str, ...]:
+        """Names of the signatures that the key makes in SSH, the preferred one first. Raises as above."""
+
+    def ssh_sign(self, ref: str, data: bytes, algorithm: str) -> bytes:
+        """An SSH signature (RFC 4253 s6.6: the algorithm's name, then the signature, each with its length).
+
+        Args:
+            ref: Which key.
+            data: What is signed, whole.
+            algorithm: One of :meth:`ssh_algorithms`.
+
+        Raises:
+            KeyringError: ``keyring.bad-request``: the key does not make such signatures.
+        """
+
     def secret(self, name: str) -> Secret:
         """A named secret. Raises :class:`~ecluse.trust.errors.SecretError` (``secret.missing``)."""
 

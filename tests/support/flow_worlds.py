@@ -196,7 +196,8 @@ class World:
         return found
 
     def messages(self, direction: Direction | None = None) -> list[Message]:
-        return self.hub.store.read(lambda view: view.messages(direction=direction, limit=10_000))[::-1]
+        found = self.hub.store.read(lambda view: view.messages(direction=direction, limit=10_000))
+        return sorted(found, key=lambda message: (message.created, message.id))
 
     def deliveries(self, message: Message | str) -> list[Delivery]:
         id = message if isinstance(message, str) else message.id

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from ecluse.app.accounts import join_accounts
 from ecluse.app.flowbook import Flows
 from ecluse.app.places import join_places
 from ecluse.blobs.local import LocalPlace
@@ -267,6 +268,7 @@ def open_node(
     if isinstance(inbox, str):
         hub.inbox = "folder:inbox"
     join_places(node)
+    join_accounts(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ecluse.app.accounts import account_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.node import Node
 from ecluse.app.succession import Succession
@@ -81,6 +82,7 @@ class Service:
                 *flows.recurring,
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
+                account_expiry(node),
             ],
             hub.clock,
         )

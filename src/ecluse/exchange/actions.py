@@ -264,4 +264,5 @@ def _stop(hub: Hub, tx: Tx, message: Message, *, actor: str, reason: str) -> Mes
     tx.update_message(after)
     facts = {"reason": reason, "deliveries": [delivery.id for delivery in open_ones]}
     hub.event(tx, "message.given-up", id, facts, actor=actor, at=now)
+    hub.settled(tx, after)
     return after

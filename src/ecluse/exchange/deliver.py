@@ -285,17 +285,17 @@ def _why(error: EcluseError) -> dict[str, str]:
 def _quarantine_unopened(hub: Hub, tx: Tx, message: Message, error: EcluseError) -> None:
     """The partner was told that we have it: it must not lie where nobody looks."""
     check_move(message.state, MessageState.QUARANTINED)
-    tx.update_message(
-        msgspec.structs.replace(
-            message,
-            state=MessageState.QUARANTINED,
-            updated=hub.clock(),
-            reason_code=error.code,
-            reason=f"It could not be opened: {error.cause}",
-        )
+    message = msgspec.structs.replace(
+        message,
+        state=MessageState.QUARANTINED,
+        updated=hub.clock(),
+        reason_code=error.code,
+        reason=f"It could not be opened: {error.cause}",
     )
+    tx.update_message(message)
     facts = {**_why(error), "opened": False}
     hub.event(tx, "message.quarantined", message.id, facts)
+    hub.settled(tx, message)
 
 
 def record_failure(

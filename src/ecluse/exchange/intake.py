@@ -317,6 +317,8 @@ class Intake:
                 route_inbound(self.hub, tx, message)
             elif message.state is MessageState.RECEIVED:
                 tx.add_job(message_job("open", message))
+            else:
+                self.hub.settled(tx, message)
             return Kept(message)
 
         self._work = work

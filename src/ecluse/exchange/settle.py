@@ -62,6 +62,7 @@ def settle_message(hub: Hub, tx: Tx, message_id: MessageId) -> None:
     )
     tx.update_message(message)
     hub.event(tx, f"message.{after.value}", message.id, {"deliveries": len(deliveries)})
+    hub.settled(tx, message)
     settle_origin(hub, tx, message)
 
 

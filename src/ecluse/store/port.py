@@ -152,9 +152,7 @@ class View(Protocol):
     def file(self, partner: PartnerId, folder: str, name: str) -> FileRow | None:
         """What is at a place in a partner's folders."""
 
-    def files(
-        self, partner: PartnerId, folder: str, *, after: str = "", limit: int = 500
-    ) -> list[FileRow]:
+    def files(self, partner: PartnerId, folder: str, *, after: str = "", limit: int = 500) -> list[FileRow]:
         """What a folder holds, in order of name (octet by octet), those that sort after ``after``."""
 
     def delivery_files(self, delivery: DeliveryId) -> list[FileRow]:

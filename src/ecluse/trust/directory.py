@@ -189,6 +189,10 @@ class PartnerView:
             return None
         return f"rsa-{self.as2.sign_scheme}"
 
+    def secret(self, reference: str) -> Secret:
+        """A secret that their file refers to. Raises :class:`~ecluse.trust.errors.SecretError`."""
+        return self._secret(reference)
+
     def basic_auth(self) -> tuple[str, Secret] | None:
         """User and password for their server. Raises :class:`~ecluse.trust.errors.SecretError`."""
         entry = self.as2.basic_auth

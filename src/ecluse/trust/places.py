@@ -163,7 +163,8 @@ class Ftps(Strict, frozen=True, kw_only=True):
         password: Reference to the password.
         tls: TLS.
         folder: Where we deliver to; the folder that the login leads to by default.
-        temporary: Name under which a file is written before it gets its own; {name} stands for that.
+        temporary: Name under which a file is written before it gets its own; {name} stands for that
+            and the last letters of the message's id: two documents of one name never meet there.
         replace: A document may take the place of a file of the same name.
         rate: Octets a second at most.
         concurrency: Deliveries at once.

@@ -28,6 +28,9 @@ BANNER: Final = "Ready."
 """What greets a client: neither our name nor our release helps an honest one."""
 CONTROL_TICKETS: Final = 4
 """TLS 1.3 sessions that a client is given: it may use each of them once (RFC 8446 section C.4)."""
+PARTING: Final = 0.002
+"""Seconds to wait for the end of the control connection behind that of an upload: a client that gives up, as curl
+does at the end of --max-time, ends both at once."""
 GARBAGE: Final = 20
 """Lines that are no commands before a connection is closed: a person's typing errors, no fuzzer's."""
 _BEFORE_TRANSFER: Final = frozenset({"REST", "PASV", "EPSV", "TYPE", "NOOP", "SIZE", "MDTM", "ALLO"})
@@ -69,7 +72,7 @@ class _State:
     failures: int = 0
     garbage: int = 0
     guest: Guest | None = None
-    cwd: VirtualPath = VirtualPath()
+    cwd: VirtualPath = field(default_factory=VirtualPath)
     facts: tuple[str, ...] = FACTS
     buffer_size_said: bool = False
     protected: bool = False
@@ -79,6 +82,7 @@ class _State:
     port: DataPort | None = None
     waiting: deque[Command] = field(default_factory=deque)
     aborted: bool = False
+    gone: bool = False
 
 
 class Session:
@@ -146,7 +150,7 @@ class Session:
                 self.say(Reply(421, "Too long without a command."))
         except EcluseError as error:
             _log.debug("session ended", peer=self.peer, code=error.code)
-        except Exception as error:  # a mistake of ours ends this session, and no other one
+        except Exception as error:  # noqa: BLE001 - a mistake of ours ends this session, and no other one
             _log.error("session crashed", peer=self.peer, crash=type(error).__name__)
         finally:
             self.close_port()
@@ -228,6 +232,16 @@ class Session:
                 raise Stop
             self._reader.feed(bytes(self._input[:count]))
 
+    def still_there(self) -> bool:
+        """Whether the client is there, a moment after an upload came to its end.
+
+        A client that gives up ends its connections properly, one after the other: what it had sent until then must
+        not pass for the whole.
+        """
+        if not self.state.waiting and self.stream.readable(PARTING):
+            self.meanwhile()
+        return not self.state.gone
+
     def meanwhile(self) -> bool:
         """Look at the control connection during a transfer: ABOR ends it, STAT tells of it, others wait for its end.
 
@@ -239,6 +253,7 @@ class Session:
         """
         while (count := self.stream.read_now(self._input)) is not None:
             if count == 0:
+                self.state.gone = True
                 self.state.waiting.append(Command("QUIT"))
                 return False
             self._reader.feed(bytes(self._input[:count]))

@@ -122,7 +122,7 @@ class Operations:
                 if isinstance(handle, _Writing):
                     handle.writer.suspend()
                 elif isinstance(handle, _Reading):
-                    handle.reader.close()
+                    handle.reader.abandon()
             except Exception as error:  # noqa: BLE001 - the other handles want to be let go of too
                 _log.error("handle not let go", crash=type(error).__name__)
 

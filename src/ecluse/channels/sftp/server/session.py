@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import asyncssh
 
@@ -14,6 +14,7 @@ from ecluse.wire.sftp.errors import BrokenStream
 from ecluse.wire.sftp.requests import MAX_PACKET, Read, Request, RequestReader, Write
 
 if TYPE_CHECKING:
+    from ecluse.channels.sftp.server.channel import SftpChannel
     from ecluse.channels.sftp.server.pace import Pace
     from ecluse.model.paths import VirtualPath
 
@@ -59,17 +60,20 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._writable.set()
         self._held: Request | None = None
         self._finishing: dict[asyncio.Task[None], tuple[VirtualPath, ...]] = {}
+        self._window_full = False
+        self._line_full = False
         self._paused = False
         self._over = False
         self._gone = False
+        self._answering = False
         self._task: asyncio.Task[None] | None = None
-        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
+        self._channel: SftpChannel | None = None
 
     # --- asyncssh calls these -------------------------------------------------------------------------------
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         """See asyncssh."""
-        self._channel = chan
+        self._channel = cast("SftpChannel", chan)
 
     def subsystem_requested(self, subsystem: str) -> bool:
         """SFTP, and nothing else."""
@@ -103,12 +107,27 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._ended(self)
 
     def pause_writing(self) -> None:
-        """See asyncssh."""
-        self._writable.clear()
+        """See asyncssh: the client's window is full."""
+        self._window_full = True
+        self._set_writable()
 
     def resume_writing(self) -> None:
         """See asyncssh."""
-        self._writable.set()
+        self._window_full = False
+        self._set_writable()
+
+    # --- the connection and the listener call these -----------------------------------------------------------
+
+    def hold(self, full: bool) -> None:
+        """Have replies wait while the line is full, or go on."""
+        self._line_full = full
+        self._set_writable()
+
+    def _set_writable(self) -> None:
+        if self._gone or not (self._window_full or self._line_full):
+            self._writable.set()
+        else:
+            self._writable.clear()
 
     # --- the work -------------------------------------------------------------------------------------------
 
@@ -117,12 +136,18 @@ class Session(asyncssh.SSHServerSession[bytes]):
         """Whether the client keeps us waiting: for the rest of a request, or to take a reply."""
         return not self._writable.is_set() or self._reader.pending > 0
 
+    @property
+    def working(self) -> bool:
+        """Whether something that was asked is not answered yet."""
+        return self._answering or bool(self._finishing) or self._reader.pending > 0
+
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             replies: tuple[bytes, ...] = ()
             while not self._gone:
                 batch = self._collect()
+                self._answering = bool(batch or replies)
                 if batch:
                     job = loop.run_in_executor(self._workers, self._answer, batch)
                     try:
@@ -218,7 +243,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         channel = self._channel
         if channel is None or self._gone or channel.is_closing():
             return
-        channel.write(replies[0] if len(replies) == 1 else b"".join(replies))
+        channel.write_pieces(replies)
         self._busy()
         if not self._writable.is_set():
             await self._writable.wait()

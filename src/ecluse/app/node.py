@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ecluse.app.accounts import join_accounts
+from ecluse.app.flowbook import Flows
 from ecluse.app.places import join_places
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -262,6 +263,7 @@ def open_node(
         store.close()
         raise
     hub.config_version = lambda: node.version
+    hub.flows = Flows(node)
     inbox = settings.inbox.folder
     if isinstance(inbox, str):
         hub.inbox = "folder:inbox"

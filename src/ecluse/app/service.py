@@ -14,6 +14,7 @@ import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.node import Node
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
@@ -74,16 +75,18 @@ class Service:
         self.node = node
         self._listen = listen or node.bootstrap.hub.listen.as2.address
         hub = node.hub
+        flows = FlowWork(node)
         schedule = Schedule(
             node.store,
             [
+                *flows.recurring,
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
             ],
             hub.clock,
         )
-        jobs = {**handlers(hub, node.channels, node.retry_policy), **schedule.handlers}
+        jobs = {**handlers(hub, node.channels, node.retry_policy), **flows.handlers, **schedule.handlers}
         self._runner = Runner(
             node.store,
             node.name,
@@ -250,8 +253,8 @@ class _TlsIdentity:
 
 
 def _lane_limits(directory: Directory) -> dict[str, int]:
-    """Deliveries at once, by partner."""
-    return {view.id: view.concurrency for view in directory.partners}
+    """Deliveries at once, by partner; and flows that collect at once."""
+    return {"collect:": COLLECTING, **{view.id: view.concurrency for view in directory.partners}}
 
 
 def _report(error: EcluseError) -> None:

@@ -22,6 +22,8 @@ def missing(name: str) -> str:
         return "" if importlib.util.find_spec("pyas2lib") else "not installed"
     if name == "s3":
         return "" if os.path.exists("build/peers/s3/bin/python") else "run tools/peers.sh"
+    if name in ("sshd", "proftpd"):
+        return "" if os.path.exists(f"/usr/sbin/{name}") else "not installed"
     if name == "root":
         return "" if os.geteuid() == 0 else "needs root for a small file system"
     return "" if shutil.which(name) else "not on PATH"

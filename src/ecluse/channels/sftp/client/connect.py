@@ -158,15 +158,18 @@ class _Client(asyncssh.SSHClient):
         self.seen_family = ""
         self.kex = ""
         self.unsafe = False
+        self.key: asyncssh.SSHKey | None = None
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.key = key
         self._saw(key.get_fingerprint(), family(key.get_algorithm()))
         return self._login.pins.is_key(key) and not self.unsafe
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.key = key
         self._saw(f"an authority {key.get_fingerprint()}", "certificate")
         return self._login.pins.is_authority(key) and not self.unsafe
 
@@ -186,9 +189,6 @@ class _Client(asyncssh.SSHClient):
     def password_auth_requested(self) -> str | None:
         password, self._password = self._password, None
         return None if password is None else password.reveal_text()
-
-    def password_change_requested(self, prompt: str, lang: str) -> None:
-        return None
 
     def kbdint_auth_requested(self) -> str | None:
         return None if self._typed is None else ""
@@ -303,6 +303,52 @@ async def _reach(
 
 _MOST_KEYS: Final = 6
 """Kinds of host keys that a server can have."""
+
+
+async def shown_keys(route: Route) -> list[tuple[str, asyncssh.SSHKey]]:
+    """Every host key that the last server shows, kind by kind, without logging in there.
+
+    Returns:
+        (``key`` or ``authority``, the key), the preferred first.
+
+    Raises:
+        EcluseError: As :func:`open_link`, but for what is about the last server's own key and login.
+    """
+    connections: list[asyncssh.SSHClientConnection] = []
+    found: list[tuple[str, asyncssh.SSHKey]] = []
+    try:
+        for hop in route.hops[:-1]:
+            connection, _ = await _reach(route, hop, connections[-1] if connections else None)
+            connections.append(connection)
+        through = connections[-1] if connections else None
+        offered = route.algorithms.host_keys
+        while offered and len(found) <= _MOST_KEYS:
+            client = _Client(route.hops[-1])
+            try:
+                connection = await _connect(route, route.hops[-1], through, client, offered)
+                connection.abort()  # a pinned key, and a login that needs nothing
+            except asyncssh.KeyExchangeFailed as error:
+                if not found:
+                    raise NoAlgorithm(
+                        f"The server {route.hops[-1].place} and the hub have no algorithm in common: "
+                        f"{_shown(error.reason)}."
+                    ) from None
+                break
+            except (asyncssh.HostKeyNotVerifiable, LoginRefused):
+                pass
+            if client.key is None:
+                break
+            authority = client.seen_family == "certificate"
+            found.append(("authority" if authority else "key", client.key))
+            offered = tuple(
+                name
+                for name in offered
+                if ("-cert-" not in name if authority else family(name) != client.seen_family)
+            )
+        return found
+    finally:
+        for connection in reversed(connections):
+            connection.abort()
 
 
 async def _connect(

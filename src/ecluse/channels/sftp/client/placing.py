@@ -35,8 +35,8 @@ from ecluse.channels.sftp.client.session import Session
 from ecluse.channels.sftp.client.transfer import Download, Upload
 from ecluse.errors import EcluseError
 from ecluse.exchange.remote import NameTaken
-from ecluse.wire.sftp.asking import CREATE, READ, TRUNCATE, WRITE
 from ecluse.wire.sftp.answers import FileFacts, Status
+from ecluse.wire.sftp.asking import CREATE, READ, TRUNCATE, WRITE
 
 __all__ = ["Memory", "Placed", "Placing", "Progress", "Terms"]
 
@@ -349,24 +349,9 @@ class Placing:
         final = octets_of(terms.path)
         if terms.replace:
             return await self._replace(session, path, final)
-        if self.link.renames_safely or not session.links:
-            # Version 3's rename is to fail over a file (s6.5). OpenSSH's does, by a link; of others we look first.
-            if not self.link.renames_safely and await session.lstat(final) is not None:
-                return await self._judge(None)
-            status = await session.rename(path, final)
-            return "rename" if status.code == 0 else await self._judge(status)
-        status = await session.link(path, final)
-        if status.code == 0:
-            try:
-                await session.remove(path)
-            except EcluseError:
-                self._left_over = True  # it has appeared: what is left to do must not make it appear again
-            return "hardlink"
-        if await session.lstat(final) is None:  # the name is free: the file system there has no links
-            status = await session.rename(path, final)
-            if status.code == 0:
-                return "rename"
-        return await self._judge(status)
+        named = await rename_free(self.link, path, final)
+        self._left_over = named.left_over
+        return named.how if named.how else await self._judge(named.status)
 
     async def _replace(self, session: Session, path: bytes, final: bytes) -> str:
         if session.replaces:
@@ -512,6 +497,44 @@ async def make_folders(session: Session, paths: tuple[str, ...]) -> None:
         status = await session.make_folder(octets_of(path))
     if status.code and await session.stat(octets_of(paths[-1])) is None:
         raise of_status(status, f"make the folder {paths[-1]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """How giving a file a name that nobody has went.
+
+    Attributes:
+        how: ``hardlink`` or ``rename``; empty where it has not got it.
+        status: The server's refusal; ``None`` where the name was seen to be taken.
+        left_over: It has the name, and its former one too.
+    """
+
+    how: str
+    status: Status | None = None
+    left_over: bool = False
+
+
+async def rename_free(link: Link, path: bytes, final: bytes) -> Renamed:
+    """Give a file a name, never another file's.
+
+    Version 3's rename is to fail where there is a file of that name (s6.5). OpenSSH's does, by a link; with another
+    server a link is made where it can be, and else the name is looked at first, which leaves a moment in which
+    somebody may take it.
+    """
+    session = link.session
+    if session.links and not link.renames_safely:
+        status = await session.link(path, final)
+        if status.code == 0:
+            try:
+                await session.remove(path)
+            except EcluseError:
+                # It has appeared: what is left to do must not make it appear again.
+                return Renamed("hardlink", left_over=True)
+            return Renamed("hardlink")
+    if not link.renames_safely and await session.lstat(final) is not None:
+        return Renamed("")
+    status = await session.rename(path, final)
+    return Renamed("rename" if status.code == 0 else "", status)
 
 
 async def digest_of(link: Link, path: str, size: int, rate: Rate) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Final
 
 import asyncssh
@@ -282,18 +282,19 @@ class Session(asyncssh.SSHClientSession[bytes]):
             return answer.octets[10:]
         return None
 
-    async def listing(self, path: bytes) -> AsyncIterator[tuple[Entry, ...]]:
-        """A folder, page by page."""
-        opened = await self.ask(lambda id: asking.about_path("opendir", id, path))
-        handle = self._handle(opened, "list a folder")
-        while True:
-            page = await self.ask(lambda id: asking.about_handle("readdir", id, handle))
-            if isinstance(page, Status) and page.code == _EOF:
-                break
-            if not isinstance(page, Names):
-                raise self._unfit(page, "list a folder")
-            yield page.entries
-        await self.close(handle, "end a listing")
+    async def open_folder(self, path: bytes) -> bytes:
+        """The handle of a folder."""
+        answer = await self.ask(lambda id: asking.about_path("opendir", id, path))
+        return self._handle(answer, "list a folder")
+
+    async def read_folder(self, handle: bytes) -> tuple[Entry, ...] | None:
+        """The next names of a folder; ``None`` at the end."""
+        page = await self.ask(lambda id: asking.about_handle("readdir", id, handle))
+        if isinstance(page, Names):
+            return page.entries
+        if isinstance(page, Status) and page.code == _EOF:
+            return None
+        raise self._unfit(page, "list a folder")
 
     # --- reading answers ------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class Remote(Protocol):
 
     def files(self, folder: str, *, recursive: bool = False) -> Iterator[RemoteFile]:
         """What lies in a folder (empty for the channel's own), in any order, in flat memory; no folders, links or
-        devices.
+        devices. A folder that is not there has no files. Other methods may be called while a listing goes on.
         """
 
     def read(self, file: RemoteFile) -> Iterator[bytes]:
@@ -74,12 +74,17 @@ class Remote(Protocol):
         """
 
     def delete(self, file: RemoteFile) -> None:
-        """Delete it, if it is still the one that was listed; one that is gone already is no error."""
+        """Delete it; one that is gone already is no error.
+
+        Raises:
+            FileGone: Another file is there by that name. It was left as it is.
+        """
 
     def move(self, file: RemoteFile, folder: str) -> None:
         """Move it into a folder, which is made where it is missing; never over another file.
 
         Raises:
+            FileGone: It is not there any more, or another file is. Nothing was moved.
             NameTaken: There is a file of that name.
         """
 

@@ -98,6 +98,9 @@ class TreeReader(Protocol):
     def close(self) -> None:
         """The client is done. A document of outbound that was read to its end counts as picked up then."""
 
+    def abandon(self) -> None:
+        """Close, where the server knows that the client did not get what was read: it is not picked up."""
+
 
 class TreeWriter(Protocol):
     """A file that is being uploaded. For one thread at a time. Ends with exactly one of its last three methods."""

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
+from ecluse.model.files import FileRow
 from ecluse.model.nouns import (
     Answer,
     BlobRow,
@@ -118,6 +119,23 @@ class View(Protocol):
     def checkpoints_from(self, size: int, limit: int) -> list[Checkpoint]:
         """Those of a log of at least ``size`` leaves, in order of size; for who checks them all."""
 
+    def file(self, partner: PartnerId, folder: str, name: str) -> FileRow | None:
+        """What is at a place in a partner's folders."""
+
+    def files(
+        self, partner: PartnerId, folder: str, *, after: str = "", limit: int = 500
+    ) -> list[FileRow]:
+        """What a folder holds, in order of name (octet by octet), those that sort after ``after``."""
+
+    def delivery_files(self, delivery: DeliveryId) -> list[FileRow]:
+        """What a delivery put out, in order of its documents."""
+
+    def expired_files(self, now: Instant, limit: int) -> list[FileRow]:
+        """Those that were to go before ``now``, the longest expired first."""
+
+    def file_usage(self, partner: PartnerId) -> tuple[int, int]:
+        """Octets, and number, of all that a partner's folders hold: read, not counted."""
+
     def job(self, key: str) -> Job | None: ...
     def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]:
         """Those that are not done first, then oldest first."""
@@ -160,6 +178,18 @@ class Tx(View, Protocol):
 
     def drop_blob(self, id: str) -> None:
         """Delete the row and the key."""
+
+    def add_file(self, file: FileRow) -> None:
+        """Raise :class:`Conflict` where its place is taken."""
+
+    def replace_file(self, before: FileRow, after: FileRow) -> None:
+        """Let ``after`` be there, in the place of ``before`` or elsewhere.
+
+        Raise :class:`Conflict` where ``before`` (by its id) is not there, or another place is taken.
+        """
+
+    def drop_file(self, file: FileRow) -> None:
+        """Raise :class:`Conflict` where it (by its id) is not there. Its blobs are the caller's to drop."""
 
     def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
         """One inbox row of the log. ``leaf`` is the canonical encoding that :mod:`ecluse.evidence` makes."""

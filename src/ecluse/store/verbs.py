@@ -25,13 +25,14 @@ from ecluse.model.nouns import (
 )
 from ecluse.model.states import MessageState
 from ecluse.store import rows
+from ecluse.store.files import RowFileTx, RowFileView
 from ecluse.store.port import Conflict, Lost
 from ecluse.store.rows import Row, clean
 
 __all__ = ["RowTx", "RowView"]
 
 
-class RowView(Protocol):
+class RowView(RowFileView, Protocol):
     """The reads. A native view gives :meth:`_rows` and the few verbs that are not here."""
 
     @abstractmethod
@@ -154,7 +155,7 @@ class RowView(Protocol):
         return [(row[0], Instant(row[1])) for row in self._rows("nodes")]
 
 
-class RowTx(RowView, Protocol):
+class RowTx(RowView, RowFileTx, Protocol):
     """The writes. A native transaction gives :meth:`_run` and the few verbs that are not here."""
 
     @abstractmethod

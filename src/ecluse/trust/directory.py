@@ -104,6 +104,16 @@ class PartnerView:
         return self.settings.as2.id if self.settings.as2 is not None else ""
 
     @property
+    def account_password(self) -> Secret | None:
+        """The password of its account with us, or a verifier of it; ``None`` where no password is taken.
+
+        Raises:
+            SecretError: The reference does not lead to one.
+        """
+        account = self.settings.account
+        return None if account is None or account.password is None else self._secret(account.password)
+
+    @property
     def active(self) -> bool:
         """Whether anything is exchanged."""
         return self.settings.state == "active"

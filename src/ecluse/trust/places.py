@@ -33,6 +33,13 @@ UserName = Annotated[
         extra={"expected": "a user name of letters, digits, dots and dashes"},
     ),
 ]
+SshCertificate = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9@.-]+-cert-v01@openssh\.com [A-Za-z0-9+/=]{20,20000}( [ -~]*)?$",
+        extra={"expected": "the line of a -cert.pub file"},
+    ),
+]
 OpenPgpPath = Annotated[
     str,
     Meta(
@@ -135,7 +142,7 @@ class Sftp(Strict, frozen=True, kw_only=True):
     user: Name
     host_keys: tuple[HostKey, ...]
     key: Reference | None = None
-    certificate: Name | None = None
+    certificate: SshCertificate | None = None
     agent: bool = False
     password: SecretReference | None = None
     jump: tuple[Jump, ...] = ()

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from ecluse.errors import EcluseError, Fault
+from ecluse.wire.sftp.attributes import FOLDER, PLAIN, read_attributes
 
 __all__ = [
     "MAX_ANSWER",
@@ -59,12 +60,12 @@ class FileFacts(msgspec.Struct, frozen=True, gc=False):
     @property
     def plain(self) -> bool:
         """Whether it is a file; a server that does not say is believed to name one."""
-        return self.mode is None or self.mode & _S_IFMT in (0, 0o100000)
+        return self.mode is None or self.mode & _S_IFMT in (0, PLAIN)
 
     @property
     def folder(self) -> bool:
         """Whether it is a folder."""
-        return self.mode is not None and self.mode & _S_IFMT == 0o040000
+        return self.mode is not None and self.mode & _S_IFMT == FOLDER
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -236,28 +237,8 @@ def _extensions(body: bytes) -> dict[bytes, bytes]:
 
 
 def _facts(body: bytes, at: int) -> tuple[FileFacts, int]:
-    """Attributes (s5) at an offset, and where they end."""
-    flags = _number(body, at, 4)
-    at += 4
-    size = mode = modified = None
-    if flags & 0x1:
-        size = _number(body, at, 8)
-        at += 8
-    if flags & 0x2:
-        _number(body, at, 8)
-        at += 8
-    if flags & 0x4:
-        mode = _number(body, at, 4)
-        at += 4
-    if flags & 0x8:
-        modified = _number(body, at + 4, 4)
-        at += 8
-    if flags & 0x80000000:
-        count = _number(body, at, 4)
-        at += 4
-        for _ in range(2 * count):
-            _, at = _text(body, at)
-    return FileFacts(size, mode, modified), at
+    told, at = read_attributes(body, at)
+    return FileFacts(told.size, told.mode, told.modified), at
 
 
 def _number(body: bytes, at: int, width: int) -> int:

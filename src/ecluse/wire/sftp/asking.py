@@ -5,11 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "CREATE",
-    "EXCLUSIVE",
-    "READ",
-    "TRUNCATE",
-    "WRITE",
     "about_handle",
     "about_path",
     "extended",
@@ -21,12 +16,6 @@ __all__ = [
     "text",
     "write_head",
 ]
-
-READ: Final = 0x01
-WRITE: Final = 0x02
-CREATE: Final = 0x08
-TRUNCATE: Final = 0x10
-EXCLUSIVE: Final = 0x20
 
 _INIT, _OPEN, _READ, _WRITE, _MKDIR, _RENAME, _EXTENDED = 1, 3, 5, 6, 14, 18, 200
 _HANDLES: Final = {"close": 4, "fstat": 8, "readdir": 12}

@@ -13,9 +13,10 @@ import msgspec
 from ecluse.blobs.vault import VaultReader
 from ecluse.channels.sftp.client.connect import Link
 from ecluse.channels.sftp.client.errors import HostKeyChanged, Lost
-from ecluse.channels.sftp.client.placing import Memory, Placed, Placing, Progress, Terms, join
+from ecluse.channels.sftp.client.placing import Memory, Placed, Placing, Progress, Terms
 from ecluse.channels.sftp.client.pool import Links
 from ecluse.channels.sftp.client.relation import Relation
+from ecluse.channels.sftp.client.steps import join
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.hub import Document, Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes, Sealed

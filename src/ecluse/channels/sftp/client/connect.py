@@ -13,7 +13,7 @@ import asyncssh
 
 from ecluse.channels.http.egress import Egress
 from ecluse.channels.http.errors import Unreachable as NameUnresolved
-from ecluse.channels.sftp.algorithms import NEEDS_STRICT, Algorithms
+from ecluse.channels.sftp.client.algorithms import NEEDS_STRICT, Algorithms
 from ecluse.channels.sftp.client.errors import (
     HostKeyChanged,
     LoginRefused,

@@ -56,7 +56,10 @@ class NoAlgorithm(EcluseError):
 
     code = "sftp.no-algorithm"
     fault = Fault.PARTNER
-    remedy = 'Ask the partner to update the server, or allow "ssh-legacy" in [[exceptions]] with a reason and an end date.'
+    remedy = (
+        'Ask the partner to update the server, or allow "ssh-legacy" in [[exceptions]] with a reason and an end '
+        "date."
+    )
 
 
 class Unreachable(EcluseError):

@@ -22,6 +22,11 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether anything was called yet."""
+        return self._loop is not None
+
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` on the loop and wait for what it gives or raises. Not from the loop's own thread."""
         return asyncio.run_coroutine_threadsafe(work, self._running()).result()

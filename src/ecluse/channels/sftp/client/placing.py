@@ -13,7 +13,6 @@ appear behind the back of the one that has it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -32,11 +31,19 @@ from ecluse.channels.sftp.client.errors import (
 from ecluse.channels.sftp.client.loop import LoopThread
 from ecluse.channels.sftp.client.rate import Rate
 from ecluse.channels.sftp.client.session import Session
-from ecluse.channels.sftp.client.transfer import Download, Upload
+from ecluse.channels.sftp.client.steps import (
+    digest_of,
+    join,
+    make_folders,
+    octets_of,
+    remove_all,
+    rename_free,
+)
+from ecluse.channels.sftp.client.transfer import Upload
 from ecluse.errors import EcluseError
 from ecluse.exchange.remote import NameTaken
 from ecluse.wire.sftp.answers import FileFacts, Status
-from ecluse.wire.sftp.asking import CREATE, READ, TRUNCATE, WRITE
+from ecluse.wire.sftp.requests import CREATE, TRUNCATE, WRITE
 
 __all__ = ["Memory", "Placed", "Placing", "Progress", "Terms"]
 
@@ -185,7 +192,7 @@ class Placing:
         spared = {left[0] if left is not None else "", going_on}
         first = max(1, terms.attempt - EARLIER)
         stale = [name for n in range(first, terms.attempt) if (name := terms.temporary(n)) not in spared]
-        self.loop.call(_remove_all(session, [octets_of(join(terms.folder, name)) for name in stale]))
+        self.loop.call(remove_all(session, [octets_of(join(terms.folder, name)) for name in stale]))
         found = self.loop.call(session.lstat(octets_of(terms.path)))
         if found is not None and self._is_ours(found):
             if left is not None:
@@ -397,25 +404,15 @@ class Placing:
         """Remove a temporary file, as far as that can be done."""
         if self.link.session.alive:
             path = octets_of(join(self.terms.folder, temporary))
-            self.loop.call(_remove_all(self.link.session, [path]))
+            self.loop.call(remove_all(self.link.session, [path]))
 
     def _discard_apart(self, temporary: str) -> None:
         """The same over a connection of its own; where that can't be had, the file stays."""
         try:
             with self.more() as link:
-                self.loop.call(_remove_all(link.session, [octets_of(join(self.terms.folder, temporary))]))
+                self.loop.call(remove_all(link.session, [octets_of(join(self.terms.folder, temporary))]))
         except EcluseError:
             return
-
-
-def join(folder: str, name: str) -> str:
-    """A path below a folder."""
-    return f"{folder.rstrip('/')}/{name}" if folder not in ("", ".") else name
-
-
-def octets_of(path: str) -> bytes:
-    """A path as it goes over the wire."""
-    return path.encode("utf-8", "surrogateescape")
 
 
 def _ranges(terms: Terms) -> list[list[int]]:
@@ -478,80 +475,3 @@ async def _close_quietly(session: Session, handle: bytes) -> None:
         await session.close(handle)
     except EcluseError:
         return
-
-
-async def _remove_all(session: Session, paths: list[bytes]) -> None:
-    """Remove what is there of these, all asked at once; what can't be is left."""
-    if session.alive:
-        await asyncio.gather(*(session.remove(path) for path in paths), return_exceptions=True)
-
-
-async def make_folders(session: Session, paths: tuple[str, ...]) -> None:
-    """Make folders, the outermost first; one that is there already is no error.
-
-    Raises:
-        EcluseError: The innermost is not there afterwards.
-    """
-    status = Status(0, 0, b"")
-    for path in paths:
-        status = await session.make_folder(octets_of(path))
-    if status.code and await session.stat(octets_of(paths[-1])) is None:
-        raise of_status(status, f"make the folder {paths[-1]}")
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """How giving a file a name that nobody has went.
-
-    Attributes:
-        how: ``hardlink`` or ``rename``; empty where it has not got it.
-        status: The server's refusal; ``None`` where the name was seen to be taken.
-        left_over: It has the name, and its former one too.
-    """
-
-    how: str
-    status: Status | None = None
-    left_over: bool = False
-
-
-async def rename_free(link: Link, path: bytes, final: bytes) -> Renamed:
-    """Give a file a name, never another file's.
-
-    Version 3's rename is to fail where there is a file of that name (s6.5). OpenSSH's does, by a link; with another
-    server a link is made where it can be, and else the name is looked at first, which leaves a moment in which
-    somebody may take it.
-    """
-    session = link.session
-    if session.links and not link.renames_safely:
-        status = await session.link(path, final)
-        if status.code == 0:
-            try:
-                await session.remove(path)
-            except EcluseError:
-                # It has appeared: what is left to do must not make it appear again.
-                return Renamed("hardlink", left_over=True)
-            return Renamed("hardlink")
-    if not link.renames_safely and await session.lstat(final) is not None:
-        return Renamed("")
-    status = await session.rename(path, final)
-    return Renamed("rename" if status.code == 0 else "", status)
-
-
-async def digest_of(link: Link, path: str, size: int, rate: Rate) -> bytes:
-    """SHA-256 of a file of the partner's: asked for where the server tells it, else read back.
-
-    A file that is not of this size has a digest that fits nothing.
-    """
-    session = link.session
-    if session.digests:
-        told = await session.digest(octets_of(path))
-        if told is not None:
-            return told
-    handle = await session.open(octets_of(path), READ, "read the file back")
-    digest = hashlib.sha256()
-    download = Download(session, handle, size, link.window, rate)
-    while octets := await download.next():
-        digest.update(octets)
-    facts = await session.fstat(handle)
-    await session.close(handle)
-    return digest.digest() if not download.short and facts.size in (None, size) else b""

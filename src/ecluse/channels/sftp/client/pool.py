@@ -50,8 +50,9 @@ class Links:
         self.loop.call(_close(link))
 
     def close(self) -> None:
-        """Close all, and end the loop."""
-        self.loop.call(self._clear())
+        """Close all, and end the loop. What is under way fails as if the line were cut."""
+        if self.loop.running:
+            self.loop.call(self._clear())
         self.loop.close()
 
     async def _take(self, key: object) -> Link | None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ecluse.channels.http.egress import Egress
-from ecluse.channels.sftp.algorithms import LEGACY
+from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
+from ecluse.channels.sftp.client.algorithms import LEGACY
 from ecluse.channels.sftp.client.channel import base_of
 from ecluse.channels.sftp.client.connect import Link, Login, Route, Spoken, open_link, shown_keys
 from ecluse.channels.sftp.client.errors import NoSuchPlace
 from ecluse.channels.sftp.client.loop import LoopThread
 from ecluse.channels.sftp.client.pins import Pins
-from ecluse.channels.sftp.client.placing import octets_of
-from ecluse.channels.sftp.client.relation import PRIVATE_NETWORKS, Relation
+from ecluse.channels.sftp.client.relation import Relation
+from ecluse.channels.sftp.client.steps import octets_of
 
 __all__ = ["ShownKey", "reach", "scan"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ecluse.channels.as2.relation import PRIVATE_NETWORKS
-from ecluse.channels.http.egress import Egress
-from ecluse.channels.sftp.algorithms import LEGACY, MODERN
+from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
+from ecluse.channels.sftp.client.algorithms import LEGACY, MODERN
 from ecluse.channels.sftp.client.connect import Login, Route
 from ecluse.channels.sftp.client.pins import Pins
 from ecluse.channels.sftp.keys import KeyringKeyPair

@@ -9,10 +9,10 @@ from typing import Final, Self
 from ecluse.channels.sftp.client.channel import base_of, note_host_key
 from ecluse.channels.sftp.client.connect import Link
 from ecluse.channels.sftp.client.errors import HostKeyChanged, NoSuchPlace, gone, of_status
-from ecluse.channels.sftp.client.placing import join, make_folders, octets_of, rename_free
 from ecluse.channels.sftp.client.pool import Links
 from ecluse.channels.sftp.client.rate import Rate
 from ecluse.channels.sftp.client.relation import Relation
+from ecluse.channels.sftp.client.steps import join, make_folders, octets_of, rename_free
 from ecluse.channels.sftp.client.transfer import Download
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
@@ -22,7 +22,7 @@ from ecluse.model.paths import MAX_NAME
 from ecluse.trust.directory import Directory
 from ecluse.trust.secrets import ResolveSecret
 from ecluse.wire.sftp.answers import Entry, FileFacts
-from ecluse.wire.sftp.asking import READ
+from ecluse.wire.sftp.requests import READ
 
 __all__ = ["EndlessListing", "SftpRemote", "SftpSource"]
 
@@ -113,7 +113,10 @@ class SftpRemote:
         folders = [(folder.strip("/"), 0)]
         while folders:
             below, depth = folders.pop()
-            handle = self._loop.call(session.open_folder(octets_of(self._path(below))))
+            try:
+                handle = self._loop.call(session.open_folder(octets_of(self._path(below))))
+            except NoSuchPlace:
+                continue
             try:
                 while (page := self._loop.call(session.read_folder(handle))) is not None:
                     left += len(page) or 1
@@ -236,7 +239,7 @@ def _name_of(entry: Entry) -> str | None:
         name = entry.name.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return name if name.isprintable() and "/" not in name and "\\" not in name else None
+    return name if name.isprintable() and "/" not in name else None
 
 
 def _file(path: str, facts: FileFacts) -> RemoteFile:

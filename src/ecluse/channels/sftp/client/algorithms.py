@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from asyncssh import kex as _kex
+
 __all__ = ["LEGACY", "MODERN", "NEEDS_STRICT", "Algorithms"]
 
 
@@ -31,6 +33,14 @@ class Algorithms:
     signatures: tuple[str, ...]
 
 
+_KNOWN: Final = frozenset(name.decode("ascii") for name in _kex.get_kex_algs())
+"""What this machine's libraries do."""
+
+
+def _known(*names: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name in _KNOWN)
+
+
 _SIGNATURES: Final = (
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
@@ -41,7 +51,7 @@ _SIGNATURES: Final = (
 )
 
 MODERN: Final = Algorithms(
-    kex=(
+    kex=_known(
         "mlkem768x25519-sha256",
         "curve25519-sha256",
         "curve25519-sha256@libssh.org",
@@ -57,7 +67,7 @@ MODERN: Final = Algorithms(
 """The floor."""
 
 LEGACY: Final = Algorithms(
-    kex=(
+    kex=_known(
         *MODERN.kex,
         "diffie-hellman-group16-sha512",
         "diffie-hellman-group18-sha512",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -84,6 +84,7 @@ class Node:
         hub: What the chamber shares.
         channels: By kind.
         sources: What documents are collected from, by kind.
+        closing: What else is to be let go at the end.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
@@ -105,6 +106,7 @@ class Node:
     pool: Pool
     keys_mark: bytes | None = None
     sources: dict[str, Source] = field(default_factory=dict)
+    closing: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def log_key(self) -> NoteKey:
@@ -148,6 +150,8 @@ class Node:
     def close(self) -> None:
         """Let the database and the connections go."""
         self.pool.close()
+        for close in self.closing:
+            close()
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The places of the hub: folders of ours, as channels to deliver to and sources to collect from."""
+"""The places of the hub, as channels to deliver to and sources to collect from: folders of ours, partners' servers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 from ecluse.channels.folder import FolderChannel, FolderSource
 from ecluse.channels.folder.channel import NoFolder
 from ecluse.channels.folder.source import FolderPlace
+from ecluse.channels.sftp.client.channel import SftpChannel
+from ecluse.channels.sftp.client.loop import LoopThread
+from ecluse.channels.sftp.client.pool import Links
+from ecluse.channels.sftp.client.source import SftpSource
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
@@ -27,7 +31,7 @@ def folder_place(node: Node, name: str) -> FolderPlace:
 
 
 def join_places(node: Node) -> None:
-    """Give a node its folders."""
+    """Give a node its folders, and the clients of partners' servers."""
     inbox = node.bootstrap.hub.inbox.folder
     node.channels["folder"] = FolderChannel(
         node.hub,
@@ -35,3 +39,7 @@ def join_places(node: Node) -> None:
         lambda name: folder_place(node, name),
     )
     node.sources["folder"] = FolderSource(lambda name: folder_place(node, name))
+    links = Links(LoopThread())
+    node.closing.append(links.close)
+    node.channels["sftp"] = SftpChannel(node.hub, lambda: node.directory, node.resolver, links)
+    node.sources["sftp"] = SftpSource(node.hub, lambda: node.directory, node.resolver, links)

@@ -22,6 +22,11 @@ def missing(name: str) -> str:
         return "" if importlib.util.find_spec("pyas2lib") else "not installed"
     if name == "s3":
         return "" if os.path.exists("build/peers/s3/bin/python") else "run tools/peers.sh"
+    if name in ("rclone", "wsgidav", "moto_server"):
+        return "" if os.path.exists(f"build/peers/stores/bin/{name}") else "run tools/peers.sh"
+    if name == "azurite":
+        found = os.path.exists("build/peers/azurite/node_modules/.bin/azurite-blob")
+        return "" if found and shutil.which("node") else "npm install azurite in build/peers/azurite"
     if name == "root":
         return "" if os.geteuid() == 0 else "needs root for a small file system"
     return "" if shutil.which(name) else "not on PATH"

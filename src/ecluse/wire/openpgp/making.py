@@ -17,8 +17,8 @@ from ecluse.wire.openpgp._curves import CURVE25519, CURVES, ED25519, encode_mpi
 from ecluse.wire.openpgp.certificate import Certificate, assemble, read_packets
 from ecluse.wire.openpgp.errors import UnsupportedAlgorithm
 from ecluse.wire.openpgp.keys import read_public_key
-from ecluse.wire.openpgp.names import SignatureType, Tag
 from ecluse.wire.openpgp.names import PublicKeyAlgorithm as Pk
+from ecluse.wire.openpgp.names import SignatureType, Tag
 from ecluse.wire.openpgp.packets import packet
 from ecluse.wire.openpgp.pkesk import Entropy
 from ecluse.wire.openpgp.secret import PrivateKey, SecretKey
@@ -78,7 +78,7 @@ def make_key(
     abilities = Subpacket(Sub.KEY_FLAGS, _CERTIFY_AND_SIGN, critical=True)
     name = user_id.encode()
     named = [primary.key.hashed(), _named(name)]
-    stated = (lasting, abilities, *_PREFERENCES)
+    stated: tuple[Subpacket, ...] = (lasting, abilities, *_PREFERENCES)
     first = Subpacket(Sub.PRIMARY_USER_ID, b"\1")
     packets = [packet(Tag.PUBLIC_KEY, primary.key.body)]
     if version == 6:
@@ -130,14 +130,14 @@ def renewed(
         yield make_signature(SignatureType(kind), primary, signed, now, entropy, stated=kept)
 
     direct = [*again(0x1F, certificate.direct, [key.hashed()], key.created)]
+    # Version 6 states its end directly, version 4 with its names.
+    begun = key.created if key.version == 4 else None
     names = {
-        user.name: [*again(0x13, user.signatures, [key.hashed(), _named(user.name)], key.created if key.version == 4 else None)]
+        user.name: [*again(0x13, user.signatures, [key.hashed(), _named(user.name)], begun)]
         for user in view.user_ids
     }
     subkeys = {
-        sub.key.fingerprint: [
-            *again(0x18, sub.signatures, [key.hashed(), sub.key.hashed()], sub.key.created)
-        ]
+        sub.key.fingerprint: [*again(0x18, sub.signatures, [key.hashed(), sub.key.hashed()], sub.key.created)]
         for sub in certificate.subkeys
         if not any(s.type == SignatureType.SUBKEY_REVOCATION for s in sub.signatures)
     }

@@ -63,6 +63,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "An address or a user is kept out for a time, after too many failed logins.",
     ),
     "guard.lifted": ("listener", "A person ended a ban."),
+    "upload.suspended": ("partner", "An upload was cut off; what came is kept aside to be resumed."),
+    "upload.resumed": ("partner", "A half upload is gone on with."),
+    "upload.expired": ("partner", "A half upload that nobody resumed was dropped."),
+    "document.picked-up": ("message", "The partner has a document of it that was put out for them."),
+    "file.removed": (
+        "message or partner",
+        "The partner removed a file from its folders. The message of an upload is not touched by that.",
+    ),
     "partner.host-key-refused": (
         "partner",
         "Its SFTP server showed a host key that is not pinned; nothing was told to it.",

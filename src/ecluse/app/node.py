@@ -10,6 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from ecluse.app.accounts import join_accounts
+from ecluse.app.flowbook import Flows
+from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -265,10 +268,13 @@ def open_node(
         store.close()
         raise
     hub.config_version = lambda: node.version
+    hub.flows = Flows(node)
     inbox = settings.inbox.folder
     if isinstance(inbox, str):
         hub.inbox = "folder:inbox"
     join_places(node)
+    join_ftps(node)
+    join_accounts(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node

@@ -175,7 +175,8 @@ class Ftps(Strict, frozen=True, kw_only=True):
         password: Reference to the password.
         tls: TLS.
         folder: Where we deliver to; the folder that the login leads to by default.
-        temporary: Name under which a file is written before it gets its own; {name} stands for that.
+        temporary: Name under which a file is written before it gets its own; {name} stands for that
+            and the last letters of the message's id: two documents of one name never meet there.
         replace: A document may take the place of a file of the same name.
         rate: Octets a second at most.
         concurrency: Deliveries at once.
@@ -219,6 +220,8 @@ class Bucket(Strict, frozen=True, kw_only=True):
         path_style: The bucket's name stands in the path and not in the host name (S3).
         tags: Tags of the objects that we write.
         replace: A document may take the place of an object of the same name.
+        conditional: The store honours conditions on writes (If-None-Match, If-Match); false for one that ignores
+            them, as `ecluse doctor` finds out (S3).
         concurrency: Deliveries at once.
         timeout: Longest silence of the store.
         retry: How a delivery is tried again, where the hub's own way is not right.
@@ -236,6 +239,7 @@ class Bucket(Strict, frozen=True, kw_only=True):
     path_style: bool = True
     tags: dict[Name, Name] = msgspec.field(default_factory=dict)
     replace: bool = False
+    conditional: bool = True
     concurrency: Count = 4
     timeout: Duration = "2m"
     retry: Retry | None = None

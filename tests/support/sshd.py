@@ -65,6 +65,7 @@ class Sshd:
         self.files = folder / "files"
         self.files.mkdir(exist_ok=True)
         self.log = folder / "log"
+        self.uid, self.gid = os.geteuid(), os.getegid()
         self.user = "root" if os.geteuid() == 0 else os.environ.get("USER", "nobody")
         self.host_keys = [asyncssh.generate_private_key(kind) for kind in kinds]
         self._options = options

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.app.accounts import account_expiry
 from ecluse.app.node import Node
+from ecluse.app.sftp import SftpService
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -119,6 +120,8 @@ class Service:
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._followed = node.directory
         self._identity: _TlsIdentity | None = None
+        sftp = node.bootstrap.hub.listen.sftp
+        self.sftp = None if sftp is None else SftpService(node, sftp)
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -153,6 +156,8 @@ class Service:
         self._own_runner.start()
         self._runner.start()
         self._loop.start()
+        if self.sftp is not None:
+            await asyncio.to_thread(self.sftp.start)
         self._watcher.start()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
@@ -183,6 +188,8 @@ class Service:
         self._quit.set()
         if self._server is not None:
             await self._server.stop(grace)
+        if self.sftp is not None:
+            await asyncio.to_thread(self.sftp.stop, grace)
         await asyncio.gather(
             *(asyncio.to_thread(runner.stop, grace) for runner in (self._runner, self._own_runner))
         )
@@ -219,6 +226,8 @@ class Service:
         if directory is not self._followed:
             self._followed = directory
             self._runner.limit_lanes(_lane_limits(directory))
+            if self.sftp is not None:
+                self.sftp.follow()
         identity = self._tls_identity()
         if identity is None or identity == self._identity:
             return

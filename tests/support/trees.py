@@ -44,6 +44,7 @@ class MemoryMailbox:
     fault: Exception | None = None
     files: dict[VirtualPath, _File] = field(default_factory=dict)
     made: set[VirtualPath] = field(default_factory=set)
+    seen: dict[int, bytearray] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def open(self) -> MemoryTree:
@@ -154,7 +155,9 @@ class MemoryTree:
                 raise Denied("It is a folder.")
             file = self._file(path)
             if file.state == "waiting":
-                raise Denied("It was not picked up yet.")
+                if 0 in box.seen.get(id(file), b"\0"):
+                    raise Denied("It was not picked up yet.")
+                box.picked_up.append(path.name)
             del box.files[path]
 
     def make_folder(self, path: VirtualPath) -> None:
@@ -225,9 +228,12 @@ class MemoryReader:
         return data
 
     def abandon(self) -> None:
-        self._seen.clear()
+        seen = self._box.seen.setdefault(id(self._file), bytearray(self.size))
+        seen[:] = bytes(a | b for a, b in zip(seen, self._seen, strict=True))
 
     def close(self) -> None:
+        self.abandon()
+        self._seen = self._box.seen[id(self._file)]
         with self._box.lock:
             if self._file.state == "waiting" and 0 not in self._seen:
                 self._file.state = "picked-up"
@@ -243,12 +249,22 @@ class MemoryWriter:
         self._box, self._path, self._base = box, path, base
         self._data = bytearray(base.data if base else b"")
         self._pending: dict[int, bytes] = {}
+        self._broken: Exception | None = None
 
     @property
     def size(self) -> int:
         return len(self._data)
 
     def write(self, offset: int, data: bytes) -> None:
+        if self._broken is not None:
+            raise self._broken
+        try:
+            self._write(offset, data)
+        except Exception as error:
+            self._broken = error
+            raise
+
+    def _write(self, offset: int, data: bytes) -> None:
         if offset > len(self._data):
             if sum(map(len, self._pending.values())) + len(data) > REORDER:
                 raise Denied("There is a gap.")
@@ -282,6 +298,9 @@ class MemoryWriter:
     def commit(self) -> None:
         box = self._box
         with box.lock:
+            if self._broken is not None:
+                self.abort()
+                raise self._broken
             box.fail()
             if self._pending:
                 raise Denied("There is a gap.")
@@ -299,7 +318,7 @@ class MemoryWriter:
     def suspend(self) -> None:
         with self._box.lock:
             self._pending.clear()
-            if self._data and self._may_keep():
+            if self._data and self._broken is None and self._may_keep():
                 self._box.files[self._path] = _File(bytes(self._data), self._box.clock(), "partial")
                 self._box.suspended.append(str(self._path))
 

@@ -189,6 +189,10 @@ class PartnerView:
             return None
         return f"rsa-{self.as2.sign_scheme}"
 
+    def secret(self, reference: str) -> Secret:
+        """A secret that their file refers to. Raises :class:`~ecluse.trust.errors.SecretError`."""
+        return self._secret(reference)
+
     def basic_auth(self) -> tuple[str, Secret] | None:
         """User and password for their server. Raises :class:`~ecluse.trust.errors.SecretError`."""
         entry = self.as2.basic_auth
@@ -374,9 +378,11 @@ def _own_keys(hub: Hub, keyring: Keyring) -> OwnKeys:
                 problems.append(Problem("trust.wrong-use", HUB_FILE, f"{field}.use", cause, remedy))
         start, end = instant_from(key.from_), instant_until(key.until)
         entries.append((key.ref, Dated(certificate, info, frozenset(key.use), start, end)))
-    tls = hub.listen.as2.tls
+    tls, ftps = hub.listen.as2.tls, hub.listen.ftps
     if tls is not None and tls.key not in held:
         problems.append(_missing(HUB_FILE, "listen.as2.tls.key", tls.key))
+    if ftps is not None and ftps.key not in held:
+        problems.append(_missing(HUB_FILE, "listen.ftps.key", ftps.key))
     if problems:
         raise ConfigurationError(problems)
     return OwnKeys(tuple(entries))

@@ -54,11 +54,13 @@ class Held:
         private: The key.
         chain: Its certificate, followed by its issuers.
         former: Certificates that it had before: a partner may still encrypt to one of them.
+        signers: What signs with it, by the scheme that was asked for: made once, for it takes some checks.
     """
 
     private: PrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...]
     former: tuple[x509.Certificate, ...] = ()
+    signers: dict[str | None, Signer] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def private_bytes(self, encoding: Encoding) -> bytes:
         """PKCS#8, not encrypted."""
@@ -113,7 +115,10 @@ class HeldKeys(OpenPgpKeys):
     def signer(self, ref: str, scheme: str | None = None) -> Signer:
         """See the port."""
         held = self._held(ref)
-        return signer_for(held.private, held.chain[0], scheme)
+        signer = held.signers.get(scheme)
+        if signer is None:
+            signer = held.signers[scheme] = signer_for(held.private, held.chain[0], scheme)
+        return signer
 
     def unwrap(
         self, recipients: Sequence[Recipient], refs: Sequence[str], *, allowed: Collection[str] = ()

@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.tree_worlds import World
+from tests.support.tree_worlds import BIG, World, at, begin, get, names, put
 
 from ecluse.exchange.tree import Denied, NameExists, NoSpace, NoSuchPath, Tree, TreeWriter
 from ecluse.model.basics import Instant
-from ecluse.model.paths import VirtualPath
 
 
-def at(text: str) -> VirtualPath:
-    return VirtualPath.parse(text)
+def scatter(writer: TreeWriter) -> None:
+    for n in range(1, 1000):
+        writer.write(n * 100_000, bytes(99_999))
 
 
-def begin(tree: Tree, path: str, data: bytes = b"", **how: bool) -> TreeWriter:
-    writer = tree.write(at(path), **how)
-    for start in range(0, len(data), 1000):
-        writer.write(writer.size, data[start : start + 1000])
-    return writer
-
-
-def put(tree: Tree, path: str, data: bytes, **how: bool) -> None:
-    begin(tree, path, data, **how).commit()
-
-
-def get(tree: Tree, path: str, step: int = 1000) -> bytes:
-    reader = tree.read(at(path))
-    found = b""
-    while piece := reader.read(len(found), step):
-        found += piece
-    reader.close()
-    assert len(found) == reader.size
-    return found
-
-
-def names(tree: Tree, folder: str, **how: object) -> list[str]:
-    return [entry.name for entry in tree.list(at(folder), **how)]  # type: ignore[arg-type]
+def fill(writer: TreeWriter, octets: int) -> None:
+    for _ in range(octets // 1000):
+        writer.write(writer.size, bytes(1000))
 
 
 def size(tree: Tree, path: str) -> int:
     return tree.stat(at(path)).size
-
-
-BIG = bytes(range(256)) * 1000
 
 
 # --- folders ---------------------------------------------------------------------------------------------------
@@ -198,8 +175,7 @@ def test_a_gap_is_not_a_file(world: World) -> None:
     writer.abort()
     far = tree.write(at("/inbound/y"))
     with pytest.raises(Denied):
-        for n in range(1, 1000):
-            far.write(n * 100_000, bytes(99_999))
+        scatter(far)
     far.abort()
     assert world.documents() == []
     assert names(tree, "/inbound") == []
@@ -209,10 +185,21 @@ def test_the_same_octets_may_be_sent_again_and_others_may_not(world: World) -> N
     writer = begin(world.open(), "/inbound/x", BIG)
     writer.write(200_000, BIG[200_000:230_000])
     writer.write(len(BIG) - 10, BIG[-10:] + b"more")
-    with pytest.raises(Denied):
-        writer.write(len(BIG) - 10, b"otherwise!")
     writer.commit()
     assert world.documents() == [("/inbound/x", BIG + b"more")]
+
+
+@pytest.mark.parametrize("offset", [0, 5, 255_990])
+def test_what_was_written_is_not_changed(world: World, offset: int) -> None:
+    writer = begin(world.open(), "/inbound/x", BIG)
+    with pytest.raises(Denied):
+        writer.write(offset, b"otherwise!")
+    with pytest.raises(Denied):
+        writer.write(len(BIG), b"more")
+    with pytest.raises(Denied):
+        writer.commit()
+    assert world.documents() == []
+    assert names(world.open(), "/inbound") == []
 
 
 def test_an_aborted_upload_leaves_nothing(world: World) -> None:
@@ -344,11 +331,21 @@ def test_a_cut_upload_is_resumed_and_becomes_one_document(
 def test_a_resume_may_begin_before_the_cut_with_the_same_octets(world: World) -> None:
     begin(world.open(), "/inbound/a", BIG[:100_000]).suspend()
     writer = world.open().write(at("/inbound/a"), resume=True)
-    with pytest.raises(Denied):
-        writer.write(90_000, b"other octets than there were")
     writer.write(90_000, BIG[90_000:])
     writer.commit()
     assert world.documents() == [("/inbound/a", BIG)]
+
+
+def test_a_resume_with_other_octets_is_no_document(world: World) -> None:
+    tree = world.open()
+    begin(tree, "/inbound/a", BIG[:100_000]).suspend()
+    writer = tree.write(at("/inbound/a"), resume=True)
+    with pytest.raises(Denied):
+        writer.write(90_000, b"other octets than there were")
+    with pytest.raises(Denied):
+        writer.commit()
+    assert world.documents() == []
+    assert tree.space().used == 0
 
 
 def test_a_half_upload_is_no_document_under_any_name(world: World) -> None:
@@ -478,9 +475,9 @@ def test_the_quota_holds_and_space_comes_back(world: World) -> None:
     put(tree, "/inbound/a", bytes(60_000))
     writer = begin(tree, "/inbound/b", bytes(40_000))
     with pytest.raises(NoSpace):
-        for _ in range(3):
-            writer.write(writer.size, bytes(1000))
-    writer.abort()
+        fill(writer, 3000)
+    with pytest.raises(NoSpace):
+        writer.commit()
     assert (tree.space().total, tree.space().used, tree.space().files_used) == (102_400, 60_000, 1)
     tree.remove(at("/inbound/a"))
     assert tree.space().used == 0
@@ -530,6 +527,44 @@ def test_half_a_read_is_no_pick_up(world: World) -> None:
     assert reader.read(0, len(BIG) - 1) == BIG[:-1]
     reader.close()
     assert world.picked_up() == []
+
+
+def test_a_cut_download_is_no_pick_up_until_the_rest_is_read(world: World) -> None:
+    world.offer("invoice.xml", BIG)
+    cut = world.open().read(at("/outbound/invoice.xml"))
+    cut.read(0, 100_000)
+    cut.abandon()
+    whole = world.open().read(at("/outbound/invoice.xml"))
+    whole.read(0, len(BIG) - 1)
+    whole.abandon()
+    assert world.picked_up() == []
+    rest = world.open().read(at("/outbound/invoice.xml"))
+    rest.read(len(BIG) - 10, 10)
+    rest.close()
+    assert world.picked_up() == ["invoice.xml"]
+
+
+def test_what_was_read_and_then_removed_was_picked_up(world: World) -> None:
+    world.offer("invoice.xml", BIG)
+    tree = world.open()
+    reader = tree.read(at("/outbound/invoice.xml"))
+    reader.read(0, len(BIG))
+    reader.abandon()
+    assert world.picked_up() == []
+    tree.remove(at("/outbound/invoice.xml"))
+    assert world.picked_up() == ["invoice.xml"]
+    assert names(tree, "/outbound") == []
+
+
+def test_pieces_that_several_sessions_read_are_a_pick_up(world: World) -> None:
+    world.offer("invoice.xml", BIG)
+    readers = [world.open().read(at("/outbound/invoice.xml")) for _ in range(4)]
+    for number, reader in enumerate(readers):
+        assert reader.read(number * 64_000, 64_000) == BIG[number * 64_000 : (number + 1) * 64_000]
+    for reader in readers:
+        assert world.picked_up() == []
+        reader.close()
+    assert world.picked_up() == ["invoice.xml"]
 
 
 def test_reads_in_any_order_are_a_pick_up(world: World) -> None:

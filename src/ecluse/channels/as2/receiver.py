@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from ipaddress import IPv6Network, ip_address
 from typing import Any, Final
 
@@ -318,6 +319,7 @@ class Receiver:
         self._hub.store.submit(lambda tx: self._hub.event(tx, kind, subject, data))
 
 
+@lru_cache(maxsize=1024)
 def _network(address: str) -> str:
     """Whose address it is: an IPv6 site has 2**64 of them (RFC 4291 s2.5.4)."""
     try:

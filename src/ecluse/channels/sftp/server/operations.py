@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -95,6 +95,10 @@ class Operations:
             _log.error("request not answered", request=type(request).__name__, crash=type(error).__name__)
             return (replies.status(request.id, Status.FAILURE, "The server failed."),)
 
+    def instant(self, batch: Sequence[Request]) -> bool:
+        """Whether all of these are answered without asking the tree."""
+        return all(type(request) in _INSTANT for request in batch)
+
     def finishes(self, request: Request) -> bool:
         """Whether a request waits for durable storage, so that others should not wait for it."""
         kind = type(request)
@@ -122,7 +126,7 @@ class Operations:
                 if isinstance(handle, _Writing):
                     handle.writer.suspend()
                 elif isinstance(handle, _Reading):
-                    handle.reader.close()
+                    handle.reader.abandon()
             except Exception as error:  # noqa: BLE001 - the other handles want to be let go of too
                 _log.error("handle not let go", crash=type(error).__name__)
 
@@ -336,6 +340,18 @@ _DO: Final[dict[type, Callable[[Operations, Request], tuple[bytes, ...]]]] = {
     requests.Unsupported: Operations._unsupported,
     requests.Malformed: Operations._malformed,
 }  # type: ignore[dict-item]  # each takes the request that it stands under
+
+_INSTANT: Final = frozenset(
+    (
+        requests.Init,
+        requests.RealPath,
+        requests.ReadLink,
+        requests.Link,
+        requests.Limits,
+        requests.Unsupported,
+        requests.Malformed,
+    )
+)
 
 
 def _path(text: bytes) -> VirtualPath:

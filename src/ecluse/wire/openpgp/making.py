@@ -166,15 +166,21 @@ def _encoded(
     subkeys: Mapping[bytes, Sequence[Signature]],
 ) -> bytes:
     """The certificate's packets with more signatures."""
-    parts = [packet(Tag.PUBLIC_KEY, certificate.primary.body)]
-    parts += [s.packet() for s in (*certificate.direct, *direct)]
+    parts = [packet(Tag.PUBLIC_KEY, certificate.primary.body), *_together(certificate.direct, direct)]
     for user in certificate.user_ids:
-        more = names.get(user.name, ())
-        parts += [packet(Tag.USER_ID, user.name), *(s.packet() for s in (*user.signatures, *more))]
+        parts += [packet(Tag.USER_ID, user.name), *_together(user.signatures, names.get(user.name, ()))]
     for sub in certificate.subkeys:
         more = subkeys.get(sub.key.fingerprint, ())
-        parts += [packet(Tag.PUBLIC_SUBKEY, sub.key.body), *(s.packet() for s in (*sub.signatures, *more))]
+        parts += [packet(Tag.PUBLIC_SUBKEY, sub.key.body), *_together(sub.signatures, more)]
     return b"".join(parts)
+
+
+def _together(present: Sequence[Signature], more: Sequence[Signature]) -> Iterator[bytes]:
+    """The older ones stay, as older messages are judged by them; of one second, only the last can count."""
+    for signature in present:
+        if not any((s.type, s.created) == (signature.type, signature.created) for s in more):
+            yield signature.packet()
+    yield from (signature.packet() for signature in more)
 
 
 def _read(encoded: bytes) -> Certificate:

@@ -11,9 +11,11 @@ from typing import Final
 import structlog
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
+from ecluse.app.sftp import SftpService
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -72,16 +74,18 @@ class Service:
         self.node = node
         self._listen = listen or node.bootstrap.hub.listen.as2.address
         hub = node.hub
+        flows = FlowWork(node)
         schedule = Schedule(
             node.store,
             [
+                *flows.recurring,
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
             ],
             hub.clock,
         )
-        jobs = {**handlers(hub, node.channels, node.retry_policy), **schedule.handlers}
+        jobs = {**handlers(hub, node.channels, node.retry_policy), **flows.handlers, **schedule.handlers}
         self._runner = Runner(
             node.store,
             node.name,
@@ -119,6 +123,8 @@ class Service:
         self._identity: TlsIdentity | None = None
         ftps = node.bootstrap.hub.listen.ftps
         self.ftps = None if ftps is None else FtpsService(node, ftps)
+        sftp = node.bootstrap.hub.listen.sftp
+        self.sftp = None if sftp is None else SftpService(node, sftp)
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -155,6 +161,8 @@ class Service:
         self._own_runner.start()
         self._runner.start()
         self._loop.start()
+        if self.sftp is not None:
+            await asyncio.to_thread(self.sftp.start)
         self._watcher.start()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
@@ -175,6 +183,8 @@ class Service:
             await self._server.stop(grace)
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.stop, grace)
+        if self.sftp is not None:
+            await asyncio.to_thread(self.sftp.stop, grace)
         await asyncio.gather(
             *(asyncio.to_thread(runner.stop, grace) for runner in (self._runner, self._own_runner))
         )
@@ -211,6 +221,8 @@ class Service:
         if directory is not self._followed:
             self._followed = directory
             self._runner.limit_lanes(_lane_limits(directory))
+            if self.sftp is not None:
+                self.sftp.follow()
         if self.ftps is not None:
             self.ftps.follow()
         identity = self._tls_identity()
@@ -226,8 +238,8 @@ class Service:
 
 
 def _lane_limits(directory: Directory) -> dict[str, int]:
-    """Deliveries at once, by partner."""
-    return {view.id: view.concurrency for view in directory.partners}
+    """Deliveries at once, by partner; and flows that collect at once."""
+    return {"collect:": COLLECTING, **{view.id: view.concurrency for view in directory.partners}}
 
 
 def _report(error: EcluseError) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import codec, commits, evidence, flat, hub, transfer
+from benchmarks import codec, commits, evidence, flat, ftps, hub, transfer
 from benchmarks.limits import Row
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +30,7 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "hub": hub.run,
     "transfer": transfer.run,
     "flat": flat.run,
+    "ftps": ftps.run,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ecluse.cli import cert, configuration, decide, hostkey, hub, keyring, log, partner, secret, send
+from ecluse.cli import cert, configuration, decide, hostkey, hub, keyring, log, partner, pgp, secret, send
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
 from ecluse.errors import EcluseError, Fault
 
@@ -69,6 +69,7 @@ app.add_typer(decide.app, name="message", cls=Group)
 hostkey.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 app.add_typer(cert.app, name="cert", cls=Group)
+app.add_typer(pgp.app, name="pgp", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)

@@ -15,6 +15,9 @@ __all__ = ["Fields", "Packet", "encode_length", "next_packet", "packet", "partia
 _PARTIAL: Final = frozenset({Tag.COMPRESSED, Tag.SED, Tag.LITERAL, Tag.SEIPD, Tag.OCB})
 """Only what holds data may come in parts (s4.2.1.4) or without a length (s4.2.2)."""
 
+_SMALL: Final = 32 * 1024
+"""Octets from which on a piece of a part is worth a step of its own, without being copied."""
+
 _WRITTEN_PART: Final = 17
 """Binary logarithm of the parts that are written: 128 KiB."""
 
@@ -91,13 +94,13 @@ def _parts(stream: Stream, size: int) -> Iterator[Piece]:
             if not part:
                 raise Truncated("The message is cut off.")
             size -= len(part)
-            if not held and len(part) >= GATHERED:
-                yield part
-                continue
-            held += part
-            if len(held) >= GATHERED:
+            if len(part) < _SMALL:
+                held += part
+            if held and (len(part) >= _SMALL or len(held) >= GATHERED):
                 yield bytes(held)
                 held.clear()
+            if len(part) >= _SMALL:
+                yield part
         if not more:
             break
         size, more = _new_length(stream)
@@ -166,14 +169,11 @@ def packet(tag: Tag, body: bytes) -> bytes:
 
 def partial_packet(tag: Tag, body: Iterable[Piece]) -> Iterator[Piece]:
     """A packet whose length is not known before its end: in parts of 128 KiB, the last with its length."""
-    size = 1 << _WRITTEN_PART
-    yield bytes([0xC0 | tag])
+    head, more = bytes([0xC0 | tag]), bytes([0xE0 | _WRITTEN_PART])
     held: Piece = b""
-    for part in regroup(body, size):
+    for part in regroup(body, 1 << _WRITTEN_PART):
         if held:
-            yield bytes([0xE0 | _WRITTEN_PART])
-            yield held
+            yield b"".join((head, more, held))
+            head = b""
         held = part
-    yield encode_length(len(held))
-    if held:
-        yield held
+    yield b"".join((head, encode_length(len(held)), held))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ecluse.cli import cert, configuration, decide, hub, keyring, log, partner, secret, send
+from ecluse.cli import cert, configuration, decide, flow, hub, keyring, log, partner, secret, send
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
 from ecluse.errors import EcluseError, Fault
 
@@ -66,6 +66,7 @@ def root(
 for group in (hub, configuration, send):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
+app.add_typer(flow.app, name="flow", cls=Group)
 app.add_typer(partner.app, name="partner", cls=Group)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)

@@ -39,6 +39,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "message",
         "A flow made messages of it that carry this delivery out; or one of these is under way again.",
     ),
+    "delivery.uploaded": (
+        "message",
+        "A document is whole on the partner's server under its temporary name, and about to appear under its own.",
+    ),
+    "delivery.withdrawn": (
+        "message",
+        "What was uploaded under a temporary name is removed again: the next attempt begins anew.",
+    ),
     "delivery.sent": ("message", "The other side took the bytes; the receipt of record is still to come."),
     "delivery.confirmed": ("message", "A receipt of record confirms it."),
     "delivery.refused": ("message", "A receipt of record refuses it, or does not match what was sent."),
@@ -62,7 +70,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "listener",
         "Logins failed, or the right ones were not let in; one event a minute at most, with their number.",
     ),
-    "guard.banned": ("listener", "An address or a user is kept out for a time, after too many failed logins."),
+    "guard.banned": (
+        "listener",
+        "An address or a user is kept out for a time, after too many failed logins.",
+    ),
     "guard.lifted": ("listener", "A person ended a ban."),
     "upload.suspended": ("partner", "An upload was cut off; what came is kept aside to be resumed."),
     "upload.resumed": ("partner", "A half upload is gone on with."),
@@ -80,6 +91,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "flow.duplicate": ("message", "A flow had the same content before."),
     "flow.expectation-missed": ("flow", "What should have come by its time did not."),
     "flow.expectation-met": ("flow", "It came late, on the same day."),
+    "partner.host-key-refused": (
+        "partner",
+        "Its SFTP server showed a host key that is not pinned; nothing was told to it.",
+    ),
+    "partner.names-skipped": (
+        "partner",
+        "Files with impossible names lie on its server; they are left there.",
+    ),
     "config.applied": ("config", "A version of the configuration was put in force."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -16,12 +16,13 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.flows.collect import Collector
 from ecluse.exchange.flows.expect import look_for_missing
 from ecluse.exchange.flows.plan import FlowBook
-from ecluse.exchange.flows.ports import How, NoProtection, Protection
+from ecluse.exchange.flows.ports import Protection
 from ecluse.exchange.flows.relay import relay_handler
 from ecluse.exchange.flows.retain import retain
 from ecluse.exchange.flows.tend import ask, collect_handler, keep_running, let_go_on
+from ecluse.exchange.openpgp import PartnerProtection
 from ecluse.exchange.remote import Source
-from ecluse.model.basics import Instant, PartnerId
+from ecluse.model.basics import Instant
 from ecluse.trust.fields import octets
 
 if TYPE_CHECKING:
@@ -84,23 +85,9 @@ class Leavings:
         return message_id_for(key, view.our_id)
 
 
-class _Without:
-    """OpenPGP where there is none."""
-
-    def open(
-        self, partner: PartnerId, chunks: Iterator[bytes], write: Callable[[bytes], None]
-    ) -> Mapping[str, Any]:
-        raise NoProtection("There are no OpenPGP keys here.")
-
-    def seal(
-        self, partner: PartnerId, how: How, name: str, chunks: Iterator[bytes], write: Callable[[bytes], None]
-    ) -> Mapping[str, Any]:
-        raise NoProtection("There are no OpenPGP keys here.")
-
-
 def protection_of(node: Node) -> Protection:
-    """OpenPGP as this hub has it."""
-    return _Without()
+    """OpenPGP with partners, as their files say it."""
+    return PartnerProtection(lambda: node.directory, node.hub.clock)
 
 
 def source_of(node: Node) -> Callable[[str], Source]:

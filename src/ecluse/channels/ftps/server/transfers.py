@@ -198,7 +198,7 @@ def _listing(session: Session, path: VirtualPath, line: Callable[[Listed], str])
     try:
         session.say(_ACCEPTED)
         stream = _connect(session, port, tickets=1)
-        send_lines(stream, map(line, shown), Pace(session.limits, 0))
+        send_lines(stream, map(line, shown), Pace(session.limits, None))
     except BaseException as error:  # noqa: BLE001 - raised again by _ended, unless it is one of ours
         if stream is not None:
             stream.close()

@@ -86,6 +86,8 @@ class Connection(Packets, SSHServerConnection):
         self._stalled_since: float | None = None
         self._rekeying_since: float | None = None
         self._asked_at = loop.time()
+        self._sent_at: float | None = None
+        self._round_trip: float | None = None
         self._check: asyncio.TimerHandle | None = None
 
     # --- the line -------------------------------------------------------------------------------------------
@@ -114,10 +116,20 @@ class Connection(Packets, SSHServerConnection):
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
         """See asyncio."""
         self._moved += len(data)
+        if self._sent_at is not None:
+            # Before the login is through, each side waits for the other: the shortest wait is the line's own.
+            waited = self._loop.time() - self._sent_at
+            self._round_trip = waited if self._round_trip is None else min(waited, self._round_trip)
+            self._sent_at = None
         super().data_received(data, datatype)
         if self.buffered > UNANSWERED and not self._blocked:
             self._blocked = True
             self._read_or_not()
+
+    def _send(self, data: bytes) -> None:
+        if self._send_encryption is not None and not self._channels:
+            self._sent_at = self._loop.time()
+        super()._send(data)
 
     def pause_writing(self) -> None:
         """The client does not take what we send: nothing more is read of it."""
@@ -337,10 +349,11 @@ class Connection(Packets, SSHServerConnection):
         packet.check_end()
         if len(self._channels) >= MAX_CHANNELS or self.identity is None:
             raise asyncssh.ChannelOpenError(OPEN_RESOURCE_SHORTAGE, "There are too many channels already.")
+        window = self.shared.windows.give(self._round_trip if not self._channels else None)
         channel = SftpChannel(
-            self, self._loop, False, False, False, 0, 0, None, "strict", self.shared.window, self.shared.packet
+            self, self._loop, False, False, False, 0, 0, None, "strict", window, self.shared.packet
         )
-        return channel, self.shared.session(self)
+        return channel, self.shared.session(self, window)
 
     _packet_handlers = {
         **SSHServerConnection._packet_handlers,

@@ -18,31 +18,31 @@ from asyncssh.connection import SSHServerConnectionOptions
 from ecluse.channels.guard.gate import Gate
 from ecluse.channels.http.errors import ListenFailed
 from ecluse.channels.sftp.server.algorithms import SIGNATURES
-from ecluse.channels.sftp.server.authority import Authority
+from ecluse.channels.sftp.server.authority import Authority, Identity
 from ecluse.channels.sftp.server.connection import Connection
 from ecluse.channels.sftp.server.operations import Operations
 from ecluse.channels.sftp.server.pace import Pace
 from ecluse.channels.sftp.server.session import Session
+from ecluse.channels.sftp.server.windows import Windows
+from ecluse.channels.sftp.server.workers import Workers
 from ecluse.errors import EcluseError
 from ecluse.evidence.record import Json
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.tree import Tree
 from ecluse.store.port import Tx
-from ecluse.trust.directory import Directory, PartnerView
+from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
 from ecluse.trust.listeners import SftpListener
 
 __all__ = ["SftpServer", "Shared", "TreeFactory"]
 
-TreeFactory = Callable[[PartnerView], Tree]
-"""Opens a partner's folders for one session."""
+TreeFactory = Callable[[Identity, str], Tree]
+"""Opens a partner's folders for one session; the text is the client's address."""
 
 WORKERS: Final = 32
 """Requests at once that wait for storage."""
 HASHERS: Final = 2
 """Passwords at once: 40 MiB, and no more than a core or two."""
-WINDOW: Final = 2 << 20
-"""Octets that a client may send ahead (OpenSSH's own default)."""
 PACKET: Final = 128 * 1024
 """Octets of the largest packet of a channel; asyncssh takes some more for the frame."""
 TELL_EVERY: Final = 60.0
@@ -84,7 +84,6 @@ class Shared:
         open_tree: A partner's folders.
     """
 
-    window = WINDOW
     packet = PACKET
 
     def __init__(self, hub: Hub, gate: Gate, authority: Authority, open_tree: TreeFactory) -> None:
@@ -93,7 +92,8 @@ class Shared:
         self.authority = authority
         self.connections: set[Connection] = set()
         self.sessions: set[Session] = set()
-        self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="sftp")
+        self.windows = Windows()
+        self.workers = Workers(WORKERS, "sftp")
         self._open_tree = open_tree
         self._paces: dict[tuple[str, int], Pace] = {}
         self._refused: Counter[str] = Counter()
@@ -102,8 +102,8 @@ class Shared:
         """For one connection."""
         return _Owner(self)
 
-    def session(self, connection: Connection) -> Session:
-        """A session of the partner that a connection belongs to."""
+    def session(self, connection: Connection, window: int) -> Session:
+        """A session, with a window that is given back at its end, of the partner that a connection belongs to."""
         identity = connection.identity
         assert identity is not None, "channels are opened after the login"
         account = identity.view.settings.account
@@ -111,8 +111,13 @@ class Shared:
         if account is not None and account.rate is not None:
             key = (identity.view.id, octets(account.rate))
             pace = self._paces.setdefault(key, Pace(key[1]))
-        operations = Operations(self._open_tree(identity.view), identity.user)
-        session = Session(operations, self.workers, pace, self.sessions.discard, connection.busy)
+        operations = Operations(self._open_tree(identity, connection.address), identity.user)
+
+        def ended(session: Session) -> None:
+            self.sessions.discard(session)
+            self.windows.take_back(window)
+
+        session = Session(operations, self.workers, pace, ended, connection.busy)
         self.sessions.add(session)
         return session
 
@@ -214,7 +219,7 @@ class SftpServer:
         self._loop.call_soon_threadsafe(self._quit.set)
         self._thread.join()
         self._thread = None
-        self._shared.workers.shutdown(wait=True)
+        self._shared.workers.stop()
         self._hashers.shutdown(wait=False, cancel_futures=True)
 
     def follow(self) -> None:
@@ -274,17 +279,15 @@ class SftpServer:
             keepalive_interval=max(15.0, seconds(guard.idle_time) / 3),
             keepalive_count_max=3,
             rekey_bytes=octets(self._settings.rekey),
-            window=WINDOW,
             max_pktsize=PACKET,
         )
 
     async def _keep_house(self) -> None:
         told = time.monotonic()
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(REFRESH_EVERY)
             try:
-                await loop.run_in_executor(self._shared.workers, self._shared.gate.bans.refresh)
+                await asyncio.to_thread(self._shared.gate.bans.refresh)
                 if time.monotonic() - told >= TELL_EVERY:
                     told = time.monotonic()
                     self._shared.tell_refused()

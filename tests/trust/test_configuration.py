@@ -78,8 +78,9 @@ def tables(kind: type[msgspec.Struct], path: str = "") -> dict[str, type[msgspec
     for field in msgspec.structs.fields(kind):
         for part in (field.type, *getattr(field.type, "__args__", ())):
             if isinstance(part, type) and issubclass(part, msgspec.Struct):
-                repeated = getattr(field.type, "__origin__", None) is tuple
-                found |= tables(part, f"{path}.{field.encode_name}".strip(".") + ("[]" if repeated else ""))
+                origin = getattr(field.type, "__origin__", None)
+                below = {tuple: "[]", dict: ".any"}.get(origin, "")
+                found |= tables(part, f"{path}.{field.encode_name}".strip(".") + below)
     return found
 
 

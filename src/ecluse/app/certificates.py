@@ -20,6 +20,7 @@ from ecluse.model.basics import Instant, PartnerId, iso
 from ecluse.store.port import Tx
 from ecluse.trust.certificates import CertificateInfo, Dated, describe, leaves, load_certificates, to_pem
 from ecluse.trust.fields import instant_from, instant_until
+from ecluse.trust.place_rules import used_keys
 from ecluse.trust.secrets import Secret
 
 __all__ = [
@@ -124,7 +125,7 @@ def certificate_entries(node: Node) -> list[Entry]:
 def _own(node: Node) -> Iterator[Entry]:
     hub = node.directory.hub
     listener = hub.listen.as2.tls
-    shown = {view.as2.tls.client_key for view in node.directory.partners}
+    shown = {ref for view in node.directory.partners for _, ref in used_keys(view.settings)}
     for ref in node.keyring.references():
         certificate = node.keyring.certificate(ref)
         named = [key for key in hub.organisation.keys if key.ref == ref]

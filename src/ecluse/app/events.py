@@ -27,6 +27,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "message.resumed": ("message", "A person had the next attempt made at once."),
     "message.given-up": ("message", "A person gave it up, or nothing of it is left to try."),
     "delivery.attempted": ("message", "An attempt began."),
+    "delivery.uploaded": (
+        "message",
+        "A document is whole on the partner's server under its temporary name, and about to appear under its own.",
+    ),
+    "delivery.withdrawn": (
+        "message",
+        "What was uploaded under a temporary name is removed again: the next attempt begins anew.",
+    ),
     "delivery.sent": ("message", "The other side took the bytes; the receipt of record is still to come."),
     "delivery.confirmed": ("message", "A receipt of record confirms it."),
     "delivery.refused": ("message", "A receipt of record refuses it, or does not match what was sent."),
@@ -45,6 +53,32 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "A request was refused before it was a message: an unknown sender, for one.",
     ),
     "request.broken": ("listener", "A request ended before its body did; nothing was kept."),
+    "session.opened": ("partner", "A partner logged in; what was negotiated, and what it showed."),
+    "session.refused": (
+        "listener",
+        "Logins failed, or the right ones were not let in; one event a minute at most, with their number.",
+    ),
+    "guard.banned": (
+        "listener",
+        "An address or a user is kept out for a time, after too many failed logins.",
+    ),
+    "guard.lifted": ("listener", "A person ended a ban."),
+    "upload.suspended": ("partner", "An upload was cut off; what came is kept aside to be resumed."),
+    "upload.resumed": ("partner", "A half upload is gone on with."),
+    "upload.expired": ("partner", "A half upload that nobody resumed was dropped."),
+    "document.picked-up": ("message", "The partner has a document of it that was put out for them."),
+    "file.removed": (
+        "message or partner",
+        "The partner removed a file from its folders. The message of an upload is not touched by that.",
+    ),
+    "partner.host-key-refused": (
+        "partner",
+        "Its SFTP server showed a host key that is not pinned; nothing was told to it.",
+    ),
+    "partner.names-skipped": (
+        "partner",
+        "Files with impossible names lie on its server; they are left there.",
+    ),
     "config.applied": ("config", "A version of the configuration was put in force."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from ecluse.app.accounts import join_accounts
+from ecluse.app.flowbook import Flows
+from ecluse.app.ftps import join_ftps
+from ecluse.app.places import join_places
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
 from ecluse.blobs.vault import Vault
 from ecluse.channels.as2.sender import As2Channel
-from ecluse.channels.folder import FolderChannel
 from ecluse.channels.http.line import Pool
 from ecluse.engine.retry import Backoff, RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel
+from ecluse.exchange.remote import Source
 from ecluse.model.basics import Clock, Entropy, new_id, system_clock, system_entropy
 from ecluse.model.nouns import Message
 from ecluse.store.open import open_store
@@ -80,6 +84,8 @@ class Node:
         vault: Bytes.
         hub: What the chamber shares.
         channels: By kind.
+        sources: What documents are collected from, by kind.
+        closing: What else is to be let go at the end.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
@@ -100,6 +106,8 @@ class Node:
     resolver: SecretResolver
     pool: Pool
     keys_mark: bytes | None = None
+    sources: dict[str, Source] = field(default_factory=dict)
+    closing: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def log_key(self) -> NoteKey:
@@ -126,9 +134,10 @@ class Node:
     def retry_policy(self, message: Message) -> RetryPolicy | None:
         """How deliveries of ``message`` are tried again; ``None`` where its partner's file does not say."""
         try:
-            retry = self.directory.partner(message.partner).as2.retry
+            settings = self.directory.partner(message.partner).settings
         except EcluseError:
             return None
+        retry = getattr(getattr(settings, message.protocol, None), "retry", None)
         if retry is None:
             return None
         usual = RetryPolicy().backoffs
@@ -142,6 +151,8 @@ class Node:
     def close(self) -> None:
         """Let the database and the connections go."""
         self.pool.close()
+        for close in self.closing:
+            close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -257,10 +268,13 @@ def open_node(
         store.close()
         raise
     hub.config_version = lambda: node.version
+    hub.flows = Flows(node)
     inbox = settings.inbox.folder
     if isinstance(inbox, str):
         hub.inbox = "folder:inbox"
-        node.channels["folder"] = FolderChannel(hub, folder / inbox)
+    join_places(node)
+    join_ftps(node)
+    join_accounts(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node

@@ -18,6 +18,16 @@ from ecluse.trust.plan import Plan
 
 __all__ = ["card_facts", "load_card", "partner_facts", "partner_from_card", "partner_summary", "read_small"]
 
+_AS2_FACTS: Final = (
+    "sign",
+    "encrypt",
+    "key_padding",
+    "compress",
+    "receipt_signed",
+    "receipt_timeout",
+    "require_signed",
+    "require_encrypted",
+)
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -120,6 +130,7 @@ def partner_from_card(node: Node, card: Card, id: str | None) -> tuple[str, dict
 
 def partner_summary(node: Node, view: PartnerView) -> dict[str, Any]:
     """A partner in one line."""
+    as2 = view.settings.as2
     now = node.hub.clock()
     ends = [
         entry.info.not_after
@@ -131,8 +142,9 @@ def partner_summary(node: Node, view: PartnerView) -> dict[str, Any]:
         "name": view.name,
         "state": view.settings.state,
         "as2_id": view.their_id,
-        "url": view.as2.url,
-        "receipt": view.as2.receipt,
+        "url": as2.url if as2 is not None else None,
+        "receipt": as2.receipt if as2 is not None else "none",
+        "channels": list(view.channels),
         "certificate_until": iso(min(ends)) if ends else None,
     }
 
@@ -140,7 +152,7 @@ def partner_summary(node: Node, view: PartnerView) -> dict[str, Any]:
 def partner_facts(node: Node, view: PartnerView) -> dict[str, Any]:
     """A partner with the six roles of keys: whose key does what, and when."""
     now = node.hub.clock()
-    settings = view.as2
+    settings = view.settings.as2
     allowed = view.exceptions_at(now)
     theirs = {
         role: [
@@ -153,14 +165,7 @@ def partner_facts(node: Node, view: PartnerView) -> dict[str, Any]:
     return {
         **partner_summary(node, view),
         "our_id": view.our_id,
-        "sign": settings.sign,
-        "encrypt": settings.encrypt,
-        "key_padding": settings.key_padding,
-        "compress": settings.compress,
-        "receipt_signed": settings.receipt_signed,
-        "receipt_timeout": settings.receipt_timeout,
-        "require_signed": settings.require_signed,
-        "require_encrypted": settings.require_encrypted,
+        **({name: getattr(settings, name) for name in _AS2_FACTS} if settings is not None else {}),
         "exceptions": [
             {"algorithm": entry.algorithm, "reason": entry.reason, "until": entry.until}
             for entry in view.settings.exceptions

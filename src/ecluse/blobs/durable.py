@@ -33,6 +33,7 @@ __all__ = [
     "remove",
     "replace",
     "sweep_parts",
+    "sync_at",
     "sync_folder",
     "write_new",
 ]
@@ -136,6 +137,11 @@ def sync_folder(folder: str | os.PathLike[str]) -> None:
             os.close(handle)
 
 
+def sync_at(folder: int) -> None:
+    """Return when the names in an open folder are durable. Raises :class:`OSError`."""
+    os.fsync(folder)
+
+
 def make_folder(folder: str | os.PathLike[str], mode: int = 0o700) -> None:
     """Make a folder and its missing parents, durably. One that is there is left as it is."""
     path = Path(folder)
@@ -167,23 +173,29 @@ class NewFile:
         path: Its name to be. The folder is there.
         mode: Permissions, before the process's umask.
         over: True to take the place of a file of that name; otherwise a taken name is left alone.
+        at: Handle of an open folder, which ``path`` is then a plain name in. It stays open until the end.
 
     Raises:
         DiskError: Here and from every method but :meth:`abort`.
     """
 
-    __slots__ = ("_handle", "_over", "_part", "_path", "_pushed", "_size")
+    __slots__ = ("_at", "_handle", "_over", "_part", "_path", "_pushed", "_size")
 
-    def __init__(self, path: str | os.PathLike[str], mode: int = 0o600, *, over: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], mode: int = 0o600, *, over: bool = False, at: int | None = None
+    ) -> None:
         self._path = os.fspath(path)
         self._over = over
+        self._at = at
         self._size = self._pushed = 0
         folder, name = os.path.split(self._path)
         # The name is cut because a folder takes at most 255 octets of it, and the rest needs some.
         self._part = os.path.join(folder, f".{name[:48]}.{secrets.token_hex(8)}{_PART}")
         self._handle = -1
         with disk_errors(self._path):
-            self._handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            self._handle = os.open(
+                self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=at
+            )
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append ``data``."""
@@ -213,20 +225,23 @@ class NewFile:
                 os.fsync(self._handle)
                 self._close()
                 if self._over:
-                    os.rename(self._part, self._path)
+                    os.rename(self._part, self._path, src_dir_fd=self._at, dst_dir_fd=self._at)
                 else:
                     try:
-                        os.link(self._part, self._path)
+                        os.link(self._part, self._path, src_dir_fd=self._at, dst_dir_fd=self._at)
                     except FileExistsError:
                         raise NameTaken(f"There is a file {self._path} already.") from None
                     linked = True
-                    os.unlink(self._part)
-            sync_folder(os.path.dirname(self._path) or ".")
+                    os.unlink(self._part, dir_fd=self._at)
+                if self._at is not None:
+                    sync_at(self._at)
+            if self._at is None:
+                sync_folder(os.path.dirname(self._path) or ".")
         except BaseException:
             if linked:
                 # The name may or may not outlive a power cut; who was told of a failure must not find it.
                 with contextlib.suppress(OSError):
-                    os.unlink(self._path)
+                    os.unlink(self._path, dir_fd=self._at)
             self.abort()
             raise
 
@@ -234,7 +249,7 @@ class NewFile:
         """Leave nothing. May be called at any time, also twice or after :meth:`commit`; never raises."""
         self._close()
         with contextlib.suppress(OSError):
-            os.unlink(self._part)
+            os.unlink(self._part, dir_fd=self._at)
 
     def _close(self) -> None:
         handle, self._handle = self._handle, -1

@@ -65,7 +65,7 @@ def _list(frame: Frame) -> None:
 command(
     app,
     "list",
-    gives="partners[]{id, name, state, as2_id, url, receipt, certificate_until}",
+    gives="partners[]{id, name, state, as2_id, url, receipt, channels, certificate_until}",
     example="ecluse --hub hub partner list",
 )(_list)
 
@@ -85,7 +85,7 @@ def show(
 command(
     app,
     "show",
-    gives="id, name, state, as2_id, url, receipt, certificate_until, our_id, sign, encrypt, "
+    gives="id, name, state, as2_id, url, receipt, channels, certificate_until, our_id, sign, encrypt, "
     "key_padding, compress, receipt_signed, receipt_timeout, require_signed, "
     "require_encrypted, exceptions[]{algorithm, reason, until}, roles{sign[], verify[], "
     "encrypt[], decrypt[], mdn-sign[], mdn-verify[], tls[], tls-client[]}",

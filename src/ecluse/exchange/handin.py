@@ -152,4 +152,6 @@ class _Kept:
         self.kinds.append(inspector.kind)
         self.reference = self.reference or inspector.reference
         row = sealed.row
-        self.parts.append(Part(row.id, 0, row.size, row.sha256.hex(), document.content_type, document.name))
+        self.parts.append(
+            Part(row.id, 0, row.size, row.sha256.hex(), document.content_type, document.name, inspector.kind)
+        )

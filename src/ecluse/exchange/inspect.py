@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Inspector", "Problem"]
+__all__ = ["HEAD_LIMIT", "Inspector", "Problem"]
 
 HEAD_LIMIT: Final = 16 * 1024
 """Octets looked at. An interchange header and its first message's BGM/BIG segment, or an invoice's id, stand

@@ -1,8 +1,8 @@
 """A hub's configuration: TOML files and public certificates, read strictly and whole.
 
-A configuration is a mapping of relative paths to texts: ``ecluse.toml``, ``partners/<id>.toml`` and
-``certificates/<name>.pem``. The same mapping is what a folder holds, what a version in the store carries and
-what is exported again. Nothing in it is secret.
+A configuration is a mapping of relative paths to texts: ``ecluse.toml``, ``partners/<id>.toml``,
+``flows/<id>.toml``, ``certificates/<name>.pem`` and ``openpgp/<name>.asc``. The same mapping is what a folder
+holds, what a version in the store carries and what is exported again. Nothing in it is secret.
 """
 
 from __future__ import annotations
@@ -19,9 +19,20 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import CertificateSet, Dated, describe, leaves, load_certificates
 from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
 from ecluse.trust.fields import instant_from, instant_until
+from ecluse.trust.flow import Flow
+from ecluse.trust.flow_rules import calendar_problems, flow_problems, route_problems
+from ecluse.trust.openpgp_rules import openpgp_files, openpgp_problems
 from ecluse.trust.reading import read_toml
-from ecluse.trust.rules import HUB_FILE, hub_problems, in_time, partner_problems, unique_ids
+from ecluse.trust.rules import (
+    HUB_FILE,
+    active_exceptions,
+    hub_problems,
+    in_time,
+    partner_problems,
+    unique_ids,
+)
 from ecluse.trust.schema import CertificateEntry, Hub, Partner
+from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder", "read_hub_file"]
 
@@ -29,7 +40,9 @@ MAX_FILES: Final = 20_000
 """Files of one configuration: ten times the partners of the largest hubs."""
 
 _PARTNER = re.compile(r"partners/([a-z0-9][a-z0-9-]{0,62})\.toml")
+_FLOW = re.compile(r"flows/([a-z0-9][a-z0-9-]{0,62})\.toml")
 _CERTIFICATE = re.compile(r"certificates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.pem")
+_OPENPGP = re.compile(r"openpgp/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.asc")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +53,22 @@ class Configuration:
         hub: ``ecluse.toml``.
         partners: Partners by id, in order of id.
         certificates: Certificates of each partner, with their windows.
+        flows: Flows by id, in order of id.
+        openpgp: OpenPGP certificates by file.
         files: What it was read from: relative path to text.
     """
 
     hub: Hub
     partners: Mapping[PartnerId, Partner]
     certificates: Mapping[PartnerId, CertificateSet]
+    flows: Mapping[str, Flow]
+    openpgp: Mapping[str, tuple[Certificate, ...]]
     files: Mapping[str, str]
+
+    def openpgp_certificates(self, paths: Iterable[str]) -> tuple[Certificate, ...]:
+        """The OpenPGP certificates of some files, each once."""
+        found = (certificate for path in paths for certificate in self.openpgp[path])
+        return tuple({certificate.fingerprint: certificate for certificate in found}.values())
 
     @classmethod
     def from_files(cls, files: Mapping[str, str], now: Instant | None = None) -> Configuration:
@@ -64,11 +86,19 @@ class Configuration:
         problems: list[Problem] = []
         hub = _read_hub(files, problems)
         loaded = _read_certificates(files, problems)
+        openpgp = openpgp_files(files, problems)
         partners: dict[PartnerId, Partner] = {}
         sets: dict[PartnerId, CertificateSet] = {}
         named: dict[str, tuple[str, Partner]] = {}
+        flows: dict[str, Flow] = {}
         for path in sorted(files):
-            if path == HUB_FILE or _CERTIFICATE.fullmatch(path):
+            match = _FLOW.fullmatch(path)
+            if path == HUB_FILE or _CERTIFICATE.fullmatch(path) or _OPENPGP.fullmatch(path):
+                continue
+            if match is not None:
+                flow = read_toml(files[path], Flow, path, problems)
+                if flow is not None:
+                    flows[match.group(1)] = flow
                 continue
             match = _PARTNER.fullmatch(path)
             if match is None:
@@ -80,6 +110,8 @@ class Configuration:
             before = len(problems)
             problems.extend(_missing_certificates(path, partner, files))
             problems.extend(partner_problems(path, partner, loaded, now))
+            allowed = active_exceptions(partner, now)
+            problems.extend(openpgp_problems(path, partner, openpgp, files, allowed, now))
             named[match.group(1)] = (path, partner)
             if len(problems) == before and all(entry.file in loaded for entry in partner.certificates):
                 name = PartnerId(match.group(1))
@@ -89,12 +121,19 @@ class Configuration:
                     problems.extend(in_time(path, partner, sets[name], now))
         if hub is not None:
             problems.extend(unique_ids(hub, named))
+            for id, flow in flows.items():
+                problems.extend(flow_problems(f"flows/{id}.toml", flow, hub, named))
+            problems.extend(route_problems(flows))
+            if now is not None:
+                problems.extend(calendar_problems(HUB_FILE, hub.calendars))
         if problems or hub is None:
             raise ConfigurationError(problems)
         return cls(
             hub=hub,
             partners=MappingProxyType(dict(sorted(partners.items()))),
             certificates=MappingProxyType(sets),
+            flows=MappingProxyType(dict(sorted(flows.items()))),
+            openpgp=MappingProxyType(openpgp),
             files=MappingProxyType(dict(files)),
         )
 
@@ -136,8 +175,8 @@ def _unknown_file(path: str) -> Problem:
         f"{path[:120]!a}",
         "",
         "There is no place for such a file in a configuration.",
-        "Known are ecluse.toml, partners/<id>.toml (lower case letters, digits, dashes) and "
-        "certificates/<name>.pem.",
+        "Known are ecluse.toml, partners/<id>.toml and flows/<id>.toml (lower case letters, digits, dashes), "
+        "certificates/<name>.pem and openpgp/<name>.asc.",
     )
 
 
@@ -179,6 +218,8 @@ def read_folder(folder: Path) -> dict[str, str]:
     """
     paths = [folder / HUB_FILE, *sorted((folder / "partners").glob("*.toml"))]
     paths += sorted((folder / "certificates").glob("*.pem"))
+    paths += sorted((folder / "flows").glob("*.toml"))
+    paths += sorted((folder / "openpgp").glob("*.asc"))
     if len(paths) > MAX_FILES:
         raise FolderError(f"There are more than {MAX_FILES} configuration files.")
     return _read(folder, paths)
@@ -242,4 +283,4 @@ def export(files: Mapping[str, str], folder: Path, write: Callable[[Path, bytes]
 
 
 def _known(path: str) -> bool:
-    return bool(_PARTNER.fullmatch(path) or _CERTIFICATE.fullmatch(path))
+    return any(kind.fullmatch(path) for kind in (_PARTNER, _CERTIFICATE, _FLOW, _OPENPGP))

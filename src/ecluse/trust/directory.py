@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from cryptography import x509
 
@@ -19,11 +20,14 @@ from ecluse.trust.configuration import HUB_FILE, Configuration
 from ecluse.trust.errors import ConfigurationError, KeyringError, PartnerRefused, Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.keyring import Keyring
-from ecluse.trust.rules import active_exceptions, split_url
+from ecluse.trust.rules import active_exceptions, split_url, used_keys
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.trust.secrets import ResolveSecret, Secret
 
-__all__ = ["Directory", "OwnKeys", "PartnerView"]
+__all__ = ["CHANNELS", "Directory", "OwnKeys", "PartnerView"]
+
+CHANNELS: Final = ("as2", "sftp", "ftps", "s3", "azure", "gcs", "webdav", "account")
+"""Kinds of channels with a partner: the fields of its file, in the order in which one is chosen to send by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,45 @@ class PartnerView:
 
     @property
     def as2(self) -> As2:
-        """Its AS2 settings."""
+        """Its AS2 settings.
+
+        Raises:
+            PartnerRefused: ``trust.no-as2``: its file has none.
+        """
+        if self.settings.as2 is None:
+            raise PartnerRefused(
+                f"Nothing is exchanged with {self.name} over AS2.",
+                code="trust.no-as2",
+                fault=Fault.USAGE,
+                remedy="Choose another channel, or add [as2] to the partner's file.",
+            )
         return self.settings.as2
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Kinds of the channels that their file has, the preferred one for what we send first."""
+        return tuple(kind for kind in CHANNELS if getattr(self.settings, kind) is not None)
+
+    @property
+    def concurrency(self) -> int:
+        """Deliveries to them at once."""
+        ways = (getattr(self.settings, kind) for kind in CHANNELS)
+        return max((way.concurrency for way in ways if hasattr(way, "concurrency")), default=4)
+
+    @property
     def their_id(self) -> str:
-        """Its AS2 id."""
-        return self.settings.as2.id
+        """Its AS2 id; empty where nothing is exchanged over AS2."""
+        return self.settings.as2.id if self.settings.as2 is not None else ""
+
+    @property
+    def account_password(self) -> Secret | None:
+        """The password of its account with us, or a verifier of it; ``None`` where no password is taken.
+
+        Raises:
+            SecretError: The reference does not lead to one.
+        """
+        account = self.settings.account
+        return None if account is None or account.password is None else self._secret(account.password)
 
     @property
     def active(self) -> bool:
@@ -153,6 +189,10 @@ class PartnerView:
             return None
         return f"rsa-{self.as2.sign_scheme}"
 
+    def secret(self, reference: str) -> Secret:
+        """A secret that their file refers to. Raises :class:`~ecluse.trust.errors.SecretError`."""
+        return self._secret(reference)
+
     def basic_auth(self) -> tuple[str, Secret] | None:
         """User and password for their server. Raises :class:`~ecluse.trust.errors.SecretError`."""
         entry = self.as2.basic_auth
@@ -211,7 +251,7 @@ class Directory:
         self.configuration = configuration
         self.keyring = keyring
         self.keys = _own_keys(configuration.hub, keyring)
-        problems = list(_client_keys(configuration, keyring))
+        problems = [*_client_keys(configuration, keyring), *_openpgp_keys(configuration, keyring)]
         if problems:
             raise ConfigurationError(problems)
         ours = configuration.hub.organisation.as2_id
@@ -220,7 +260,7 @@ class Directory:
                 name: PartnerView(
                     id=name,
                     settings=partner,
-                    our_id=partner.as2.our_id or ours,
+                    our_id=(partner.as2.our_id if partner.as2 is not None else None) or ours,
                     certificates=configuration.certificates[name],
                     keys=self.keys,
                     _secret=resolve_secret,
@@ -228,7 +268,16 @@ class Directory:
                 for name, partner in configuration.partners.items()
             }
         )
-        self._by_pair = {(view.their_id, view.our_id): view for view in self._partners.values()}
+        self._by_pair = {
+            (view.their_id, view.our_id): view
+            for view in self._partners.values()
+            if view.settings.as2 is not None
+        }
+        self._by_user = {
+            view.settings.account.user: view
+            for view in self._partners.values()
+            if view.settings.account is not None
+        }
         self._ours = {ours} | {view.our_id for view in self._partners.values()}
 
     @property
@@ -283,6 +332,13 @@ class Directory:
             )
         return self.check_active(view)
 
+    def by_user(self, user: str) -> PartnerView | None:
+        """The partner whose account with us has this user name, whatever its state; ``None`` where there is none.
+
+        Who asks must not let the other side see the difference.
+        """
+        return self._by_user.get(user)
+
     def check_active(self, view: PartnerView) -> PartnerView:
         """Give ``view`` back.
 
@@ -322,9 +378,23 @@ def _own_keys(hub: Hub, keyring: Keyring) -> OwnKeys:
                 problems.append(Problem("trust.wrong-use", HUB_FILE, f"{field}.use", cause, remedy))
         start, end = instant_from(key.from_), instant_until(key.until)
         entries.append((key.ref, Dated(certificate, info, frozenset(key.use), start, end)))
-    tls = hub.listen.as2.tls
+    if hub.listen.sftp is not None:
+        for number, ref in enumerate(hub.listen.sftp.host_keys):
+            if ref not in held:
+                problems.append(
+                    Problem(
+                        "trust.no-key",
+                        HUB_FILE,
+                        f"listen.sftp.host_keys[{number}]",
+                        f'The keyring has no key "{ref}" to prove our SFTP server with.',
+                        f"Make it with `ecluse cert generate {ref} --kind ed25519`.",
+                    )
+                )
+    tls, ftps = hub.listen.as2.tls, hub.listen.ftps
     if tls is not None and tls.key not in held:
         problems.append(_missing(HUB_FILE, "listen.as2.tls.key", tls.key))
+    if ftps is not None and ftps.key not in held:
+        problems.append(_missing(HUB_FILE, "listen.ftps.key", ftps.key))
     if problems:
         raise ConfigurationError(problems)
     return OwnKeys(tuple(entries))
@@ -333,9 +403,32 @@ def _own_keys(hub: Hub, keyring: Keyring) -> OwnKeys:
 def _client_keys(configuration: Configuration, keyring: Keyring) -> list[Problem]:
     held = set(keyring.references())
     return [
-        _missing(f"partners/{name}.toml", "as2.tls.client_key", partner.as2.tls.client_key)
+        _missing(f"partners/{name}.toml", field, ref)
         for name, partner in configuration.partners.items()
-        if partner.as2.tls.client_key is not None and partner.as2.tls.client_key not in held
+        for field, ref in used_keys(partner)
+        if ref not in held
+    ]
+
+
+def _openpgp_keys(configuration: Configuration, keyring: Keyring) -> list[Problem]:
+    held = set(keyring.openpgp_references())
+    named = [
+        (HUB_FILE, f"openpgp.keys[{number}]", ref)
+        for number, ref in enumerate(configuration.hub.openpgp.keys)
+    ]
+    for name, partner in configuration.partners.items():
+        if partner.openpgp is not None and partner.openpgp.key is not None:
+            named.append((f"partners/{name}.toml", "openpgp.key", partner.openpgp.key))
+    return [
+        Problem(
+            "trust.no-key",
+            file,
+            field,
+            f'The keyring has no OpenPGP key "{ref}".',
+            "Make it with `ecluse pgp generate`, or import it with `ecluse pgp import`.",
+        )
+        for file, field, ref in named
+        if ref not in held
     ]
 
 

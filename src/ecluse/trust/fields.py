@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Final, Literal
 
+import msgspec
 from msgspec import Meta
 
 from ecluse.model.basics import Instant
@@ -15,13 +16,19 @@ __all__ = [
     "Address",
     "As2Id",
     "CertificatePath",
+    "ChannelName",
     "Count",
+    "Day",
     "Duration",
     "EncryptAlgorithm",
+    "FolderPath",
+    "HostKey",
     "HostPort",
+    "Label",
     "LegacyAlgorithm",
     "Moment",
     "Name",
+    "Network",
     "OwnUse",
     "PartnerState",
     "PartnerUse",
@@ -29,7 +36,10 @@ __all__ = [
     "SecretReference",
     "SignAlgorithm",
     "Size",
+    "SshPublicKey",
+    "Strict",
     "Url",
+    "Weekday",
     "instant_from",
     "instant_until",
     "octets",
@@ -119,14 +129,84 @@ CertificatePath = Annotated[
 ]
 Count = Annotated[int, Meta(ge=1, le=1000, extra={"expected": "a whole number from 1 to 1000"})]
 
+Label = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        extra={"expected": "a name of lower case letters, digits and dashes"},
+    ),
+]
+Day = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+        extra={"moment": True, "expected": "a date such as 2026-12-31"},
+    ),
+]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+ChannelName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]{1,16}:[a-z0-9][a-z0-9-]{0,62}$",
+        extra={"expected": 'a channel: its kind and a name, such as "sftp:birch" or "folder:orders"'},
+    ),
+]
+SshPublicKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) "
+        r"[A-Za-z0-9+/=]{20,20000}( [ -~]*)?$",
+        extra={"expected": 'a public key as in an authorized_keys file, such as "ssh-ed25519 AAAA..."'},
+    ),
+]
+HostKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^(SHA256:[A-Za-z0-9+/]{43}|(@cert-authority )?(ssh-|ecdsa-)[a-z0-9-]+ "
+        r"[A-Za-z0-9+/=]{20,20000}( [ -~]*)?)$",
+        extra={
+            "expected": 'a fingerprint "SHA256:...", a public key "ssh-ed25519 AAAA...", or '
+            '"@cert-authority ssh-ed25519 AAAA..."'
+        },
+    ),
+]
+FolderPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!.*//)(?!(.*/)?\.{1,2}(/|$))[^\x00-\x1f\x7f\\]{1,500}$",
+        extra={"expected": 'a folder, such as "in/orders", without dots as names'},
+    ),
+]
+Network = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$",
+        extra={"expected": 'an address or a network, such as "192.0.2.0/24"'},
+    ),
+]
+
 SignAlgorithm = Literal["sha-256", "sha-384", "sha-512"]
 EncryptAlgorithm = Literal[
     "aes-256-cbc", "aes-256-gcm", "aes-192-cbc", "aes-192-gcm", "aes-128-cbc", "aes-128-gcm"
 ]
-LegacyAlgorithm = Literal["sha-1", "3des", "rsa-1024", "clear-text", "expired-certificate"]
+LegacyAlgorithm = Literal[
+    "sha-1",
+    "3des",
+    "rsa-1024",
+    "clear-text",
+    "expired-certificate",
+    "ssh-legacy",
+    "openpgp-legacy",
+    "unverified-data-channel",
+]
 PartnerUse = Literal["verify", "encrypt", "mdn-verify", "tls", "tls-client"]
 OwnUse = Literal["sign", "decrypt", "mdn-sign", "tls", "tls-client"]
 PartnerState = Literal["invited", "verified", "active", "suspended", "retired"]
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """A table of a configuration file: what it does not name is refused."""
+
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}

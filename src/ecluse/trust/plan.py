@@ -11,12 +11,28 @@ import msgspec
 from ecluse.model.basics import PartnerId, iso
 from ecluse.trust.certificates import Dated
 from ecluse.trust.configuration import Configuration
+from ecluse.trust.fields import Strict
+from ecluse.trust.flow import Flow
+from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 
 __all__ = ["Change", "Plan", "plan"]
 
 _BARE_HUB: Final = Hub(organisation=Organisation(name="", as2_id=""))
-_BARE_PARTNER: Final = Partner(name="", state="invited", as2=As2(id=""))
+_BARE_PARTNER: Final = Partner(
+    name="",
+    state="invited",
+    as2=As2(id=""),
+    account=Account(user=""),
+    sftp=Sftp(host="", user="", host_keys=()),
+    ftps=Ftps(host="", user="", password=""),
+    s3=Bucket(bucket=""),
+    azure=Bucket(bucket=""),
+    gcs=Bucket(bucket=""),
+    webdav=WebDav(url=""),
+    openpgp=OpenPgp(),
+)
+_BARE_FLOW: Final = Flow(name="", to=())
 """What is not worth a line in the plan of something new. A partner's state always is."""
 
 
@@ -26,7 +42,7 @@ class Change:
 
     Attributes:
         kind: What happens to the field (or to all of the subject, where ``field`` is empty).
-        subject: ``organisation``, ``hub`` or ``partner:birch``.
+        subject: ``hub``, ``partner:birch`` or ``flow:orders``.
         field: Dotted path, or ``certificate <fingerprint>``.
         before: As it was, in words; empty where it was not.
         after: As it will be; empty where it won't be.
@@ -81,9 +97,9 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
     """Say what would change from ``old`` (``None``: nothing is there yet) to ``new``."""
     changes: list[Change] = []
     if old is None:
-        changes.extend(_additions("hub", _hub_fields(new.hub), _hub_fields(_BARE_HUB)))
+        changes.extend(_additions("hub", _fields(new.hub), _fields(_BARE_HUB)))
     else:
-        changes.extend(_differences("hub", _hub_fields(old.hub), _hub_fields(new.hub)))
+        changes.extend(_differences("hub", _fields(old.hub), _fields(new.hub)))
     names = sorted({*new.partners, *(old.partners if old is not None else ())})
     for name in names:
         subject = f"partner:{name}"
@@ -95,6 +111,17 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
             changes.extend(_additions(subject, _partner_fields(new, name), _settings(_BARE_PARTNER)))
         else:
             changes.extend(_differences(subject, _partner_fields(old, name), _partner_fields(new, name)))
+    flows = sorted({*new.flows, *(old.flows if old is not None else ())})
+    for name in flows:
+        subject = f"flow:{name}"
+        before = old.flows.get(name) if old is not None else None
+        after = new.flows.get(name)
+        if after is None and before is not None:
+            changes.append(Change("remove", subject, "", before.name, ""))
+        elif after is not None and before is None:
+            changes.extend(_additions(subject, _fields(after), _fields(_BARE_FLOW)))
+        else:
+            changes.extend(_differences(subject, _fields(before), _fields(after)))
     return Plan(tuple(changes))
 
 
@@ -116,8 +143,8 @@ def _differences(subject: str, before: Mapping[str, str], after: Mapping[str, st
             yield Change("change", subject, field, was, will)
 
 
-def _hub_fields(hub: Hub) -> dict[str, str]:
-    return dict(_flatten("", msgspec.to_builtins(hub)))
+def _fields(table: Strict | None) -> dict[str, str]:
+    return dict(_flatten("", msgspec.to_builtins(table)))
 
 
 def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dict[str, str]:
@@ -131,7 +158,7 @@ def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dic
 
 def _settings(partner: Partner) -> dict[str, str]:
     """A partner's fields without its certificates, which are compared by what they are."""
-    return dict(_flatten("", msgspec.to_builtins(msgspec.structs.replace(partner, certificates=()))))
+    return _fields(msgspec.structs.replace(partner, certificates=()))
 
 
 def _certificate(entry: Dated) -> str:

@@ -129,6 +129,9 @@ def _value(value: object, annotation: object, path: str, report: Report) -> None
     if get_origin(choices[0]) is tuple:
         _list(value, get_args(choices[0])[0], path, report)
         return
+    if get_origin(choices[0]) is dict:
+        _mapping(value, choices[0], path, report)
+        return
     if _marked(choices[0], "secret"):
         _reference(value, path, report)
         return
@@ -162,6 +165,18 @@ def _list(value: object, item: object, path: str, report: Report) -> None:
     texts = [entry for entry in value if isinstance(entry, str)]
     if len(set(texts)) != len(texts):
         report("config.bad-value", path, "Something stands in the list twice.", "Name each once.")
+
+
+def _mapping(value: object, annotation: object, path: str, report: Report) -> None:
+    """A table whose names are the file's own."""
+    if not isinstance(value, dict):
+        report("config.bad-value", path, "This is not a table.", f"Expected a table [{path}].")
+        return
+    key, item = get_args(annotation)
+    for name, entry in value.items():
+        where = _join(path, name)
+        _value(name, key, where, report)
+        _value(entry, item, where, report)
 
 
 def _reference(value: object, path: str, report: Report) -> None:

@@ -11,6 +11,7 @@ from ecluse.trust.certificates import CertificateSet, Dated
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.floor import weaknesses
+from ecluse.trust.place_rules import is_loopback, place_problems, split_url, used_keys
 from ecluse.trust.schema import As2, BlobSettings, CertificateEntry, ExceptionEntry, Hub, OwnKey, Partner
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "partner_problems",
     "split_url",
     "unique_ids",
+    "used_keys",
 ]
 
 HUB_FILE: Final = "ecluse.toml"
@@ -42,28 +44,6 @@ def active_exceptions(partner: Partner, now: Instant | None) -> frozenset[str]:
         for entry in partner.exceptions
         if now is None or now < (instant_until(entry.until) or Instant(0))
     )
-
-
-def split_url(url: str) -> tuple[str, str, int] | None:
-    """(scheme, host in lower case, port) of an HTTP URL; ``None`` where it is none or has a user in it."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    scheme = parts.scheme.lower()
-    if scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        return None
-    if port is None:
-        port = 443 if scheme == "https" else 80
-    if not 0 < port < 65536:
-        return None
-    return scheme, parts.hostname.lower(), port
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name says that it is this machine."""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def hub_problems(hub: Hub) -> Iterator[Problem]:
@@ -207,7 +187,9 @@ def partner_problems(
     if any(problem.code == "config.bad-value" for problem in bad_moments):
         return
     allowed = active_exceptions(partner, now)
-    yield from _addresses(file, partner.as2, allowed)
+    if partner.as2 is not None:
+        yield from _addresses(file, partner.as2, allowed)
+    yield from place_problems(file, partner, allowed)
     for number, entry in enumerate(partner.certificates):
         field = f"certificates[{number}]"
         yield from _window(file, field, entry.from_, entry.until)
@@ -295,6 +277,8 @@ def _needed(file: str, partner: Partner) -> Iterator[Problem]:
     """An active partner has a certificate for what is asked of both sides."""
     uses = {use for entry in partner.certificates for use in entry.use}
     as2 = partner.as2
+    if as2 is None:
+        return
     needed = {
         "encrypt": as2.url is not None and as2.encrypt is not False,
         "verify": as2.require_signed,
@@ -345,7 +329,20 @@ def unique_ids(hub: Hub, partners: Mapping[str, tuple[str, Partner]]) -> Iterato
         partners: (file, partner) by id.
     """
     seen: dict[tuple[str, str], str] = {}
+    users: dict[str, str] = {}
     for file, partner in partners.values():
+        if partner.account is not None:
+            if partner.account.user in users:
+                yield Problem(
+                    "config.duplicate-user",
+                    file,
+                    "account.user",
+                    f"{users[partner.account.user]} has the same user name.",
+                    "Give each partner its own.",
+                )
+            users.setdefault(partner.account.user, file)
+        if partner.as2 is None:
+            continue
         ours = partner.as2.our_id or hub.organisation.as2_id
         pair = (partner.as2.id, ours)
         if partner.as2.id == ours:

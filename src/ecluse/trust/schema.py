@@ -17,10 +17,11 @@ from ecluse.trust.fields import (
     Address,
     As2Id,
     CertificatePath,
-    Count,
+    Day,
     Duration,
     EncryptAlgorithm,
     HostPort,
+    Label,
     LegacyAlgorithm,
     Moment,
     Name,
@@ -31,16 +32,23 @@ from ecluse.trust.fields import (
     SecretReference,
     SignAlgorithm,
     Size,
+    Strict,
     Url,
+    Weekday,
 )
+from ecluse.trust.listeners import FtpsListener, SftpListener
+from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.tls import PartnerTls, Retry
 
 __all__ = [
     "As2",
     "As2Listener",
     "BasicAuth",
     "BlobSettings",
+    "Calendar",
     "CertificateEntry",
     "ExceptionEntry",
+    "Folder",
     "Hub",
     "InboxSettings",
     "KeyringSettings",
@@ -49,6 +57,7 @@ __all__ = [
     "LogSettings",
     "Organisation",
     "OwnKey",
+    "OwnOpenPgp",
     "Partner",
     "PartnerTls",
     "Retry",
@@ -56,13 +65,7 @@ __all__ = [
 ]
 
 
-class _Strict(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}
-):
-    pass
-
-
-class OwnKey(_Strict, frozen=True, kw_only=True):
+class OwnKey(Strict, frozen=True, kw_only=True):
     """A key of the organisation: what it is for, and when.
 
     Attributes:
@@ -78,7 +81,7 @@ class OwnKey(_Strict, frozen=True, kw_only=True):
     until: Moment | None = None
 
 
-class Organisation(_Strict, frozen=True, kw_only=True):
+class Organisation(Strict, frozen=True, kw_only=True):
     """Whose hub it is.
 
     Attributes:
@@ -94,7 +97,7 @@ class Organisation(_Strict, frozen=True, kw_only=True):
     keys: tuple[OwnKey, ...] = (OwnKey(ref="main"),)
 
 
-class StoreSettings(_Strict, frozen=True, kw_only=True):
+class StoreSettings(Strict, frozen=True, kw_only=True):
     """Where the state is kept.
 
     Attributes:
@@ -112,7 +115,7 @@ class StoreSettings(_Strict, frozen=True, kw_only=True):
     password: SecretReference | None = None
 
 
-class BlobSettings(_Strict, frozen=True, kw_only=True):
+class BlobSettings(Strict, frozen=True, kw_only=True):
     """Where the (sealed) bytes of messages are kept.
 
     Attributes:
@@ -136,7 +139,7 @@ class BlobSettings(_Strict, frozen=True, kw_only=True):
     ca: Name | None = None
 
 
-class KeyringSettings(_Strict, frozen=True, kw_only=True):
+class KeyringSettings(Strict, frozen=True, kw_only=True):
     """Where the keys are.
 
     Attributes:
@@ -148,7 +151,7 @@ class KeyringSettings(_Strict, frozen=True, kw_only=True):
     passphrase: SecretReference = "env:ECLUSE_PASSPHRASE"  # noqa: S105 - a reference
 
 
-class ListenerTls(_Strict, frozen=True, kw_only=True):
+class ListenerTls(Strict, frozen=True, kw_only=True):
     """TLS of a listener.
 
     Attributes:
@@ -162,7 +165,7 @@ class ListenerTls(_Strict, frozen=True, kw_only=True):
     min_version: Literal["1.2", "1.3"] = "1.2"
 
 
-class As2Listener(_Strict, frozen=True, kw_only=True):
+class As2Listener(Strict, frozen=True, kw_only=True):
     """The listener for partners' AS2 messages and asynchronous receipts.
 
     Attributes:
@@ -192,17 +195,21 @@ class As2Listener(_Strict, frozen=True, kw_only=True):
     shutdown_grace: Duration = "30s"
 
 
-class Listen(_Strict, frozen=True, kw_only=True):
+class Listen(Strict, frozen=True, kw_only=True):
     """The listeners.
 
     Attributes:
         as2: For partners' AS2 messages.
+        sftp: For partners' SFTP clients; without it nothing listens.
+        ftps: For partners' FTPS clients; without it nothing listens.
     """
 
     as2: As2Listener = As2Listener()
+    sftp: SftpListener | None = None
+    ftps: FtpsListener | None = None
 
 
-class InboxSettings(_Strict, frozen=True, kw_only=True):
+class InboxSettings(Strict, frozen=True, kw_only=True):
     """Where received documents are put for the application.
 
     Attributes:
@@ -212,7 +219,51 @@ class InboxSettings(_Strict, frozen=True, kw_only=True):
     folder: Name | bool = "inbox"
 
 
-class LogSettings(_Strict, frozen=True, kw_only=True):
+class Folder(Strict, frozen=True, kw_only=True):
+    """A folder of ours that flows collect from or deliver to, as the channel folder:NAME.
+
+    Attributes:
+        path: Absolute, or relative to the hub's folder.
+        create: Make it where it does not exist.
+        replace: A document may take the place of a file of the same name.
+    """
+
+    path: Name
+    create: bool = False
+    replace: bool = False
+
+
+class Calendar(Strict, frozen=True, kw_only=True):
+    """Which days are working days.
+
+    Attributes:
+        country: Public holidays of a country (ISO 3166, such as "FR" or "DE").
+        region: Its subdivision, such as "BY".
+        closed: Further days without work.
+        open: Days of work in spite of the country's holidays or the weekend.
+        weekend: Days of the week without work.
+    """
+
+    country: (
+        Annotated[str, Meta(pattern=r"^[A-Z]{2}$", extra={"expected": 'a country, such as "FR"'})] | None
+    ) = None
+    region: Name | None = None
+    closed: tuple[Day, ...] = ()
+    open: tuple[Day, ...] = ()
+    weekend: tuple[Weekday, ...] = ("sat", "sun")
+
+
+class OwnOpenPgp(Strict, frozen=True, kw_only=True):
+    """Our OpenPGP keys.
+
+    Attributes:
+        keys: Their names in the keyring; the first signs, all of them decrypt.
+    """
+
+    keys: tuple[Reference, ...] = ()
+
+
+class LogSettings(Strict, frozen=True, kw_only=True):
     """The log of evidence.
 
     Attributes:
@@ -231,7 +282,7 @@ class LogSettings(_Strict, frozen=True, kw_only=True):
     ) = None
 
 
-class Hub(_Strict, frozen=True, kw_only=True):
+class Hub(Strict, frozen=True, kw_only=True):
     """``ecluse.toml``.
 
     Attributes:
@@ -242,6 +293,9 @@ class Hub(_Strict, frozen=True, kw_only=True):
         listen: The listeners.
         inbox: Where received documents are put.
         log: The log of evidence.
+        folders: Folders of ours that flows use, by name.
+        calendars: Working days that schedules and expectations use, by name.
+        openpgp: Our OpenPGP keys.
     """
 
     organisation: Organisation
@@ -251,6 +305,9 @@ class Hub(_Strict, frozen=True, kw_only=True):
     listen: Listen = Listen()
     inbox: InboxSettings = InboxSettings()
     log: LogSettings = LogSettings()
+    folders: dict[Label, Folder] = msgspec.field(default_factory=dict)
+    calendars: dict[Label, Calendar] = msgspec.field(default_factory=dict)
+    openpgp: OwnOpenPgp = OwnOpenPgp()
 
     @property
     def log_origin(self) -> str:
@@ -261,7 +318,7 @@ class Hub(_Strict, frozen=True, kw_only=True):
         return f"ecluse/{slug or 'hub'}"
 
 
-class BasicAuth(_Strict, frozen=True, kw_only=True):
+class BasicAuth(Strict, frozen=True, kw_only=True):
     """HTTP basic authentication that the partner's server asks for.
 
     Attributes:
@@ -273,33 +330,7 @@ class BasicAuth(_Strict, frozen=True, kw_only=True):
     password: SecretReference
 
 
-class Retry(_Strict, frozen=True, kw_only=True):
-    """How a delivery is tried again, in place of the hub's own way, which takes two to three days.
-
-    Attributes:
-        attempts: How many attempts before a person is asked.
-        base: Wait after the first failure; it doubles, with jitter.
-        cap: Longest wait.
-    """
-
-    attempts: Count = 12
-    base: Duration = "30s"
-    cap: Duration = "1h"
-
-
-class PartnerTls(_Strict, frozen=True, kw_only=True):
-    """TLS to the partner's server. Certificates with use "tls" replace the system's authorities.
-
-    Attributes:
-        client_key: Key of the keyring that is shown to the partner's server.
-        min_version: The oldest TLS version that is spoken.
-    """
-
-    client_key: Reference | None = None
-    min_version: Literal["1.2", "1.3"] = "1.2"
-
-
-class As2(_Strict, frozen=True, kw_only=True):
+class As2(Strict, frozen=True, kw_only=True):
     """AS2 with a partner.
 
     Attributes:
@@ -359,7 +390,7 @@ class As2(_Strict, frozen=True, kw_only=True):
     allow_private_network: bool = False
 
 
-class CertificateEntry(_Strict, frozen=True, kw_only=True):
+class CertificateEntry(Strict, frozen=True, kw_only=True):
     """A certificate of the partner: what it is for, and when.
 
     Attributes:
@@ -376,7 +407,7 @@ class CertificateEntry(_Strict, frozen=True, kw_only=True):
     until: Moment | None = None
 
 
-class ExceptionEntry(_Strict, frozen=True, kw_only=True):
+class ExceptionEntry(Strict, frozen=True, kw_only=True):
     """A weak thing that is taken from this partner, by name, with a reason and an end; it is never written.
 
     Attributes:
@@ -390,19 +421,35 @@ class ExceptionEntry(_Strict, frozen=True, kw_only=True):
     until: Moment
 
 
-class Partner(_Strict, frozen=True, kw_only=True):
+class Partner(Strict, frozen=True, kw_only=True):
     """A partner's file.
 
     Attributes:
         name: The company's name.
         state: Only an active partner exchanges.
         as2: AS2 with them.
+        account: How they log in at our SFTP and FTPS listeners.
+        sftp: Their SFTP server.
+        ftps: Their FTPS server.
+        s3: Their bucket on S3, or a store that speaks its protocol.
+        azure: Their container on Azure Blob Storage.
+        gcs: Their bucket on Google Cloud Storage.
+        webdav: Their WebDAV server.
+        openpgp: OpenPGP with them.
         certificates: Their certificates.
         exceptions: Weak things that they are allowed for a time.
     """
 
     name: Name
     state: PartnerState = "active"
-    as2: As2
+    as2: As2 | None = None
+    account: Account | None = None
+    sftp: Sftp | None = None
+    ftps: Ftps | None = None
+    s3: Bucket | None = None
+    azure: Bucket | None = None
+    gcs: Bucket | None = None
+    webdav: WebDav | None = None
+    openpgp: OpenPgp | None = None
     certificates: tuple[CertificateEntry, ...] = ()
     exceptions: tuple[ExceptionEntry, ...] = ()

@@ -1,89 +1,12 @@
-"""The application's folder: received documents, each a file that appears whole under a name the hub chose.
+"""Folders of ours: the application's inbox, and those of ``[folders]`` that flows collect from and deliver to.
 
-A file is named ``<message id>-<file name>`` in a folder of its partner's: an attempt that is repeated finds its own
-file there, and nothing that a partner sends can replace another document or leave the folder.
+Nothing inside such a folder is trusted: no symbolic link is followed, what is no regular file is left alone, and no
+name from outside names a path. What is delivered is durable before it is confirmed, and never takes the place of
+another file unless that was agreed.
 """
 
-from __future__ import annotations
+from ecluse.channels.folder.channel import FolderChannel
+from ecluse.channels.folder.source import FolderSource
+from ecluse.channels.folder.watch import Watcher
 
-from collections.abc import Callable, Iterator
-from hashlib import sha256
-from pathlib import Path
-
-from ecluse.blobs.durable import NameTaken, disk_errors, make_folder, write_new
-from ecluse.blobs.vault import VaultReader
-from ecluse.errors import EcluseError, Fault
-from ecluse.exchange.hub import Document, Hub
-from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes, Sealed
-from ecluse.model.nouns import Answer, Delivery, Message, Part
-
-__all__ = ["FolderChannel"]
-
-_STEP = 1 << 20
-
-
-class SomebodysFile(EcluseError):
-    """A file of this name is there, and it is not this document."""
-
-    code = "folder.name-taken"
-    fault = Fault.OURS
-    remedy = "Move that file away; the hub tries again."
-
-
-class FolderChannel:
-    """Puts the documents of a message into a folder.
-
-    Args:
-        hub: What the chamber shares.
-        folder: The inbox; made where it does not exist.
-    """
-
-    kind = "folder"
-
-    def __init__(self, hub: Hub, folder: Path) -> None:
-        self._hub = hub
-        self._folder = folder
-
-    def seal(
-        self, message: Message, documents: Iterator[Document], write: Callable[[bytes], None]
-    ) -> Sealed | None:
-        """Documents go as they are."""
-        return None
-
-    def deliver(self, message: Message, delivery: Delivery, sealed: VaultReader | None) -> Outcome:
-        """Write each document durably under its own name; one that is there already was written before."""
-        folder = self._folder / message.partner
-        make_folder(folder)
-        names = []
-        for number, part in enumerate(message.parts):
-            path = folder / file_name(message, number)
-            with self._hub.document(part) as document:
-                try:
-                    write_new(path, document.chunks(_STEP))
-                except NameTaken:
-                    if _digest(path) != part.sha256:
-                        raise SomebodysFile(f"The inbox has another file named {path.name}.") from None
-            names.append(path.name)
-        return Confirmed(ReceiptBytes("file", "written", body="\n".join(names).encode()))
-
-    def open_received(self, message: Message) -> None:
-        """Nothing comes in by this channel."""
-
-    def send_answer(self, message: Message, answer: Answer) -> None:
-        """Nothing is answered by this channel."""
-
-
-def file_name(message: Message, number: int) -> str:
-    """The hub's own name for a document: unique, sorted by time, at most 200 octets of the partner's name."""
-    part: Part = message.parts[number]
-    several = f"{number + 1}-" if len(message.parts) > 1 else ""
-    name = part.name.encode()[:200].decode("utf-8", "ignore") or "document"
-    return f"{message.id}-{several}{name}"
-
-
-def _digest(path: Path) -> str:
-    digest = sha256()
-    with disk_errors(path), path.open("rb") as file:
-        while chunk := file.read(_STEP):
-            digest.update(chunk)
-    return digest.hexdigest()
+__all__ = ["FolderChannel", "FolderSource", "Watcher"]

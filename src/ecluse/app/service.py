@@ -15,6 +15,7 @@ from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
+from ecluse.app.sftp import SftpService
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -122,6 +123,8 @@ class Service:
         self._identity: TlsIdentity | None = None
         ftps = node.bootstrap.hub.listen.ftps
         self.ftps = None if ftps is None else FtpsService(node, ftps)
+        sftp = node.bootstrap.hub.listen.sftp
+        self.sftp = None if sftp is None else SftpService(node, sftp)
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -158,6 +161,8 @@ class Service:
         self._own_runner.start()
         self._runner.start()
         self._loop.start()
+        if self.sftp is not None:
+            await asyncio.to_thread(self.sftp.start)
         self._watcher.start()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
@@ -178,6 +183,8 @@ class Service:
             await self._server.stop(grace)
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.stop, grace)
+        if self.sftp is not None:
+            await asyncio.to_thread(self.sftp.stop, grace)
         await asyncio.gather(
             *(asyncio.to_thread(runner.stop, grace) for runner in (self._runner, self._own_runner))
         )
@@ -214,6 +221,8 @@ class Service:
         if directory is not self._followed:
             self._followed = directory
             self._runner.limit_lanes(_lane_limits(directory))
+            if self.sftp is not None:
+                self.sftp.follow()
         if self.ftps is not None:
             self.ftps.follow()
         identity = self._tls_identity()

@@ -16,6 +16,8 @@ Modules import nothing heavy before a command runs: ``ecluse --help`` answers at
     draw            a message's life on one screen
     log             proofs
     secret          secrets inside the keyring
+    ssh             our SSH keys, as partners need them
+    ban             who is kept out after failed logins
 """
 
 from __future__ import annotations

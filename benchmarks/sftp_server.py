@@ -38,11 +38,10 @@ CIPHER: Final = "aes256-gcm@openssh.com"
 
 
 class Target:
-    """A server under measurement: its port, its processes, where uploads and downloads are."""
+    """A server under measurement: its port, its processes, where files lie."""
 
-    def __init__(self, name: str, port: int, pids: Callable[[], list[int]], known: str, up: str, down: str) -> None:
-        self.name, self.port, self.pids, self.known = name, port, pids, known
-        self.up, self.down = up, down
+    def __init__(self, name: str, port: int, pids: Callable[[], list[int]], known: str, folder: str) -> None:
+        self.name, self.port, self.pids, self.known, self.folder = name, port, pids, known, folder
 
 
 def cpu(pids: list[int]) -> float:
@@ -87,7 +86,7 @@ def openssh(folder: Path, key: Path) -> Iterator[Target]:
     wait_for(port)
     known = f"[127.0.0.1]:{port} {' '.join(Path(f'{host}.pub').read_text().split()[:2])}"
     try:
-        yield Target("OpenSSH", port, lambda: [process.pid, *children(process.pid)], known, f"{data}", f"{data}")
+        yield Target("OpenSSH", port, lambda: [process.pid, *children(process.pid)], known, str(data))
     finally:
         process.terminate()
         process.wait()
@@ -115,7 +114,7 @@ def ecluse(folder: Path, key: Path, tree: str) -> Iterator[Target]:
     told = json.loads(process.stdout.readline())
     known = f"[127.0.0.1]:{told['port']} {told['host_key']}"
     try:
-        yield Target("Ecluse", told["port"], lambda: [process.pid], known, "inbound", "outbound")
+        yield Target("Ecluse", told["port"], lambda: [process.pid], known, "inbound")
     finally:
         process.terminate()
         process.wait()
@@ -171,9 +170,9 @@ def measure(target: Target, key: Path, folder: Path, size: int, only: str) -> di
             rates, costs = [], []
             for number in range(ROUNDS):
                 if way == "up":
-                    batch = f"put {big} {target.up}/big-{number}\n"
+                    batch = f"put {big} {target.folder}/big-{number}\n"
                 else:
-                    batch = f"get {target.down}/{'big-0' if target.name == 'OpenSSH' else 'big'} /dev/null\n"
+                    batch = f"get {target.folder}/big-0 /dev/null\n"
                 before = cpu(target.pids())
                 took = sftp(target, key, batch, folder)
                 rates.append(size / 1e6 / (took - login))
@@ -190,15 +189,14 @@ def measure(target: Target, key: Path, folder: Path, size: int, only: str) -> di
                 batches = []
                 for part in range(connections):
                     lines = [
-                        f"put {small} {target.up}/s-{connections}-{number}-{part}-{each}\n" for each in range(share)
+                        f"put {small} {target.folder}/s-{connections}-{number}-{part}-{each}\n" for each in range(share)
                     ]
                     batches.append("".join(lines))
                 rates.append(FILES / (at_once(batches, target, key, folder) - login))
             figures[f"small up x{connections} files/s"] = statistics.median(rates)
         for connections in (1, 8):
             share = FILES // connections
-            name = f"{target.up}/s-1-0-0-0" if target.name == "OpenSSH" else f"{target.down}/small"
-            batches = [f"get {name} /dev/null\n" * share for _ in range(connections)]
+            batches = [f"get {target.folder}/s-1-0-0-0 /dev/null\n" * share for _ in range(connections)]
             took = statistics.median(at_once(batches, target, key, folder) for _ in range(ROUNDS))
             figures[f"small down x{connections} files/s"] = FILES / (took - login)
     if not only or "line" in only:
@@ -206,10 +204,9 @@ def measure(target: Target, key: Path, folder: Path, size: int, only: str) -> di
         with slow_line(target.port) as port:
             far = sftp(target, key, "pwd\n", folder, port)
             size = medium.stat().st_size
-            took = sftp(target, key, f"put {medium} {target.up}/far\n", folder, port)
+            took = sftp(target, key, f"put {medium} {target.folder}/far\n", folder, port)
             figures["50 ms up MB/s"] = size / 1e6 / (took - far)
-            name = f"{target.up}/far" if target.name == "OpenSSH" else f"{target.down}/medium"
-            took = sftp(target, key, f"get {name} /dev/null\n", folder, port)
+            took = sftp(target, key, f"get {target.folder}/far /dev/null\n", folder, port)
             figures["50 ms down MB/s"] = size / 1e6 / (took - far)
     figures["memory MB"] = memory(target.pids()) / 1e6
     return figures

@@ -7,7 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ecluse.app.folder import make_hub
 from ecluse.app.service import SWITCH_INTERVAL
+from ecluse.app.settings import apply_files
+from ecluse.app.sftp import SftpService
 from ecluse.channels.guard.bans import Bans
 from ecluse.channels.guard.gate import Gate
 from ecluse.channels.sftp.keys import KeyringKeyPair
@@ -15,7 +18,7 @@ from ecluse.channels.sftp.server.listener import SftpServer
 from ecluse.exchange.tree import Denied, Entry, Space
 from ecluse.model.basics import Instant, system_clock
 from ecluse.model.paths import VirtualPath
-from ecluse.trust.configuration import Configuration
+from ecluse.trust.configuration import Configuration, read_folder
 from ecluse.trust.directory import Directory
 from ecluse.trust.listeners import SftpListener
 from ecluse.trust.memory import MemoryKeyring
@@ -24,7 +27,7 @@ from tests.support.hubs import bare_hub
 
 __all__ = ["site"]
 
-SIZES = {"big": 1 << 30, "medium": 256 << 20, "small": 4096}
+SIZES = {"big-0": 1 << 30, "far": 256 << 20, "s-1-0-0-0": 4096}
 _CHUNK = bytes(256 * 1024)
 
 
@@ -83,6 +86,22 @@ class DiscardTree(Discard):
 
 
 @contextlib.contextmanager
+def _hub(folder: Path, line: str) -> Iterator[tuple[SftpServer, str]]:
+    """A whole hub's folders: digested, sealed, durable."""
+    with make_hub(folder / "hub", name="Aster", as2_id="ASTER", key_kind="rsa-2048", sftp="127.0.0.1:4022") as node:
+        (node.folder / "partners" / "birch.toml").write_text(
+            f'name = "Birch"\n[account]\nuser = "birch"\nkeys = ["{line}"]\nreplace = true\n'
+        )
+        apply_files(node, read_folder(node.folder), actor="operator:bench", reason="bench")
+        service = SftpService(node, SftpListener(address="127.0.0.1:0"))
+        service.start()
+        try:
+            yield service, node.keyring.ssh_public_key("ssh-host")  # type: ignore[misc]
+        finally:
+            service.stop(1.0)
+
+
+@contextlib.contextmanager
 def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer, str]]:
     """A listener for the partner Birch, and its host key."""
     import logging
@@ -92,6 +111,10 @@ def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer, str]]
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     sys.setswitchinterval(SWITCH_INTERVAL)
+    if tree == "mailbox":
+        with _hub(folder, line) as found:
+            yield found
+        return
     keyring = MemoryKeyring()
     keyring.generate("main", "ec-p256", subject="Aster")
     keyring.generate("ssh-host", "ed25519", subject="Aster")

@@ -155,7 +155,7 @@ def serve(
         lambda: site.directory,
         [KeyringKeyPair(keyring, "ssh-host")],
         site.gate,
-        lambda view: site.boxes[view.settings.account.user].open(),  # type: ignore[union-attr]
+        lambda identity, address: site.boxes[identity.user].open(),
     )
     site.server.start()
     try:

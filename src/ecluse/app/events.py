@@ -26,7 +26,19 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "message.resent": ("message", "A person had it sent again."),
     "message.resumed": ("message", "A person had the next attempt made at once."),
     "message.given-up": ("message", "A person gave it up, or nothing of it is left to try."),
+    "message.shredded": (
+        "message",
+        "The keys of its bytes were deleted at the end of their retention; the rest of it stays.",
+    ),
     "delivery.attempted": ("message", "An attempt began."),
+    "delivery.held": (
+        "message",
+        "A flow does not send it on yet: it is paused, or another document comes first.",
+    ),
+    "delivery.relayed": (
+        "message",
+        "A flow made messages of it that carry this delivery out; or one of these is under way again.",
+    ),
     "delivery.uploaded": (
         "message",
         "A document is whole on the partner's server under its temporary name, and about to appear under its own.",
@@ -71,6 +83,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "message or partner",
         "The partner removed a file from its folders. The message of an upload is not touched by that.",
     ),
+    "flow.paused": ("flow", "A person had a flow take nothing and send nothing on."),
+    "flow.resumed": ("flow", "A person let a flow go on."),
+    "flow.collected": ("flow", "A run of a flow kept documents, or did with kept ones what it had not done yet."),
+    "flow.failed": ("flow", "A run failed, in another way than the one before; further ones like it are not told."),
+    "flow.recovered": ("flow", "A run went well after others had failed."),
+    "flow.duplicate": ("message", "A flow had the same content before."),
+    "flow.expectation-missed": ("flow", "What should have come by its time did not."),
+    "flow.expectation-met": ("flow", "It came late, on the same day."),
     "partner.host-key-refused": (
         "partner",
         "Its SFTP server showed a host key that is not pinned; nothing was told to it.",

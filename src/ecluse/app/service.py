@@ -15,6 +15,7 @@ from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
+from ecluse.app.sftp import SftpService
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -73,18 +74,22 @@ class Service:
         self.node = node
         self._listen = listen or node.bootstrap.hub.listen.as2.address
         hub = node.hub
-        flows = FlowWork(node)
+        self._flows = FlowWork(node)
         schedule = Schedule(
             node.store,
             [
-                *flows.recurring,
+                *self._flows.recurring,
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
             ],
             hub.clock,
         )
-        jobs = {**handlers(hub, node.channels, node.retry_policy), **flows.handlers, **schedule.handlers}
+        jobs = {
+            **handlers(hub, node.channels, node.retry_policy),
+            **self._flows.handlers,
+            **schedule.handlers,
+        }
         self._runner = Runner(
             node.store,
             node.name,
@@ -122,6 +127,8 @@ class Service:
         self._identity: TlsIdentity | None = None
         ftps = node.bootstrap.hub.listen.ftps
         self.ftps = None if ftps is None else FtpsService(node, ftps)
+        sftp = node.bootstrap.hub.listen.sftp
+        self.sftp = None if sftp is None else SftpService(node, sftp)
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -158,6 +165,9 @@ class Service:
         self._own_runner.start()
         self._runner.start()
         self._loop.start()
+        self._flows.follow()
+        if self.sftp is not None:
+            await asyncio.to_thread(self.sftp.start)
         self._watcher.start()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
@@ -174,10 +184,13 @@ class Service:
         """Accept nothing more, end what is under way, seal and sign the log."""
         grace = seconds(self.node.bootstrap.hub.listen.as2.shutdown_grace)
         self._quit.set()
+        self._flows.stop()
         if self._server is not None:
             await self._server.stop(grace)
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.stop, grace)
+        if self.sftp is not None:
+            await asyncio.to_thread(self.sftp.stop, grace)
         await asyncio.gather(
             *(asyncio.to_thread(runner.stop, grace) for runner in (self._runner, self._own_runner))
         )
@@ -214,6 +227,9 @@ class Service:
         if directory is not self._followed:
             self._followed = directory
             self._runner.limit_lanes(_lane_limits(directory))
+            self._flows.follow()
+            if self.sftp is not None:
+                self.sftp.follow()
         if self.ftps is not None:
             self.ftps.follow()
         identity = self._tls_identity()

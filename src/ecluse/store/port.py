@@ -89,8 +89,10 @@ class View(Protocol):
     def children(self, origin: MessageId) -> list[Message]:
         """What flows made of a message, oldest first."""
 
-    def arrivals(self, flow: str, since: Instant, until: Instant, limit: int) -> list[Message]:
-        """What came for a flow from ``since`` on and before ``until``, oldest first; nothing that it made itself."""
+    def arrivals(
+        self, flow: str, since: Instant, until: Instant, limit: int
+    ) -> list[tuple[Message, Instant]]:
+        """What a flow took from ``since`` on and before ``until``, and when, oldest first."""
 
     def shreddable(self, flow: str, before: Instant, after: Instant, limit: int) -> list[Message]:
         """What came for a flow, ended before ``before`` (and after ``after``), and has its bytes still; oldest

@@ -88,8 +88,11 @@ class RowView(RowFileView, Protocol):
     def children(self, origin: MessageId) -> list[Message]:
         return [rows.message_from(row) for row in self._rows("children", origin)]
 
-    def arrivals(self, flow: str, since: Instant, until: Instant, limit: int) -> list[Message]:
-        return [rows.message_from(row) for row in self._rows("arrivals", flow, since, until, limit)]
+    def arrivals(
+        self, flow: str, since: Instant, until: Instant, limit: int
+    ) -> list[tuple[Message, Instant]]:
+        found = self._rows("arrivals", flow, since, until, limit)
+        return [(rows.message_from(row[:-1]), Instant(row[-1])) for row in found]
 
     def shreddable(self, flow: str, before: Instant, after: Instant, limit: int) -> list[Message]:
         return [rows.message_from(row) for row in self._rows("shreddable", flow, before, after, limit)]

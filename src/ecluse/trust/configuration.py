@@ -20,7 +20,7 @@ from ecluse.trust.certificates import CertificateSet, Dated, describe, leaves, l
 from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.flow import Flow
-from ecluse.trust.flow_rules import flow_problems
+from ecluse.trust.flow_rules import calendar_problems, flow_problems, route_problems
 from ecluse.trust.openpgp_rules import openpgp_files, openpgp_problems
 from ecluse.trust.reading import read_toml
 from ecluse.trust.rules import (
@@ -123,6 +123,9 @@ class Configuration:
             problems.extend(unique_ids(hub, named))
             for id, flow in flows.items():
                 problems.extend(flow_problems(f"flows/{id}.toml", flow, hub, named))
+            problems.extend(route_problems(flows))
+            if now is not None:
+                problems.extend(calendar_problems(HUB_FILE, hub.calendars))
         if problems or hub is None:
             raise ConfigurationError(problems)
         return cls(

@@ -378,6 +378,18 @@ def _own_keys(hub: Hub, keyring: Keyring) -> OwnKeys:
                 problems.append(Problem("trust.wrong-use", HUB_FILE, f"{field}.use", cause, remedy))
         start, end = instant_from(key.from_), instant_until(key.until)
         entries.append((key.ref, Dated(certificate, info, frozenset(key.use), start, end)))
+    if hub.listen.sftp is not None:
+        for number, ref in enumerate(hub.listen.sftp.host_keys):
+            if ref not in held:
+                problems.append(
+                    Problem(
+                        "trust.no-key",
+                        HUB_FILE,
+                        f"listen.sftp.host_keys[{number}]",
+                        f'The keyring has no key "{ref}" to prove our SFTP server with.',
+                        f"Make it with `ecluse cert generate {ref} --kind ed25519`.",
+                    )
+                )
     tls, ftps = hub.listen.as2.tls, hub.listen.ftps
     if tls is not None and tls.key not in held:
         problems.append(_missing(HUB_FILE, "listen.as2.tls.key", tls.key))

@@ -185,6 +185,14 @@ def _account(file: str, partner: Partner) -> Iterator[Problem]:
             "There is nothing that they could log in with.",
             "Give their public keys, an authority, or a reference to a password.",
         )
+    if account.second_factor and account.password is None:
+        yield Problem(
+            "config.missing-field",
+            file,
+            "account.password",
+            "A second factor is asked for, and there is no password.",
+            "Give a reference to a password, or leave second_factor out.",
+        )
     reserved = {"inbound", "outbound", "receipts"}
     for number, folder in enumerate(account.folders):
         if folder.split("/")[0] in reserved - {"inbound"} or re.search(r"(^|/)\.", folder):

@@ -72,6 +72,7 @@ class Workshop:
     Args:
         hub: What the chamber shares.
         protection: OpenPGP.
+        check: Called between pieces; what it raises ends the work.
 
     Attributes:
         facts: What was done, for the log.
@@ -131,6 +132,10 @@ class Workshop:
         if settings.content_type is not None:
             made = [_typed(piece, settings.content_type) for piece in made]
         return made
+
+    def adopt(self, made: Sequence[Sealed]) -> None:
+        """Take over blobs that no row has, as if they were made here."""
+        self._made.update({sealed.row.id: sealed for sealed in made})
 
     def keep(self, parts: Sequence[Part]) -> list[Sealed]:
         """What was made of these parts, for the transaction that keeps them; the rest is thrown away."""

@@ -275,11 +275,12 @@ SELECT id, direction, partner, protocol, protocol_id, state, created, updated, s
 FROM messages WHERE origin = ? AND origin <> '' ORDER BY id;
 
 -- name: arrivals
--- What came for a flow in a time, oldest first (index messages_by_flow).
-SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version, origin, relay, flow, shredded
-FROM messages WHERE flow = ? AND flow <> '' AND origin = '' AND created >= ? AND created < ?
-ORDER BY created, id LIMIT ?;
+-- What came for a flow in a time, oldest first (index deliveries_begun).
+SELECT m.id, direction, m.partner, protocol, protocol_id, m.state, m.created, m.updated, subject, reference, parts,
+    wire_blob, wire, m.reason_code, m.reason, config_version, origin, relay, m.flow, shredded, d.created
+FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+WHERE d.flow = ? AND d.flow <> '' AND d.target = 0 AND d.created >= ? AND d.created < ?
+ORDER BY d.created, d.id LIMIT ?;
 
 -- name: shreddable
 -- What came for a flow, ended before a time and has its bytes still (index messages_unshredded).

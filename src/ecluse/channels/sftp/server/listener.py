@@ -18,7 +18,7 @@ from asyncssh.connection import SSHServerConnectionOptions
 from ecluse.channels.guard.gate import Gate
 from ecluse.channels.http.errors import ListenFailed
 from ecluse.channels.sftp.server.algorithms import SIGNATURES
-from ecluse.channels.sftp.server.authority import Authority
+from ecluse.channels.sftp.server.authority import Authority, Identity
 from ecluse.channels.sftp.server.connection import Connection
 from ecluse.channels.sftp.server.operations import Operations
 from ecluse.channels.sftp.server.pace import Pace
@@ -30,14 +30,14 @@ from ecluse.evidence.record import Json
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.tree import Tree
 from ecluse.store.port import Tx
-from ecluse.trust.directory import Directory, PartnerView
+from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
 from ecluse.trust.listeners import SftpListener
 
 __all__ = ["SftpServer", "Shared", "TreeFactory"]
 
-TreeFactory = Callable[[PartnerView], Tree]
-"""Opens a partner's folders for one session."""
+TreeFactory = Callable[[Identity, str], Tree]
+"""Opens a partner's folders for one session; the text is the client's address."""
 
 WORKERS: Final = 32
 """Requests at once that wait for storage."""
@@ -111,7 +111,7 @@ class Shared:
         if account is not None and account.rate is not None:
             key = (identity.view.id, octets(account.rate))
             pace = self._paces.setdefault(key, Pace(key[1]))
-        operations = Operations(self._open_tree(identity.view), identity.user)
+        operations = Operations(self._open_tree(identity, connection.address), identity.user)
 
         def ended(session: Session) -> None:
             self.sessions.discard(session)

@@ -67,6 +67,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._finishing: dict[int, tuple[VirtualPath, ...]] = {}
         self._finished = 0
         self._window_full = self._line_full = self._too_fast = False
+        self._pumping = False
         self._paused = False
         self._started = False
         self._over = False
@@ -139,13 +140,26 @@ class Session(asyncssh.SSHServerSession[bytes]):
     # --- the work -------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        """Give the workers what can be done next; end where nothing is left to do."""
+        """Give the workers what can be done next, and read on; end where nothing is left to do."""
+        if self._pumping:
+            return
+        self._pumping = True
+        self._give_work()
+        self._pumping = False
+        if self._paused and self._reader.pending <= BUFFER // 2 and self._channel is not None:
+            self._paused = False
+            self._channel.resume_reading()  # calls data_received, and so this again
+        if self._over and not (self._answering or self._finishing or self._cut):
+            if self._gone or (self._held is None and not self._too_fast):
+                self._end()
+
+    def _give_work(self) -> None:
         while not (self._answering or self._gone or self._window_full or self._line_full or self._too_fast):
             try:
                 batch = self._collect()
             except BrokenStream:
                 self._over = self._gone = True
-                break
+                return
             if batch:
                 if self.operations.instant(batch):
                     self._send(self._answer(batch))
@@ -154,10 +168,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
                 self._workers.submit(self._answer, batch, self._answered)
                 return
             if not self._finish_held():
-                break
-        if self._over and not (self._answering or self._finishing or self._cut):
-            if self._gone or (self._held is None and not self._too_fast):
-                self._end()
+                return
 
     def _answered(self, replies: _Pieces) -> None:
         self._answering = False
@@ -182,9 +193,6 @@ class Session(asyncssh.SSHServerSession[bytes]):
                 size += len(request.data)
             elif type(request) is Read:
                 size += min(request.size, MAX_PACKET)
-        if self._paused and self._reader.pending <= BUFFER // 2 and self._channel is not None:
-            self._paused = False
-            self._channel.resume_reading()
         return batch
 
     def _answer(self, batch: list[Request]) -> _Pieces:

@@ -1,4 +1,4 @@
-"""OpenPGP: a document signed and encrypted, then decrypted and verified, beside GnuPG and Sequoia, and the memory it takes.
+"""OpenPGP: a document signed and encrypted, then decrypted and verified, beside GnuPG and Sequoia, and its memory.
 
 All work on the same file with an RSA key of 3,072 bits, AES-256 and SHA-256 (Sequoia: SHA-512), without compression,
 reading and writing files. Each is one thread, and its time is CPU time, so that what else runs on the machine does not

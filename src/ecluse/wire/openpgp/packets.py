@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ecluse.wire.openpgp._stream import GATHERED, Piece, Stream, regroup
-from ecluse.wire.openpgp.errors import Malformed, Truncated
+from ecluse.wire.openpgp.errors import LimitExceeded, Malformed, Truncated
 from ecluse.wire.openpgp.names import Tag
 
 __all__ = ["Fields", "Packet", "encode_length", "next_packet", "packet", "partial_packet"]
@@ -17,6 +17,10 @@ _PARTIAL: Final = frozenset({Tag.COMPRESSED, Tag.SED, Tag.LITERAL, Tag.SEIPD, Ta
 
 _SMALL: Final = 32 * 1024
 """Octets from which on a piece of a part is worth a step of its own, without being copied."""
+
+MAX_TINY_PARTS: Final = 65_536
+"""Parts of less than 512 octets, the least that a first part may have (s4.2.1.4): each costs as much as a large one."""
+_TINY: Final = 512
 
 _WRITTEN_PART: Final = 17
 """Binary logarithm of the parts that are written: 128 KiB."""
@@ -88,7 +92,11 @@ def _parts(stream: Stream, size: int) -> Iterator[Piece]:
     """A body in parts. Small ones are joined: GnuPG writes parts of 8 KiB."""
     held = bytearray()
     more = True
+    tiny = 0
     while True:
+        tiny += size < _TINY
+        if tiny > MAX_TINY_PARTS:
+            raise LimitExceeded("The message comes in too many tiny parts.")
         while size:
             part = stream.some(size)
             if not part:

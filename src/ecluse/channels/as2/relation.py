@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ecluse.channels.http.egress import Egress
+from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
 from ecluse.channels.http.limits import ClientLimits
 from ecluse.channels.http.tls import ClientTls, client_tls
 from ecluse.errors import EcluseError
@@ -26,12 +25,6 @@ from ecluse.wire.cms.limits import Limits
 from ecluse.wire.cms.sign import Signer
 
 __all__ = ["Relation", "stranger_options"]
-
-PRIVATE_NETWORKS: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
-    ip_network(text)
-    for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
-)
-"""What ``allow_private_network`` opens: loopback and RFC 1918 and 4193 networks, never link-local or metadata."""
 
 _PROTECTIONS: Final = 1 << 20
 """Octets of all that is not content: headers, certificates, signatures, recipients."""

@@ -1,15 +1,18 @@
 """ASCII armour (RFC 9580 s6), found and taken off, or put on, as octets stream by.
 
-The CRC-24 is neither checked nor written (s6.1): what it would find, the packets' own checks find for sure.
+The CRC-24 is not checked (s6.1): what it would find, the packets' own checks find for sure.
 """
 
 from __future__ import annotations
 
 import binascii
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final
+
+import pysequoia
 
 from ecluse.wire.openpgp._stream import GATHERED, Piece, Stream, regroup
 from ecluse.wire.openpgp.errors import Malformed, NotOpenPgp, Truncated, UnsupportedForm
@@ -23,8 +26,8 @@ HEADERS: Final = 16 * 1024
 TAIL: Final = 256
 """Octets between the last whole group of base64 and the closing line."""
 
-_LINE: Final = 48
-"""Octets in a line of 64 characters, as everybody writes it."""
+_ARMORED: Final = 48 * 2048
+"""Octets that are armoured at once: whole lines of 64 characters, as everybody writes them."""
 
 _BEGIN = re.compile(rb"-----BEGIN PGP ([A-Z ,/0-9]{1,40})-----[ \t]*\r?\n")
 _TAIL = re.compile(rb"(={0,2})(=[A-Za-z0-9+/]{4})?")
@@ -163,10 +166,57 @@ def _closing(stream: Stream, text: bytes, kind: ArmorKind) -> None:
         )
 
 
-def armor(source: Iterable[Piece], kind: ArmorKind) -> Iterator[bytes]:
-    """Packets in armour, without headers and without CRC."""
+def armor(source: Iterable[Piece], kind: ArmorKind, *, checksum: bool) -> Iterator[bytes]:
+    """Packets in armour, without headers.
+
+    Args:
+        source: The packets.
+        kind: What they are.
+        checksum: Close with a CRC-24: GnuPG 2.2 and older programs want one, and RFC 9580 s6.1 forbids it
+            where a message is of its own kinds.
+    """
     yield f"-----BEGIN PGP {kind}-----\n\n".encode()
-    for part in regroup(source, _LINE * 2048):
-        text = binascii.b2a_base64(part, newline=False)
-        yield b"\n".join([text[at : at + 64] for at in range(0, len(text), 64)]) + b"\n"
+    total = _CRC_START
+    for part in regroup(source, _ARMORED):
+        # The library gives whole armours: of each, the lines are used, and the checksum joined to the others'.
+        body = pysequoia.armor(bytes(part), pysequoia.ArmorKind.Message).partition("\n\n")[2]
+        text, _, crc = body.rpartition("\n=")
+        yield text.encode() + b"\n"
+        total = _joined(total, int.from_bytes(binascii.a2b_base64(crc[:4]), "big"), len(part))
+    if checksum:
+        yield b"=" + binascii.b2a_base64(total.to_bytes(3, "big"))
     yield f"-----END PGP {kind}-----\n".encode()
+
+
+# --- CRC-24 (RFC 4880 s6.1) ---------------------------------------------------------------------------------
+
+_CRC_START: Final = 0xB704CE
+_CRC_POLYNOMIAL: Final = 0x1864CFB
+
+
+def _joined(first: int, second: int, size: int) -> int:
+    """The checksum of two parts after another, from theirs; ``size`` are the octets of the second."""
+    return _times(first ^ _CRC_START, _power(size)) ^ second
+
+
+@functools.lru_cache(maxsize=4)
+def _power(size: int) -> int:
+    """X to the power of so many octets, modulo the polynomial."""
+    result, base = 1, 1 << 8
+    while size:
+        if size & 1:
+            result = _times(result, base)
+        base = _times(base, base)
+        size >>= 1
+    return result
+
+
+def _times(left: int, right: int) -> int:
+    product = 0
+    for bit in reversed(range(24)):
+        product <<= 1
+        if product >> 24:
+            product ^= _CRC_POLYNOMIAL
+        if right >> bit & 1:
+            product ^= left
+    return product

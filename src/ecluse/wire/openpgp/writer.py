@@ -91,7 +91,10 @@ def write_message(
     content = _signed(source, name[:255], draft)
     if protection is not None:
         content = _encrypted(content, recipients, protection, entropy)
-    return armor(content, ArmorKind.MESSAGE) if armored else content
+    if not armored:
+        return content
+    modern = protection.aead if protection is not None else signer is not None and signer.key.version == 6
+    return armor(content, ArmorKind.MESSAGE, checksum=not modern)
 
 
 def _literal(source: Iterable[Piece], name: bytes) -> Iterator[Piece]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from datetime import UTC, datetime
 from typing import Final
 
 __all__ = ["long_name"]
@@ -28,10 +28,10 @@ def long_name(
     kind = "d" if folder else "-"
     search = "x" if folder else "-"
     write = "w" if writable else "-"
-    moment = time.gmtime(min(max(modified, 0), 0xFFFFFFFF))
+    moment = datetime.fromtimestamp(min(max(modified, 0), 0xFFFFFFFF), UTC)
     if -86_400 < now - modified < _HALF_A_YEAR:
-        when = f"{moment.tm_hour:02}:{moment.tm_min:02}"
+        when = f"{moment:%H:%M}"
     else:
-        when = f" {moment.tm_year}"
-    date = f"{_MONTHS[moment.tm_mon - 1]} {moment.tm_mday:2}"
+        when = f" {moment.year}"
+    date = f"{_MONTHS[moment.month - 1]} {moment.day:2}"
     return f"{kind}r{write}{search}------    1 {owner:8} {owner:8} {size:8} {date} {when} {name}"

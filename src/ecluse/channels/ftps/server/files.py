@@ -43,8 +43,9 @@ def path_of(session: Session, argument: str) -> VirtualPath:
 
 def listed(entry: Entry) -> Listed:
     """An entry as the wire's listings take it."""
-    kind = "folder" if entry.folder else "file"
-    return Listed(entry.name, kind, entry.size, entry.modified, entry.writable)
+    return Listed(
+        entry.name, "folder" if entry.folder else "file", entry.size, entry.modified, entry.writable
+    )
 
 
 def entries(tree: Tree, folder: VirtualPath) -> Iterator[Listed]:

@@ -14,8 +14,8 @@ import structlog
 
 from ecluse.channels.ftps.server.data import DataPort
 from ecluse.channels.ftps.server.errors import TooSlow, TransferAborted
-from ecluse.channels.ftps.server.gate import Gate, Guest, Visit
 from ecluse.channels.ftps.server.limits import SessionLimits
+from ecluse.channels.ftps.server.reception import Guest, Reception, Visit
 from ecluse.channels.ftps.server.refusals import reply_for
 from ecluse.channels.ftps.server.stream import Stream
 from ecluse.errors import EcluseError
@@ -26,8 +26,9 @@ __all__ = ["Entry", "Session", "Stop"]
 
 BANNER: Final = "Ready."
 """What greets a client: neither our name nor our release helps an honest one."""
-CONTROL_TICKETS: Final = 4
-"""TLS 1.3 sessions that a client is given: it may use each of them once (RFC 8446 section C.4)."""
+PARTING: Final = 0.002
+"""Seconds to wait for the end of the control connection behind that of an upload: a client that gives up, as curl
+does at the end of --max-time, ends both at once."""
 GARBAGE: Final = 20
 """Lines that are no commands before a connection is closed: a person's typing errors, no fuzzer's."""
 _BEFORE_TRANSFER: Final = frozenset({"REST", "PASV", "EPSV", "TYPE", "NOOP", "SIZE", "MDTM", "ALLO"})
@@ -69,7 +70,7 @@ class _State:
     failures: int = 0
     garbage: int = 0
     guest: Guest | None = None
-    cwd: VirtualPath = VirtualPath()
+    cwd: VirtualPath = field(default_factory=VirtualPath)
     facts: tuple[str, ...] = FACTS
     buffer_size_said: bool = False
     protected: bool = False
@@ -79,6 +80,7 @@ class _State:
     port: DataPort | None = None
     waiting: deque[Command] = field(default_factory=deque)
     aborted: bool = False
+    gone: bool = False
 
 
 class Session:
@@ -88,7 +90,7 @@ class Session:
         stream: The control connection.
         peer: The client's address.
         visit: What the hub knows of the connection.
-        gate: The hub's door.
+        reception: The hub's.
         limits: Of the listener.
         table: The commands by verb.
         implicit: TLS comes first.
@@ -99,7 +101,7 @@ class Session:
         stream: Stream,
         peer: str,
         visit: Visit,
-        gate: Gate,
+        reception: Reception,
         limits: SessionLimits,
         table: Mapping[str, Entry],
         *,
@@ -111,7 +113,7 @@ class Session:
         self.state = _State()
         self.visit = visit
         self.context: ssl.SSLContext | None = None
-        self._gate = gate
+        self._reception = reception
         self._table = table
         self._implicit = implicit
         self._reader = CommandReader()
@@ -146,7 +148,7 @@ class Session:
                 self.say(Reply(421, "Too long without a command."))
         except EcluseError as error:
             _log.debug("session ended", peer=self.peer, code=error.code)
-        except Exception as error:  # a mistake of ours ends this session, and no other one
+        except Exception as error:  # noqa: BLE001 - a mistake of ours ends this session, and no other one
             _log.error("session crashed", peer=self.peer, crash=type(error).__name__)
         finally:
             self.close_port()
@@ -162,8 +164,7 @@ class Session:
         if self._reader.drop() or self.state.waiting:
             self.state.waiting.clear()
             self.visit.suspicious("injection")
-        context = self._gate.context()
-        context.num_tickets = CONTROL_TICKETS
+        context = self._reception.context()
         self.stream.secure(context, self._login_by)
         self.context = context
         tls = self.stream.tls
@@ -228,6 +229,16 @@ class Session:
                 raise Stop
             self._reader.feed(bytes(self._input[:count]))
 
+    def still_there(self) -> bool:
+        """Whether the client is there, a moment after an upload came to its end.
+
+        A client that gives up ends its connections properly, one after the other: what it had sent until then must
+        not pass for the whole.
+        """
+        if not self.state.waiting and self.stream.readable(PARTING):
+            self.meanwhile()
+        return not self.state.gone
+
     def meanwhile(self) -> bool:
         """Look at the control connection during a transfer: ABOR ends it, STAT tells of it, others wait for its end.
 
@@ -239,6 +250,7 @@ class Session:
         """
         while (count := self.stream.read_now(self._input)) is not None:
             if count == 0:
+                self.state.gone = True
                 self.state.waiting.append(Command("QUIT"))
                 return False
             self._reader.feed(bytes(self._input[:count]))

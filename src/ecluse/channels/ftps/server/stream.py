@@ -58,16 +58,17 @@ class Stream:
         return self._sock.fileno()
 
     def watch(self, other: Stream, readable: Callable[[], bool]) -> None:
-        """While this one waits, call ``readable`` when there is something to read on ``other``, until it gives false."""
+        """While this one waits, call ``readable`` when ``other`` has something to read, until it gives false."""
         self._beside = (other.fileno(), readable)
 
     def glance(self) -> None:
         """Do so without waiting, for a stream that never has to."""
-        if self._beside is not None:
-            poll = select.poll()
-            poll.register(self._beside[0], select.POLLIN)
-            if poll.poll(0) and not self._beside[1]():
-                self._beside = None
+        if self._beside is not None and _readable(self._beside[0], 0) and not self._beside[1]():
+            self._beside = None
+
+    def readable(self, wait: float) -> bool:
+        """Whether something comes within ``wait`` seconds."""
+        return _readable(self.fileno(), wait)
 
     def secure(self, context: ssl.SSLContext, deadline: float) -> None:
         """Become a TLS server.
@@ -87,6 +88,13 @@ class Stream:
         except (OSError, ValueError):
             raise ConnectionCut("The connection ended before TLS began.") from None
         self._sock = tls
+        try:
+            self._shake_hands(tls, deadline)
+        except BaseException:
+            self.close()  # nothing can be said on it any more, in clear or in TLS
+            raise
+
+    def _shake_hands(self, tls: ssl.SSLSocket, deadline: float) -> None:
         while True:
             try:
                 tls.do_handshake()
@@ -223,3 +231,9 @@ class Stream:
                     self._beside = None
             if here:
                 return
+
+
+def _readable(number: int, wait: float) -> bool:
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(wait * 1000))

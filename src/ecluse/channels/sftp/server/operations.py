@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -94,6 +94,10 @@ class Operations:
         except Exception as error:  # noqa: BLE001 - a defect behind the tree must not end in silence, nor be shown
             _log.error("request not answered", request=type(request).__name__, crash=type(error).__name__)
             return (replies.status(request.id, Status.FAILURE, "The server failed."),)
+
+    def instant(self, batch: Sequence[Request]) -> bool:
+        """Whether all of these are answered without asking the tree."""
+        return all(type(request) in _INSTANT for request in batch)
 
     def finishes(self, request: Request) -> bool:
         """Whether a request waits for durable storage, so that others should not wait for it."""
@@ -336,6 +340,18 @@ _DO: Final[dict[type, Callable[[Operations, Request], tuple[bytes, ...]]]] = {
     requests.Unsupported: Operations._unsupported,
     requests.Malformed: Operations._malformed,
 }  # type: ignore[dict-item]  # each takes the request that it stands under
+
+_INSTANT: Final = frozenset(
+    (
+        requests.Init,
+        requests.RealPath,
+        requests.ReadLink,
+        requests.Link,
+        requests.Limits,
+        requests.Unsupported,
+        requests.Malformed,
+    )
+)
 
 
 def _path(text: bytes) -> VirtualPath:

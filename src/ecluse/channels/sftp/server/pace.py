@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from weakref import WeakKeyDictionary
@@ -28,14 +27,12 @@ class Pace:
         self._free = time.monotonic() - AHEAD
         self._counted: WeakKeyDictionary[Operations, int] = WeakKeyDictionary()
 
-    async def keep(self, operations: Operations) -> None:
-        """Wait as long as what was moved since the last call takes at the rate."""
+    def wait(self, operations: Operations) -> float:
+        """Seconds to wait for what was moved since the last call; 0 or less where there is no need to."""
         with self._lock:
             moved = operations.received + operations.sent
             taken = moved - self._counted.get(operations, 0)
             self._counted[operations] = moved
             now = time.monotonic()
             self._free = max(self._free, now - AHEAD) + taken / self._rate
-            wait = self._free - now
-        if wait > 0:
-            await asyncio.sleep(wait)
+            return self._free - now

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import asyncssh
 
@@ -14,7 +13,9 @@ from ecluse.wire.sftp.errors import BrokenStream
 from ecluse.wire.sftp.requests import MAX_PACKET, Read, Request, RequestReader, Write
 
 if TYPE_CHECKING:
+    from ecluse.channels.sftp.server.channel import SftpChannel
     from ecluse.channels.sftp.server.pace import Pace
+    from ecluse.channels.sftp.server.workers import Workers
     from ecluse.model.paths import VirtualPath
 
 __all__ = ["Session"]
@@ -28,9 +29,15 @@ BUFFER: Final = 2 * MAX_PACKET
 FINISHING: Final = 32
 """Files of one session that are being made durable at once, so that they share a commit."""
 
+_Pieces = tuple[bytes, ...]
+
 
 class Session(asyncssh.SSHServerSession[bytes]):
     """See the module.
+
+    Requests go to the workers in batches, one batch at a time. Those that make a file durable go there beside the
+    batches: only what is about the same path waits for them. While one batch is worked on, the replies of the one
+    before are written.
 
     Args:
         operations: What requests do.
@@ -43,7 +50,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def __init__(
         self,
         operations: Operations,
-        workers: Executor,
+        workers: Workers,
         pace: Pace | None,
         ended: Callable[[Session], None],
         busy: Callable[[], None],
@@ -54,22 +61,24 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._ended = ended
         self._busy = busy
         self._reader = RequestReader()
-        self._arrived = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._channel: SftpChannel | None = None
         self._held: Request | None = None
-        self._finishing: dict[asyncio.Task[None], tuple[VirtualPath, ...]] = {}
+        self._answering = False
+        self._finishing: dict[int, tuple[VirtualPath, ...]] = {}
+        self._finished = 0
+        self._window_full = self._line_full = self._too_fast = False
+        self._pumping = False
         self._paused = False
+        self._started = False
         self._over = False
         self._gone = False
-        self._task: asyncio.Task[None] | None = None
-        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
+        self._cut = False
 
     # --- asyncssh calls these -------------------------------------------------------------------------------
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         """See asyncssh."""
-        self._channel = chan
+        self._channel = cast("SftpChannel", chan)
 
     def subsystem_requested(self, subsystem: str) -> bool:
         """SFTP, and nothing else."""
@@ -77,7 +86,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         """See asyncssh."""
-        self._task = asyncio.get_running_loop().create_task(self._work())
+        self._started = True
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """See asyncssh."""
@@ -85,87 +94,98 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if self._reader.pending > BUFFER and not self._paused and self._channel is not None:
             self._paused = True
             self._channel.pause_reading()
-        self._arrived.set()
+        if not self._answering:
+            self._pump()
 
     def eof_received(self) -> bool:
         """The client has asked everything: what it asked is answered yet."""
         self._over = True
-        self._arrived.set()
+        self._pump()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncssh."""
         self._gone = self._over = True
         self._channel = None
-        self._arrived.set()
-        self._writable.set()
-        if self._task is None:
-            self._ended(self)
+        self._pump()
 
     def pause_writing(self) -> None:
-        """See asyncssh."""
-        self._writable.clear()
+        """See asyncssh: the client's window is full."""
+        self._window_full = True
 
     def resume_writing(self) -> None:
         """See asyncssh."""
-        self._writable.set()
+        self._window_full = False
+        self._busy()
+        self._pump()
 
-    # --- the work -------------------------------------------------------------------------------------------
+    # --- the connection and the listener call these -----------------------------------------------------------
+
+    def hold(self, full: bool) -> None:
+        """Have replies wait while the line is full, or go on."""
+        self._line_full = full
+        if not full:
+            self._pump()
 
     @property
     def stalled(self) -> bool:
         """Whether the client keeps us waiting: for the rest of a request, or to take a reply."""
-        return not self._writable.is_set() or self._reader.pending > 0
+        return self._window_full or (self._reader.pending > 0 and not self._answering)
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            replies: tuple[bytes, ...] = ()
-            while not self._gone:
+    @property
+    def working(self) -> bool:
+        """Whether something that was asked is not answered yet."""
+        return self._answering or bool(self._finishing) or self._reader.pending > 0
+
+    # --- the work -------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Give the workers what can be done next, and read on; end where nothing is left to do."""
+        if self._pumping:
+            return
+        self._pumping = True
+        self._give_work()
+        self._pumping = False
+        if self._paused and self._reader.pending <= BUFFER // 2 and self._channel is not None:
+            self._paused = False
+            self._channel.resume_reading()  # calls data_received, and so this again
+        if self._over and not (self._answering or self._finishing or self._cut):
+            if self._gone or (self._held is None and not self._too_fast):
+                self._end()
+
+    def _give_work(self) -> None:
+        while not (self._answering or self._gone or self._window_full or self._line_full or self._too_fast):
+            try:
                 batch = self._collect()
-                if batch:
-                    job = loop.run_in_executor(self._workers, self._answer, batch)
-                    try:
-                        if replies:
-                            await self._send(replies)
-                    finally:
-                        replies = await job
+            except BrokenStream:
+                self._over = self._gone = True
+                return
+            if batch:
+                if self.operations.instant(batch):
+                    self._send(self._answer(batch))
                     continue
-                if replies:
-                    await self._send(replies)
-                    replies = ()
-                    continue
-                if self._finish_next():
-                    continue
-                if self._held is not None:
-                    await asyncio.wait(self._finishing, return_when=asyncio.FIRST_COMPLETED)
-                    continue
-                if self._over:
-                    break
-                self._arrived.clear()
-                await self._arrived.wait()
-            if not self._gone and self._finishing:
-                await asyncio.wait(self._finishing)
-        except BrokenStream:
-            pass
-        finally:
-            if self._finishing:
-                await asyncio.wait(self._finishing)
-            await loop.run_in_executor(self._workers, self.operations.cut)
-            if self._channel is not None and not self._gone:
-                self._channel.exit(0)
-            self._ended(self)
+                self._answering = True
+                self._workers.submit(self._answer, batch, self._answered)
+                return
+            if not self._finish_held():
+                return
+
+    def _answered(self, replies: _Pieces) -> None:
+        self._answering = False
+        self._pump()  # the workers go on while these replies are encrypted
+        self._send(replies)
 
     def _collect(self) -> list[Request]:
         """The next requests that one thread may answer one after the other."""
         batch: list[Request] = []
         size = 0
+        finishes, finishing = self.operations.finishes, self._finishing
         while len(batch) < BATCH and size < BATCH_OCTETS:
             request = self._held if self._held is not None else self._reader.next()
             self._held = None
             if request is None:
                 break
-            if self.operations.finishes(request) or (self._finishing and self._waits(request)):
+            if finishes(request) or (finishing and self._waits(request)):
                 self._held = request
                 break
             batch.append(request)
@@ -173,12 +193,9 @@ class Session(asyncssh.SSHServerSession[bytes]):
                 size += len(request.data)
             elif type(request) is Read:
                 size += min(request.size, MAX_PACKET)
-        if self._paused and self._reader.pending <= BUFFER // 2 and self._channel is not None:
-            self._paused = False
-            self._channel.resume_reading()
         return batch
 
-    def _answer(self, batch: list[Request]) -> tuple[bytes, ...]:
+    def _answer(self, batch: list[Request]) -> _Pieces:
         answer = self.operations.answer
         if len(batch) == 1:
             return answer(batch[0])
@@ -194,7 +211,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
             for other in paths
         )
 
-    def _finish_next(self) -> bool:
+    def _finish_held(self) -> bool:
         """Have the held request answered beside those that follow, where it is one that waits for the disk."""
         request = self._held
         if request is None or not self.operations.finishes(request) or len(self._finishing) >= FINISHING:
@@ -202,26 +219,36 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if self._waits(request):
             return False
         self._held = None
-        task = asyncio.get_running_loop().create_task(self._finish(request))
-        self._finishing[task] = self.operations.touches(request)
-        task.add_done_callback(self._finishing.pop)
+        number = self._finished = self._finished + 1
+        self._finishing[number] = self.operations.touches(request)
+
+        def done(replies: _Pieces) -> None:
+            del self._finishing[number]
+            self._send(replies)
+            self._pump()
+
+        self._workers.submit(self.operations.answer, request, done)
         return True
 
-    async def _finish(self, request: Request) -> None:
-        replies = await asyncio.get_running_loop().run_in_executor(
-            self._workers, self.operations.answer, request
-        )
-        await self._send(replies)
-
-    async def _send(self, replies: tuple[bytes, ...]) -> None:
-        """Write replies, and return when the client can be sent more."""
+    def _send(self, replies: _Pieces) -> None:
         channel = self._channel
         if channel is None or self._gone or channel.is_closing():
             return
-        channel.write(replies[0] if len(replies) == 1 else b"".join(replies))
+        channel.write_pieces(replies)
         self._busy()
-        if not self._writable.is_set():
-            await self._writable.wait()
-            self._busy()
-        if self._pace is not None:
-            await self._pace.keep(self.operations)
+        if self._pace is not None and (wait := self._pace.wait(self.operations)) > 0:
+            self._too_fast = True
+            asyncio.get_running_loop().call_later(wait, self._slow_enough)
+
+    def _slow_enough(self) -> None:
+        self._too_fast = False
+        self._pump()
+
+    def _end(self) -> None:
+        self._cut = True
+        self._workers.submit(lambda operations: operations.cut(), self.operations, self._left)
+
+    def _left(self, _: None) -> None:
+        if self._channel is not None:
+            self._channel.exit(0)
+        self._ended(self)

@@ -1,4 +1,4 @@
-"""Places that files are delivered to and collected from: folders of ours, and partners' buckets."""
+"""Places that files are delivered to and collected from: folders of ours, partners' buckets and WebDAV servers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ecluse.channels.bucket import BucketChannel, BucketPlaces, BucketSource
 from ecluse.channels.folder import FolderChannel, FolderSource
 from ecluse.channels.folder.channel import NoFolder
 from ecluse.channels.folder.source import FolderPlace
+from ecluse.channels.webdav import WebDavChannel, WebDavPlaces, WebDavSource
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 BUCKETS: Final = ("s3", "azure", "gcs")
 """Kinds of channels that are buckets: the fields of a partner's file."""
 
-__all__ = ["BUCKETS", "bucket_places", "folder_place", "join_places"]
+__all__ = ["BUCKETS", "bucket_places", "folder_place", "join_places", "webdav_places"]
 
 
 def folder_place(node: Node, name: str) -> FolderPlace:
@@ -36,8 +37,13 @@ def bucket_places(node: Node) -> BucketPlaces:
     return BucketPlaces(lambda: node.directory, node.resolver, node.folder, node.hub.clock, node.pool)
 
 
+def webdav_places(node: Node) -> WebDavPlaces:
+    """Opens partners' WebDAV servers, under the version in force."""
+    return WebDavPlaces(lambda: node.directory, node.resolver, node.hub.clock, node.pool)
+
+
 def join_places(node: Node) -> None:
-    """Give a node its folders and buckets."""
+    """Give a node its folders, buckets and WebDAV servers."""
     inbox = node.bootstrap.hub.inbox.folder
     node.channels["folder"] = FolderChannel(
         node.hub,
@@ -46,6 +52,9 @@ def join_places(node: Node) -> None:
     )
     node.sources["folder"] = FolderSource(lambda name: folder_place(node, name))
     places = bucket_places(node)
+    servers = webdav_places(node)
+    node.channels["webdav"] = WebDavChannel(node.hub, servers.open)
+    node.sources["webdav"] = WebDavSource(servers.open)
     for kind in BUCKETS:
         node.channels[kind] = BucketChannel(kind, node.hub, partial(places.open, kind))
         node.sources[kind] = BucketSource(kind, partial(places.open, kind))

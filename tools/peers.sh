@@ -8,10 +8,23 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   command -v strace >/dev/null 2>&1 || wanted="$wanted strace"
   command -v openssl >/dev/null 2>&1 || wanted="$wanted openssl"
   command -v curl >/dev/null 2>&1 || wanted="$wanted curl"
+  command -v sshd >/dev/null 2>&1 || [ -x /usr/sbin/sshd ] || wanted="$wanted openssh-server"
+  command -v lftp >/dev/null 2>&1 || wanted="$wanted lftp"
+  [ -x /usr/sbin/proftpd ] || wanted="$wanted proftpd-core"
+  [ -e /usr/lib/proftpd/mod_tls.so ] || wanted="$wanted proftpd-mod-crypto"
+  command -v gpg >/dev/null 2>&1 || wanted="$wanted gnupg"
   if [ -n "$wanted" ]; then
     echo "installing test peers:$wanted"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq && apt-get install -y -qq --no-install-recommends $wanted >/dev/null
+  fi
+  # vsftpd and proftpd can't be installed together: this one is only unpacked.
+  if [ ! -x build/peers/vsftpd/usr/sbin/vsftpd ]; then
+    echo "unpacking vsftpd"
+    package=$(mktemp -d) && chmod 777 "$package" \
+      && (cd "$package" && { apt-get download -qq vsftpd || { apt-get update -qq && apt-get download -qq vsftpd; }; }) \
+      && mkdir -p build/peers/vsftpd && dpkg -x "$package"/vsftpd_*.deb build/peers/vsftpd
+    rm -rf "$package"
   fi
 fi
 # An S3 server of its own, in an environment of its own: its dependencies are not the product's.

@@ -8,7 +8,10 @@ import importlib.util
 import os
 import shutil
 
-__all__ = ["missing"]
+__all__ = ["PROFTPD", "VSFTPD", "missing"]
+
+VSFTPD = "build/peers/vsftpd/usr/sbin/vsftpd"
+PROFTPD = "/usr/sbin/proftpd"
 
 
 @functools.cache
@@ -22,6 +25,16 @@ def missing(name: str) -> str:
         return "" if importlib.util.find_spec("pyas2lib") else "not installed"
     if name == "s3":
         return "" if os.path.exists("build/peers/s3/bin/python") else "run tools/peers.sh"
+    if name == "vsftpd":
+        if not os.path.exists(VSFTPD):
+            return "run tools/peers.sh"
+        return "" if os.geteuid() == 0 else "needs root"
+    if name == "proftpd":
+        if not os.path.exists("/usr/lib/proftpd/mod_tls.so"):
+            return "no mod_tls"
+        return "" if os.path.exists(PROFTPD) else "not installed"
+    if name == "sshd":
+        return "" if os.path.exists("/usr/sbin/sshd") else "not installed"
     if name in ("rclone", "wsgidav", "moto_server"):
         return "" if os.path.exists(f"build/peers/stores/bin/{name}") else "run tools/peers.sh"
     if name == "azurite":

@@ -50,6 +50,7 @@ def make_hub(
     email: str | None = None,
     passphrase: str | None = None,
     key_kind: str = "rsa-3072",
+    sftp: str | None = None,
     actor: str = "operator:init",
     clock: Clock = system_clock,
     entropy: Entropy = system_entropy,
@@ -69,6 +70,7 @@ def make_hub(
         passphrase: Reference to the keyring's passphrase; without one a random passphrase is written to
             ``passphrase`` in the folder, readable by its owner alone.
         key_kind: Kind of the organisation's first key, ``main``.
+        sftp: ``host:port`` of a listener for partners' SFTP clients, whose host key is made.
         actor: Who makes it.
         clock: Time.
         entropy: Randomness.
@@ -87,7 +89,10 @@ def make_hub(
         {
             "organisation": {"name": name, "as2_id": as2_id, **({"email": email} if email else {})},
             "keyring": {"passphrase": passphrase or f"file:{PASSPHRASE_FILE}"},
-            "listen": {"as2": {"address": address, "public_url": public_url or f"http://{address}/as2"}},
+            "listen": {
+                "as2": {"address": address, "public_url": public_url or f"http://{address}/as2"},
+                **({"sftp": {"address": sftp}} if sftp else {}),
+            },
             **({"store": store} if store else {}),
             **({"blobs": {"place": blobs}} if blobs else {}),
         }
@@ -103,6 +108,8 @@ def make_hub(
     keyring = make(keys, secret, clock=clock)
     if "main" not in keyring.references():
         keyring.generate("main", key_kind, subject=name)
+    if sftp and "ssh-host" not in keyring.references():
+        keyring.generate("ssh-host", "ed25519", subject=name)
     for sub in ("partners", "certificates"):
         durable.make_folder(folder / sub)
     # The hub's file comes last: without it there is no hub yet, and this may be run again.

@@ -84,6 +84,8 @@ def message_facts(message: Message) -> dict[str, Any]:
         "updated": iso(message.updated),
         "reason_code": message.reason_code,
         "reason": message.reason,
+        "origin": message.origin or None,
+        "flow": message.flow or None,
     }
 
 

@@ -1,4 +1,4 @@
-"""Places that files are delivered to and collected from: folders of ours, partners' buckets and WebDAV servers."""
+"""Places that files are delivered to and collected from: folders of ours, partners' servers and buckets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from ecluse.channels.bucket import BucketChannel, BucketPlaces, BucketSource
 from ecluse.channels.folder import FolderChannel, FolderSource
 from ecluse.channels.folder.channel import NoFolder
 from ecluse.channels.folder.source import FolderPlace
+from ecluse.channels.sftp.client.channel import SftpChannel
+from ecluse.channels.sftp.client.loop import LoopThread
+from ecluse.channels.sftp.client.pool import Links
+from ecluse.channels.sftp.client.source import SftpSource
 from ecluse.channels.webdav import WebDavChannel, WebDavPlaces, WebDavSource
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ def webdav_places(node: Node) -> WebDavPlaces:
 
 
 def join_places(node: Node) -> None:
-    """Give a node its folders, buckets and WebDAV servers."""
+    """Give a node its folders, and the clients of partners' servers and buckets."""
     inbox = node.bootstrap.hub.inbox.folder
     node.channels["folder"] = FolderChannel(
         node.hub,
@@ -51,6 +55,10 @@ def join_places(node: Node) -> None:
         lambda name: folder_place(node, name),
     )
     node.sources["folder"] = FolderSource(lambda name: folder_place(node, name))
+    links = Links(LoopThread())
+    node.closing.append(links.close)
+    node.channels["sftp"] = SftpChannel(node.hub, lambda: node.directory, node.resolver, links)
+    node.sources["sftp"] = SftpSource(node.hub, lambda: node.directory, node.resolver, links)
     places = bucket_places(node)
     servers = webdav_places(node)
     node.channels["webdav"] = WebDavChannel(node.hub, servers.open)

@@ -332,5 +332,5 @@ def _show_key(frame: Frame, ref: str, certificate: x509.Certificate, verb: str, 
     }
     text = f"{ref} {verb}: {info.subject}, {info.key.name}, until {iso(info.not_after)[:10]}, SHA-256 {info.short}"
     if not named:
-        text += "\nTo use it, name it under [[organisation.keys]] or [listen.as2.tls], then `ecluse apply`."
+        text += "\nTo use it, name it under [[organisation.keys]] or a listener, then `ecluse apply`."
     frame.show(facts, lambda console: console.print(text, markup=False, soft_wrap=True))

@@ -23,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
         app,
         "init",
         gives="folder, name, as2_id, address, url, passphrase, key{ref, kind, fingerprint}, log_origin, "
-        "version",
+        "version, sftp{address, fingerprint}",
         panel=_PANEL,
         example="ecluse init hub --name 'Aster Foods' --as2-id ASTER --public-url https://as2.aster.example/as2",
     )(init)
@@ -85,12 +85,19 @@ def init(
     key_kind: Annotated[
         str, typer.Option("--key-kind", help="Kind of the organisation's first key.")
     ] = "rsa-3072",
+    sftp: Annotated[
+        str | None,
+        typer.Option(
+            "--sftp", help="Host and port of a listener for partners' SFTP clients.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Make a hub: its folder, its keyring with a first key, its database and its first configuration."""
     from rich.markup import escape
 
     from ecluse.app.folder import make_hub
     from ecluse.trust.certificates import describe
+    from ecluse.trust.ssh import fingerprint, key_blob
 
     with frame.err.status("Making keys and the database"):
         node = make_hub(
@@ -105,6 +112,7 @@ def init(
             email=email,
             passphrase=passphrase,
             key_kind=key_kind,
+            sftp=sftp,
             actor=frame.actor,
         )
     with node:
@@ -120,12 +128,18 @@ def init(
             "key": {"ref": "main", "kind": info.key.name, "fingerprint": info.fingerprint},
             "log_origin": node.directory.hub.log_origin,
             "version": node.version,
+            "sftp": None,
         }
+        if sftp is not None:
+            line = node.keyring.ssh_public_key("ssh-host")
+            facts["sftp"] = {"address": sftp, "fingerprint": fingerprint(key_blob(line))}
     lines = [
         f"[green]{escape(name)}[/] has a hub in {escape(str(folder))}.",
         f"  AS2 id {escape(as2_id)}, listening at {address}, known to partners as {facts['url']}",
         f"  key main, {info.key.name}, SHA-256 {info.short}",
     ]
+    if sftp is not None:
+        lines.append(f"  SFTP at {escape(sftp)}, host key {fingerprint(key_blob(line))}")
     if passphrase is None:
         file = settings.keyring.passphrase.removeprefix("file:")
         lines.append(f"  The keyring opens with the file {file}: back it up apart from the keys.")

@@ -96,7 +96,16 @@ class TreeReader(Protocol):
         """At most ``size`` octets from ``offset``; empty past the end."""
 
     def close(self) -> None:
-        """The client is done. A document of outbound that was read to its end counts as picked up then."""
+        """The client is done. A document of outbound of which every octet was handed out is picked up then.
+
+        Raises:
+            EcluseError: That could not be recorded: it still waits.
+        """
+
+    def abandon(self) -> None:
+        """The connection was cut: what was handed out may not have come through, so nothing is picked up by it.
+        What is read of it later, by whichever session, counts together with what was read now. Never raises.
+        """
 
 
 class TreeWriter(Protocol):
@@ -128,7 +137,7 @@ class TreeWriter(Protocol):
         """The connection was cut: keep what there is aside, to be resumed. Never raises."""
 
     def abort(self) -> None:
-        """Leave nothing. Never raises."""
+        """Leave nothing, also of what an earlier session left and this one went on with. Never raises."""
 
 
 class Tree(Protocol):
@@ -157,9 +166,14 @@ class Tree(Protocol):
     def rename(self, path: VirtualPath, to: VirtualPath, *, replace: bool = False) -> None:
         """Rename. A temporary name that becomes an ordinary one makes the upload a message, durable on return."""
 
-    def remove(self, path: VirtualPath) -> None: ...
+    def remove(self, path: VirtualPath) -> None:
+        """Remove a file. The message of an upload stays as it is. A document of outbound goes only when every octet
+        of it was handed out: that picks it up.
+        """
+
     def make_folder(self, path: VirtualPath) -> None: ...
-    def remove_folder(self, path: VirtualPath) -> None: ...
+    def remove_folder(self, path: VirtualPath) -> None:
+        """Remove an empty folder that the partner made, or that a document of outbound brought."""
 
     def set_modified(self, path: VirtualPath, at: Instant) -> None:
         """Take the client's time for an upload of its own; ignored elsewhere."""

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
+from ecluse.model.files import FileRow
 from ecluse.model.nouns import (
     Answer,
     BlobRow,
@@ -23,7 +24,7 @@ from ecluse.model.nouns import (
     Message,
     Receipt,
 )
-from ecluse.model.states import MessageState
+from ecluse.model.states import DeliveryState, MessageState
 
 __all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
 
@@ -76,6 +77,7 @@ class View(Protocol):
         partner: PartnerId | None = None,
         states: Sequence[MessageState] = (),
         search: str = "",
+        flow: str | None = None,
         before: MessageId | None = None,
         limit: int = 50,
     ) -> list[Message]:
@@ -84,6 +86,37 @@ class View(Protocol):
         """
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]: ...
+    def children(self, origin: MessageId) -> list[Message]:
+        """What flows made of a message, oldest first."""
+
+    def arrivals(
+        self, flow: str, since: Instant, until: Instant, limit: int
+    ) -> list[tuple[Message, Instant]]:
+        """What a flow took from ``since`` on and before ``until``, and when, oldest first."""
+
+    def shreddable(self, flow: str, before: Instant, after: Instant, limit: int) -> list[Message]:
+        """What came for a flow, ended before ``before`` (and after ``after``), and has its bytes still; oldest
+        first.
+        """
+
+    def flow_counts(self) -> dict[tuple[str, DeliveryState], int]:
+        """Deliveries that flows relay, by flow and state."""
+
+    def waiting(self, flow: str, after: DeliveryId, limit: int) -> list[Delivery]:
+        """Deliveries of a flow in state ``waiting`` whose id sorts after ``after``, in order of id."""
+
+    def ahead(self, delivery: Delivery) -> Delivery | None:
+        """The one just before ``delivery`` of the same flow, target and order key that has not ended.
+
+        Within a transaction it does not change until that ends.
+        """
+
+    def behind(self, delivery: Delivery) -> Delivery | None:
+        """The one just behind it, likewise."""
+
+    def digest_seen(self, flow: str, sha256: bytes) -> tuple[MessageId, Instant] | None:
+        """In which message a flow had this content first, and when. Held within a transaction, as :meth:`ahead`."""
+
     def delivery(self, id: DeliveryId) -> Delivery | None: ...
     def deliveries(self, message: MessageId) -> list[Delivery]: ...
     def overdue(self, now: Instant, limit: int) -> list[Delivery]:
@@ -117,6 +150,21 @@ class View(Protocol):
 
     def checkpoints_from(self, size: int, limit: int) -> list[Checkpoint]:
         """Those of a log of at least ``size`` leaves, in order of size; for who checks them all."""
+
+    def file(self, partner: PartnerId, folder: str, name: str) -> FileRow | None:
+        """What is at a place in a partner's folders."""
+
+    def files(self, partner: PartnerId, folder: str, *, after: str = "", limit: int = 500) -> list[FileRow]:
+        """What a folder holds, in order of name (octet by octet), those that sort after ``after``."""
+
+    def delivery_files(self, delivery: DeliveryId) -> list[FileRow]:
+        """What a delivery put out, in order of its documents."""
+
+    def expired_files(self, now: Instant, limit: int) -> list[FileRow]:
+        """Those that were to go before ``now``, the longest expired first."""
+
+    def file_usage(self, partner: PartnerId) -> tuple[int, int]:
+        """Octets, and number, of all that a partner's folders hold: read, not counted."""
 
     def job(self, key: str) -> Job | None: ...
     def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]:
@@ -161,6 +209,18 @@ class Tx(View, Protocol):
     def drop_blob(self, id: str) -> None:
         """Delete the row and the key."""
 
+    def add_file(self, file: FileRow) -> None:
+        """Raise :class:`Conflict` where its place is taken."""
+
+    def replace_file(self, before: FileRow, after: FileRow) -> None:
+        """Let ``after`` be there, in the place of ``before`` or elsewhere.
+
+        Raise :class:`Conflict` where ``before`` (by its id) is not there, or another place is taken.
+        """
+
+    def drop_file(self, file: FileRow) -> None:
+        """Raise :class:`Conflict` where it (by its id) is not there. Its blobs are the caller's to drop."""
+
     def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
         """One inbox row of the log. ``leaf`` is the canonical encoding that :mod:`ecluse.evidence` makes."""
 
@@ -192,6 +252,9 @@ class Tx(View, Protocol):
     def extend_lease(self, job: Job, until: Instant) -> None:
         """Raise :class:`Lost` unless owner and fence still hold."""
 
+    def claim_job(self, key: str, owner: str, now: Instant, lease: int) -> Job | None:
+        """Take one job, whatever its state and due time, unless somebody holds its lease; fields as above."""
+
     def finish_job(self, job: Job) -> None:
         """Mark it done. Raise :class:`Lost` unless owner and fence still hold."""
 
@@ -217,6 +280,15 @@ class Tx(View, Protocol):
         """Raise :class:`Conflict` where the number is taken."""
 
     def put_setting(self, name: str, value: bytes) -> None: ...
+    def put_digest(self, flow: str, sha256: bytes, message: MessageId, at: Instant) -> None:
+        """Remember content of a flow, instead of what was remembered of it."""
+
+    def prune_digests(self, flow: str, before: Instant) -> int:
+        """Forget content that was seen before ``before``; give the number."""
+
+    def next_number(self, name: str) -> int:
+        """1, 2, 3...: no number is given twice under one name."""
+
     def beat(self, node: str, now: Instant) -> None: ...
 
 

@@ -104,6 +104,16 @@ class PartnerView:
         return self.settings.as2.id if self.settings.as2 is not None else ""
 
     @property
+    def account_password(self) -> Secret | None:
+        """The password of its account with us, or a verifier of it; ``None`` where no password is taken.
+
+        Raises:
+            SecretError: The reference does not lead to one.
+        """
+        account = self.settings.account
+        return None if account is None or account.password is None else self._secret(account.password)
+
+    @property
     def active(self) -> bool:
         """Whether anything is exchanged."""
         return self.settings.state == "active"
@@ -179,6 +189,10 @@ class PartnerView:
             return None
         return f"rsa-{self.as2.sign_scheme}"
 
+    def secret(self, reference: str) -> Secret:
+        """A secret that their file refers to. Raises :class:`~ecluse.trust.errors.SecretError`."""
+        return self._secret(reference)
+
     def basic_auth(self) -> tuple[str, Secret] | None:
         """User and password for their server. Raises :class:`~ecluse.trust.errors.SecretError`."""
         entry = self.as2.basic_auth
@@ -237,7 +251,7 @@ class Directory:
         self.configuration = configuration
         self.keyring = keyring
         self.keys = _own_keys(configuration.hub, keyring)
-        problems = list(_client_keys(configuration, keyring))
+        problems = [*_client_keys(configuration, keyring), *_openpgp_keys(configuration, keyring)]
         if problems:
             raise ConfigurationError(problems)
         ours = configuration.hub.organisation.as2_id
@@ -364,9 +378,23 @@ def _own_keys(hub: Hub, keyring: Keyring) -> OwnKeys:
                 problems.append(Problem("trust.wrong-use", HUB_FILE, f"{field}.use", cause, remedy))
         start, end = instant_from(key.from_), instant_until(key.until)
         entries.append((key.ref, Dated(certificate, info, frozenset(key.use), start, end)))
-    tls = hub.listen.as2.tls
+    if hub.listen.sftp is not None:
+        for number, ref in enumerate(hub.listen.sftp.host_keys):
+            if ref not in held:
+                problems.append(
+                    Problem(
+                        "trust.no-key",
+                        HUB_FILE,
+                        f"listen.sftp.host_keys[{number}]",
+                        f'The keyring has no key "{ref}" to prove our SFTP server with.',
+                        f"Make it with `ecluse cert generate {ref} --kind ed25519`.",
+                    )
+                )
+    tls, ftps = hub.listen.as2.tls, hub.listen.ftps
     if tls is not None and tls.key not in held:
         problems.append(_missing(HUB_FILE, "listen.as2.tls.key", tls.key))
+    if ftps is not None and ftps.key not in held:
+        problems.append(_missing(HUB_FILE, "listen.ftps.key", ftps.key))
     if problems:
         raise ConfigurationError(problems)
     return OwnKeys(tuple(entries))
@@ -378,6 +406,28 @@ def _client_keys(configuration: Configuration, keyring: Keyring) -> list[Problem
         _missing(f"partners/{name}.toml", field, ref)
         for name, partner in configuration.partners.items()
         for field, ref in used_keys(partner)
+        if ref not in held
+    ]
+
+
+def _openpgp_keys(configuration: Configuration, keyring: Keyring) -> list[Problem]:
+    held = set(keyring.openpgp_references())
+    named = [
+        (HUB_FILE, f"openpgp.keys[{number}]", ref)
+        for number, ref in enumerate(configuration.hub.openpgp.keys)
+    ]
+    for name, partner in configuration.partners.items():
+        if partner.openpgp is not None and partner.openpgp.key is not None:
+            named.append((f"partners/{name}.toml", "openpgp.key", partner.openpgp.key))
+    return [
+        Problem(
+            "trust.no-key",
+            file,
+            field,
+            f'The keyring has no OpenPGP key "{ref}".',
+            "Make it with `ecluse pgp generate`, or import it with `ecluse pgp import`.",
+        )
+        for file, field, ref in named
         if ref not in held
     ]
 

@@ -6,7 +6,6 @@ a reader in another thread sees the old state or the new one.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,32 +28,22 @@ from ecluse.trust.certificates import load_certificates, to_pem
 from ecluse.trust.errors import CertificateError, KeyringError, SecretError
 from ecluse.trust.importing import Identity, check_pair, load_pem_identity, load_pkcs12
 from ecluse.trust.making import make_certificate, make_key, make_request, subject_name
+from ecluse.trust.names import check_name
+from ecluse.trust.openpgp import HeldOpenPgp, OpenPgpKeys
 from ecluse.trust.secrets import Secret
+from ecluse.trust.ssh import public_line, ssh_algorithms, ssh_sign
 from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError, DecryptionFailed, UnsupportedAlgorithm
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.keys import PrivateKey, matches, signer_for, unwrap
 from ecluse.wire.cms.sign import Signer
 
-__all__ = ["STORAGE_KEY", "Held", "HeldKeys", "check_name"]
+__all__ = ["STORAGE_KEY", "Held", "HeldKeys"]
 
 STORAGE_KEY: Final = 32
 """Octets of a storage key: AES-256."""
 
 MAX_STORAGE_KEYS: Final = 255
 """The octet before a wrapped key names one of these."""
-
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
-
-
-def check_name(name: str) -> None:
-    """Raise ``keyring.bad-name`` unless ``name`` can be that of a key or a secret."""
-    if not _NAME.fullmatch(name):
-        raise KeyringError(
-            "A key or secret can't have that name.",
-            code="keyring.bad-name",
-            remedy="Use 1 to 63 lower-case letters, digits, dots and dashes.",
-            fault=Fault.USAGE,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +54,20 @@ class Held:
         private: The key.
         chain: Its certificate, followed by its issuers.
         former: Certificates that it had before: a partner may still encrypt to one of them.
+        signers: What signs with it, by the scheme that was asked for: made once, for it takes some checks.
     """
 
     private: PrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...]
     former: tuple[x509.Certificate, ...] = ()
+    signers: dict[str | None, Signer] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def private_bytes(self, encoding: Encoding) -> bytes:
         """PKCS#8, not encrypted."""
         return self.private.private_bytes(encoding, PrivateFormat.PKCS8, NoEncryption())
 
 
-class HeldKeys:
+class HeldKeys(OpenPgpKeys):
     """A keyring (:class:`ecluse.trust.keyring.Keyring`) whose keys are in this process.
 
     Args:
@@ -87,6 +78,7 @@ class HeldKeys:
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: dict[str, Held] = {}
+        self._openpgp: dict[str, HeldOpenPgp] = {}
         self._secrets: dict[str, Secret] = {}
         self._storage: tuple[bytes, ...] = ()
         self._log: ed25519.Ed25519PrivateKey | None = None
@@ -123,7 +115,10 @@ class HeldKeys:
     def signer(self, ref: str, scheme: str | None = None) -> Signer:
         """See the port."""
         held = self._held(ref)
-        return signer_for(held.private, held.chain[0], scheme)
+        signer = held.signers.get(scheme)
+        if signer is None:
+            signer = held.signers[scheme] = signer_for(held.private, held.chain[0], scheme)
+        return signer
 
     def unwrap(
         self, recipients: Sequence[Recipient], refs: Sequence[str], *, allowed: Collection[str] = ()
@@ -174,6 +169,18 @@ class HeldKeys:
     def log_public_key(self) -> bytes:
         """See the port."""
         return self._log_key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def ssh_public_key(self, ref: str) -> str:
+        """See the port."""
+        return public_line(self._held(ref).private)
+
+    def ssh_algorithms(self, ref: str) -> tuple[str, ...]:
+        """See the port."""
+        return ssh_algorithms(self._held(ref).private)
+
+    def ssh_sign(self, ref: str, data: bytes, algorithm: str) -> bytes:
+        """See the port."""
+        return ssh_sign(self._held(ref).private, data, algorithm)
 
     def secret(self, name: str) -> Secret:
         """See the port."""

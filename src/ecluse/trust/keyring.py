@@ -10,6 +10,9 @@ from cryptography import x509
 from ecluse.trust.secrets import Secret
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.sign import Signer
+from ecluse.wire.openpgp.certificate import Certificate
+from ecluse.wire.openpgp.pkesk import SessionKey, WrappedKey
+from ecluse.wire.openpgp.secret import Signer as OpenPgpSigner
 
 __all__ = ["Keyring"]
 
@@ -60,6 +63,31 @@ class Keyring(Protocol):
             UnsupportedAlgorithm: The only way in is one that is not done here.
         """
 
+    def openpgp_references(self) -> tuple[str, ...]:
+        """The OpenPGP keys that are held, in order of name: names of their own, beside the others'."""
+
+    def openpgp_certificate(self, ref: str) -> Certificate:
+        """The certificate of an OpenPGP key."""
+
+    def openpgp_signer(self, ref: str) -> OpenPgpSigner:
+        """Who signs with an OpenPGP key.
+
+        Raises:
+            KeyringError: ``keyring.no-key``; ``keyring.cannot-sign``: it has ended or was revoked.
+        """
+
+    def openpgp_unwrap(self, recipients: Sequence[WrappedKey], refs: Sequence[str]) -> SessionKey:
+        """The session key of an OpenPGP message. Keys that ended or were revoked still open.
+
+        Args:
+            recipients: As the reader gave them; one that names nobody is tried with every key.
+            refs: Which keys may be tried. One that is not held is passed over.
+
+        Raises:
+            NotForUs: None of the keys is meant.
+            DecryptionFailed: One is, and does not open it: one error with one text, whatever was wrong.
+        """
+
     def wrap_key(self, key: bytes) -> bytes:
         """A 32-octet key of a blob, wrapped under the storage key: one octet that names the storage key,
         then AES-KW (RFC 3394).
@@ -74,6 +102,28 @@ class Keyring(Protocol):
     @property
     def log_public_key(self) -> bytes:
         """The raw Ed25519 public key (32 octets) of the evidence log."""
+
+    def ssh_public_key(self, ref: str) -> str:
+        """The public key as a line of an authorized_keys file: its kind and base 64, without a comment.
+
+        Raises:
+            KeyringError: ``keyring.bad-request``: SSH has no use for a key of that kind.
+        """
+
+    def ssh_algorithms(self, ref: str) -> tuple[str, ...]:
+        """Names of the signatures that the key makes in SSH, the preferred one first. Raises as above."""
+
+    def ssh_sign(self, ref: str, data: bytes, algorithm: str) -> bytes:
+        """An SSH signature (RFC 4253 s6.6: the algorithm's name, then the signature, each with its length).
+
+        Args:
+            ref: Which key.
+            data: What is signed, whole.
+            algorithm: One of :meth:`ssh_algorithms`.
+
+        Raises:
+            KeyringError: ``keyring.bad-request``: the key does not make such signatures.
+        """
 
     def secret(self, name: str) -> Secret:
         """A named secret. Raises :class:`~ecluse.trust.errors.SecretError` (``secret.missing``)."""

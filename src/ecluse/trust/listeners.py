@@ -49,15 +49,14 @@ class SftpListener(Strict, frozen=True, kw_only=True):
 
     Attributes:
         address: Host and port.
-        host_keys: Keys of the keyring that prove our server to partners; the first is made by `ecluse cert generate`.
-        processes: Processes that share the port.
+        host_keys: Keys of the keyring that prove our server to partners, the preferred one first; made by `ecluse cert generate
+            ssh-host --kind ed25519`.
         guard: Limits.
         rekey: Octets after which keys are changed.
     """
 
     address: Address = "127.0.0.1:4022"
     host_keys: tuple[Reference, ...] = ("ssh-host",)
-    processes: Annotated[int, Meta(ge=1, le=64)] = 1
     guard: Guard = Guard()
     rekey: Size = "1 GiB"
 

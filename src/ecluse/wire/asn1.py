@@ -374,16 +374,22 @@ def _are_der_lengths(data: bytes, position: int, end: int, depth: int) -> bool:
     if depth < 0:
         return False
     while position < end:
-        try:
-            body, length = _header(data, position, end)
-        except Asn1Error:
-            return False
         tag = data[position]
-        if not tag or length < 0 or (body - position > 2 and body - position != len(header(tag, length))):
+        body = position + 2
+        if body > end or tag & 0x1F == 0x1F or not tag:
             return False
-        if tag & CONSTRUCTED and not _are_der_lengths(data, body, body + length, depth - 1):
+        length = data[position + 1]
+        if length >= 0x80:
+            try:
+                body, length = _header(data, position, end)
+            except Asn1Error:
+                return False
+            if length < 0 or body - position != len(header(tag, length)):
+                return False
+        stop = body + length
+        if stop > end or (tag & CONSTRUCTED and not _are_der_lengths(data, body, stop, depth - 1)):
             return False
-        position = body + length
+        position = stop
     return True
 
 

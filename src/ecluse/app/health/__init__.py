@@ -79,6 +79,7 @@ def check_hub(
             ("payloads", work.payloads),
             ("inbox", machine.inbox),
             ("listener", machine.listener),
+            ("sftp", machine.sftp),
             ("log", work.log),
             ("partners", parties.partners),
             ("deliveries", work.deliveries),

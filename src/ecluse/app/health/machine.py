@@ -14,8 +14,9 @@ from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
 from ecluse.blobs import durable
 from ecluse.model.basics import Instant, iso, new_id
+from ecluse.trust.ssh import fingerprint, key_blob
 
-__all__ = ["blobs", "clock", "disk", "inbox", "listener"]
+__all__ = ["blobs", "clock", "disk", "inbox", "listener", "sftp"]
 
 LITTLE_SPACE: Final = 5 << 30
 """Octets below which the free space of a disk is worth a warning: a handful of the largest messages."""
@@ -28,6 +29,7 @@ ALIVE: Final = 30 * 1_000_000
 
 _PROBE: Final = b"ecluse doctor\n" * 64
 _WAIT: Final = 5.0
+_WILD: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
 def disk(folder: Path) -> Iterator[Finding]:
@@ -136,6 +138,45 @@ def listener(node: Node) -> Iterator[Finding]:
         )
 
 
+def sftp(node: Node) -> Iterator[Finding]:
+    """Whether the SFTP listener has its keys, and answers."""
+    settings = node.bootstrap.hub.listen.sftp
+    accounts = [view.id for view in node.directory.partners if view.settings.account is not None]
+    if settings is None:
+        if accounts:
+            yield ok("sftp", "There is no [listen.sftp].")
+        return
+    for ref in settings.host_keys:
+        node.keyring.ssh_public_key(ref)
+    host, _, port = settings.address.rpartition(":")
+    host = host.strip("[]")
+    print_ = fingerprint(key_blob(node.keyring.ssh_public_key(settings.host_keys[0])))
+    banner = _ssh_banner(host, int(port))
+    if banner is None:
+        yield warning(
+            "sftp", f"Nothing listens at {settings.address}.", "Start the hub with `ecluse serve`."
+        )
+    elif not banner.startswith("SSH-2.0-Ecluse"):
+        yield failed(
+            "sftp",
+            f"Another program listens at {settings.address}.",
+            "Stop that program, or choose another [listen.sftp] address.",
+        )
+    else:
+        yield ok("sftp", f"It listens at {settings.address} for {len(accounts)} accounts; host key {print_}.")
+
+
+def _ssh_banner(host: str, port: int) -> str | None:
+    """How the server at an address names itself; empty where it does not, ``None`` where there is none."""
+    try:
+        with socket.create_connection((_WILD.get(host, host), port), timeout=_WAIT) as line:
+            return line.recv(255).decode("ascii", "replace")
+    except TimeoutError:
+        return ""
+    except OSError:
+        return None
+
+
 def _free(host: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -148,8 +189,7 @@ def _free(host: str, port: int) -> bool:
 
 
 def _is_hub(host: str, port: int, path: str) -> bool:
-    wild = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
-    connection = http.client.HTTPConnection(wild.get(host, host), port, timeout=_WAIT)
+    connection = http.client.HTTPConnection(_WILD.get(host, host), port, timeout=_WAIT)
     try:
         connection.request("GET", path)
         return b"AS2 listener" in connection.getresponse().read(1000)

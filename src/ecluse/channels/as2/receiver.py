@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from ipaddress import IPv6Network, ip_address
 from typing import Any, Final
 
@@ -121,12 +122,13 @@ class Receiver:
         if any(self._under_way[key] >= limit for key, limit in zip(counted, limits, strict=True)):
             self._event("request.refused", request, {"reason": "as2.too-many", "partner": partner.id})
             return _text(503, "Too many messages at once.", [("Retry-After", "5")])
-        self._under_way.update(counted)
+        for key in counted:
+            self._under_way[key] += 1
         try:
             return await self._from_partner(request, as2, relation)
         finally:
-            self._under_way.subtract(counted)
             for key in counted:
+                self._under_way[key] -= 1
                 if not self._under_way[key]:
                     del self._under_way[key]
 
@@ -318,6 +320,7 @@ class Receiver:
         self._hub.store.submit(lambda tx: self._hub.event(tx, kind, subject, data))
 
 
+@lru_cache(maxsize=1024)
 def _network(address: str) -> str:
     """Whose address it is: an IPv6 site has 2**64 of them (RFC 4291 s2.5.4)."""
     try:

@@ -11,6 +11,7 @@ from typing import Final
 
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import BlobRow, Job
+from ecluse.store.files import FILE_QUERIES
 from ecluse.store.port import Conflict
 from ecluse.store.postgres.connection import Connection
 from ecluse.store.queries import load_queries
@@ -19,7 +20,8 @@ from ecluse.store.verbs import RowTx, RowView
 
 __all__ = ["COUNTED", "PostgresTx", "PostgresView"]
 
-_SQL: Final = {name: text.encode() for name, text in load_queries("ecluse.store.postgres").items()}
+_QUERIES: Final = load_queries("ecluse.store.postgres") | load_queries("ecluse.store.postgres", FILE_QUERIES)
+_SQL: Final = {name: text.encode() for name, text in _QUERIES.items()}
 
 _UNANSWERED: Final = frozenset(
     {
@@ -32,6 +34,7 @@ _UNANSWERED: Final = frozenset(
         "drop_blob",
         "drop_blob_key",
         "put_answer",
+        "put_digest",
         "put_log_nodes",
         "put_setting",
     }
@@ -40,7 +43,8 @@ _UNANSWERED: Final = frozenset(
 
 # A unit decides by the state that it read, and other nodes write at the same time: the row is held from the read
 # on. Two units that wait for each other are run again (see the transactions module).
-_HELD: Final = {name: _SQL[name] + b" FOR UPDATE" for name in ("message", "delivery", "deliveries")}
+_HELD_NAMES: Final = ("message", "delivery", "deliveries", "file", "ahead", "behind", "digest_seen")
+_HELD: Final = {name: _SQL[name] + b" FOR UPDATE" for name in _HELD_NAMES}
 
 # In a pipeline only rows are waited for, not a count of them.
 COUNTED: Final = {name: text + b" RETURNING 1" for name, text in _SQL.items()}

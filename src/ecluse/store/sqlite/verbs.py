@@ -9,6 +9,7 @@ import msgspec
 
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import BlobRow, Job
+from ecluse.store.files import FILE_QUERIES
 from ecluse.store.port import Conflict
 from ecluse.store.queries import load_queries
 from ecluse.store.rows import Row, job_from
@@ -16,7 +17,7 @@ from ecluse.store.verbs import RowTx, RowView
 
 __all__ = ["SQL", "SqliteTx", "SqliteView"]
 
-SQL = load_queries("ecluse.store.sqlite")
+SQL = load_queries("ecluse.store.sqlite") | load_queries("ecluse.store.sqlite", FILE_QUERIES)
 
 
 def _json(values: Sequence[object]) -> str:

@@ -6,6 +6,7 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
+from typing import Final
 
 from ecluse.wire.as2._layers import SignedLayer
 from ecluse.wire.as2.build import FEATURES
@@ -141,6 +142,11 @@ def build_mdn(
     return BuiltMdn(message_id, headers, body, signed)
 
 
+_MACHINE_HEADER: Final = write_headers(
+    [("Content-Type", "message/disposition-notification"), ("Content-Transfer-Encoding", "7bit")]
+)
+
+
 def _report(
     request: As2Request,
     disposition: Disposition,
@@ -170,9 +176,6 @@ def _report(
         fields.append(
             ("Received-content-MIC", f"{value}, {micalg_name(mic.digest, dashed=options.dashed_micalg)}")
         )
-    machine = write_headers(
-        [("Content-Type", "message/disposition-notification"), ("Content-Transfer-Encoding", "7bit")]
-    )
     delimiter = f"--{boundary}\r\n".encode("ascii")
     return b"".join(
         (
@@ -181,7 +184,7 @@ def _report(
             words,
             b"\r\n",
             delimiter,
-            machine,
+            _MACHINE_HEADER,
             write_headers(fields),
             b"\r\n",
             f"--{boundary}--\r\n".encode("ascii"),

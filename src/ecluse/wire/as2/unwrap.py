@@ -17,7 +17,7 @@ from ecluse.wire.smime.mic import DEFAULT_DIGEST
 
 __all__ = ["Unwrapper"]
 
-_SLICE = 262_144
+_SLICE = 2_097_152
 _SMALL_SLICE = 8_192
 """Octets fed at once where compression is, or may yet be, inside: zlib makes up to 1032 of one."""
 

@@ -169,6 +169,7 @@ def _algorithm_protection(hashed_by: bytes, signed_by: bytes) -> bytes:
     return attribute(oids.ALGORITHM_PROTECTION, asn1.sequence(hashed_by, b"\xa1" + signed_by[1:]))
 
 
+@lru_cache(maxsize=8)
 def _signing_time(now: int) -> bytes:
     return attribute(oids.SIGNING_TIME, asn1.time(datetime.fromtimestamp(now, UTC)))
 

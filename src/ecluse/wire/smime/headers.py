@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-
-from msgspec import Struct
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ecluse.wire.smime.errors import MimeError
 
@@ -22,6 +22,8 @@ MAX_FIELDS = 256
 
 _NAME = re.compile(rb"[!-9;-~]+\Z")
 _FIRST_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
+_KNOWN = 256
+"""Octets up to which a header block is kept once read."""
 _NAME_TEXT = re.compile(r"[!-9;-~]+\Z")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
@@ -34,7 +36,8 @@ def _text(octets: bytes) -> str:
         return octets.decode("latin-1")
 
 
-class Headers(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Headers:
     """The fields of one header block, in order.
 
     Attributes:
@@ -44,6 +47,8 @@ class Headers(Struct, frozen=True):
 
     fields: tuple[tuple[str, str], ...] = ()
     raw: bytes = b""
+    _first: dict[str, str] | None = field(default=None, init=False, repr=False, compare=False)
+    """The first value of each name in lower case, once one was asked for."""
 
     @classmethod
     def of(cls, fields: Iterable[tuple[str, str]]) -> Headers:
@@ -59,16 +64,16 @@ class Headers(Struct, frozen=True):
 
     def get(self, name: str) -> str | None:
         """The first value under ``name`` (any case), or ``None``."""
-        wanted, size = name.lower(), len(name)
-        for field, value in self.fields:
-            if len(field) == size and field.lower() == wanted:
-                return value
-        return None
+        first = self._first
+        if first is None:
+            first = {key.lower(): value for key, value in reversed(self.fields)}
+            object.__setattr__(self, "_first", first)
+        return first.get(name.lower())
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every value under ``name`` (any case), in order."""
         wanted = name.lower()
-        return tuple(value for field, value in self.fields if field.lower() == wanted)
+        return tuple(value for key, value in self.fields if key.lower() == wanted)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)
@@ -99,6 +104,16 @@ def parse_headers(raw: bytes) -> Headers:
     """
     if len(raw) > MAX_HEADER_BLOCK:
         raise MimeError(f"A header block is larger than {MAX_HEADER_BLOCK} octets.", code="smime.too-large")
+    return _known_headers(raw) if len(raw) <= _KNOWN else _parse_headers(raw)
+
+
+@lru_cache(maxsize=256)
+def _known_headers(raw: bytes) -> Headers:
+    """The header of a signature, or of a partner's documents, is the same in message after message."""
+    return _parse_headers(raw)
+
+
+def _parse_headers(raw: bytes) -> Headers:
     fields: list[tuple[str, list[str]]] = []
     for line in raw.split(b"\n"):
         line = line.removesuffix(b"\r")
@@ -138,7 +153,8 @@ def check_field(name: str, value: str) -> None:
     Raises:
         MimeError: A control character, a lone surrogate, or a name that is no token.
     """
-    if not _NAME_TEXT.match(name) or _UNFIT.search(value):
+    # What is printable throughout holds nothing unfit; a tab, say, is not printable, and fits.
+    if not _NAME_TEXT.match(name) or (not value.isprintable() and _UNFIT.search(value)):
         raise MimeError(
             f"The header field {name!r} holds characters that a header can't carry.",
             code="smime.bad-field",

@@ -1,0 +1,333 @@
+"""The SFTP listener beside OpenSSH's, with the same clients on the same machine, in one run.
+
+What is measured: 1 GiB up and down, 2,000 files of 4 KiB over one connection and over eight, the server's CPU a
+gigabyte, its memory, and 256 MiB over a line of 50 ms (a proxy in the middle that holds octets back). OpenSSH writes
+into a folder on the same disk and syncs nothing; the listener's folders are either the hub's own, where everything is
+digested, sealed and durable before the answer, or (``--tree discard``) folders that keep nothing: what SSH and SFTP
+alone cost.
+
+    python -m benchmarks.sftp_server [--tree mailbox|discard] [--size MIB] [--only WORDS]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import asyncssh
+
+ROUNDS: Final = 3
+FILES: Final = 2000
+SMALL: Final = 4096
+DELAY: Final = 0.025
+"""Seconds each way: 50 ms around."""
+CIPHER: Final = "aes256-gcm@openssh.com"
+
+
+class Target:
+    """A server under measurement: its port, its processes, where files lie."""
+
+    def __init__(self, name: str, port: int, pids: Callable[[], list[int]], known: str, folder: str) -> None:
+        self.name, self.port, self.pids, self.known, self.folder = name, port, pids, known, folder
+
+
+def cpu(pids: list[int]) -> float:
+    """Seconds that processes, and their children that ended, have taken."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15]))
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def memory(pids: list[int]) -> int:
+    """The most octets that processes have held."""
+    most = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM"):
+                    most += int(line.split()[1]) * 1024
+    return most
+
+
+@contextlib.contextmanager
+def openssh(folder: Path, key: Path) -> Iterator[Target]:
+    """OpenSSH's server with its own sftp-server, over a folder."""
+    data = folder / "openssh"
+    data.mkdir()
+    host = folder / "host"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(host)], check=True)
+    authorized = folder / "authorized"
+    shutil.copy(f"{key}.pub", authorized)
+    port = free_port()
+    config = folder / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {authorized}\n"
+        f"PidFile {folder}/sshd.pid\nStrictModes no\nUsePAM no\nMaxStartups 100\n"
+        f"Subsystem sftp internal-sftp\nForceCommand internal-sftp -d {data}\n"
+    )
+    os.makedirs("/run/sshd", exist_ok=True)
+    process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(config), "-e"], stderr=subprocess.DEVNULL)
+    wait_for(port)
+    known = f"[127.0.0.1]:{port} {' '.join(Path(f'{host}.pub').read_text().split()[:2])}"
+    try:
+        yield Target("OpenSSH", port, lambda: [process.pid, *children(process.pid)], known, str(data))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def children(pid: int) -> list[int]:
+    """Processes below a process."""
+    found: list[int] = []
+    for line in subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.splitlines():
+        child, parent = map(int, line.split())
+        if parent == pid or parent in found:
+            found.append(child)
+    return found
+
+
+@contextlib.contextmanager
+def ecluse(folder: Path, key: Path, tree: str) -> Iterator[Target]:
+    """The listener, in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.sftp_server", "--serve", str(folder), "--tree", tree, "--key", str(key)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    told = json.loads(process.stdout.readline())
+    known = f"[127.0.0.1]:{told['port']} {told['host_key']}"
+    try:
+        yield Target("Ecluse", told["port"], lambda: [process.pid], known, "inbound")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    import socket
+
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise SystemExit("a server did not start")
+
+
+def sftp(target: Target, key: Path, batch: str, folder: Path, port: int | None = None, *extra: str) -> float:
+    """Seconds that OpenSSH's client takes for a batch of commands."""
+    known = folder / "known"
+    port = port or target.port
+    known.write_text(target.known.replace(str(target.port), str(port)) + "\n")
+    commands = folder / f"batch-{threading.get_ident()}"
+    commands.write_text(batch)
+    began = time.monotonic()
+    done = subprocess.run(
+        [
+            "sftp", "-q", "-b", str(commands), "-F", "/dev/null", "-i", str(key), "-c", CIPHER,
+            "-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=no",
+            "-P", str(port), *extra, f"{'birch' if target.name == 'Ecluse' else 'root'}@127.0.0.1",
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"{target.name}: sftp failed: {done.stderr[-2000:]}")
+    return time.monotonic() - began
+
+
+def measure(target: Target, key: Path, folder: Path, size: int, only: str) -> dict[str, float]:
+    """Every figure of one server."""
+    figures: dict[str, float] = {}
+    big = folder / "big"
+    login = statistics.median(sftp(target, key, "pwd\n", folder) for _ in range(ROUNDS))
+    figures["login s"] = login
+    if not only or "big" in only:
+        for way in ("up", "down"):
+            rates, costs = [], []
+            for number in range(ROUNDS):
+                if way == "up":
+                    batch = f"put {big} {target.folder}/big-{number}\n"
+                else:
+                    batch = f"get {target.folder}/big-0 /dev/null\n"
+                before = cpu(target.pids())
+                took = sftp(target, key, batch, folder)
+                rates.append(size / 1e6 / (took - login))
+                costs.append((cpu(target.pids()) - before) / (size / 1e9))
+            figures[f"{way} MB/s"] = statistics.median(rates)
+            figures[f"{way} CPU s/GB"] = statistics.median(costs)
+            figures[f"{way} best MB/s"] = max(rates)
+    if not only or "small" in only:
+        small = folder / "small"
+        for connections in (1, 8):
+            rates = []
+            for number in range(ROUNDS):
+                share = FILES // connections
+                batches = []
+                for part in range(connections):
+                    lines = [
+                        f"put {small} {target.folder}/s-{connections}-{number}-{part}-{each}\n" for each in range(share)
+                    ]
+                    batches.append("".join(lines))
+                rates.append(FILES / (at_once(batches, target, key, folder) - login))
+            figures[f"small up x{connections} files/s"] = statistics.median(rates)
+        for connections in (1, 8):
+            share = FILES // connections
+            batches = [f"get {target.folder}/s-1-0-0-0 /dev/null\n" * share for _ in range(connections)]
+            took = statistics.median(at_once(batches, target, key, folder) for _ in range(ROUNDS))
+            figures[f"small down x{connections} files/s"] = FILES / (took - login)
+    if not only or "line" in only:
+        medium = folder / "medium"
+        with slow_line(target.port) as port:
+            far = sftp(target, key, "pwd\n", folder, port)
+            size = medium.stat().st_size
+            took = sftp(target, key, f"put {medium} {target.folder}/far\n", folder, port)
+            figures["50 ms up MB/s"] = size / 1e6 / (took - far)
+            took = sftp(target, key, f"get {target.folder}/far /dev/null\n", folder, port)
+            figures["50 ms down MB/s"] = size / 1e6 / (took - far)
+    figures["memory MB"] = memory(target.pids()) / 1e6
+    return figures
+
+
+def at_once(batches: list[str], target: Target, key: Path, folder: Path) -> float:
+    """Seconds until all of several connections are through."""
+    began = time.monotonic()
+    threads = [threading.Thread(target=sftp, args=(target, key, batch, folder)) for batch in batches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def slow_line(port: int) -> Iterator[int]:
+    """A port that leads to another one over a line of 50 ms, as wide as the machine is."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.sftp_server", "--line", str(port)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def hold_back(port: int) -> None:
+    """The proxy of :func:`slow_line`: every octet is passed on DELAY seconds after it came."""
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        async def write() -> None:
+            while True:
+                due, data = await held.get()
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                if not data:
+                    writer.close()
+                    return
+                writer.write(data)
+                await writer.drain()
+
+        writing = loop.create_task(write())
+        while data := await reader.read(1 << 20):
+            held.put_nowait((loop.time() + DELAY, data))
+        held.put_nowait((loop.time() + DELAY, b""))
+        await writing
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port, limit=8 << 20)
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=8 << 20)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+# --- the listener's process ---------------------------------------------------------------------------------------
+
+
+def serve(folder: Path, tree: str, key: Path) -> None:
+    """Serve until the end of the process."""
+    from benchmarks.sftp_trees import site
+
+    line = " ".join(Path(f"{key}.pub").read_text().split()[:2])
+    with site(folder, tree, line) as (server, host_key):
+        print(json.dumps({"port": server.port, "host_key": host_key}), flush=True)
+        threading.Event().wait()
+
+
+def run(tree: str = "mailbox", mebibytes: int = 1024, only: str = "", which: str = "") -> dict[str, dict[str, float]]:
+    """All figures, by server."""
+    results = {}
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
+        folder = Path(name)
+        key = folder / "key"
+        asyncssh.generate_private_key("ssh-ed25519").write_private_key(key)
+        key.chmod(0o600)
+        asyncssh.read_private_key(key).write_public_key(f"{key}.pub")
+        octets = os.urandom(1 << 20)
+        for file, size in (("big", mebibytes), ("medium", 256)):
+            with (folder / file).open("wb") as out:
+                for _ in range(size):
+                    out.write(octets)
+        (folder / "small").write_bytes(os.urandom(SMALL))
+        for open_target in (lambda: openssh(folder, key), lambda: ecluse(folder, key, tree)):
+            with open_target() as target:
+                if which and which != target.name:
+                    continue
+                results[target.name] = measure(target, key, folder, mebibytes << 20, only)
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tree", default="mailbox")
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--which", default="")
+    parser.add_argument("--serve")
+    parser.add_argument("--key")
+    parser.add_argument("--line", type=int)
+    arguments = parser.parse_args()
+    if arguments.line:
+        asyncio.run(hold_back(arguments.line))
+    elif arguments.serve:
+        serve(Path(arguments.serve), arguments.tree, Path(arguments.key))
+    else:
+        results = run(arguments.tree, arguments.size, arguments.only, arguments.which)
+        for figure in dict.fromkeys(name for each in results.values() for name in each):
+            values = [results[name].get(figure, 0.0) for name in results]
+            shown = "".join(f"{value:12.2f}" for value in values)
+            of = f"{values[-1] / values[0]:8.2f}" if len(values) == 2 and values[0] else ""
+            print(f"{figure:26}{shown}{of}")
+
+
+if __name__ == "__main__":
+    main()

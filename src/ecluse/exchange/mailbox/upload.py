@@ -1,0 +1,465 @@
+"""An upload: octets go into the vault as they come, and nothing into the database before they are whole.
+
+What was written is one blob, or (after a cut, or where the client asked for durability in between) several; the
+row of a half upload names them. When the client closes the file they are one blob, and the blob, the row, the
+message and its route are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from ecluse.blobs.vault import Sealed, VaultWriter
+from ecluse.errors import EcluseError, Fault
+from ecluse.exchange.inspect import HEAD_LIMIT, Inspector
+from ecluse.exchange.mailbox.landing import (
+    check_folder,
+    check_replaceable,
+    check_room,
+    delete_bytes,
+    drop_segments,
+    durably,
+    put_row,
+    row_at,
+)
+from ecluse.exchange.mailbox.octets import Piece, join, open_pieces, segments_of
+from ecluse.exchange.mailbox.session import Session
+from ecluse.exchange.mailbox.taking import message_of, take
+from ecluse.exchange.tree import Denied, NoSpace
+from ecluse.model.basics import Instant
+from ecluse.model.files import FileRow, FileState, Segment
+from ecluse.model.nouns import BlobRow, Message
+from ecluse.model.paths import VirtualPath
+from ecluse.store.port import StoreUnavailable, Tx, View
+
+__all__ = ["Upload"]
+
+REORDERED: Final = 4 << 20
+"""Octets that are held while those before them are on their way. OpenSSH keeps 64 requests of 32 KiB in flight,
+and a server may work on several at once."""
+RECENT: Final = 1 << 20
+"""Octets that are remembered to be compared with what is sent again."""
+GRANT: Final = 1 << 20
+"""Room is taken in steps of so many octets."""
+SEGMENTS: Final = 16
+"""Blobs of a half upload at most: beyond, the latest are joined."""
+LONGEST: Final = 6 * 3600 * 1_000_000
+"""Microseconds after which what was written is made durable, and another blob begun: half of what the vault
+allows a blob in the writing."""
+
+
+class Upload:
+    """See :class:`ecluse.exchange.tree.TreeWriter`.
+
+    Args:
+        session: Whose.
+        path: Where.
+        there: What was at ``path`` when it was opened.
+        usage: Octets and number of what lay in the partner's folders then.
+        resume: Go on with ``there``.
+
+    Raises:
+        NoSpace: There are as many files as were agreed.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        path: VirtualPath,
+        there: FileRow | None,
+        usage: tuple[int, int],
+        *,
+        resume: bool,
+    ) -> None:
+        self._session = session
+        self._path = path
+        self._base = there if resume else None
+        """Our own row: half an upload, which this one goes on with."""
+        self._durable = list(self._base.segments) if self._base is not None else []
+        self._size = self._kept = self._granted = sum(segment.size for segment in self._durable)
+        self._writer: VaultWriter | None = None
+        self._writer_began = session.began
+        self._inspector = Inspector("") if self._base is None else None
+        self._pending: dict[int, bytes] = {}
+        self._pending_size = 0
+        self._recent: deque[tuple[int, bytes]] = deque()
+        self._recent_size = 0
+        self._broken: EcluseError | None = None
+        self._ended = False
+        replaced = there.size if there is not None and self._base is None else 0
+        self._spare = session.terms.quota - usage[0] + replaced
+        self._room = (0, 0)
+        files = 0 if there is not None else 1
+        if files and usage[1] + self._take_room(0, files)[1] > session.terms.files:
+            self._give_room_back()
+            raise NoSpace("There are as many files as were agreed.")
+
+    @property
+    def size(self) -> int:
+        """Octets that it has so far."""
+        return self._size
+
+    # --- writing -------------------------------------------------------------------------------------------
+
+    def write(self, offset: int, data: bytes) -> None:
+        """See the port. An upload whose writing failed once is not a file any more: its commit fails likewise."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            if offset == self._size:
+                self._append(data)
+                if self._pending:
+                    self._drain()
+            elif offset > self._size:
+                self._hold(offset, data)
+            else:
+                self._repeat(offset, data)
+        except EcluseError as error:
+            self._broken = error
+            raise
+
+    def _append(self, data: bytes) -> None:
+        end = self._size + len(data)
+        if end > self._granted:
+            self._grant(end)
+        writer = self._writer
+        if writer is None:
+            writer = self._writer = self._session.hub.vault.create()
+            self._writer_began = self._session.hub.clock()
+        data = bytes(data)
+        writer.write(data)
+        if self._inspector is not None and (self._size < HEAD_LIMIT):
+            self._inspector.feed(data)
+        self._recent.append((self._size, data))
+        self._recent_size += len(data)
+        while self._recent_size > RECENT and len(self._recent) > 1:
+            self._recent_size -= len(self._recent.popleft()[1])
+        self._size = end
+
+    def _hold(self, offset: int, data: bytes) -> None:
+        self._pending_size += len(data) - len(self._pending.get(offset, b""))
+        if self._pending_size > REORDERED:
+            raise Denied("What was sent leaves a gap.", remedy="Send the file from its beginning to its end.")
+        self._pending[offset] = bytes(data)
+
+    def _drain(self) -> None:
+        while self._pending:
+            first = min(self._pending)
+            if first > self._size:
+                return
+            data = self._pending.pop(first)
+            self._pending_size -= len(data)
+            if first == self._size:
+                self._append(data)
+            else:
+                self._repeat(first, data)
+
+    def _repeat(self, offset: int, data: bytes) -> None:
+        again = data[: self._size - offset]
+        if offset < 0 or self._written(offset, len(again)) != again:
+            raise Denied(
+                "What was sent would change what was written.",
+                remedy="Send the file anew, from its beginning.",
+            )
+        if len(again) < len(data):
+            self._append(data[len(again) :])
+            self._drain()
+
+    def _written(self, offset: int, size: int) -> bytes | None:
+        """What was written there; ``None`` where that is not known any more."""
+        found = b""
+        if offset < self._kept:
+            hub = self._session.hub
+            durable = open_pieces(hub, self._pieces(self._durable))
+            try:
+                found = durable.read(offset, size)
+            finally:
+                durable.close()
+        at = offset + len(found)
+        if len(found) < size and (not self._recent or self._recent[0][0] > at):
+            return None
+        for start, data in self._recent:
+            if start + len(data) > at and len(found) < size:
+                piece = data[at - start : at - start + size - len(found)]
+                found += piece
+                at += len(piece)
+        return found
+
+    def _grant(self, end: int) -> None:
+        """Take room up to ``end``, and some more where there is."""
+        limit = self._session.terms.max_file
+        if end > limit:
+            raise NoSpace(f"The file would be larger than {limit} octets.")
+        if self._session.hub.clock() - self._writer_began > LONGEST and self._writer is not None:
+            self.sync()
+        for wanted in (min(limit, end + GRANT), end):
+            more = wanted - self._granted
+            if self._take_room(more, 0)[0] <= self._spare:
+                self._granted = wanted
+                return
+            self._take_room(-more, 0)
+        raise NoSpace("The folders would grow past their quota.")
+
+    def _take_room(self, octets: int, files: int) -> tuple[int, int]:
+        self._room = self._room[0] + octets, self._room[1] + files
+        return self._session.hub.desk.take_room(self._session.partner, octets, files)
+
+    def _give_room_back(self) -> None:
+        self._take_room(-self._room[0], -self._room[1])
+
+    # --- half of it ----------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """See the port."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            last = self._seal()
+            if last is not None:
+                self._keep_half(last)
+        except EcluseError as error:
+            self._broken = error
+            raise
+
+    def suspend(self) -> None:
+        """See the port."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            lost = self._broken is not None and self._broken.fault is Fault.PARTNER
+            last = None if lost else self._seal()
+            if last is not None:
+                self._keep_half(last, cut=True)
+        except EcluseError:
+            pass  # what was durable before is there to be resumed
+        finally:
+            self._stop_writing()
+            self._give_room_back()
+
+    def abort(self) -> None:
+        """See the port."""
+        if self._ended:
+            return
+        self._ended = True
+        self._leave(own_row=True)
+
+    def _seal(self) -> Sealed | None:
+        """End the blob that is being written; ``None`` where nothing was."""
+        writer, self._writer = self._writer, None
+        return None if writer is None else writer.finish()
+
+    def _keep_half(self, last: Sealed, *, cut: bool = False) -> None:
+        """Make the row of a half upload of what there is.
+
+        Raises:
+            Denied: Somebody else's is there by now.
+        """
+        session, hub = self._session, self._session.hub
+        folded, new = self._fold(last)
+        segments = (*self._durable[: len(self._durable) - len(folded)], Segment(new.row.id, new.row.size))
+        now = hub.clock()
+        half = self._row(FileState.PARTIAL, now, now + session.terms.keep_partial, segments)
+
+        def work(tx: Tx) -> list[Segment]:
+            there = row_at(tx, session, self._path)
+            self._check_there(there)
+            check_folder(tx, session, self._path.parent)
+            tx.add_blob(new.row, new.wrapped_key)
+            obsolete = put_row(tx, there, half)
+            if cut:
+                facts = {"file": half.id, "size": half.size, **session.facts.as_dict()}
+                hub.event(tx, "upload.suspended", session.partner, facts, actor=session.actor)
+            return obsolete
+
+        try:
+            obsolete = durably(
+                hub, work, lambda view: [] if row_at(view, session, self._path) == half else None
+            )
+        except StoreUnavailable:
+            raise  # it may have been done: the sweep knows
+        except EcluseError:
+            hub.vault.discard(new)
+            raise
+        delete_bytes(hub, obsolete)
+        self._base, self._durable, self._kept = half, list(segments), half.size
+
+    def _fold(self, last: Sealed) -> tuple[list[Segment], Sealed]:
+        """Join the latest blobs where there are too many. Sizes at least double, so that none is copied often."""
+        durable, hub = self._durable, self._session.hub
+        if len(durable) < SEGMENTS:
+            return [], last
+        total, first = last.row.size, len(durable)
+        while first and (durable[first - 1].size <= total or first == len(durable)):
+            first -= 1
+            total += durable[first].size
+        folded = durable[first:]
+        pieces = self._pieces(folded)
+        try:
+            return folded, join(hub, [*pieces, Piece(last.row, last.wrapped_key, 0, last.row.size)])
+        finally:
+            hub.vault.discard(last)
+
+    # --- all of it -----------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """See the port."""
+        self._ended = True
+        try:
+            if self._broken is not None:
+                raise self._broken
+            if self._pending:
+                raise Denied("Octets are missing before the end.", remedy="Send the file anew.")
+            self._commit()
+        except EcluseError as error:
+            # Where it was the disk or the database, what was durable before can be gone on with.
+            self._leave(own_row=error.fault is Fault.PARTNER)
+            raise
+        except BaseException:
+            self._leave(own_row=False)
+            raise
+        self._give_room_back()
+
+    def _commit(self) -> None:
+        session, hub = self._session, self._session.hub
+        blob, new, inspector = self._whole()
+        now = hub.clock()
+        temporary = session.places.temporary(self._path.name)
+        if temporary:
+            segments = (Segment(blob.id, blob.size),)
+            row = self._row(FileState.TEMPORARY, now, now + session.terms.keep_partial, segments)
+            message = None
+        else:
+            row = self._row(FileState.TAKEN, now, now + session.terms.keep_uploaded)
+            message = message_of(session, row, blob, inspector, now)
+            row = msgspec.structs.replace(row, message=message.id)
+
+        def work(tx: Tx) -> list[Segment]:
+            there = row_at(tx, session, self._path)
+            self._check_there(there)
+            check_folder(tx, session, self._path.parent)
+            check_room(session, tx, row.size - (there.size if there else 0), 0 if there else 1)
+            if new is not None:
+                tx.add_blob(new.row, new.wrapped_key)
+            obsolete = put_row(tx, there, row, blob.id)
+            if message is not None:
+                take(session, tx, message, inspector.kind)
+            return obsolete
+
+        def after_all(view: View) -> list[Segment] | None:
+            return [] if _was_kept(view, session, row, message) else None
+
+        try:
+            obsolete = durably(hub, work, after_all)
+        except StoreUnavailable:
+            raise  # it may have been done: the sweep knows
+        except EcluseError:
+            if new is not None:
+                hub.vault.discard(new)
+            raise
+        delete_bytes(hub, obsolete)
+
+    def _whole(self) -> tuple[BlobRow, Sealed | None, Inspector]:
+        """All of it as one blob: its row, itself where its row is not written yet, and who has seen its head."""
+        hub = self._session.hub
+        if self._writer is None and not self._durable:
+            self._writer = hub.vault.create()
+        last = self._seal()
+        if last is not None and not self._durable:
+            return last.row, last, self._inspector or Inspector("")
+        pieces = self._pieces(self._durable)
+        if last is None and len(pieces) == 1:
+            inspector = self._inspector
+            if inspector is None:
+                inspector = Inspector("")
+                whole = open_pieces(hub, pieces)
+                try:
+                    inspector.feed(whole.read(0, HEAD_LIMIT))
+                finally:
+                    whole.close()
+            return pieces[0].row, None, inspector
+        inspector = Inspector("")
+        if last is not None:
+            pieces.append(Piece(last.row, last.wrapped_key, 0, last.row.size))
+        try:
+            joined = join(hub, pieces, inspector.feed)
+        finally:
+            if last is not None:
+                hub.vault.discard(last)
+        return joined.row, joined, inspector
+
+    def _pieces(self, segments: Sequence[Segment]) -> list[Piece]:
+        """Some of the blobs that are durable. Raises :class:`Denied` where another session has dropped them."""
+
+        def look(view: View) -> list[Piece]:
+            if segments:
+                self._check_there(row_at(view, self._session, self._path))
+            return segments_of(view, segments)
+
+        return self._session.hub.store.read(look)
+
+    def _check_there(self, there: FileRow | None) -> None:
+        """Raise unless what is there may make place for this upload."""
+        base = self._base
+        if base is not None:
+            if there is None or there.id != base.id:
+                raise Denied(
+                    f"The half upload {self._path} was ended by another session.",
+                    remedy="Send the file anew.",
+                )
+        elif there is not None:
+            check_replaceable(self._session, self._path, there)
+
+    def _row(
+        self, state: FileState, now: Instant, expires: int, segments: tuple[Segment, ...] = ()
+    ) -> FileRow:
+        session = self._session
+        return FileRow(
+            partner=session.partner,
+            folder=str(self._path.parent),
+            name=self._path.name,
+            id=session.hub.new_id("f"),
+            state=state,
+            size=self._size,
+            modified=now,
+            segments=segments,
+            expires=Instant(expires),
+        )
+
+    def _stop_writing(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.abort()
+        self._pending.clear()
+
+    def _leave(self, *, own_row: bool) -> None:
+        """Stop; never raises. ``own_row``: nothing is left either of what was made durable before."""
+        self._stop_writing()
+        base = self._base
+        if own_row and base is not None:
+            session = self._session
+
+            def work(tx: Tx) -> bool:
+                there = row_at(tx, session, self._path)
+                if there is None or there.id != base.id:
+                    return False
+                tx.drop_file(there)
+                drop_segments(tx, there.segments)
+                return True
+
+            try:
+                if durably(session.hub, work, lambda view: None):
+                    delete_bytes(session.hub, base.segments)
+            except EcluseError:
+                pass  # it expires
+        self._give_room_back()
+
+
+def _was_kept(view: View, session: Session, row: FileRow, message: Message | None) -> bool:
+    if message is not None:
+        return view.message(message.id) is not None
+    return view.file(row.partner, row.folder, row.name) == row

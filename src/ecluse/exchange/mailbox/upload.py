@@ -109,6 +109,8 @@ class Upload:
         """See the port. An upload whose writing failed once is not a file any more: its commit fails likewise."""
         if self._broken is not None:
             raise self._broken
+        if not data:
+            return
         try:
             if offset == self._size:
                 self._append(data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import asyncssh
@@ -22,7 +22,7 @@ from asyncssh.constants import (
     MSG_USERAUTH_REQUEST,
     OPEN_RESOURCE_SHORTAGE,
 )
-from asyncssh.packet import NameList, SSHPacket, String
+from asyncssh.packet import SSHPacket, String
 
 from ecluse.channels.sftp.hotpath import FITS, FastPackets, PlainPackets
 from ecluse.channels.sftp.server.algorithms import is_legacy, offer

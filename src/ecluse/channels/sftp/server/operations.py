@@ -62,7 +62,7 @@ class _Answer(Exception):
         self.text = text
 
 
-@dataclass
+@dataclass(eq=False)
 class Operations:
     """One client's open handles, and what its requests do.
 
@@ -103,7 +103,8 @@ class Operations:
         """Whether a request waits for durable storage, so that others should not wait for it."""
         kind = type(request)
         return kind in (requests.Close, requests.Sync) and isinstance(
-            self._handles.get(request.handle), _Writing  # type: ignore[union-attr]
+            self._handles.get(request.handle),
+            _Writing,  # type: ignore[union-attr]
         )
 
     def touches(self, request: Request) -> tuple[VirtualPath, ...]:
@@ -112,7 +113,11 @@ class Operations:
         if named is not None:
             handle = self._handles.get(named)
             return (handle.path,) if handle is not None else ()
-        paths = [path for path in (getattr(request, "path", None), getattr(request, "to", None)) if path is not None]
+        paths = [
+            path
+            for path in (getattr(request, "path", None), getattr(request, "to", None))
+            if path is not None
+        ]
         try:
             return tuple(VirtualPath.parse(path) for path in paths)
         except BadPath:
@@ -208,7 +213,9 @@ class Operations:
         if isinstance(handle, _Writing):
             attributes = Attributes(handle.writer.size, PLAIN | 0o600, handle.modified or int(time.time()))
         elif isinstance(handle, _Reading):
-            attributes = Attributes(handle.reader.size, PLAIN | 0o400, self.tree.stat(handle.path).modified // 1_000_000)
+            attributes = Attributes(
+                handle.reader.size, PLAIN | 0o400, self.tree.stat(handle.path).modified // 1_000_000
+            )
         else:
             attributes = _attributes(self.tree.stat(handle.path))
         return (replies.attributes(request.id, attributes),)
@@ -384,7 +391,11 @@ def _told(error: EcluseError, request: Request) -> tuple[Status, str]:
         making = isinstance(request, _MAKING) or (
             isinstance(request, requests.Open) and request.flags & requests.CREATE
         )
-        return (Status.FAILURE, f"{error.cause} {error.remedy}") if making else (Status.NO_SUCH_FILE, error.cause)
+        return (
+            (Status.FAILURE, f"{error.cause} {error.remedy}")
+            if making
+            else (Status.NO_SUCH_FILE, error.cause)
+        )
     if error.fault in (Fault.PARTNER, Fault.PERMANENT):
         return Status.FAILURE, f"{error.cause} {error.remedy}"
     _log.warning("request failed", request=type(request).__name__, **error.as_dict())

@@ -12,6 +12,7 @@ from tests.support.tls_certs import Identity, make
 from tests.support.trees import MemoryMailbox
 
 from ecluse.channels.ftps.server import Door, FtpsServer, Guest, SessionLimits
+from ecluse.channels.ftps.server.limits import Rate
 from ecluse.channels.http.tls import server_context
 from ecluse.exchange.tree import Tree
 
@@ -31,7 +32,7 @@ class FakeVisit:
         by_certificate = certificate is not None and certificate in gate.certificates
         if user == USER and (password == PASSWORD.encode() or (password is None and by_certificate)):
             tree = gate.open()
-            return Guest("birch", tree, gate.box.account.replace, gate.rate)  # type: ignore[arg-type]
+            return Guest("birch", tree, gate.box.account.replace, Rate(gate.rate) if gate.rate else None)  # type: ignore[arg-type]
         gate.failures.append(user)
         return None
 

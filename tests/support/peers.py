@@ -35,6 +35,11 @@ def missing(name: str) -> str:
         return "" if os.path.exists(PROFTPD) else "not installed"
     if name == "sshd":
         return "" if os.path.exists("/usr/sbin/sshd") else "not installed"
+    if name in ("rclone", "wsgidav", "moto_server"):
+        return "" if os.path.exists(f"build/peers/stores/bin/{name}") else "run tools/peers.sh"
+    if name == "azurite":
+        found = os.path.exists("build/peers/azurite/node_modules/.bin/azurite-blob")
+        return "" if found and shutil.which("node") else "npm install azurite in build/peers/azurite"
     if name == "root":
         return "" if os.geteuid() == 0 else "needs root for a small file system"
     return "" if shutil.which(name) else "not on PATH"

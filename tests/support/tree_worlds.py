@@ -14,11 +14,13 @@ from ecluse.exchange.mailbox import SessionFacts, open_tree
 from ecluse.exchange.mailbox.channel import AccountChannel
 from ecluse.exchange.mailbox.octets import open_pieces, pieces_of
 from ecluse.exchange.port import Awaiting
+from ecluse.exchange.route import add_delivery
 from ecluse.exchange.target import Target
-from ecluse.exchange.tree import Tree
-from ecluse.model.basics import DeliveryId, MessageId, PartnerId
+from ecluse.exchange.tree import Tree, TreeWriter
+from ecluse.model.basics import MessageId, PartnerId
 from ecluse.model.files import FileRow, FileState, Segment
 from ecluse.model.nouns import Delivery, Direction, Message, Part
+from ecluse.model.paths import VirtualPath
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import Tx
 from ecluse.trust.certificates import CertificateSet
@@ -26,7 +28,21 @@ from ecluse.trust.directory import OwnKeys, PartnerView
 from ecluse.trust.places import Account
 from ecluse.trust.schema import Partner
 
-__all__ = ["FACTS", "MemoryWorld", "RealWorld", "World", "account_view"]
+__all__ = [
+    "BIG",
+    "FACTS",
+    "MemoryWorld",
+    "RealWorld",
+    "World",
+    "account_view",
+    "assert_tidy",
+    "at",
+    "begin",
+    "every_file",
+    "get",
+    "names",
+    "put",
+]
 
 FACTS = SessionFacts("sftp", "192.0.2.7", "birch", "SHA256:abc")
 
@@ -35,6 +51,38 @@ def account_view(id: str = "birch", **account: Any) -> PartnerView:
     """A partner with an account and nothing else."""
     settings = Partner(name="Birch Packaging", account=Account(user=id, **account))
     return PartnerView(PartnerId(id), settings, "", CertificateSet(()), OwnKeys(()), lambda reference: None)  # type: ignore[arg-type,return-value]
+
+
+def at(text: str) -> VirtualPath:
+    return VirtualPath.parse(text)
+
+
+def begin(tree: Tree, path: str, data: bytes = b"", **how: bool) -> TreeWriter:
+    writer = tree.write(at(path), **how)
+    for start in range(0, len(data), 1000):
+        writer.write(writer.size, data[start : start + 1000])
+    return writer
+
+
+def put(tree: Tree, path: str, data: bytes, **how: bool) -> None:
+    begin(tree, path, data, **how).commit()
+
+
+def get(tree: Tree, path: str, step: int = 1000) -> bytes:
+    reader = tree.read(at(path))
+    found = b""
+    while piece := reader.read(len(found), step):
+        found += piece
+    reader.close()
+    assert len(found) == reader.size
+    return found
+
+
+def names(tree: Tree, folder: str, **how: object) -> list[str]:
+    return [entry.name for entry in tree.list(at(folder), **how)]  # type: ignore[arg-type]
+
+
+BIG = bytes(range(256)) * 1000
 
 
 class World(Protocol):
@@ -132,25 +180,15 @@ class RealWorld:
             parts=tuple(parts),
             wire=Target(folder, replace).encode(),
         )
-        delivery = Delivery(
-            id=DeliveryId(hub.new_id("d")),
-            message=message.id,
-            partner=message.partner,
-            channel="account:birch",
-            state=DeliveryState.SENDING,
-            attempts=1,
-            created=now,
-            updated=now,
-        )
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> Delivery:
             for sealed in blobs:
                 tx.add_blob(sealed.row, sealed.wrapped_key)
             tx.add_message(message)
-            tx.add_delivery(delivery)
+            hub.event(tx, "message.accepted", message.id, {})
+            return add_delivery(hub, tx, message, "account:birch")
 
-        hub.store.write(work)
-        return message, delivery
+        return message, hub.store.write(work)
 
     def deliver(self, message: Message, delivery: Delivery) -> None:
         """What the chamber does with the channel."""
@@ -216,5 +254,35 @@ class RealWorld:
 
 def _update(tx: Tx, delivery: Delivery) -> None:
     current = tx.delivery(delivery.id)
-    if current is not None and current.state is DeliveryState.SENDING:
+    if current is not None and current.state is DeliveryState.WAITING:
         tx.update_delivery(delivery)
+
+
+def assert_tidy(world: RealWorld, *, unfinished: bool = False) -> None:
+    """No blob lies anywhere that no message and no file names, and every one that is named is there.
+
+    ``unfinished``: uploads are under way, whose bytes may lie there already.
+    """
+    view = world.hub.store
+    named: set[str] = set()
+    messages = view.read(lambda v: v.messages(limit=100_000))
+    for message in messages:
+        named |= {part.blob for part in message.parts}
+    for row in every_file(world.hub):
+        named |= {segment.blob for segment in row.segments}
+    rows = set(view.read(lambda v: v.blobs_before("", 1_000_000)))
+    assert rows == named
+    inline = {id for id in rows if view.read(lambda v, id=id: v.blob(id)).inline is not None}  # type: ignore[union-attr,misc]
+    there = set(world.hub.vault.place.ids())
+    assert (there >= rows - inline) if unfinished else (there == rows - inline)
+
+
+def every_file(hub: Hub, partner: str = "birch") -> list[FileRow]:
+    """All rows of a partner's folders, walked from the agreed ones."""
+    found, folders = [], ["/inbound", "/outbound", "/receipts", "/done", "/orders/in"]
+    while folders:
+        folder = folders.pop()
+        rows = hub.store.read(lambda view, folder=folder: view.files(PartnerId(partner), folder, limit=10**6))  # type: ignore[misc]
+        found += rows
+        folders += [row.path for row in rows if row.state is FileState.FOLDER]
+    return found

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ecluse.app.accounts import join_accounts
+from ecluse.app.flowbook import Flows
+from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -83,6 +85,7 @@ class Node:
         hub: What the chamber shares.
         channels: By kind.
         sources: What documents are collected from, by kind.
+        closing: What else is to be let go at the end.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
@@ -104,6 +107,7 @@ class Node:
     pool: Pool
     keys_mark: bytes | None = None
     sources: dict[str, Source] = field(default_factory=dict)
+    closing: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def log_key(self) -> NoteKey:
@@ -147,6 +151,8 @@ class Node:
     def close(self) -> None:
         """Let the database and the connections go."""
         self.pool.close()
+        for close in self.closing:
+            close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -262,10 +268,12 @@ def open_node(
         store.close()
         raise
     hub.config_version = lambda: node.version
+    hub.flows = Flows(node)
     inbox = settings.inbox.folder
     if isinstance(inbox, str):
         hub.inbox = "folder:inbox"
     join_places(node)
+    join_ftps(node)
     join_accounts(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.flows import COLLECTING, FlowWork
+from ecluse.app.ftps import FtpsService
+from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
 from ecluse.app.sftp import SftpService
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
 from ecluse.channels.http.server import Listener, Server
-from ecluse.channels.http.tls import ClientAuth, Minimum, server_context
 from ecluse.engine.context import JobContext
 from ecluse.engine.runner import Runner
 from ecluse.engine.schedule import Every, Recurring, Schedule
@@ -75,16 +74,22 @@ class Service:
         self.node = node
         self._listen = listen or node.bootstrap.hub.listen.as2.address
         hub = node.hub
+        self._flows = FlowWork(node)
         schedule = Schedule(
             node.store,
             [
+                *self._flows.recurring,
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
             ],
             hub.clock,
         )
-        jobs = {**handlers(hub, node.channels, node.retry_policy), **schedule.handlers}
+        jobs = {
+            **handlers(hub, node.channels, node.retry_policy),
+            **self._flows.handlers,
+            **schedule.handlers,
+        }
         self._runner = Runner(
             node.store,
             node.name,
@@ -119,7 +124,9 @@ class Service:
         self._listener: Listener | None = None
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._followed = node.directory
-        self._identity: _TlsIdentity | None = None
+        self._identity: TlsIdentity | None = None
+        ftps = node.bootstrap.hub.listen.ftps
+        self.ftps = None if ftps is None else FtpsService(node, ftps)
         sftp = node.bootstrap.hub.listen.sftp
         self.sftp = None if sftp is None else SftpService(node, sftp)
         self._quit = threading.Event()
@@ -152,42 +159,36 @@ class Service:
         self._event_loop = asyncio.get_running_loop()
         self._server = Server(receiver, [self._listener], limits, _log, receiver.refused)
         self.port = (await self._server.start())[0]
+        if self.ftps is not None:
+            await asyncio.to_thread(self.ftps.start)
         await asyncio.to_thread(self._succession.begin, self.node.store)
         self._own_runner.start()
         self._runner.start()
         self._loop.start()
+        self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
         self._watcher.start()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
-    def _tls_identity(self) -> _TlsIdentity | None:
+    def _tls_identity(self) -> TlsIdentity | None:
         """What the listener shows and trusts at this moment; ``None`` where it speaks plain HTTP."""
         node = self.node
         at_start = node.bootstrap.hub.listen.as2.tls
         if at_start is None:
             return None
-        settings, now = node.directory.hub.listen.as2.tls or at_start, node.hub.clock()
-        anchors = {
-            certificate.public_bytes(Encoding.DER)
-            for view in node.directory.partners
-            for certificate in view.tls_client_certificates(now)
-        }
-        return _TlsIdentity(
-            b"".join(each.public_bytes(Encoding.PEM) for each in node.keyring.chain(settings.key)),
-            node.keyring.tls_key(settings.key),
-            frozenset(anchors),
-            # Nobody has a certificate to show: there is nothing to ask for yet.
-            "none" if settings.client_auth == "optional" and not anchors else settings.client_auth,
-            settings.min_version,
-        )
+        settings = node.directory.hub.listen.as2.tls or at_start
+        return TlsIdentity.of(node, settings.key, settings.client_auth, settings.min_version)
 
     async def stop(self) -> None:
         """Accept nothing more, end what is under way, seal and sign the log."""
         grace = seconds(self.node.bootstrap.hub.listen.as2.shutdown_grace)
         self._quit.set()
+        self._flows.stop()
         if self._server is not None:
             await self._server.stop(grace)
+        if self.ftps is not None:
+            await asyncio.to_thread(self.ftps.stop, grace)
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.stop, grace)
         await asyncio.gather(
@@ -226,8 +227,11 @@ class Service:
         if directory is not self._followed:
             self._followed = directory
             self._runner.limit_lanes(_lane_limits(directory))
+            self._flows.follow()
             if self.sftp is not None:
                 self.sftp.follow()
+        if self.ftps is not None:
+            self.ftps.follow()
         identity = self._tls_identity()
         if identity is None or identity == self._identity:
             return
@@ -240,27 +244,9 @@ class Service:
         _log.info("listener's TLS renewed", trusted=len(identity.anchors))
 
 
-@dataclass(frozen=True, slots=True)
-class _TlsIdentity:
-    chain: bytes
-    key: bytes = field(repr=False)
-    anchors: frozenset[bytes]
-    client_auth: ClientAuth
-    minimum: Minimum
-
-    def context(self) -> ssl.SSLContext:
-        return server_context(
-            self.chain,
-            self.key,
-            client_ca=self.anchors,
-            client_auth=self.client_auth,
-            minimum=self.minimum,
-        )
-
-
 def _lane_limits(directory: Directory) -> dict[str, int]:
-    """Deliveries at once, by partner."""
-    return {view.id: view.concurrency for view in directory.partners}
+    """Deliveries at once, by partner; and flows that collect at once."""
+    return {"collect:": COLLECTING, **{view.id: view.concurrency for view in directory.partners}}
 
 
 def _report(error: EcluseError) -> None:

@@ -55,23 +55,30 @@ class Company:
         id: Name of its folder, and of its file at the other company.
         name: The company's name.
         as2_id: Its AS2 id.
-        port: Where its partners reach it.
+        port: Where its partners reach it over AS2.
+        sftp_port: Where they reach it over SFTP; 0 where they don't.
 
     Attributes:
         node: The hub, opened by the demo's own process beside the one that serves.
         peak: Octets of memory that serving took at most, over all its processes; 0 where that can't be told.
     """
 
-    def __init__(self, root: Path, id: str, name: str, as2_id: str, port: int) -> None:
+    def __init__(self, root: Path, id: str, name: str, as2_id: str, port: int, sftp_port: int = 0) -> None:
         self.id = PartnerId(id)
         self.name = name
         self.folder = root / id
         self.port = port
+        self.sftp_port = sftp_port
         self.peak = 0
         self.log = root / "logs" / f"{id}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.node: Node = make_hub(
-            self.folder, name=name, as2_id=as2_id, address=f"127.0.0.1:{port}", actor="operator:demo"
+            self.folder,
+            name=name,
+            as2_id=as2_id,
+            address=f"127.0.0.1:{port}",
+            sftp=f"127.0.0.1:{sftp_port}" if sftp_port else None,
+            actor="operator:demo",
         )
 
     @property

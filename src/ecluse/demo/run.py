@@ -21,6 +21,7 @@ from ecluse.demo.interrupts import terminable, uninterrupted
 from ecluse.demo.intruder import refusals
 from ecluse.demo.screen import Screen, size_text
 from ecluse.demo.stage import Stage
+from ecluse.demo.supplier import bridge
 from ecluse.errors import EcluseError, Fault
 
 __all__ = ["FolderInUse", "run"]
@@ -75,6 +76,7 @@ def _scenes(stage: Stage) -> list[Scene]:
         ("Aster Foods orders", scenes.order),
         ("Birch Packaging bills", scenes.invoice),
         *([(f"Aster Foods sends {stage.file.name}", scenes.own_file)] if stage.file else []),
+        ("A supplier that has only SFTP orders through Aster Foods", bridge),
         ("A hub is killed while it receives", trials.survives_a_kill),
         (f"{_large(stage)} in flat memory", trials.large_file),
         ("What must not pass", refusals),
@@ -97,11 +99,11 @@ def _play(root: Path, screen: Screen, file: Path | None, quick: bool, *, kept: b
         free, needed = shutil.disk_usage(root).free, NEEDED_QUICK if quick else NEEDED
         if free < needed:
             raise Unheld(f"this needs {size_text(needed)} of disk, and {root} has {size_text(free)}")
-        for id, name, as2_id in (
-            ("aster", "Aster Foods", "ASTER"),
-            ("birch", "Birch Packaging", "BIRCH"),
+        for id, name, as2_id, sftp_port in (
+            ("aster", "Aster Foods", "ASTER", free_port()),
+            ("birch", "Birch Packaging", "BIRCH", 0),
         ):
-            companies.append(Company(root, id, name, as2_id, free_port()))
+            companies.append(Company(root, id, name, as2_id, free_port(), sftp_port))
             screen.held(f"{companies[-1].whose} hub is in {companies[-1].folder}, with a fresh key")
         times.append((where, _seconds(begun)))
         stage = Stage(root, screen, companies[0], companies[1], quick, file)

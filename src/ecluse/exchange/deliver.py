@@ -19,14 +19,15 @@ from ecluse.engine.retry import RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Awaiting, Channel, Confirmed, Outcome
-from ecluse.exchange.receipts import record_receipt, settle_message
+from ecluse.exchange.receipts import record_receipt
 from ecluse.exchange.route import DELIVERY_KINDS
+from ecluse.exchange.settle import settle_message, wake_next
 from ecluse.model.basics import DeliveryId, MessageId
 from ecluse.model.nouns import Delivery, Direction, Job, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Lost, Tx, View
 
-__all__ = ["NoChannel", "buried", "handlers"]
+__all__ = ["NoChannel", "Woken", "buried", "handlers", "record_failure"]
 
 _OVER: Final = frozenset(
     {DeliveryState.CONFIRMED, DeliveryState.REFUSED, DeliveryState.GIVEN_UP, DeliveryState.SENT}
@@ -248,7 +249,7 @@ class Attempt:
         """Record a failed attempt: due again by its fault class, or dead when the attempts ran out."""
 
         def record(state: DeliveryState, kind: str) -> Callable[[Tx], None]:
-            return lambda tx: _failure(self._hub, tx, self._id, state, kind, error)
+            return lambda tx: record_failure(self._hub, tx, self._id, state, kind, error)
 
         return self._context.retry(
             error,
@@ -264,7 +265,7 @@ def buried(hub: Hub) -> Callable[[Tx, Job, EcluseError], None]:
     def note(tx: Tx, job: Job, error: EcluseError) -> None:
         if job.kind in DELIVERY_KINDS:
             delivery_id = msgspec.json.decode(job.payload, type=_DeliveryPayload).delivery
-            _failure(hub, tx, delivery_id, DeliveryState.DEAD, "delivery.dead", error)
+            record_failure(hub, tx, delivery_id, DeliveryState.DEAD, "delivery.dead", error)
         elif job.kind in ("open", "answer"):
             message = tx.message(msgspec.json.decode(job.payload, type=_MessagePayload).message)
             if message is None:
@@ -297,19 +298,19 @@ def _quarantine_unopened(hub: Hub, tx: Tx, message: Message, error: EcluseError)
     hub.settled(tx, message)
 
 
-def _failure(
+def record_failure(
     hub: Hub, tx: Tx, delivery_id: DeliveryId, state: DeliveryState, kind: str, error: EcluseError
 ) -> None:
+    """Move a delivery to the state that a failed attempt leaves it in, with its event, unless it is over."""
     delivery = tx.delivery(delivery_id)
     if delivery is None or delivery.state in _OVER or delivery.state is DeliveryState.DEAD:
         return
     check_move(delivery.state, state)
     reason = f"{error.cause} {error.remedy}"
-    tx.update_delivery(
-        msgspec.structs.replace(
-            delivery, state=state, updated=hub.clock(), reason_code=error.code, reason=reason
-        )
+    delivery = msgspec.structs.replace(
+        delivery, state=state, updated=hub.clock(), reason_code=error.code, reason=reason
     )
+    tx.update_delivery(delivery)
     facts = {
         "delivery": delivery.id,
         "channel": delivery.channel,
@@ -319,3 +320,4 @@ def _failure(
     hub.event(tx, kind, delivery.message, facts)
     if state is DeliveryState.DEAD:
         settle_message(hub, tx, delivery.message)
+        wake_next(hub, tx, delivery)

@@ -12,6 +12,7 @@ from ecluse.blobs.port import BlobMissing
 from ecluse.blobs.vault import Vault, VaultReader
 from ecluse.evidence.record import record
 from ecluse.exchange.desk import Desk
+from ecluse.exchange.flows.plan import FlowBook
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
 from ecluse.model.nouns import Message, Part
 from ecluse.store.port import Store, StoreUnavailable, Tx, View
@@ -32,6 +33,7 @@ class Hub:
         config_version: Gives the number of the configuration version in force.
         inbox: Channel name of the application's folder (``folder:inbox``), or empty where documents wait to
             be fetched.
+        flows: Gives the flows in force.
         desk: What the open accounts of partners share.
         settled: Told of a message, in the transaction that brings it to an end (or to another one).
     """
@@ -43,6 +45,7 @@ class Hub:
     node: str
     config_version: Callable[[], int] = field(default=lambda: 0)
     inbox: str = ""
+    flows: Callable[[], FlowBook] = field(default=FlowBook)
     desk: Desk = field(default_factory=Desk)
     settled: Callable[[Tx, Message], None] = field(default=lambda tx, message: None)
 

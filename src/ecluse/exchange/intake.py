@@ -19,7 +19,7 @@ from ecluse.blobs.behind import Behind
 from ecluse.blobs.vault import Sealed, VaultWriter
 from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
-from ecluse.exchange.route import message_job, route_inbound
+from ecluse.exchange.route import assigned, message_job, route_inbound
 from ecluse.model.basics import MessageId, PartnerId
 from ecluse.model.nouns import Answer, Direction, Message, Part
 from ecluse.model.states import MessageState, check_move
@@ -42,6 +42,7 @@ class Arrival:
         subject: As given.
         facts: What of the connection belongs into the log (address, TLS version...).
         return_to: Where the answer is asked for on a connection of its own; empty where it is not.
+        flow: The flow that it was collected for; empty where it came by itself.
     """
 
     partner: PartnerId
@@ -50,6 +51,7 @@ class Arrival:
     subject: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     return_to: str = ""
+    flow: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,12 @@ class Intake:
             raise Outgrown
         writer.write(data)
 
+    @property
+    def kind(self) -> str:
+        """What the document that has begun is, by what of it was seen."""
+        assert self._document is not None, "outside a document"
+        return self._document.inspector.kind
+
     def end_document(self, offset: int | None) -> None:
         """The document ends; ``offset`` is where it stands in the exact octets, ``None`` where it doesn't."""
         document = self._document
@@ -173,6 +181,7 @@ class Intake:
             sha256=document.digest.hexdigest(),
             content_type=document.content_type,
             name=document.name,
+            kind=document.inspector.kind,
         )
         if offset is None and document.writer is None:
             document.writer = self.hub.vault.create()
@@ -220,8 +229,10 @@ class Intake:
             reason_code=problem.code if problem else "",
             reason=problem.reason if problem else "",
         )
-        kinds = [d.inspector.kind for d, _ in self._documents]
-        return self._submit(message, reply, positive=True, facts={**facts, "documents": kinds})
+        kinds = [part.kind for part in parts]
+        return self._submit(
+            assigned(self.hub, message), reply, positive=True, facts={**facts, "documents": kinds}
+        )
 
     def reject(
         self, wire: bytes, facts: Mapping[str, Any], reply: Reply, code: str, reason: str
@@ -251,6 +262,7 @@ class Intake:
             updated=now,
             subject=self.arrival.subject,
             config_version=self.hub.config_version(),
+            flow=self.arrival.flow,
             **facts,
         )
 
@@ -377,6 +389,8 @@ def _event_data(
         **arrival.facts,
         **facts,
     }
+    if message.flow:
+        data["flow"] = message.flow
     if message.parts:
         data["sha256"] = [part.sha256 for part in message.parts]
         data["size"] = message.size

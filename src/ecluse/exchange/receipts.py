@@ -13,18 +13,17 @@ import msgspec
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, ReceiptBytes, Refused
 from ecluse.exchange.route import delivery_job
-from ecluse.model.basics import DeliveryId, Instant, MessageId
-from ecluse.model.nouns import Delivery, Direction, Receipt
-from ecluse.model.states import DeliveryState, MessageState, check_move
+from ecluse.exchange.settle import settle_message
+from ecluse.model.basics import DeliveryId, Instant
+from ecluse.model.nouns import Delivery, Receipt
+from ecluse.model.states import DeliveryState, check_move
 from ecluse.store.port import Tx
 
-__all__ = ["OVERDUE_RESENDS", "late_receipt", "mark_overdue", "record_receipt", "settle_message"]
+__all__ = ["OVERDUE_RESENDS", "late_receipt", "mark_overdue", "record_receipt"]
 
 OVERDUE_RESENDS: Final = 3
 """How often a message is sent again, with the same bytes and id, because its receipt is overdue. After that the
 delivery stays ``overdue``: it keeps its payload, a late receipt still counts, and a person may resend it."""
-
-_SETTLED: Final = frozenset({DeliveryState.CONFIRMED, DeliveryState.GIVEN_UP})
 
 
 def record_receipt(
@@ -91,40 +90,6 @@ def record_receipt(
     hub.event(tx, f"delivery.{after.value}", delivery.message, facts, at=now)
     settle_message(hub, tx, delivery.message)
     return settled
-
-
-def settle_message(hub: Hub, tx: Tx, message_id: MessageId) -> None:
-    """Move a message to the state that its deliveries amount to, with its event."""
-    message = tx.message(message_id)
-    if message is None:
-        return
-    deliveries = tx.deliveries(message.id)
-    states = {delivery.state for delivery in deliveries}
-    failed = {DeliveryState.DEAD, DeliveryState.REFUSED}
-    if states <= {DeliveryState.CONFIRMED}:
-        after = MessageState.DELIVERED
-    elif states & failed:
-        after = MessageState.FAILED
-    elif states <= _SETTLED and DeliveryState.GIVEN_UP in states:
-        after = MessageState.GIVEN_UP
-    elif message.direction is Direction.OUT and message.wire_blob:
-        after = MessageState.SEALED
-    else:
-        after = MessageState.ACCEPTED
-    if after is message.state:
-        return
-    check_move(message.state, after)
-    last = next((d for d in reversed(deliveries) if d.state in failed), None)
-    message = msgspec.structs.replace(
-        message,
-        state=after,
-        updated=hub.clock(),
-        reason_code=last.reason_code if last and after is MessageState.FAILED else "",
-        reason=last.reason if last and after is MessageState.FAILED else "",
-    )
-    tx.update_message(message)
-    hub.event(tx, f"message.{after.value}", message.id, {"deliveries": len(deliveries)})
-    hub.settled(tx, message)
 
 
 def late_receipt(

@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Direction(StrEnum):
-    """Which gate of the lock a message entered by."""
+    """Which way a message goes: it came to us (for the application, or for a flow), or it leaves."""
 
     IN = "in"
     OUT = "out"
@@ -43,6 +43,8 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
         sha256: Hex digest of the document.
         content_type: Media type with parameters, as declared.
         name: Safe file name; empty where none was given.
+        kind: What inspection found it to be (``edifact``, ``xml:Invoice``, ``unknown``...); empty where nothing
+            was looked at.
     """
 
     blob: str
@@ -51,6 +53,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     sha256: str
     content_type: str = "application/octet-stream"
     name: str = ""
+    kind: str = ""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,6 +76,10 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
         reason_code: Why it is rejected, quarantined, failed or given up; empty otherwise.
         reason: The same in one sentence.
         config_version: Number of the configuration version that governed it.
+        origin: The message that a flow made this one of; empty where it came from outside.
+        relay: The delivery of ``origin`` that this message carries out; empty likewise.
+        flow: The flow that it came for, or was made by; empty where there is none. Of several, the first.
+        shredded: When its bytes were deleted; 0 while they are kept.
     """
 
     id: MessageId
@@ -91,6 +98,10 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     reason_code: str = ""
     reason: str = ""
     config_version: int = 0
+    origin: MessageId = MessageId("")
+    relay: DeliveryId = DeliveryId("")
+    flow: str = ""
+    shredded: Instant = Instant(0)
 
     @property
     def size(self) -> int:
@@ -113,6 +124,9 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
         receipt_due: When a receipt of record that is still to come is overdue, or ``None``.
         reason_code: Why the last attempt failed, or it was given up.
         reason: The same in one sentence, and what to do about it in another.
+        flow: The flow that relays it: another message is made of this one and sent; empty where this one is.
+        target: Which of the flow's targets.
+        order_key: Deliveries of one flow, target and key are done in order; empty where order does not matter.
     """
 
     id: DeliveryId
@@ -126,6 +140,9 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     receipt_due: Instant | None = None
     reason_code: str = ""
     reason: str = ""
+    flow: str = ""
+    target: int = 0
+    order_key: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):

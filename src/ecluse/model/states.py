@@ -11,7 +11,9 @@ when every delivery is confirmed, ``failed`` while a delivery is dead or refused
 
 A delivery is one message to one channel. ``sent`` means that the bytes were taken and the receipt of record
 is still to come; ``overdue`` that it did not come in time (a late one still counts); ``dead`` that the
-attempts ran out; ``refused`` that the other side said no. None of these loses the payload.
+attempts ran out; ``refused`` that the other side said no. None of these loses the payload. A delivery that a flow
+relays is ``sent`` while the messages that were made for it are under way, and then is what they are; they may be
+sent again by themselves, and it with them.
 """
 
 from __future__ import annotations
@@ -59,19 +61,19 @@ MESSAGE_MOVES: Final[dict[MessageState, frozenset[MessageState]]] = {
     _M.REJECTED: frozenset(),
     _M.SEALED: frozenset({_M.DELIVERED, _M.FAILED, _M.GIVEN_UP}),
     _M.DELIVERED: frozenset({_M.ACCEPTED, _M.SEALED}),
-    _M.FAILED: frozenset({_M.ACCEPTED, _M.SEALED, _M.DELIVERED, _M.GIVEN_UP}),
+    _M.FAILED: frozenset({_M.ACCEPTED, _M.SEALED, _M.DELIVERED, _M.QUARANTINED, _M.GIVEN_UP}),
     _M.GIVEN_UP: frozenset({_M.ACCEPTED, _M.SEALED, _M.DELIVERED}),
 }
 
 DELIVERY_MOVES: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
     _D.WAITING: frozenset({_D.SENDING, _D.SENT, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),
     _D.SENDING: frozenset({_D.WAITING, _D.SENT, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),
-    _D.SENT: frozenset({_D.WAITING, _D.CONFIRMED, _D.REFUSED, _D.OVERDUE, _D.GIVEN_UP}),
+    _D.SENT: frozenset({_D.WAITING, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.OVERDUE, _D.GIVEN_UP}),
     _D.OVERDUE: frozenset({_D.WAITING, _D.CONFIRMED, _D.REFUSED, _D.DEAD, _D.GIVEN_UP}),
-    _D.CONFIRMED: frozenset({_D.WAITING}),
-    _D.REFUSED: frozenset({_D.WAITING, _D.CONFIRMED, _D.GIVEN_UP}),
-    _D.DEAD: frozenset({_D.WAITING, _D.CONFIRMED, _D.REFUSED, _D.GIVEN_UP}),
-    _D.GIVEN_UP: frozenset({_D.WAITING, _D.CONFIRMED}),
+    _D.CONFIRMED: frozenset({_D.WAITING, _D.SENT}),
+    _D.REFUSED: frozenset({_D.WAITING, _D.SENT, _D.CONFIRMED, _D.DEAD, _D.GIVEN_UP}),
+    _D.DEAD: frozenset({_D.WAITING, _D.SENT, _D.CONFIRMED, _D.REFUSED, _D.GIVEN_UP}),
+    _D.GIVEN_UP: frozenset({_D.WAITING, _D.SENT, _D.CONFIRMED}),
 }
 
 

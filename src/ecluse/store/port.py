@@ -24,7 +24,7 @@ from ecluse.model.nouns import (
     Message,
     Receipt,
 )
-from ecluse.model.states import MessageState
+from ecluse.model.states import DeliveryState, MessageState
 
 __all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
 
@@ -77,6 +77,7 @@ class View(Protocol):
         partner: PartnerId | None = None,
         states: Sequence[MessageState] = (),
         search: str = "",
+        flow: str | None = None,
         before: MessageId | None = None,
         limit: int = 50,
     ) -> list[Message]:
@@ -85,6 +86,37 @@ class View(Protocol):
         """
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]: ...
+    def children(self, origin: MessageId) -> list[Message]:
+        """What flows made of a message, oldest first."""
+
+    def arrivals(
+        self, flow: str, since: Instant, until: Instant, limit: int
+    ) -> list[tuple[Message, Instant]]:
+        """What a flow took from ``since`` on and before ``until``, and when, oldest first."""
+
+    def shreddable(self, flow: str, before: Instant, after: Instant, limit: int) -> list[Message]:
+        """What came for a flow, ended before ``before`` (and after ``after``), and has its bytes still; oldest
+        first.
+        """
+
+    def flow_counts(self) -> dict[tuple[str, DeliveryState], int]:
+        """Deliveries that flows relay, by flow and state."""
+
+    def waiting(self, flow: str, after: DeliveryId, limit: int) -> list[Delivery]:
+        """Deliveries of a flow in state ``waiting`` whose id sorts after ``after``, in order of id."""
+
+    def ahead(self, delivery: Delivery) -> Delivery | None:
+        """The one just before ``delivery`` of the same flow, target and order key that has not ended.
+
+        Within a transaction it does not change until that ends.
+        """
+
+    def behind(self, delivery: Delivery) -> Delivery | None:
+        """The one just behind it, likewise."""
+
+    def digest_seen(self, flow: str, sha256: bytes) -> tuple[MessageId, Instant] | None:
+        """In which message a flow had this content first, and when. Held within a transaction, as :meth:`ahead`."""
+
     def delivery(self, id: DeliveryId) -> Delivery | None: ...
     def deliveries(self, message: MessageId) -> list[Delivery]: ...
     def overdue(self, now: Instant, limit: int) -> list[Delivery]:
@@ -220,6 +252,9 @@ class Tx(View, Protocol):
     def extend_lease(self, job: Job, until: Instant) -> None:
         """Raise :class:`Lost` unless owner and fence still hold."""
 
+    def claim_job(self, key: str, owner: str, now: Instant, lease: int) -> Job | None:
+        """Take one job, whatever its state and due time, unless somebody holds its lease; fields as above."""
+
     def finish_job(self, job: Job) -> None:
         """Mark it done. Raise :class:`Lost` unless owner and fence still hold."""
 
@@ -245,6 +280,15 @@ class Tx(View, Protocol):
         """Raise :class:`Conflict` where the number is taken."""
 
     def put_setting(self, name: str, value: bytes) -> None: ...
+    def put_digest(self, flow: str, sha256: bytes, message: MessageId, at: Instant) -> None:
+        """Remember content of a flow, instead of what was remembered of it."""
+
+    def prune_digests(self, flow: str, before: Instant) -> int:
+        """Forget content that was seen before ``before``; give the number."""
+
+    def next_number(self, name: str) -> int:
+        """1, 2, 3...: no number is given twice under one name."""
+
     def beat(self, node: str, now: Instant) -> None: ...
 
 

@@ -99,6 +99,10 @@ def message_row(message: Message) -> Row:
         message.reason_code,
         clean(message.reason),
         message.config_version,
+        message.origin,
+        message.relay,
+        message.flow,
+        message.shredded,
         search_text(message),
     )
 
@@ -124,6 +128,9 @@ def delivery_row(delivery: Delivery) -> Row:
         delivery.receipt_due,
         delivery.reason_code,
         clean(delivery.reason),
+        delivery.flow,
+        delivery.target,
+        clean(delivery.order_key),
     )
 
 

@@ -23,7 +23,7 @@ from ecluse.model.nouns import (
     Message,
     Receipt,
 )
-from ecluse.model.states import MessageState
+from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store import rows
 from ecluse.store.files import RowFileTx, RowFileView
 from ecluse.store.port import Conflict, Lost
@@ -63,6 +63,7 @@ class RowView(RowFileView, Protocol):
         partner: PartnerId | None = None,
         states: Sequence[MessageState] = (),
         search: str = "",
+        flow: str | None = None,
         before: MessageId | None = None,
         limit: int = 50,
     ) -> list[Message]:
@@ -75,12 +76,47 @@ class RowView(RowFileView, Protocol):
             conditions.append(("states", [state.value for state in states]))
         if search:
             conditions.append(("search", clean(search.casefold())))
+        if flow is not None:
+            conditions.append(("flow", flow))
         if before is not None:
             conditions.append(("before", before))
         return [rows.message_from(row) for row in self._list("messages", conditions, limit)]
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]:
         return {(Direction(d), MessageState(s)): n for d, s, n in self._rows("count_messages")}
+
+    def children(self, origin: MessageId) -> list[Message]:
+        return [rows.message_from(row) for row in self._rows("children", origin)]
+
+    def arrivals(
+        self, flow: str, since: Instant, until: Instant, limit: int
+    ) -> list[tuple[Message, Instant]]:
+        found = self._rows("arrivals", flow, since, until, limit)
+        return [(rows.message_from(row[:-1]), Instant(row[-1])) for row in found]
+
+    def shreddable(self, flow: str, before: Instant, after: Instant, limit: int) -> list[Message]:
+        return [rows.message_from(row) for row in self._rows("shreddable", flow, before, after, limit)]
+
+    def flow_counts(self) -> dict[tuple[str, DeliveryState], int]:
+        return {(f, DeliveryState(s)): n for f, s, n in self._rows("flow_counts")}
+
+    def waiting(self, flow: str, after: DeliveryId, limit: int) -> list[Delivery]:
+        return [rows.delivery_from(row) for row in self._rows("waiting", flow, after, limit)]
+
+    def ahead(self, delivery: Delivery) -> Delivery | None:
+        return self._neighbour("ahead", delivery)
+
+    def behind(self, delivery: Delivery) -> Delivery | None:
+        return self._neighbour("behind", delivery)
+
+    def _neighbour(self, query: str, delivery: Delivery) -> Delivery | None:
+        place = (delivery.flow, delivery.target, clean(delivery.order_key), delivery.created, delivery.id)
+        row = self._one(query, *place)
+        return rows.delivery_from(row) if row else None
+
+    def digest_seen(self, flow: str, sha256: bytes) -> tuple[MessageId, Instant] | None:
+        row = self._one("digest_seen", flow, sha256)
+        return (MessageId(row[0]), Instant(row[1])) if row else None
 
     def delivery(self, id: DeliveryId) -> Delivery | None:
         row = self._one("delivery", id)
@@ -245,6 +281,21 @@ class RowTx(RowView, RowFileTx, Protocol):
 
     def put_setting(self, name: str, value: bytes) -> None:
         self._run("put_setting", name, value)
+
+    def claim_job(self, key: str, owner: str, now: Instant, lease: int) -> Job | None:
+        row = self._one("claim_job", owner, now + lease, key, now)
+        return rows.job_from(row) if row else None
+
+    def put_digest(self, flow: str, sha256: bytes, message: MessageId, at: Instant) -> None:
+        self._run("put_digest", flow, sha256, message, at)
+
+    def prune_digests(self, flow: str, before: Instant) -> int:
+        return self._run("prune_digests", flow, before)
+
+    def next_number(self, name: str) -> int:
+        row = self._one("next_number", name)
+        assert row is not None, "it always gives one"
+        return int(row[0])
 
     def beat(self, node: str, now: Instant) -> None:
         self._run("beat", node, now)

@@ -20,10 +20,19 @@ from ecluse.trust.certificates import CertificateSet, Dated, describe, leaves, l
 from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.flow import Flow
-from ecluse.trust.flow_rules import flow_problems
+from ecluse.trust.flow_rules import calendar_problems, flow_problems, route_problems
+from ecluse.trust.openpgp_rules import openpgp_files, openpgp_problems
 from ecluse.trust.reading import read_toml
-from ecluse.trust.rules import HUB_FILE, hub_problems, in_time, partner_problems, unique_ids
+from ecluse.trust.rules import (
+    HUB_FILE,
+    active_exceptions,
+    hub_problems,
+    in_time,
+    partner_problems,
+    unique_ids,
+)
 from ecluse.trust.schema import CertificateEntry, Hub, Partner
+from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder", "read_hub_file"]
 
@@ -45,6 +54,7 @@ class Configuration:
         partners: Partners by id, in order of id.
         certificates: Certificates of each partner, with their windows.
         flows: Flows by id, in order of id.
+        openpgp: OpenPGP certificates by file.
         files: What it was read from: relative path to text.
     """
 
@@ -52,7 +62,13 @@ class Configuration:
     partners: Mapping[PartnerId, Partner]
     certificates: Mapping[PartnerId, CertificateSet]
     flows: Mapping[str, Flow]
+    openpgp: Mapping[str, tuple[Certificate, ...]]
     files: Mapping[str, str]
+
+    def openpgp_certificates(self, paths: Iterable[str]) -> tuple[Certificate, ...]:
+        """The OpenPGP certificates of some files, each once."""
+        found = (certificate for path in paths for certificate in self.openpgp[path])
+        return tuple({certificate.fingerprint: certificate for certificate in found}.values())
 
     @classmethod
     def from_files(cls, files: Mapping[str, str], now: Instant | None = None) -> Configuration:
@@ -70,6 +86,7 @@ class Configuration:
         problems: list[Problem] = []
         hub = _read_hub(files, problems)
         loaded = _read_certificates(files, problems)
+        openpgp = openpgp_files(files, problems)
         partners: dict[PartnerId, Partner] = {}
         sets: dict[PartnerId, CertificateSet] = {}
         named: dict[str, tuple[str, Partner]] = {}
@@ -93,6 +110,8 @@ class Configuration:
             before = len(problems)
             problems.extend(_missing_certificates(path, partner, files))
             problems.extend(partner_problems(path, partner, loaded, now))
+            allowed = active_exceptions(partner, now)
+            problems.extend(openpgp_problems(path, partner, openpgp, files, allowed, now))
             named[match.group(1)] = (path, partner)
             if len(problems) == before and all(entry.file in loaded for entry in partner.certificates):
                 name = PartnerId(match.group(1))
@@ -104,6 +123,9 @@ class Configuration:
             problems.extend(unique_ids(hub, named))
             for id, flow in flows.items():
                 problems.extend(flow_problems(f"flows/{id}.toml", flow, hub, named))
+            problems.extend(route_problems(flows))
+            if now is not None:
+                problems.extend(calendar_problems(HUB_FILE, hub.calendars))
         if problems or hub is None:
             raise ConfigurationError(problems)
         return cls(
@@ -111,6 +133,7 @@ class Configuration:
             partners=MappingProxyType(dict(sorted(partners.items()))),
             certificates=MappingProxyType(sets),
             flows=MappingProxyType(dict(sorted(flows.items()))),
+            openpgp=MappingProxyType(openpgp),
             files=MappingProxyType(dict(files)),
         )
 

@@ -251,7 +251,7 @@ class Directory:
         self.configuration = configuration
         self.keyring = keyring
         self.keys = _own_keys(configuration.hub, keyring)
-        problems = list(_client_keys(configuration, keyring))
+        problems = [*_client_keys(configuration, keyring), *_openpgp_keys(configuration, keyring)]
         if problems:
             raise ConfigurationError(problems)
         ours = configuration.hub.organisation.as2_id
@@ -390,9 +390,11 @@ def _own_keys(hub: Hub, keyring: Keyring) -> OwnKeys:
                         f"Make it with `ecluse cert generate {ref} --kind ed25519`.",
                     )
                 )
-    tls = hub.listen.as2.tls
+    tls, ftps = hub.listen.as2.tls, hub.listen.ftps
     if tls is not None and tls.key not in held:
         problems.append(_missing(HUB_FILE, "listen.as2.tls.key", tls.key))
+    if ftps is not None and ftps.key not in held:
+        problems.append(_missing(HUB_FILE, "listen.ftps.key", ftps.key))
     if problems:
         raise ConfigurationError(problems)
     return OwnKeys(tuple(entries))
@@ -404,6 +406,28 @@ def _client_keys(configuration: Configuration, keyring: Keyring) -> list[Problem
         _missing(f"partners/{name}.toml", field, ref)
         for name, partner in configuration.partners.items()
         for field, ref in used_keys(partner)
+        if ref not in held
+    ]
+
+
+def _openpgp_keys(configuration: Configuration, keyring: Keyring) -> list[Problem]:
+    held = set(keyring.openpgp_references())
+    named = [
+        (HUB_FILE, f"openpgp.keys[{number}]", ref)
+        for number, ref in enumerate(configuration.hub.openpgp.keys)
+    ]
+    for name, partner in configuration.partners.items():
+        if partner.openpgp is not None and partner.openpgp.key is not None:
+            named.append((f"partners/{name}.toml", "openpgp.key", partner.openpgp.key))
+    return [
+        Problem(
+            "trust.no-key",
+            file,
+            field,
+            f'The keyring has no OpenPGP key "{ref}".',
+            "Make it with `ecluse pgp generate`, or import it with `ecluse pgp import`.",
+        )
+        for file, field, ref in named
         if ref not in held
     ]
 

@@ -28,6 +28,7 @@ LEGACY: Final[dict[str, str]] = {
     "rsa-1024": "signatures of RSA keys of 1024 to 2047 bits",
     "clear-text": "sending unencrypted content over unencrypted HTTP",
     "expired-certificate": "a certificate after its end",
+    "openpgp-legacy": "old ciphers, SHA-1, DSA and short RSA keys in OpenPGP that is received",
 }
 """What an exception can allow, by name. What is not here (MD5, RC2, RC4, DES, DSA...) can't be allowed."""
 

@@ -41,17 +41,30 @@ Template = Annotated[
 ]
 
 
+SourceName = Annotated[
+    str,
+    Meta(
+        pattern=r"^([a-z0-9]{1,16}:[a-z0-9][a-z0-9-]{0,62}|(as2|account):\*)$",
+        extra={
+            "expected": 'a channel: its kind and a name, such as "sftp:birch", "folder:orders" or "as2:*"'
+        },
+    ),
+]
+
+
 class FlowSource(Strict, frozen=True, kw_only=True):
     """Where documents come from, and which of them.
 
     Attributes:
         channel: as2:, account: (their uploads to us), sftp:, ftps:, s3:, azure:, gcs:, webdav: with a partner's
-            id, or folder: with the name of a folder of ours; without it, what applications hand in for the flow.
+            id, or folder: with the name of a folder of ours; as2:* and account:* for every partner; without it,
+            what applications hand in for the flow.
         folder: Folder below the channel's own.
         recursive: Look into folders below it too.
         names: Patterns of file names that are taken (*, ?, [a-z]).
         not_names: Patterns of file names that are left.
-        types: Kinds of documents that are taken, as inspection tells them: edifact, x12, pdf, xml:Invoice...
+        types: Kinds of documents that are taken, as inspection tells them: edifact, x12, pdf, xml, xml:Invoice...
+            Where the flow opens documents, it is what is inside that counts.
         partners: Partners whose documents are taken, where the channel has several.
         min_size: Smallest file.
         max_size: Largest file.
@@ -60,9 +73,10 @@ class FlowSource(Strict, frozen=True, kw_only=True):
         after: What happens to a collected file once it is kept: delete it, move it, or leave it and remember it.
         move_to: Folder that it is moved to, below the channel's own.
         every: How often a channel is looked at, where nothing tells of arrivals and there is no timetable.
+        parallel: Files that are collected at once, where order does not matter.
     """
 
-    channel: ChannelName | None = None
+    channel: SourceName | None = None
     folder: FolderPath | None = None
     recursive: bool = False
     names: tuple[Name, ...] = ("*",)
@@ -76,6 +90,7 @@ class FlowSource(Strict, frozen=True, kw_only=True):
     after: Literal["delete", "move", "leave"] = "delete"
     move_to: FolderPath | None = None
     every: Duration = "1m"
+    parallel: Annotated[int, Meta(ge=1, le=16)] = 4
 
 
 class Opening(Strict, frozen=True, kw_only=True):
@@ -102,11 +117,15 @@ class FlowTarget(Strict, frozen=True, kw_only=True):
     Attributes:
         channel: As in from; account: puts it into the partner's folder outbound.
         folder: Folder below the channel's own.
-        name: File name; fields in braces are name, stem, suffix, partner, flow, id, reference, date, counter.
+        name: File name; fields in braces are name (with the endings of what was done to it, such as .gz), stem and
+            suffix (of the document itself), partner (whom it came from), flow, id, reference, date (such as
+            {date:%Y%m%d-%H%M}) and counter (such as {counter:6}).
         subject: Subject, where the channel has one; the same fields.
         content_type: Media type; the document's own by default.
         openpgp: What is done with the keys of the target's partner.
-        pack: Compression.
+        pack: Compression. Files of a zip archive have the names that the documents came with.
+        apart: Each document goes as a message of its own; without it, documents that came together, or in one
+            archive, stay together.
     """
 
     channel: ChannelName
@@ -116,6 +135,7 @@ class FlowTarget(Strict, frozen=True, kw_only=True):
     content_type: Name | None = None
     openpgp: Literal["none", "encrypt", "sign", "sign-and-encrypt"] = "none"
     pack: Literal["none", "gzip", "zip"] = "none"
+    apart: bool = False
 
 
 class Timetable(Strict, frozen=True, kw_only=True):
@@ -123,12 +143,12 @@ class Timetable(Strict, frozen=True, kw_only=True):
 
     Attributes:
         cron: Five fields: minute, hour, day of month, month, day of week.
-        timezone: IANA name; times are that zone's, over its changes of summer time.
+        timezone: IANA name, where it is not the flow's; times are that zone's, over its changes of summer time.
         calendar: Name of a calendar in ecluse.toml: days without work are left out.
     """
 
     cron: Cron
-    timezone: Name = "UTC"
+    timezone: Name | None = None
     calendar: Label | None = None
 
 
@@ -139,7 +159,7 @@ class Expectation(Strict, frozen=True, kw_only=True):
         name: What it is called.
         by: Time of day in the zone.
         days: Days of the week.
-        timezone: IANA name.
+        timezone: IANA name, where it is not the flow's.
         calendar: Name of a calendar in ecluse.toml: days without work are left out.
         names: Patterns of file names that count.
         types: Kinds of documents that count.
@@ -149,7 +169,7 @@ class Expectation(Strict, frozen=True, kw_only=True):
     name: Name
     by: Clock
     days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-    timezone: Name = "UTC"
+    timezone: Name | None = None
     calendar: Label | None = None
     names: tuple[Name, ...] = ("*",)
     types: tuple[Name, ...] = ()
@@ -195,6 +215,7 @@ class Flow(Strict, frozen=True, kw_only=True):
 
     Attributes:
         name: What it is called.
+        timezone: IANA name: whose dates stand in file names, and whose times the timetable and expectations mean.
         state: A paused flow takes nothing and sends nothing on; what came for it waits.
         from_: Where documents come from.
         open: What is opened.
@@ -209,6 +230,7 @@ class Flow(Strict, frozen=True, kw_only=True):
     """
 
     name: Name
+    timezone: Name = "UTC"
     state: Literal["active", "paused"] = "active"
     from_: FlowSource = FlowSource()
     open: Opening = Opening()

@@ -1,23 +1,38 @@
-"""What must hold of a flow's file beyond the shape of its fields."""
+"""What must hold of flows beyond the shape of their fields: of each by itself, and of all of them together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from itertools import combinations
 from typing import Final
 
+from ecluse.errors import EcluseError
+from ecluse.model.basics import Instant
+from ecluse.model.calendars import Timetable, WorkingDays, zone_of
+from ecluse.model.naming import KEY_FIELDS, Template
+from ecluse.model.patterns import overlap
 from ecluse.trust.errors import Problem
-from ecluse.trust.flow import Flow
-from ecluse.trust.schema import Hub, Partner
+from ecluse.trust.fields import octets
+from ecluse.trust.flow import Flow, FlowSource, FlowTarget
+from ecluse.trust.schema import Calendar, Hub, Partner
 
-__all__ = ["flow_problems"]
+__all__ = ["calendar_problems", "flow_problems", "route_problems"]
 
 _SOURCES: Final = ("as2", "account", "sftp", "ftps", "s3", "azure", "gcs", "webdav", "folder")
 _TARGETS: Final = _SOURCES
+_ARRIVING: Final = frozenset(("", "as2", "account"))
+"""Sources whose documents come by themselves."""
+_ONE_WAY: Final = frozenset(("as2", "account"))
+"""Channels where what is delivered does not lie where is collected from."""
+_EPOCH: Final = Instant(
+    1_767_225_600_000_000
+)  # 2026-01-01: whether a timetable ever comes does not depend on now
+
+_Partners = Mapping[str, tuple[str, Partner]]
 
 
-def flow_problems(
-    file: str, flow: Flow, hub: Hub, partners: Mapping[str, tuple[str, Partner]]
-) -> Iterator[Problem]:
+def flow_problems(file: str, flow: Flow, hub: Hub, partners: _Partners) -> Iterator[Problem]:
     """Everything wrong in a flow's file.
 
     Args:
@@ -28,10 +43,107 @@ def flow_problems(
     """
     if flow.from_.channel is not None:
         yield from _channel(file, "from.channel", flow.from_.channel, _SOURCES, hub, partners)
+    yield from _source(file, flow, partners)
     if not flow.to:
         yield Problem("config.missing-field", file, "to", "It leads nowhere.", "Add a [[to]] with a channel.")
     for number, target in enumerate(flow.to):
-        yield from _channel(file, f"to[{number}].channel", target.channel, _TARGETS, hub, partners)
+        field = f"to[{number}]"
+        yield from _channel(file, f"{field}.channel", target.channel, _TARGETS, hub, partners)
+        yield from _target(file, field, target, hub, partners)
+    if flow.order is not None:
+        key = flow.order.key
+        yield from _read(file, "order.key", lambda: Template.parse(key, fields=KEY_FIELDS))
+    yield from _times(file, flow, hub)
+
+
+def _source(file: str, flow: Flow, partners: _Partners) -> Iterator[Problem]:
+    source = flow.from_
+    kind, _, name = (source.channel or "").partition(":")
+    if (source.after == "move") != (source.move_to is not None):
+        yield Problem(
+            "config.missing-field",
+            file,
+            "from.move_to",
+            "Moving a file and the folder that it goes to belong together.",
+            'Give after = "move" and move_to, or neither.',
+        )
+    if source.min_size is not None and octets(source.min_size) > octets(source.max_size):
+        yield Problem("config.bad-value", file, "from.min_size", "No file has such a size.", "Lower it.")
+    if source.marker is not None:
+        marker = source.marker
+        yield from _read(
+            file, "from.marker", lambda: Template.parse(marker, fields=("name", "stem"), file_name=True)
+        )
+        if "{name}" not in marker and "{stem}" not in marker:
+            yield Problem(
+                "config.bad-template",
+                file,
+                "from.marker",
+                "One marker would stand for every file.",
+                'Write {name} or {stem} into it, such as "{name}.ok".',
+            )
+    if kind in _ARRIVING:
+        for field, given in (("marker", source.marker), ("move_to", source.move_to)):
+            if given is not None:
+                yield _needless(file, f"from.{field}", "Nothing is collected there.")
+        if flow.trigger != "arrival":
+            yield Problem(
+                "config.bad-value",
+                file,
+                "trigger",
+                "Documents come to this flow by themselves: there is nothing to run.",
+                'Leave trigger out, or collect from a channel such as "sftp:birch" or "folder:orders".',
+            )
+    for partner in source.partners:
+        if partner not in partners:
+            yield Problem(
+                "config.unknown-partner",
+                file,
+                "from.partners",
+                f"There is no partner {partner}.",
+                "Add the partner's file.",
+            )
+    if flow.open.openpgp and not (name in partners or name == "*"):
+        yield Problem(
+            "config.no-openpgp",
+            file,
+            "open.openpgp",
+            "Nobody's keys are known for documents that come from no partner.",
+            "Open OpenPGP where documents come by a partner's channel.",
+        )
+    elif flow.open.openpgp and name in partners and partners[name][1].openpgp is None:
+        yield _no_openpgp(file, "open.openpgp", name)
+
+
+def _target(file: str, field: str, target: FlowTarget, hub: Hub, partners: _Partners) -> Iterator[Problem]:
+    yield from _read(file, f"{field}.name", lambda: Template.parse(target.name, file_name=True))
+    if target.subject is not None:
+        subject = target.subject
+        yield from _read(file, f"{field}.subject", lambda: Template.parse(subject))
+    if target.openpgp == "none":
+        return
+    name = target.channel.partition(":")[2]
+    if target.channel.startswith("folder:"):
+        yield Problem(
+            "config.no-openpgp",
+            file,
+            f"{field}.openpgp",
+            "A folder of ours is nobody's to encrypt to.",
+            "Leave it out, or deliver by a partner's channel.",
+        )
+    elif name in partners and partners[name][1].openpgp is None:
+        yield _no_openpgp(file, f"{field}.openpgp", name)
+    if "sign" in target.openpgp and not hub.openpgp.keys:
+        yield Problem(
+            "config.no-openpgp",
+            file,
+            f"{field}.openpgp",
+            "We have no OpenPGP key to sign with.",
+            "Add [openpgp] with keys to ecluse.toml.",
+        )
+
+
+def _times(file: str, flow: Flow, hub: Hub) -> Iterator[Problem]:
     if (flow.trigger == "timetable") != (flow.timetable is not None):
         yield Problem(
             "config.missing-field",
@@ -40,33 +152,61 @@ def flow_problems(
             "A timetable and the trigger that follows it go together.",
             'Give [timetable] and trigger = "timetable", or neither.',
         )
-    if (flow.from_.after == "move") != (flow.from_.move_to is not None):
-        yield Problem(
-            "config.missing-field",
-            file,
-            "from.move_to",
-            "Moving a file and the folder that it goes to belong together.",
-            'Give after = "move" and move_to, or neither.',
-        )
-    calendars = [each.calendar for each in (flow.timetable, *flow.expect) if each is not None]
-    for name in calendars:
+    zones = [("timezone", flow.timezone)]
+    named = []
+    if flow.timetable is not None:
+        zones.append(("timetable.timezone", flow.timetable.timezone or "UTC"))
+        named.append(("timetable.calendar", flow.timetable.calendar))
+        table = Timetable(flow.timetable.cron, zone_of("UTC"))
+        yield from _read(file, "timetable.cron", lambda: table.check(_EPOCH))
+    for number, each in enumerate(flow.expect):
+        zones.append((f"expect[{number}].timezone", each.timezone or "UTC"))
+        named.append((f"expect[{number}].calendar", each.calendar))
+    for field, zone in zones:
+        yield from _read(file, field, lambda zone=zone: zone_of(zone))  # type: ignore[misc]
+    for field, name in named:
         if name is not None and name not in hub.calendars:
             yield Problem(
                 "config.unknown-calendar",
                 file,
-                "",
+                field,
                 f"There is no calendar {name}.",
                 f"Add [calendars.{name}] to ecluse.toml.",
             )
+    names = [each.name for each in flow.expect]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem(
+            "config.duplicate-name",
+            file,
+            "expect",
+            f"Two expectations are called {name}.",
+            "Name them apart.",
+        )
+
+
+def _read(file: str, field: str, work: Callable[[], object]) -> Iterator[Problem]:
+    try:
+        work()
+    except EcluseError as error:
+        yield Problem(error.code, file, field, error.cause, error.remedy)
+
+
+def _needless(file: str, field: str, why: str) -> Problem:
+    return Problem("config.needless-field", file, field, f"It has no meaning here: {why}", "Leave it out.")
+
+
+def _no_openpgp(file: str, field: str, name: str) -> Problem:
+    return Problem(
+        "config.no-openpgp",
+        file,
+        field,
+        f"There is no OpenPGP certificate of {name}.",
+        "Add [openpgp] with certificates to the partner's file.",
+    )
 
 
 def _channel(
-    file: str,
-    field: str,
-    channel: str,
-    kinds: tuple[str, ...],
-    hub: Hub,
-    partners: Mapping[str, tuple[str, Partner]],
+    file: str, field: str, channel: str, kinds: tuple[str, ...], hub: Hub, partners: _Partners
 ) -> Iterator[Problem]:
     kind, _, name = channel.partition(":")
     if kind not in kinds:
@@ -78,8 +218,8 @@ def _channel(
             f"Known are {', '.join(kinds)}.",
         )
     elif kind == "folder":
-        known = name in hub.folders or (name == "inbox" and isinstance(hub.inbox.folder, str))
-        if not known:
+        inbox = name == "inbox" and isinstance(hub.inbox.folder, str) and not field.startswith("from")
+        if name not in hub.folders and not inbox:
             yield Problem(
                 "config.unknown-channel",
                 file,
@@ -87,6 +227,8 @@ def _channel(
                 f"There is no folder {name}.",
                 f"Add [folders.{name}] with its path to ecluse.toml.",
             )
+    elif name == "*":
+        return
     elif name not in partners:
         yield Problem(
             "config.unknown-channel", file, field, f"There is no partner {name}.", "Add the partner's file."
@@ -99,3 +241,119 @@ def _channel(
             f"Nothing is exchanged with {name} by {kind}.",
             f"Add [{kind}] to the partner's file.",
         )
+
+
+def calendar_problems(file: str, calendars: Mapping[str, Calendar]) -> Iterator[Problem]:
+    """Everything wrong in the calendars of ``ecluse.toml``.
+
+    Args:
+        file: Its path.
+        calendars: By name.
+    """
+    for name, calendar in calendars.items():
+        field = f"calendars.{name}"
+        if calendar.region is not None and calendar.country is None:
+            yield Problem("config.bad-calendar", file, field, "A region needs its country.", "Add country.")
+            continue
+        days = WorkingDays(country=calendar.country or "", region=calendar.region or "")
+        yield from _read(file, field, days.check)
+        for day in (*calendar.closed, *calendar.open):
+            try:
+                date.fromisoformat(day)
+            except ValueError:
+                yield Problem(
+                    "config.bad-calendar", file, field, f"There is no day {day}.", "Write days as 2026-12-31."
+                )
+        if len(set(calendar.weekend)) == 7:
+            yield Problem(
+                "config.bad-calendar", file, field, "Nobody ever works.", "Leave a day out of weekend."
+            )
+
+
+# All flows together
+
+
+def route_problems(flows: Mapping[str, Flow]) -> Iterator[Problem]:
+    """Documents that would go in circles, and files that two flows would take from each other.
+
+    Args:
+        flows: By id.
+    """
+    collecting = {
+        id: flow.from_
+        for id, flow in flows.items()
+        if flow.from_.channel is not None and flow.from_.channel.partition(":")[0] not in _ARRIVING
+    }
+    for (one, left), (other, right) in combinations(sorted(collecting.items()), 2):
+        if left.channel == right.channel and _meet(left, right):
+            yield Problem(
+                "config.same-place",
+                f"flows/{other}.toml",
+                "from",
+                f"It collects the same files as the flow {one}: each is taken by one of them, and who knows by which.",
+                "Give them folders or names that differ, or one flow with two [[to]].",
+            )
+    feeds = {
+        id: {
+            other for other, source in collecting.items() if any(_feeds(target, source) for target in flow.to)
+        }
+        for id, flow in flows.items()
+    }
+    for id in sorted(flows):
+        circle = _circle(id, feeds)
+        if circle and id == min(circle):
+            way = " > ".join([*circle, id])
+            yield Problem(
+                "config.loop",
+                f"flows/{id}.toml",
+                "to",
+                f"Documents would go in a circle: {way}.",
+                "Deliver into a folder that none of these flows collects from, or under names that it leaves.",
+            )
+
+
+def _circle(id: str, feeds: Mapping[str, set[str]]) -> list[str]:
+    """A shortest way from a flow back to itself; empty where there is none."""
+    ways = [[id]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop(0)
+        for following in sorted(feeds[way[-1]]):
+            if following == id:
+                return way
+            if following not in seen:
+                seen.add(following)
+                ways.append([*way, following])
+    return []
+
+
+def _feeds(target: FlowTarget, source: FlowSource) -> bool:
+    """Whether what a target delivers may lie where a source looks, under a name that it takes."""
+    if target.channel != source.channel or target.channel.partition(":")[0] in _ONE_WAY:
+        return False
+    if not _within((target.folder or "").strip("/"), source):
+        return False
+    try:
+        made = Template.parse(target.name, file_name=True).pattern()
+    except EcluseError:
+        return False  # told of already
+    return any(overlap(made, taken) for taken in source.names) and made not in source.not_names
+
+
+def _within(folder: str, source: FlowSource) -> bool:
+    own = (source.folder or "").strip("/")
+    if folder == own:
+        return True
+    return source.recursive and (not own or folder.startswith(own + "/"))
+
+
+def _meet(left: FlowSource, right: FlowSource) -> bool:
+    """Whether two sources of one channel may both take some file."""
+    one, other = (left.folder or "").strip("/"), (right.folder or "").strip("/")
+    if not (_within(one, right) or _within(other, left)):
+        return False
+    return any(
+        overlap(a, b) and a not in right.not_names and b not in left.not_names
+        for a in left.names
+        for b in right.names
+    )

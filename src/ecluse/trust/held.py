@@ -6,7 +6,6 @@ a reader in another thread sees the old state or the new one.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ from ecluse.trust.certificates import load_certificates, to_pem
 from ecluse.trust.errors import CertificateError, KeyringError, SecretError
 from ecluse.trust.importing import Identity, check_pair, load_pem_identity, load_pkcs12
 from ecluse.trust.making import make_certificate, make_key, make_request, subject_name
+from ecluse.trust.names import check_name
+from ecluse.trust.openpgp import HeldOpenPgp, OpenPgpKeys
 from ecluse.trust.secrets import Secret
 from ecluse.trust.ssh import public_line, ssh_algorithms, ssh_sign
 from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError, DecryptionFailed, UnsupportedAlgorithm
@@ -36,26 +37,13 @@ from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.keys import PrivateKey, matches, signer_for, unwrap
 from ecluse.wire.cms.sign import Signer
 
-__all__ = ["STORAGE_KEY", "Held", "HeldKeys", "check_name"]
+__all__ = ["STORAGE_KEY", "Held", "HeldKeys"]
 
 STORAGE_KEY: Final = 32
 """Octets of a storage key: AES-256."""
 
 MAX_STORAGE_KEYS: Final = 255
 """The octet before a wrapped key names one of these."""
-
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
-
-
-def check_name(name: str) -> None:
-    """Raise ``keyring.bad-name`` unless ``name`` can be that of a key or a secret."""
-    if not _NAME.fullmatch(name):
-        raise KeyringError(
-            "A key or secret can't have that name.",
-            code="keyring.bad-name",
-            remedy="Use 1 to 63 lower-case letters, digits, dots and dashes.",
-            fault=Fault.USAGE,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +67,7 @@ class Held:
         return self.private.private_bytes(encoding, PrivateFormat.PKCS8, NoEncryption())
 
 
-class HeldKeys:
+class HeldKeys(OpenPgpKeys):
     """A keyring (:class:`ecluse.trust.keyring.Keyring`) whose keys are in this process.
 
     Args:
@@ -90,6 +78,7 @@ class HeldKeys:
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: dict[str, Held] = {}
+        self._openpgp: dict[str, HeldOpenPgp] = {}
         self._secrets: dict[str, Secret] = {}
         self._storage: tuple[bytes, ...] = ()
         self._log: ed25519.Ed25519PrivateKey | None = None

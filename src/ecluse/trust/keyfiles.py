@@ -6,6 +6,8 @@
     <ref>.key         a private key                                  sealed
     <ref>.pem         its certificate and chain
     <ref>.former      certificates that it had before
+    <ref>.openpgp     an OpenPGP key                                 sealed
+    <ref>.asc         its certificate
     <name>.secret     a secret                                       sealed
 
 The passphrase is stretched once by Argon2id into a key that opens the master key; the master key seals every
@@ -37,6 +39,7 @@ from ecluse.errors import Fault
 from ecluse.model.basics import Clock, system_clock, system_entropy
 from ecluse.trust.errors import KeyringError
 from ecluse.trust.held import STORAGE_KEY, Held, HeldKeys
+from ecluse.trust.openpgp import HeldOpenPgp
 from ecluse.trust.secrets import Secret
 
 __all__ = ["MIN_PASSPHRASE", "FileKeyring", "Stretching"]
@@ -177,6 +180,7 @@ class FileKeyring(HeldKeys):
 
     def _load(self) -> None:
         keys: dict[str, Held] = {}
+        openpgp: dict[str, HeldOpenPgp] = {}
         secrets: dict[str, Secret] = {}
         try:
             names = sorted(path.name for path in self._folder.iterdir())
@@ -186,13 +190,15 @@ class FileKeyring(HeldKeys):
             stem, _, ending = name.rpartition(".")
             if ending == "key":
                 keys[stem] = self._read_key(stem)
+            elif ending == "openpgp":
+                openpgp[stem] = self._read_openpgp(stem)
             elif ending == "secret":
                 secrets[stem] = Secret(self._open_sealed(name))
         storage = self._open_sealed("storage.keys")
         seed = self._open_sealed("log.seed")
         if not storage or len(storage) % STORAGE_KEY or len(seed) != 32:
             raise _damaged("storage.keys")
-        self._keys, self._secrets = keys, secrets
+        self._keys, self._openpgp, self._secrets = keys, openpgp, secrets
         self._storage = tuple(storage[at : at + STORAGE_KEY] for at in range(0, len(storage), STORAGE_KEY))
         self._log = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
 
@@ -262,6 +268,13 @@ class FileKeyring(HeldKeys):
         except (ValueError, TypeError, UnsupportedAlgorithm):
             raise _damaged(f"{ref}.key") from None
         return self._check_held(ref, private, chain, former or b"")
+
+    def _read_openpgp(self, ref: str) -> HeldOpenPgp:
+        secret = self._open_sealed(f"{ref}.openpgp")
+        certificate = _read(self._folder / f"{ref}.asc", secret=False)
+        if certificate is None:
+            raise _damaged(f"{ref}.asc")
+        return self._check_openpgp(ref, certificate, secret)
 
     def _open_sealed(self, name: str) -> bytes:
         data = _read(self._folder / name)

@@ -10,6 +10,9 @@ from cryptography import x509
 from ecluse.trust.secrets import Secret
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.sign import Signer
+from ecluse.wire.openpgp.certificate import Certificate
+from ecluse.wire.openpgp.pkesk import SessionKey, WrappedKey
+from ecluse.wire.openpgp.secret import Signer as OpenPgpSigner
 
 __all__ = ["Keyring"]
 
@@ -58,6 +61,31 @@ class Keyring(Protocol):
             DecryptionFailed: No key fits: one error with one text, whatever was wrong.
             AlgorithmForbidden: The only way in is an old algorithm that is not allowed.
             UnsupportedAlgorithm: The only way in is one that is not done here.
+        """
+
+    def openpgp_references(self) -> tuple[str, ...]:
+        """The OpenPGP keys that are held, in order of name: names of their own, beside the others'."""
+
+    def openpgp_certificate(self, ref: str) -> Certificate:
+        """The certificate of an OpenPGP key."""
+
+    def openpgp_signer(self, ref: str) -> OpenPgpSigner:
+        """Who signs with an OpenPGP key.
+
+        Raises:
+            KeyringError: ``keyring.no-key``; ``keyring.cannot-sign``: it has ended or was revoked.
+        """
+
+    def openpgp_unwrap(self, recipients: Sequence[WrappedKey], refs: Sequence[str]) -> SessionKey:
+        """The session key of an OpenPGP message. Keys that ended or were revoked still open.
+
+        Args:
+            recipients: As the reader gave them; one that names nobody is tried with every key.
+            refs: Which keys may be tried. One that is not held is passed over.
+
+        Raises:
+            NotForUs: None of the keys is meant.
+            DecryptionFailed: One is, and does not open it: one error with one text, whatever was wrong.
         """
 
     def wrap_key(self, key: bytes) -> bytes:

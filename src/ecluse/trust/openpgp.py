@@ -124,8 +124,11 @@ class OpenPgpKeys:
                     continue
         if meant:
             raise DecryptionFailed
-        ids = ", ".join(recipient.recipient[-8:].hex().upper() for recipient in recipients[:8] if any(recipient.recipient))
-        raise NotForUs(f"The message is not encrypted to a key of ours; it is for {ids or 'somebody unnamed'}.")
+        named = [recipient for recipient in named if not recipient.anonymous]
+        ids = ", ".join(recipient.recipient[-8:].hex().upper() for recipient in named[:8])
+        raise NotForUs(
+            f"The message is not encrypted to a key of ours; it is for {ids or 'somebody unnamed'}."
+        )
 
     # --- managing them --------------------------------------------------------------------------------------
 
@@ -255,7 +258,9 @@ class OpenPgpKeys:
             self._openpgp = {**self._openpgp, ref: held}
         return held.certificate
 
-    def _replace_openpgp(self, ref: str, change: Callable[[Certificate, SecretKey], Certificate]) -> Certificate:
+    def _replace_openpgp(
+        self, ref: str, change: Callable[[Certificate, SecretKey], Certificate]
+    ) -> Certificate:
         with self._changing():
             held = self._held_openpgp(ref)
             primary = held.find(held.certificate.primary)
@@ -283,7 +288,8 @@ class OpenPgpKeys:
 def _encoded(held: HeldOpenPgp) -> bytes:
     primary = held.certificate.primary.fingerprint
     return b"".join(
-        key.packet(Tag.SECRET_KEY if key.key.fingerprint == primary else Tag.SECRET_SUBKEY) for key in held.keys
+        key.packet(Tag.SECRET_KEY if key.key.fingerprint == primary else Tag.SECRET_SUBKEY)
+        for key in held.keys
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
@@ -86,14 +88,7 @@ def place_problems(file: str, partner: Partner, allowed: Collection[str]) -> Ite
         )
     if partner.sftp is not None:
         sftp = partner.sftp
-        if not sftp.host_keys:
-            yield Problem(
-                "config.unpinned-host",
-                file,
-                "sftp.host_keys",
-                "No host key is pinned: anybody could answer in the server's place.",
-                "Ask the partner for the fingerprint, compare it by another way, and put it here.",
-            )
+        yield from _host_keys(file, "sftp.host_keys", sftp.host_keys)
         if sftp.key is None and sftp.password is None and not sftp.agent:
             yield Problem(
                 "config.missing-field",
@@ -102,14 +97,32 @@ def place_problems(file: str, partner: Partner, allowed: Collection[str]) -> Ite
                 "There is nothing to log in with.",
                 "Name a key of the keyring, a reference to a password, or agent = true.",
             )
+        if sftp.certificate is not None and sftp.key is None:
+            yield Problem(
+                "config.missing-field",
+                file,
+                "sftp.key",
+                "A certificate is of no use without its key.",
+                "Name the key of the keyring that the certificate was made for.",
+            )
         for number, jump in enumerate(sftp.jump):
-            if not jump.host_keys:
+            field = f"sftp.jump[{number}]"
+            yield from _host_keys(file, f"{field}.host_keys", jump.host_keys)
+            if not 0 < split_host(jump.host, 22)[1] < 65536:
                 yield Problem(
-                    "config.unpinned-host",
+                    "config.bad-value",
                     file,
-                    f"sftp.jump[{number}].host_keys",
-                    "No host key is pinned: anybody could answer in the server's place.",
-                    "Ask for the fingerprint, compare it by another way, and put it here.",
+                    f"{field}.host",
+                    "There is no such port.",
+                    "Expected 1 to 65535.",
+                )
+            if jump.key is None and jump.password is None:
+                yield Problem(
+                    "config.missing-field",
+                    file,
+                    f"{field}.key",
+                    "There is nothing to log in with.",
+                    "Name a key of the keyring, or a reference to a password.",
                 )
     if partner.ftps is not None and partner.ftps.mode == "clear" and "clear-text" not in allowed:
         yield Problem(
@@ -123,6 +136,40 @@ def place_problems(file: str, partner: Partner, allowed: Collection[str]) -> Ite
         if host is not None and not 0 < split_host(host.host, 22)[1] < 65536:
             yield Problem("config.bad-value", file, field, "There is no such port.", "Expected 1 to 65535.")
     yield from _account(file, partner)
+
+
+def _host_keys(file: str, field: str, pinned: tuple[str, ...]) -> Iterator[Problem]:
+    if not pinned:
+        yield Problem(
+            "config.unpinned-host",
+            file,
+            field,
+            "No host key is pinned: anybody could answer in the server's place.",
+            "Look with `ecluse partner scan-host-key`, compare the fingerprint with the partner by another way, and "
+            "put it here.",
+        )
+    for number, line in enumerate(pinned):
+        if not _is_host_key(line):
+            yield Problem(
+                "config.bad-value",
+                file,
+                f"{field}[{number}]",
+                "This is no host key: it is cut, or of another kind than it says.",
+                "Copy it whole: a fingerprint SHA256:..., or kind and base 64 of a public key.",
+            )
+
+
+def _is_host_key(line: str) -> bool:
+    """Whether a public key says inside what kind it is (RFC 4253 s6.6); a fingerprint is one by its form."""
+    if line.startswith("SHA256:"):
+        return True
+    kind, _, rest = line.removeprefix("@cert-authority ").partition(" ")
+    try:
+        blob = base64.b64decode(rest.partition(" ")[0], validate=True)
+    except binascii.Error:
+        return False
+    size = int.from_bytes(blob[:4], "big")
+    return len(blob) > 4 + size and blob[4 : 4 + size] == kind.encode("ascii", "replace")
 
 
 def _account(file: str, partner: Partner) -> Iterator[Problem]:

@@ -33,6 +33,13 @@ UserName = Annotated[
         extra={"expected": "a user name of letters, digits, dots and dashes"},
     ),
 ]
+SshCertificate = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9@.-]+-cert-v01@openssh\.com [A-Za-z0-9+/=]{20,20000}( [ -~]*)?$",
+        extra={"expected": "the line of a -cert.pub file"},
+    ),
+]
 OpenPgpPath = Annotated[
     str,
     Meta(
@@ -119,8 +126,10 @@ class Sftp(Strict, frozen=True, kw_only=True):
         password: Reference to the password.
         jump: Servers to go through, in order.
         folder: Where we deliver to; the folder that the login leads to by default.
-        temporary: Name under which a file is written before it gets its own; {name} stands for that.
+        temporary: Name under which a file is written before it gets its own; {name} stands for that, and {id} for
+            what no other attempt has: it must be there.
         replace: A document may take the place of a file of the same name.
+        verify: Compare the size of what the server keeps, or read it back and compare its digest too.
         streams: Parts of a large file that are sent at once, over connections of their own.
         rate: Octets a second at most.
         concurrency: Deliveries at once.
@@ -133,7 +142,7 @@ class Sftp(Strict, frozen=True, kw_only=True):
     user: Name
     host_keys: tuple[HostKey, ...]
     key: Reference | None = None
-    certificate: Name | None = None
+    certificate: SshCertificate | None = None
     agent: bool = False
     password: SecretReference | None = None
     jump: tuple[Jump, ...] = ()
@@ -141,10 +150,13 @@ class Sftp(Strict, frozen=True, kw_only=True):
     temporary: Annotated[
         str,
         Meta(
-            pattern=r"^[^/\x00-\x1f]*\{name\}[^/\x00-\x1f]*$", extra={"expected": "a name with {name} in it"}
+            pattern=r"^[^/\x00-\x1f]*\{id\}[^/\x00-\x1f]*$",
+            max_length=100,
+            extra={"expected": 'a name with {id} in it, such as ".{name}.{id}.part"'},
         ),
-    ] = ".{name}.part"
+    ] = ".{name}.{id}.part"
     replace: bool = False
+    verify: Literal["size", "digest"] = "size"
     streams: Annotated[int, Meta(ge=1, le=16)] = 1
     rate: Size | None = None
     concurrency: Count = 4
@@ -208,6 +220,8 @@ class Bucket(Strict, frozen=True, kw_only=True):
         path_style: The bucket's name stands in the path and not in the host name (S3).
         tags: Tags of the objects that we write.
         replace: A document may take the place of an object of the same name.
+        conditional: The store honours conditions on writes (If-None-Match, If-Match); false for one that ignores
+            them, as `ecluse doctor` finds out (S3).
         concurrency: Deliveries at once.
         timeout: Longest silence of the store.
         retry: How a delivery is tried again, where the hub's own way is not right.
@@ -225,6 +239,7 @@ class Bucket(Strict, frozen=True, kw_only=True):
     path_style: bool = True
     tags: dict[Name, Name] = msgspec.field(default_factory=dict)
     replace: bool = False
+    conditional: bool = True
     concurrency: Count = 4
     timeout: Duration = "2m"
     retry: Retry | None = None

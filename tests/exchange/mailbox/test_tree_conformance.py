@@ -3,36 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.tree_worlds import World
+from tests.support.tree_worlds import BIG, World, at, begin, get, names, put
 
 from ecluse.exchange.tree import Denied, NameExists, NoSpace, NoSuchPath, Tree, TreeWriter
 from ecluse.model.basics import Instant
-from ecluse.model.paths import VirtualPath
-
-
-def at(text: str) -> VirtualPath:
-    return VirtualPath.parse(text)
-
-
-def begin(tree: Tree, path: str, data: bytes = b"", **how: bool) -> TreeWriter:
-    writer = tree.write(at(path), **how)
-    for start in range(0, len(data), 1000):
-        writer.write(writer.size, data[start : start + 1000])
-    return writer
-
-
-def put(tree: Tree, path: str, data: bytes, **how: bool) -> None:
-    begin(tree, path, data, **how).commit()
-
-
-def get(tree: Tree, path: str, step: int = 1000) -> bytes:
-    reader = tree.read(at(path))
-    found = b""
-    while piece := reader.read(len(found), step):
-        found += piece
-    reader.close()
-    assert len(found) == reader.size
-    return found
 
 
 def scatter(writer: TreeWriter) -> None:
@@ -45,15 +19,8 @@ def fill(writer: TreeWriter, octets: int) -> None:
         writer.write(writer.size, bytes(1000))
 
 
-def names(tree: Tree, folder: str, **how: object) -> list[str]:
-    return [entry.name for entry in tree.list(at(folder), **how)]  # type: ignore[arg-type]
-
-
 def size(tree: Tree, path: str) -> int:
     return tree.stat(at(path)).size
-
-
-BIG = bytes(range(256)) * 1000
 
 
 # --- folders ---------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ecluse.app.certificates import Entry, certificate_entries
+from ecluse.app.health import places
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
 from ecluse.channels.as2.relation import Relation
@@ -94,16 +95,14 @@ def _ending(check: str, entries: list[Entry], now: Instant, remedy: str) -> Iter
 
 def partners(node: Node) -> Iterator[Finding]:
     """Connect to the server of every active partner, under the rules of a delivery."""
-    views = [
-        view
-        for view in node.directory.partners
-        if view.active and view.settings.as2 is not None and view.as2.url
-    ]
-    if not views:
-        yield ok("partners", "There is no active partner with a URL.")
+    active = [view for view in node.directory.partners if view.active]
+    looks = [(_reach, view) for view in active if view.settings.as2 is not None and view.as2.url]
+    looks += [(places.sftp, view) for view in active if view.settings.sftp is not None]
+    if not looks:
+        yield ok("partners", "There is no active partner with a server of its own.")
         return
-    with ThreadPoolExecutor(min(16, len(views)), thread_name_prefix="doctor") as pool:
-        yield from pool.map(lambda view: _reach(node, view), views)
+    with ThreadPoolExecutor(min(16, len(looks)), thread_name_prefix="doctor") as pool:
+        yield from pool.map(lambda look: look[0](node, look[1]), looks)
 
 
 def _reach(node: Node, view: PartnerView) -> Finding:

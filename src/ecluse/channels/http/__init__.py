@@ -30,9 +30,11 @@ from ecluse.channels.http.limits import ClientLimits, Limits
 from ecluse.channels.http.line import Pool
 from ecluse.channels.http.message import Handler, Peer, Request, Response
 from ecluse.channels.http.server import Listener, Server
+from ecluse.channels.http.stream import Answered, request
 from ecluse.channels.http.tls import ClientTls, client_tls, server_context
 
 __all__ = [
+    "Answered",
     "BodyError",
     "BodyMalformed",
     "BodyTooLarge",
@@ -63,5 +65,6 @@ __all__ = [
     "Unreachable",
     "client_tls",
     "post",
+    "request",
     "server_context",
 ]

@@ -24,7 +24,9 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.wire.http1 import encode_head
 
 _URL = re.compile(r"[\x21-\x7e]+")
-_OWN_FIELDS = frozenset({"content-length", "transfer-encoding", "expect", "authorization"})
+_WITHOUT_CONTENT = frozenset({"GET", "HEAD", "DELETE"})
+"""Methods whose requests say nothing of content where they have none (RFC 9110 section 8.6)."""
+_OWN_FIELDS = frozenset({"content-length", "transfer-encoding", "expect"})
 
 
 def post(
@@ -146,9 +148,10 @@ def _head(
     length: int | None,
     basic: tuple[str, str] | None,
     expect_continue: bool,
+    method: str = "POST",
 ) -> bytes:
     names = {name.lower() for name, _ in headers}
-    if owned := names & _OWN_FIELDS:
+    if owned := names & (_OWN_FIELDS if basic is None else _OWN_FIELDS | {"authorization"}):
         raise RequestInvalid(f"The client itself writes {', '.join(sorted(owned))}.")
     fields = [] if "host" in names else [("Host", target.authority)]
     fields += headers
@@ -157,10 +160,11 @@ def _head(
             raise RequestInvalid("A user name for basic authentication can't hold a colon.")
         pair = f"{basic[0]}:{basic[1]}".encode()
         fields.append(("Authorization", "Basic " + base64.b64encode(pair).decode("ascii")))
-    fields.append(("Transfer-Encoding", "chunked") if length is None else ("Content-Length", str(length)))
+    if length or method not in _WITHOUT_CONTENT:
+        fields.append(("Transfer-Encoding", "chunked") if length is None else ("Content-Length", str(length)))
     if expect_continue:
         fields.append(("Expect", "100-continue"))
     try:
-        return encode_head(f"POST {target.path} HTTP/1.1", fields)
+        return encode_head(f"{method} {target.path} HTTP/1.1", fields)
     except ValueError as error:
         raise RequestInvalid(str(error)) from None

@@ -56,6 +56,12 @@ _NOT_PUBLIC = tuple(
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
 
+PRIVATE_NETWORKS: tuple[IPv4Network | IPv6Network, ...] = tuple(
+    ip_network(text)
+    for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+)
+"""What ``allow_private_network`` opens: loopback and RFC 1918 and 4193 networks, never link-local or metadata."""
+
 
 def resolve(host: str, port: int) -> list[str]:
     """All addresses of a name, in the operating system's order of preference."""

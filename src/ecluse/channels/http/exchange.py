@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ecluse.channels.http.errors import (
@@ -23,6 +24,7 @@ from ecluse.wire.http1 import (
     MAX_HEAD_BYTES,
     ChunkReader,
     Fields,
+    Framing,
     HttpSyntaxError,
     ResponseHead,
     encode_chunk,
@@ -48,14 +50,29 @@ class Reply:
 
     def header(self, name: str) -> str | None:
         """The first value of a header (``name`` in lower case), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return first(self.headers, name)
+
+
+def first(fields: Fields, name: str) -> str | None:
+    """The first value of a field (``name`` in lower case), or None."""
+    for key, value in fields:
+        if key == name:
+            return value
+    return None
 
 
 class Exchange:
-    """One request and its reply on a line. ``answered`` tells that a byte of the reply has come."""
+    """One request and its reply on a line. ``answered`` tells that a byte of the reply has come.
+
+    Args:
+        head: The request's head, encoded.
+        body: Its content.
+        length: Octets of the content; ``None`` to send it in chunks.
+        expect_continue: Wait for 100 before the content.
+        limits: Times and sizes.
+        deadline: Monotonic time at which all must be over.
+        method: Whether an answer has content depends on it.
+    """
 
     def __init__(
         self,
@@ -65,7 +82,9 @@ class Exchange:
         expect_continue: bool,
         limits: ClientLimits,
         deadline: float,
+        method: str = "POST",
     ) -> None:
+        self._method = method
         self._head = head
         self._body = body
         self._length = length
@@ -77,8 +96,15 @@ class Exchange:
 
     def run(self, line: Line) -> tuple[Reply, bool]:
         """The reply, and whether the line can be used again."""
+        incoming = self.begin(line)
+        body = incoming.whole()
+        head = incoming.head
+        return Reply(head.status, head.reason, head.fields, body, line.peer), incoming.reusable
+
+    def begin(self, line: Line) -> Incoming:
+        """Send the request, and read the answer up to the end of its head."""
         whole = False
-        try:
+        with self._explained(lambda: whole):
             try:
                 whole = self._send(line)
             except OSError as error:
@@ -86,16 +112,23 @@ class Exchange:
                 if isinstance(error, TimeoutError) and not line.readable(even_tls=True):
                     raise
                 _explain(error)
-            reply, reusable = self._read(line)
+            until = min(self.deadline, time.monotonic() + self._limits.reply_time)
+            head = self._final_head(line, until)
+            return Incoming(self, line, head, response_framing(head, self._method), until, whole)
+
+    @contextmanager
+    def _explained(self, whole: Callable[[], bool]) -> Iterator[None]:
+        """Turn what a line raises into what it means: ``whole`` tells whether the request was sent to its end."""
+        try:
+            yield
         except HttpSyntaxError as error:
             raise ReplyMalformed(f"The answer can't be understood: {error.cause}") from error
         except (OSError, EOFError) as error:
             _explain(error)
             reason = "the time is over" if isinstance(error, TimeoutError) else "the connection was lost"
-            if whole:
+            if whole():
                 raise Doubtful(f"The request was sent and not answered: {reason}.") from error
             raise Interrupted(f"The request was sent in part: {reason}.") from error
-        return reply, reusable and whole
 
     # Sending.
 
@@ -159,24 +192,13 @@ class Exchange:
 
     # Reading.
 
-    def _read(self, line: Line) -> tuple[Reply, bool]:
-        until = min(self.deadline, time.monotonic() + self._limits.reply_time)
+    def _final_head(self, line: Line, until: float) -> ResponseHead:
         head = self._early or self._read_head(line, until)
         for _ in range(MAX_INTERIM):
             if head.status >= 200:
-                break
+                return head
             head = self._read_head(line, until)
-        else:
-            raise HttpSyntaxError(f"More than {MAX_INTERIM} interim responses came.")
-        framing = response_framing(head, "POST")
-        if framing.chunked:
-            body = self._read_chunks(line, until)
-        elif framing.length is None:
-            body = self._read_to_end(line, until)
-        else:
-            body = self._read_length(line, framing.length, until)
-        reply = Reply(head.status, head.reason, head.fields, body, line.peer)
-        return reply, framing.keep_alive and not line.buffer
+        raise HttpSyntaxError(f"More than {MAX_INTERIM} interim responses came.")
 
     def _read_head(self, line: Line, until: float) -> ResponseHead:
         scanned = 0
@@ -189,33 +211,6 @@ class Exchange:
         del line.buffer[: end + 4]
         return head
 
-    def _read_length(self, line: Line, length: int, until: float) -> bytes:
-        self._bound(length)
-        while len(line.buffer) < length:
-            line.buffer += self._more(line, until)
-        body = bytes(line.buffer[:length])
-        del line.buffer[:length]
-        return body
-
-    def _read_chunks(self, line: Line, until: float) -> bytes:
-        reader = ChunkReader()
-        body = bytearray(reader.feed(bytes(line.buffer)))
-        line.buffer.clear()
-        while not reader.ended:
-            self._bound(len(body))
-            body += reader.feed(self._more(line, until))
-        self._bound(len(body))
-        line.buffer += reader.rest
-        return bytes(body)
-
-    def _read_to_end(self, line: Line, until: float) -> bytes:
-        while data := self._take(line, until):
-            line.buffer += data
-            self._bound(len(line.buffer))
-        body = bytes(line.buffer)
-        line.buffer.clear()
-        return body
-
     def _more(self, line: Line, until: float) -> bytes:
         data = self._take(line, until)
         if not data:
@@ -227,9 +222,97 @@ class Exchange:
         self.answered = self.answered or bool(data)
         return data
 
-    def _bound(self, size: int) -> None:
-        if size > self._limits.reply_bytes:
-            raise ReplyTooLarge(f"The answer is longer than {self._limits.reply_bytes} bytes.")
+
+class Incoming:
+    """An answer whose content is still to be read; it is read once, in one of two ways.
+
+    Attributes:
+        head: Status and fields.
+        reusable: The line can carry another exchange: the content was read to its end, and the request was whole.
+    """
+
+    def __init__(
+        self, exchange: Exchange, line: Line, head: ResponseHead, framing: Framing, until: float, whole: bool
+    ) -> None:
+        self.head = head
+        self.reusable = False
+        self._exchange = exchange
+        self._line = line
+        self._framing = framing
+        self._until = until
+        self._whole = whole
+
+    @property
+    def length(self) -> int | None:
+        """Octets of the content, where the head says."""
+        return self._framing.length
+
+    def whole(self) -> bytes:
+        """All of the content, which has to come within ``reply_time``.
+
+        Raises:
+            ReplyTooLarge: It is longer than the limit on replies.
+        """
+        exchange, limit = self._exchange, self._exchange._limits.reply_bytes
+        if (self._framing.length or 0) > limit:
+            raise ReplyTooLarge(f"The answer is longer than {limit} bytes.")
+        pieces: list[bytes] = []
+        size = 0
+        with exchange._explained(lambda: self._whole):
+            for piece in self._pieces(lambda: exchange._take(self._line, self._until)):
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    raise ReplyTooLarge(f"The answer is longer than {limit} bytes.")
+        return b"".join(pieces)
+
+    def stream(self) -> Iterator[bytes]:
+        """The content in pieces, however long it is; each has to come within ``stall`` seconds.
+
+        Raises:
+            Doubtful: It ended too early.
+        """
+        exchange = self._exchange
+        with exchange._explained(lambda: self._whole):
+            yield from self._pieces(lambda: self._line.receive(exchange._limits.stall, exchange.deadline))
+
+    def _pieces(self, receive: Callable[[], bytes]) -> Iterator[bytes]:
+        """What stands in the line's buffer, then what comes. ``EOFError`` where it ends too early."""
+        line, framing = self._line, self._framing
+        data = bytes(line.buffer)
+        line.buffer.clear()
+        if framing.chunked:
+            reader = ChunkReader()
+            while True:
+                if piece := reader.feed(data):
+                    yield piece
+                if reader.ended:
+                    break
+                data = _some(receive())
+            line.buffer += reader.rest
+        elif framing.length is None:
+            if data:
+                yield data
+            while data := receive():
+                yield data
+        else:
+            left = framing.length
+            while left:
+                data = data or _some(receive())
+                left -= len(data)
+                if left < 0:
+                    line.buffer += data[left:]
+                    data, left = data[:left], 0
+                yield data
+                data = b""
+            line.buffer += data
+        self.reusable = framing.keep_alive and self._whole and not line.buffer
+
+
+def _some(data: bytes) -> bytes:
+    if not data:
+        raise EOFError
+    return data
 
 
 def _explain(error: OSError | EOFError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
@@ -159,17 +160,13 @@ def _put_out(
 
 def safe_name(name: str) -> str:
     """A name that a folder of ours can have, as near to ``name`` as may be."""
-    for each in (
-        name,
-        "".join(c for c in name.translate(_FORBIDDEN) if c.isprintable()).strip(". "),
-        f"_{name}",
-    ):
-        try:
-            path = VirtualPath.parse(each[:MAX_NAME])
-        except BadPath:
-            continue
-        if len(path.names) == 1:
-            return path.name
+    printable = "".join(c for c in name.translate(_FORBIDDEN) if c.isprintable()).strip(". ")
+    for each in (name, printable, f"_{printable}"):
+        cut = each.encode("utf-8", "ignore")[:MAX_NAME].decode("utf-8", "ignore")
+        with contextlib.suppress(BadPath):
+            path = VirtualPath.parse(cut)
+            if len(path.names) == 1 and printable:
+                return path.name
     return "document"
 
 

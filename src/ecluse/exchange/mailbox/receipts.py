@@ -30,6 +30,7 @@ from ecluse.exchange.hub import Hub
 from ecluse.exchange.mailbox.channel import safe_name
 from ecluse.exchange.mailbox.landing import drop_segments
 from ecluse.exchange.mailbox.places import RECEIPTS, Terms
+from ecluse.exchange.settle import brood
 from ecluse.model.basics import Instant, iso
 from ecluse.model.files import FileRow, FileState, Segment
 from ecluse.model.nouns import Delivery, Direction, Message, Receipt
@@ -96,10 +97,14 @@ def _write(hub: Hub, tx: Tx, message: Message, terms: Terms) -> None:
 
 
 def _ways(tx: Tx, message: Message) -> Iterator[tuple[Delivery, Receipt | None]]:
-    """Every delivery that the message came to, with its last answer of record."""
+    """Every delivery that the message came to, with its last answer of record; of a flow's, that of its children."""
     receipts = {receipt.delivery: receipt for receipt in tx.receipts(message.id)}
     for delivery in tx.deliveries(message.id):
-        yield delivery, receipts.get(delivery.id)
+        children = brood(tx, delivery)
+        if not children:
+            yield delivery, receipts.get(delivery.id)
+        for child in children:
+            yield from _ways(tx, child)
 
 
 def _way(delivery: Delivery, receipt: Receipt | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import msgspec
 
 from ecluse.exchange.inspect import Inspector
 from ecluse.exchange.mailbox.session import Session
-from ecluse.exchange.route import route_inbound
+from ecluse.exchange.route import assigned, route_inbound
 from ecluse.model.basics import Instant, MessageId
 from ecluse.model.files import FileRow
 from ecluse.model.nouns import BlobRow, Direction, Message, Part
@@ -67,8 +67,9 @@ def message_of(session: Session, file: FileRow, blob: BlobRow, inspector: Inspec
         sha256=blob.sha256.hex(),
         content_type=_TYPES.get(kind.partition(":")[0], "application/octet-stream"),
         name=file.name,
+        kind=kind,
     )
-    return Message(
+    message = Message(
         id=MessageId(session.hub.new_id("m")),
         direction=Direction.IN,
         partner=session.partner,
@@ -85,6 +86,7 @@ def message_of(session: Session, file: FileRow, blob: BlobRow, inspector: Inspec
         reason=problem.reason if problem else "",
         config_version=session.hub.config_version(),
     )
+    return assigned(session.hub, message) if problem is None else message
 
 
 def take(session: Session, tx: Tx, message: Message, kind: str) -> None:

@@ -109,6 +109,8 @@ class Upload:
         """See the port. An upload whose writing failed once is not a file any more: its commit fails likewise."""
         if self._broken is not None:
             raise self._broken
+        if not data:
+            return
         try:
             if offset == self._size:
                 self._append(data)
@@ -234,7 +236,7 @@ class Upload:
             lost = self._broken is not None and self._broken.fault is Fault.PARTNER
             last = None if lost else self._seal()
             if last is not None:
-                self._keep_half(last, "upload.suspended")
+                self._keep_half(last, cut=True)
         except EcluseError:
             pass  # what was durable before is there to be resumed
         finally:
@@ -253,7 +255,7 @@ class Upload:
         writer, self._writer = self._writer, None
         return None if writer is None else writer.finish()
 
-    def _keep_half(self, last: Sealed, event: str = "") -> None:
+    def _keep_half(self, last: Sealed, *, cut: bool = False) -> None:
         """Make the row of a half upload of what there is.
 
         Raises:
@@ -271,9 +273,9 @@ class Upload:
             check_folder(tx, session, self._path.parent)
             tx.add_blob(new.row, new.wrapped_key)
             obsolete = put_row(tx, there, half)
-            if event:
+            if cut:
                 facts = {"file": half.id, "size": half.size, **session.facts.as_dict()}
-                hub.event(tx, event, session.partner, facts, actor=session.actor)
+                hub.event(tx, "upload.suspended", session.partner, facts, actor=session.actor)
             return obsolete
 
         try:

@@ -3,26 +3,26 @@
 -- name: message
 -- A message by the hub's id.
 SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
 FROM messages WHERE id = %s;
 
 -- name: find_message
 -- The one message with a protocol id that is not rejected (index messages_once).
 SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
 FROM messages WHERE direction = %s AND partner = %s AND protocol_id = %s AND state <> 'rejected';
 
 -- name: find_rejected
 -- The newest rejected message with a protocol id (index messages_rejected).
 SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
 FROM messages WHERE direction = %s AND partner = %s AND protocol_id = %s AND state = 'rejected'
 ORDER BY id DESC LIMIT 1;
 
 -- name: messages
 -- The list of messages; conditions are put in from the pieces below.
 SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
 FROM messages;
 
 -- name: messages.direction
@@ -35,6 +35,8 @@ state = ANY(%s)
 -- name: messages.search
 strpos(search, %s) > 0
 
+-- name: messages.flow
+flow = %s AND flow <> ''
 -- name: messages.before
 id < %s
 -- name: messages.order
@@ -47,39 +49,43 @@ SELECT direction, state, count(*) FROM messages GROUP BY direction, state;
 -- name: add_message
 -- Nothing is added where the id, or the protocol id of a message that is not rejected, is taken.
 INSERT INTO messages (id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts,
-    wire_blob, wire, reason_code, reason, config_version, search)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING;
+    wire_blob, wire, reason_code, reason, config_version, origin, relay, flow, shredded, search)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING;
 
 -- name: update_message
 -- All but the identity.
 UPDATE messages SET protocol = %s, state = %s, created = %s, updated = %s, subject = %s, reference = %s, parts = %s, wire_blob = %s,
-    wire = %s, reason_code = %s, reason = %s, config_version = %s, search = %s
+    wire = %s, reason_code = %s, reason = %s, config_version = %s, origin = %s, relay = %s,
+    flow = %s, shredded = %s, search = %s
 WHERE id = %s;
 
 -- name: delivery
-SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
 FROM deliveries WHERE id = %s;
 
 -- name: deliveries
 -- Of one message, oldest first.
-SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
 FROM deliveries WHERE message = %s ORDER BY id;
 
 -- name: overdue
 -- Sent, and the receipt did not come in time (index deliveries_overdue).
-SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
 FROM deliveries WHERE state = 'sent' AND receipt_due < %s ORDER BY receipt_due LIMIT %s;
 
 -- name: add_delivery
 -- Not waited for: a taken id fails the transaction.
 INSERT INTO deliveries (id, message, partner, channel, state, attempts, created, updated, receipt_due,
-    reason_code, reason)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+    reason_code, reason, flow, target, order_key)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: update_delivery
 -- All but whose it is.
 UPDATE deliveries SET state = %s, attempts = %s, created = %s, updated = %s, receipt_due = %s, reason_code = %s,
-    reason = %s
+    reason = %s, flow = %s, target = %s, order_key = %s
 WHERE id = %s;
 
 -- name: receipts
@@ -260,3 +266,72 @@ SELECT name, beat FROM nodes ORDER BY name;
 
 -- name: beat
 INSERT INTO nodes (name, beat) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET beat = excluded.beat;
+
+-- name: children
+-- Messages that flows made of one, oldest first (index messages_by_origin).
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
+FROM messages WHERE origin = %s AND origin <> '' ORDER BY id;
+
+-- name: arrivals
+-- What came for a flow in a time, oldest first (index deliveries_begun).
+SELECT m.id, direction, m.partner, protocol, protocol_id, m.state, m.created, m.updated, subject, reference, parts,
+    wire_blob, wire, m.reason_code, m.reason, config_version, origin, relay, m.flow, shredded, d.created
+FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+WHERE d.flow = %s AND d.flow <> '' AND d.target = 0 AND d.created >= %s AND d.created < %s
+ORDER BY d.created, d.id LIMIT %s;
+
+-- name: shreddable
+-- What came for a flow, ended before a time and has its bytes still (index messages_unshredded).
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
+FROM messages WHERE flow = %s AND flow <> '' AND origin = '' AND shredded = 0
+    AND state IN ('delivered', 'given-up', 'rejected') AND updated < %s AND updated > %s
+ORDER BY updated, id LIMIT %s;
+
+-- name: flow_counts
+-- Deliveries of every flow by state, read from the index deliveries_by_flow alone.
+SELECT flow, state, count(*) FROM deliveries WHERE flow <> '' GROUP BY flow, state;
+
+-- name: waiting
+-- Deliveries of a flow that wait, oldest first, after one (index deliveries_by_flow).
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
+FROM deliveries WHERE flow = %s AND flow <> '' AND state = 'waiting' AND id > %s ORDER BY id LIMIT %s;
+
+-- name: ahead
+-- The last delivery before one of the same flow, target and key that has not ended (index deliveries_in_order).
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
+FROM deliveries WHERE flow = %s AND target = %s AND order_key = %s AND order_key <> ''
+    AND state NOT IN ('confirmed', 'given-up') AND (created, id) < (%s, %s)
+ORDER BY created DESC, id DESC LIMIT 1;
+
+-- name: behind
+-- The next delivery of the same flow, target and key that has not ended (index deliveries_in_order).
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
+FROM deliveries WHERE flow = %s AND target = %s AND order_key = %s AND order_key <> ''
+    AND state NOT IN ('confirmed', 'given-up') AND (created, id) > (%s, %s)
+ORDER BY created, id LIMIT 1;
+
+-- name: digest_seen
+-- Which message of a flow had this content first, and when.
+SELECT message, at FROM flow_digests WHERE flow = %s AND sha256 = %s;
+
+-- name: put_digest
+INSERT INTO flow_digests (flow, sha256, message, at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (flow, sha256) DO UPDATE SET message = excluded.message, at = excluded.at;
+
+-- name: prune_digests
+DELETE FROM flow_digests WHERE flow = %s AND at < %s;
+
+-- name: next_number
+INSERT INTO counters (name, value) VALUES (%s, 1)
+ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value;
+
+-- name: claim_job
+-- One job by its key, unless somebody holds its lease.
+UPDATE jobs SET state = 'running', owner = %s, lease_until = %s, attempts = attempts + 1, fence = fence + 1
+WHERE key = %s AND (state <> 'running' OR lease_until <= %s)
+RETURNING key, kind, lane, payload, due, state, attempts, owner, lease_until, fence, fault, error;

@@ -34,6 +34,7 @@ _UNANSWERED: Final = frozenset(
         "drop_blob",
         "drop_blob_key",
         "put_answer",
+        "put_digest",
         "put_log_nodes",
         "put_setting",
     }
@@ -42,7 +43,8 @@ _UNANSWERED: Final = frozenset(
 
 # A unit decides by the state that it read, and other nodes write at the same time: the row is held from the read
 # on. Two units that wait for each other are run again (see the transactions module).
-_HELD: Final = {name: _SQL[name] + b" FOR UPDATE" for name in ("message", "delivery", "deliveries", "file")}
+_HELD_NAMES: Final = ("message", "delivery", "deliveries", "file", "ahead", "behind", "digest_seen")
+_HELD: Final = {name: _SQL[name] + b" FOR UPDATE" for name in _HELD_NAMES}
 
 # In a pipeline only rows are waited for, not a count of them.
 COUNTED: Final = {name: text + b" RETURNING 1" for name, text in _SQL.items()}

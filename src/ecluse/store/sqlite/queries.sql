@@ -3,26 +3,26 @@
 -- name: message
 -- A message by the hub's id.
 SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
 FROM messages WHERE id = ?;
 
 -- name: find_message
 -- The one message with a protocol id that is not rejected (index messages_once).
 SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
 FROM messages WHERE direction = ? AND partner = ? AND protocol_id = ? AND state <> 'rejected';
 
 -- name: find_rejected
 -- The newest rejected message with a protocol id (index messages_rejected).
 SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
 FROM messages WHERE direction = ? AND partner = ? AND protocol_id = ? AND state = 'rejected'
 ORDER BY id DESC LIMIT 1;
 
 -- name: messages
 -- The list of messages; conditions are put in from the pieces below.
 SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
 FROM messages;
 
 -- name: messages.direction
@@ -33,6 +33,8 @@ partner = ?
 state IN (SELECT value FROM json_each(?))
 -- name: messages.search
 instr(search, ?) > 0
+-- name: messages.flow
+flow = ? AND flow <> ''
 -- name: messages.before
 id < ?
 -- name: messages.order
@@ -45,38 +47,42 @@ SELECT direction, state, count(*) FROM messages GROUP BY direction, state;
 -- name: add_message
 -- Nothing is added where the id, or the protocol id of a message that is not rejected, is taken.
 INSERT INTO messages (id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts,
-    wire_blob, wire, reason_code, reason, config_version, search)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+    wire_blob, wire, reason_code, reason, config_version, origin, relay, flow, shredded, search)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: update_message
 -- All but the identity.
 UPDATE messages SET protocol = ?, state = ?, created = ?, updated = ?, subject = ?, reference = ?, parts = ?, wire_blob = ?,
-    wire = ?, reason_code = ?, reason = ?, config_version = ?, search = ?
+    wire = ?, reason_code = ?, reason = ?, config_version = ?, origin = ?, relay = ?,
+    flow = ?, shredded = ?, search = ?
 WHERE id = ?;
 
 -- name: delivery
-SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
 FROM deliveries WHERE id = ?;
 
 -- name: deliveries
 -- Of one message, oldest first.
-SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
 FROM deliveries WHERE message = ? ORDER BY id;
 
 -- name: overdue
 -- Sent, and the receipt did not come in time (index deliveries_overdue).
-SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
 FROM deliveries WHERE state = 'sent' AND receipt_due < ? ORDER BY receipt_due LIMIT ?;
 
 -- name: add_delivery
 INSERT INTO deliveries (id, message, partner, channel, state, attempts, created, updated, receipt_due,
-    reason_code, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+    reason_code, reason, flow, target, order_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: update_delivery
 -- All but whose it is.
 UPDATE deliveries SET state = ?, attempts = ?, created = ?, updated = ?, receipt_due = ?, reason_code = ?,
-    reason = ?
+    reason = ?, flow = ?, target = ?, order_key = ?
 WHERE id = ?;
 
 -- name: receipts
@@ -261,3 +267,72 @@ SELECT name, beat FROM nodes ORDER BY name;
 
 -- name: beat
 INSERT OR REPLACE INTO nodes (name, beat) VALUES (?, ?);
+
+-- name: children
+-- Messages that flows made of one, oldest first (index messages_by_origin).
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
+FROM messages WHERE origin = ? AND origin <> '' ORDER BY id;
+
+-- name: arrivals
+-- What came for a flow in a time, oldest first (index deliveries_begun).
+SELECT m.id, direction, m.partner, protocol, protocol_id, m.state, m.created, m.updated, subject, reference, parts,
+    wire_blob, wire, m.reason_code, m.reason, config_version, origin, relay, m.flow, shredded, d.created
+FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+WHERE d.flow = ? AND d.flow <> '' AND d.target = 0 AND d.created >= ? AND d.created < ?
+ORDER BY d.created, d.id LIMIT ?;
+
+-- name: shreddable
+-- What came for a flow, ended before a time and has its bytes still (index messages_unshredded).
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
+FROM messages WHERE flow = ? AND flow <> '' AND origin = '' AND shredded = 0
+    AND state IN ('delivered', 'given-up', 'rejected') AND updated < ? AND updated > ?
+ORDER BY updated, id LIMIT ?;
+
+-- name: flow_counts
+-- Deliveries of every flow by state, read from the index deliveries_by_flow alone.
+SELECT flow, state, count(*) FROM deliveries WHERE flow <> '' GROUP BY flow, state;
+
+-- name: waiting
+-- Deliveries of a flow that wait, oldest first, after one (index deliveries_by_flow).
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
+FROM deliveries WHERE flow = ? AND flow <> '' AND state = 'waiting' AND id > ? ORDER BY id LIMIT ?;
+
+-- name: ahead
+-- The last delivery before one of the same flow, target and key that has not ended (index deliveries_in_order).
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
+FROM deliveries WHERE flow = ? AND target = ? AND order_key = ? AND order_key <> ''
+    AND state NOT IN ('confirmed', 'given-up') AND (created, id) < (?, ?)
+ORDER BY created DESC, id DESC LIMIT 1;
+
+-- name: behind
+-- The next delivery of the same flow, target and key that has not ended (index deliveries_in_order).
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
+FROM deliveries WHERE flow = ? AND target = ? AND order_key = ? AND order_key <> ''
+    AND state NOT IN ('confirmed', 'given-up') AND (created, id) > (?, ?)
+ORDER BY created, id LIMIT 1;
+
+-- name: digest_seen
+-- Which message of a flow had this content first, and when.
+SELECT message, at FROM flow_digests WHERE flow = ? AND sha256 = ?;
+
+-- name: put_digest
+INSERT INTO flow_digests (flow, sha256, message, at) VALUES (?, ?, ?, ?)
+ON CONFLICT (flow, sha256) DO UPDATE SET message = excluded.message, at = excluded.at;
+
+-- name: prune_digests
+DELETE FROM flow_digests WHERE flow = ? AND at < ?;
+
+-- name: next_number
+INSERT INTO counters (name, value) VALUES (?, 1)
+ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value;
+
+-- name: claim_job
+-- One job by its key, unless somebody holds its lease.
+UPDATE jobs SET state = 'running', owner = ?, lease_until = ?, attempts = attempts + 1, fence = fence + 1
+WHERE key = ? AND (state <> 'running' OR lease_until <= ?)
+RETURNING key, kind, lane, payload, due, state, attempts, owner, lease_until, fence, fault, error;

@@ -174,65 +174,71 @@ class View:
 
     # --- states -------------------------------------------------------------------------------------------
 
-    def state(self) -> KeyState:
-        """Of the primary key, and so of the whole."""
-        if self._direct is None and self._named is None:
-            return self._revoked_or(self._certificate.direct, SignatureType.KEY_REVOCATION, KeyState.UNBOUND)
-        key = self._certificate.primary
-        state = _timed(key, _number(self.stated(Sub.KEY_EXPIRES)), self._when)
-        return self._revoked_or(self._certificate.direct, SignatureType.KEY_REVOCATION, state)
+    def state(self, key: PublicKey | None = None) -> KeyState:
+        """Of a key of the certificate (by default the primary one, and so the whole).
 
-    def key_state(self, key: PublicKey) -> KeyState:
-        """Of the primary key or a subkey; what the primary key is, its subkeys are at best."""
-        whole = self.state()
+        What the primary key is, its subkeys are at best.
+        """
+        key = key if key is not None else self._certificate.primary
+        if self.revoked(key):
+            return KeyState.REVOKED
+        if max(key.created, self._certificate.primary.created) > self._when:
+            return KeyState.NOT_YET
+        if not self.bound(key):
+            return KeyState.UNBOUND
+        ends = self.expires(key)
+        return KeyState.EXPIRED if ends is not None and ends <= self._when else KeyState.VALID
+
+    def revoked(self, key: PublicKey) -> bool:
+        """Whether a key was revoked by then, or ever for a reason that makes older signatures doubtful too."""
         subkey = self._subkey(key)
-        if subkey is None or whole is not KeyState.VALID:
-            return whole
-        binding = self._newest(subkey.signatures, {SignatureType.SUBKEY_BINDING})
-        if binding is None:
-            return self._revoked_or(subkey.signatures, SignatureType.SUBKEY_REVOCATION, KeyState.UNBOUND)
-        state = _timed(key, _number(binding.find(Sub.KEY_EXPIRES)), self._when)
-        return self._revoked_or(subkey.signatures, SignatureType.SUBKEY_REVOCATION, state)
+        revocations = [s for s in self._certificate.direct if s.type == SignatureType.KEY_REVOCATION]
+        if subkey is not None:
+            revocations += [s for s in subkey.signatures if s.type == SignatureType.SUBKEY_REVOCATION]
+        return any(
+            (s.created or 0) <= self._when or (s.find(Sub.REASON) or b"\0")[0] not in _SOFT
+            for s in revocations
+        )
+
+    def bound(self, key: PublicKey) -> bool:
+        """Whether a key belongs to the certificate by then, by a signature that is strong enough."""
+        whole = self._direct is not None or self._named is not None
+        return whole and (self._subkey(key) is None or self._binding(key) is not None)
 
     def _subkey(self, key: PublicKey) -> Subkey | None:
         found = (sub for sub in self._certificate.subkeys if sub.key.fingerprint == key.fingerprint)
         return next(found, None)
 
-    def _revoked_or(self, signatures: Sequence[Signature], kind: SignatureType, state: KeyState) -> KeyState:
-        for signature in signatures:
-            if signature.type != kind:
-                continue
-            reason = signature.find(Sub.REASON)
-            soft = bool(reason) and reason is not None and reason[0] in _SOFT
-            # A key that was stolen is good for no signature, however old it says that it is.
-            if not soft or (signature.created or 0) <= self._when:
-                return KeyState.REVOKED
-        return state
+    def _binding(self, key: PublicKey) -> Signature | None:
+        subkey = self._subkey(key)
+        return self._newest(subkey.signatures, {SignatureType.SUBKEY_BINDING}) if subkey is not None else None
 
     def expires(self, key: PublicKey | None = None) -> int | None:
         """When a key (by default the whole) ends, in seconds since 1970; ``None`` for never."""
         primary = self._certificate.primary
         lifetime = _number(self.stated(Sub.KEY_EXPIRES))
         ends = [primary.created + lifetime] if lifetime else []
-        subkey = self._subkey(key) if key is not None else None
-        if subkey is not None:
-            binding = self._newest(subkey.signatures, {SignatureType.SUBKEY_BINDING})
-            own = _number(binding.find(Sub.KEY_EXPIRES)) if binding is not None else 0
-            ends += [subkey.key.created + own] if own else []
+        binding = self._binding(key) if key is not None else None
+        own = _number(binding.find(Sub.KEY_EXPIRES)) if binding is not None else 0
+        if key is not None and own:
+            ends.append(key.created + own)
         return min(ends, default=None)
 
     # --- what keys may do ---------------------------------------------------------------------------------
 
     def flags(self, key: PublicKey) -> int:
         """The key's flags (s5.2.3.29); without any, what its kind can do."""
-        subkey = self._subkey(key)
-        if subkey is None:
-            data = self.stated(Sub.KEY_FLAGS)
-        else:
-            binding = self._newest(subkey.signatures, {SignatureType.SUBKEY_BINDING})
-            data = binding.find(Sub.KEY_FLAGS) if binding is not None else b""
+        primary = self._subkey(key) is None
+        binding = self._binding(key)
+        data = (
+            self.stated(Sub.KEY_FLAGS)
+            if primary
+            else binding.find(Sub.KEY_FLAGS)
+            if binding is not None
+            else b""
+        )
         if data is None:
-            return (_CAN_SIGN if subkey is None and key.signs else 0) | (_CAN_ENCRYPT if key.encrypts else 0)
+            return (_CAN_SIGN if primary and key.signs else 0) | (_CAN_ENCRYPT if key.encrypts else 0)
         return data[0] if data else 0
 
     def encryption_keys(self) -> tuple[PublicKey, ...]:
@@ -249,7 +255,7 @@ class View:
             for key in self._certificate.every_key()
             if (key.encrypts if encrypts else key.signs)
             and self.flags(key) & flag
-            and self.key_state(key) is KeyState.VALID
+            and self.state(key) is KeyState.VALID
             and self._strong(key)
         ]
         return tuple(sorted(found, key=lambda key: key.created, reverse=True))
@@ -260,6 +266,10 @@ class View:
         except OpenPgpError:
             return False
         return True
+
+    def may_sign(self, key: PublicKey) -> bool:
+        """Whether a key of the certificate is for signing documents."""
+        return key.signs and bool(self.flags(key) & _CAN_SIGN)
 
     def ciphers(self) -> bytes:
         """Numbers of the ciphers that it prefers, best first; empty where it does not say."""
@@ -273,14 +283,6 @@ class View:
 
 def _number(data: bytes | None) -> int:
     return int.from_bytes(data, "big") if data is not None and len(data) == 4 else 0
-
-
-def _timed(key: PublicKey, lifetime: int, when: int) -> KeyState:
-    if key.created > when:
-        return KeyState.NOT_YET
-    if lifetime and key.created + lifetime <= when:
-        return KeyState.EXPIRED
-    return KeyState.VALID
 
 
 # --- reading ------------------------------------------------------------------------------------------------

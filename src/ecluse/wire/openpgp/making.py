@@ -17,8 +17,8 @@ from ecluse.wire.openpgp._curves import CURVE25519, CURVES, ED25519, encode_mpi
 from ecluse.wire.openpgp.certificate import Certificate, assemble, read_packets
 from ecluse.wire.openpgp.errors import UnsupportedAlgorithm
 from ecluse.wire.openpgp.keys import read_public_key
-from ecluse.wire.openpgp.names import SignatureType, Tag
 from ecluse.wire.openpgp.names import PublicKeyAlgorithm as Pk
+from ecluse.wire.openpgp.names import SignatureType, Tag
 from ecluse.wire.openpgp.packets import packet
 from ecluse.wire.openpgp.pkesk import Entropy
 from ecluse.wire.openpgp.secret import PrivateKey, SecretKey
@@ -78,7 +78,7 @@ def make_key(
     abilities = Subpacket(Sub.KEY_FLAGS, _CERTIFY_AND_SIGN, critical=True)
     name = user_id.encode()
     named = [primary.key.hashed(), _named(name)]
-    stated = (lasting, abilities, *_PREFERENCES)
+    stated: tuple[Subpacket, ...] = (lasting, abilities, *_PREFERENCES)
     first = Subpacket(Sub.PRIMARY_USER_ID, b"\1")
     packets = [packet(Tag.PUBLIC_KEY, primary.key.body)]
     if version == 6:
@@ -130,14 +130,14 @@ def renewed(
         yield make_signature(SignatureType(kind), primary, signed, now, entropy, stated=kept)
 
     direct = [*again(0x1F, certificate.direct, [key.hashed()], key.created)]
+    # Version 6 states its end directly, version 4 with its names.
+    begun = key.created if key.version == 4 else None
     names = {
-        user.name: [*again(0x13, user.signatures, [key.hashed(), _named(user.name)], key.created if key.version == 4 else None)]
+        user.name: [*again(0x13, user.signatures, [key.hashed(), _named(user.name)], begun)]
         for user in view.user_ids
     }
     subkeys = {
-        sub.key.fingerprint: [
-            *again(0x18, sub.signatures, [key.hashed(), sub.key.hashed()], sub.key.created)
-        ]
+        sub.key.fingerprint: [*again(0x18, sub.signatures, [key.hashed(), sub.key.hashed()], sub.key.created)]
         for sub in certificate.subkeys
         if not any(s.type == SignatureType.SUBKEY_REVOCATION for s in sub.signatures)
     }
@@ -166,15 +166,21 @@ def _encoded(
     subkeys: Mapping[bytes, Sequence[Signature]],
 ) -> bytes:
     """The certificate's packets with more signatures."""
-    parts = [packet(Tag.PUBLIC_KEY, certificate.primary.body)]
-    parts += [s.packet() for s in (*certificate.direct, *direct)]
+    parts = [packet(Tag.PUBLIC_KEY, certificate.primary.body), *_together(certificate.direct, direct)]
     for user in certificate.user_ids:
-        more = names.get(user.name, ())
-        parts += [packet(Tag.USER_ID, user.name), *(s.packet() for s in (*user.signatures, *more))]
+        parts += [packet(Tag.USER_ID, user.name), *_together(user.signatures, names.get(user.name, ()))]
     for sub in certificate.subkeys:
         more = subkeys.get(sub.key.fingerprint, ())
-        parts += [packet(Tag.PUBLIC_SUBKEY, sub.key.body), *(s.packet() for s in (*sub.signatures, *more))]
+        parts += [packet(Tag.PUBLIC_SUBKEY, sub.key.body), *_together(sub.signatures, more)]
     return b"".join(parts)
+
+
+def _together(present: Sequence[Signature], more: Sequence[Signature]) -> Iterator[bytes]:
+    """The older ones stay, as older messages are judged by them; of one second, only the last can count."""
+    for signature in present:
+        if not any((s.type, s.created) == (signature.type, signature.created) for s in more):
+            yield signature.packet()
+    yield from (signature.packet() for signature in more)
 
 
 def _read(encoded: bytes) -> Certificate:

@@ -119,9 +119,7 @@ def test_many_files_at_once_over_one_connection(site: Site) -> None:
             await asyncio.gather(*(put(number) for number in range(50)))
 
     asyncio.run(run())
-    assert {name: data for name, data in site.box.documents} == {
-        f"/inbound/f{n}": b"%d" % n * 100 for n in range(50)
-    }
+    assert dict(site.box.documents) == {f"/inbound/f{n}": b"%d" % n * 100 for n in range(50)}
 
 
 def test_pipelined_close_and_rename_keep_their_order(site: Site) -> None:

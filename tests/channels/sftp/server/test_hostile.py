@@ -316,7 +316,8 @@ def test_listing_of_many_names_is_paged(site: Site) -> None:
 
 
 BAD = [
-    "a\0b", "a\nb", "a" * 300, "nul", "CON.txt", "a.", "a ", " a", "a\u202eb", "a\\b", "x" * 5000, "a\x7f", "a\x1b[31m", b"\xff\xfe",
+    "a\0b", "a\nb", "a" * 300, "nul", "CON.txt", "a.", "a ", " a", "a\u202eb", "a\\b", "x" * 5000,
+    "a\x7f", "a\x1b[31m", b"\xff\xfe",
 ]  # fmt: skip
 
 

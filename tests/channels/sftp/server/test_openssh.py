@@ -153,7 +153,8 @@ def test_nothing_but_sftp(site: Site, words: list[str]) -> None:
 def test_no_remote_forwarding(site: Site) -> None:
     options = site.openssh()[:-2]
     done = subprocess.run(
-        ["ssh", *options, "-p", str(site.port), "-N", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:9", "birch@127.0.0.1"],
+        ["ssh", *options, "-p", str(site.port), "-N", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:9",
+         "birch@127.0.0.1"],
         capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode != 0

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pycurl
 
-from ecluse.channels.ftps.client.errors import Doubtful, ServerRefused, trouble
+from ecluse.channels.ftps.client.errors import Doubtful, ServerRefused, refusal, trouble
 from ecluse.channels.ftps.client.place import Place
 from ecluse.channels.http.tls import CIPHERS
 from ecluse.errors import EcluseError
@@ -27,6 +27,10 @@ __all__ = ["Line"]
 
 HELD: Final = 1 << 20
 """Octets of a download that are held before libcurl is made to wait."""
+SHORTEST: Final = 0.001
+LONGEST: Final = 0.1
+"""Seconds between two looks whether libcurl goes on. It may hold lines of a reply in its own buffers, where no
+descriptor tells of them (proftpd sends each in a TLS record of its own): one looks again soon, then less often."""
 _REPLIES: Final = 200
 """Lines of replies that are kept of one operation; FEAT has some thirty."""
 _LINE: Final = 2048
@@ -52,12 +56,16 @@ class Line:
         self.tls = ""
         self.certificate = ""
         self._curl = pycurl.Curl()
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, 1)
         self._replies: deque[bytes] = deque(maxlen=_REPLIES)
         self._features: frozenset[str] | None = None
+        self._activity = 0
 
     def close(self) -> None:
         """Say goodbye and let go. Never raises."""
         self._curl.close()
+        self._multi.close()
 
     def command(self, text: str, what: str) -> Reply:
         """Send one command; give the reply to it.
@@ -73,12 +81,23 @@ class Line:
         return self.commands([text], what)
 
     def commands(self, texts: list[str], what: str) -> Reply:
-        """Send commands, and stop at the first that is refused; give the reply to the last one."""
+        """Send commands; give the reply to the last one.
+
+        Raises:
+            ServerRefused: One of them was refused. The ones behind it were sent all the same: they lean on it.
+        """
         curl = self._fresh("")
         curl.setopt(pycurl.NOBODY, 1)
-        curl.setopt(pycurl.QUOTE, [_safe(text).encode() for text in texts])
+        # The asterisk lets a refusal stand: without it libcurl would close the connection.
+        curl.setopt(pycurl.QUOTE, [b"*" + _safe(text).encode() for text in texts])
         self._perform(what)
-        return self._last()
+        replies = [reply for line in self._replies if (reply := _reply(line)) is not None][-len(texts) :]
+        for reply in replies:
+            if reply.code >= 400:
+                raise refusal(reply.code, reply.text, what)
+        if not replies:
+            raise ServerRefused("The server sent no reply.")
+        return replies[-1]
 
     @property
     def features(self) -> frozenset[str]:
@@ -86,7 +105,11 @@ class Line:
         if self._features is None:
             try:
                 self.command("FEAT", "list its features")
-                lines = [line.decode("utf-8", "replace").strip().upper() for line in self._replies]
+                lines = [
+                    line.decode("utf-8", "replace").strip().upper()
+                    for line in self._replies
+                    if line[:1] == b" "
+                ]
             except ServerRefused:
                 lines = []
             self._features = frozenset(line.split(" ")[0] for line in lines if line)
@@ -151,55 +174,53 @@ class Line:
             nonlocal paused
             if sum(map(len, held)) >= HELD:
                 paused = True
-                return pycurl.WRITEFUNC_PAUSE
+                return int(pycurl.WRITEFUNC_PAUSE)
             held.append(data)
             return None
 
-        curl = self._curl
-        curl.setopt(pycurl.WRITEFUNCTION, take)
-        multi = pycurl.CurlMulti()
+        self._curl.setopt(pycurl.WRITEFUNCTION, take)
+        for _ in self._steps(what):
+            if held:
+                block = b"".join(held)
+                held.clear()
+                yield from (block[at : at + HELD] for at in range(0, len(block), HELD))
+                if paused:
+                    paused = False
+                    self._curl.pause(pycurl.PAUSE_CONT)
+
+    def _perform(self, what: str) -> None:
+        for _ in self._steps(what):
+            pass
+
+    def _steps(self, what: str) -> Iterator[None]:
+        """Run the operation that the handle is set up for, a step at a time.
+
+        The connection is the multi handle's, and stays with it from one operation to the next.
+        """
+        curl, multi = self._curl, self._multi
         multi.add_handle(curl)
         try:
-            running = 1
+            running, wait, seen = 1, SHORTEST, self._activity
             while running:
                 _, running = multi.perform()
-                if held:
-                    block = b"".join(held)
-                    held.clear()
-                    yield from (block[at : at + HELD] for at in range(0, len(block), HELD))
-                    if paused:
-                        paused = False
-                        curl.pause(pycurl.PAUSE_CONT)
-                    continue
+                yield
+                wait = SHORTEST if self._activity != seen else min(LONGEST, wait * 2)
+                seen = self._activity
                 if running:
-                    multi.select(1.0)
-            _, _, failed = multi.info_read()
-            if held:
-                yield b"".join(held)
-            for _, number, _ in failed:
+                    own = multi.timeout()
+                    multi.select(min(wait, own / 1000) if own >= 0 else wait)
+            for _, number, _ in multi.info_read()[2]:
                 raise self._error(number, what)
             self._learn()
         finally:
             multi.remove_handle(curl)
-            multi.close()
-
-    def _perform(self, what: str) -> None:
-        try:
-            self._curl.perform()
-        except pycurl.error as error:
-            raise self._error(error.args[0], what) from None
-        self._learn()
 
     def _error(self, number: int, what: str) -> EcluseError:
         reply = self._last()
         return trouble(number, int(self._curl.getinfo(pycurl.RESPONSE_CODE)) or reply.code, reply.text, what)
 
     def _last(self) -> Reply:
-        for line in reversed(self._replies):
-            match = re.match(rb"([1-5][0-9]{2}) (.*)", line.strip())
-            if match:
-                return Reply(int(match[1]), match[2].decode("utf-8", "replace"))
-        return Reply(0, "")
+        return next((reply for line in reversed(self._replies) if (reply := _reply(line))), Reply(0, ""))
 
     def _learn(self) -> None:
         """Keep the server's certificate of the first operation."""
@@ -276,6 +297,7 @@ class Line:
             curl.setopt(pycurl.DEBUGFUNCTION, self._told)
 
     def _heard(self, line: bytes) -> None:
+        self._activity += 1
         self._replies.append(line[:_LINE])
 
     def _told(self, kind: int, text: bytes) -> None:
@@ -303,9 +325,14 @@ class _Source:
             return b""
         except Exception as error:  # noqa: BLE001 - raised again by the caller: it can't cross libcurl
             self.error = error
-            return pycurl.READFUNC_ABORT
+            return int(pycurl.READFUNC_ABORT)
         piece, self._rest = self._rest[:size], self._rest[size:]
         return bytes(piece)
+
+
+def _reply(line: bytes) -> Reply | None:
+    match = re.match(rb"([1-5][0-9]{2}) (.*)", line.strip(b"\r\n"))
+    return None if match is None else Reply(int(match[1]), match[2].decode("utf-8", "replace"))
 
 
 def _safe(text: str) -> str:

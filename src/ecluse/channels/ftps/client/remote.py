@@ -186,7 +186,8 @@ def size_of(line: Line, path: str) -> int | None:
         ServerRefused: The server has no SIZE, or answers what is no size.
     """
     try:
-        reply = line.command(f"SIZE {path}", "ask for the file's size")
+        # Servers that think in ASCII refuse SIZE then (RFC 3659 section 4), in the words of a file that is not there.
+        reply = line.commands(["TYPE I", f"SIZE {path}"], "ask for the file's size")
     except ServerRefused as error:
         if error.reply in (500, 502, 504):
             raise

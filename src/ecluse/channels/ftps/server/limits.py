@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Final, Self
@@ -10,7 +11,7 @@ from ecluse.channels.ftps.server.errors import TooSlow
 from ecluse.trust.fields import octets, seconds
 from ecluse.trust.listeners import FtpsListener
 
-__all__ = ["Pace", "SessionLimits"]
+__all__ = ["Pace", "Rate", "SessionLimits"]
 
 _WINDOW: Final = 60.0
 """Seconds over which the rate of a transfer is looked at (`minimum_rate` is "over a minute")."""
@@ -58,20 +59,40 @@ class SessionLimits:
         )
 
 
+class Rate:
+    """Octets a second at most, shared by several transfers. May be used from any thread.
+
+    Args:
+        most: Octets a second.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._lock = threading.Lock()
+        self._free = time.monotonic()
+
+    def took(self, count: int) -> float:
+        """Count octets; give the seconds to wait before the next ones."""
+        now = time.monotonic()
+        with self._lock:
+            self._free = max(self._free, now) + count / self.most
+            return self._free - now
+
+
 class Pace:
     """How fast one transfer goes: not slower than the listener grants, not faster than the partner's file does.
 
     Args:
         limits: The listener's.
-        most: Octets a second at most; 0 for any.
+        rate: What the partner's transfers share; ``None`` for any.
     """
 
-    def __init__(self, limits: SessionLimits, most: int) -> None:
+    def __init__(self, limits: SessionLimits, rate: Rate | None) -> None:
         self._idle = limits.idle_time
         self._least = limits.minimum_rate
-        self._most = most
-        self._began = self._window = time.monotonic()
-        self._moved = self._in_window = 0
+        self._rate = rate
+        self._window = time.monotonic()
+        self._in_window = 0
 
     @property
     def deadline(self) -> float:
@@ -80,7 +101,7 @@ class Pace:
 
     def block(self, size: int) -> int:
         """Octets to move at once: at most ``size``, and no more than a quarter of a second's where there is a rate."""
-        return min(size, max(1 << 12, self._most // 4)) if self._most else size
+        return size if self._rate is None else min(size, max(1 << 12, self._rate.most // 4))
 
     def took(self, count: int) -> float:
         """Count octets; give the seconds to wait before the next ones.
@@ -89,10 +110,9 @@ class Pace:
             TooSlow: The last minute brought too few.
         """
         now = time.monotonic()
-        self._moved += count
         self._in_window += count
         if now - self._window >= _WINDOW:
             if self._in_window < self._least * (now - self._window):
                 raise TooSlow("The transfer is slower than is waited for.")
             self._window, self._in_window = now, 0
-        return max(0.0, self._began + self._moved / self._most - now) if self._most else 0.0
+        return 0.0 if self._rate is None else self._rate.took(count)

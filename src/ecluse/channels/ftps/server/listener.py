@@ -13,8 +13,8 @@ from typing import Final
 
 import structlog
 
-from ecluse.channels.ftps.server.gate import Gate
 from ecluse.channels.ftps.server.limits import SessionLimits
+from ecluse.channels.ftps.server.reception import Reception
 from ecluse.channels.ftps.server.session import Session
 from ecluse.channels.ftps.server.stream import Stream, plain_address
 from ecluse.channels.ftps.server.table import COMMANDS
@@ -48,13 +48,13 @@ class FtpsServer:
 
     Args:
         doors: Where to listen.
-        gate: The hub's door.
+        reception: The hub's.
         limits: What each session is granted; called for each, so that it follows the configuration.
     """
 
-    def __init__(self, doors: Sequence[Door], gate: Gate, limits: SessionLimits) -> None:
+    def __init__(self, doors: Sequence[Door], reception: Reception, limits: SessionLimits) -> None:
         self._doors = tuple(doors)
-        self._gate = gate
+        self._reception = reception
         self.limits = limits
         self._sockets: list[socket.socket] = []
         self._threads: dict[threading.Thread, Stream] = {}
@@ -125,7 +125,7 @@ class FtpsServer:
 
     def _serve(self, connection: socket.socket, peer: str, door: Door) -> None:
         stream = Stream(connection)
-        visit = self._gate.visit(peer)
+        visit = self._reception.visit(peer)
         if visit.refused:
             if not door.implicit:
                 with contextlib.suppress(OSError):
@@ -133,7 +133,7 @@ class FtpsServer:
             stream.close()
             visit.left()
             return
-        session = Session(stream, peer, visit, self._gate, self.limits, COMMANDS, implicit=door.implicit)
+        session = Session(stream, peer, visit, self._reception, self.limits, COMMANDS, implicit=door.implicit)
 
         def run() -> None:
             try:

@@ -14,8 +14,8 @@ import structlog
 
 from ecluse.channels.ftps.server.data import DataPort
 from ecluse.channels.ftps.server.errors import TooSlow, TransferAborted
-from ecluse.channels.ftps.server.gate import Gate, Guest, Visit
 from ecluse.channels.ftps.server.limits import SessionLimits
+from ecluse.channels.ftps.server.reception import Guest, Reception, Visit
 from ecluse.channels.ftps.server.refusals import reply_for
 from ecluse.channels.ftps.server.stream import Stream
 from ecluse.errors import EcluseError
@@ -26,8 +26,6 @@ __all__ = ["Entry", "Session", "Stop"]
 
 BANNER: Final = "Ready."
 """What greets a client: neither our name nor our release helps an honest one."""
-CONTROL_TICKETS: Final = 4
-"""TLS 1.3 sessions that a client is given: it may use each of them once (RFC 8446 section C.4)."""
 PARTING: Final = 0.002
 """Seconds to wait for the end of the control connection behind that of an upload: a client that gives up, as curl
 does at the end of --max-time, ends both at once."""
@@ -92,7 +90,7 @@ class Session:
         stream: The control connection.
         peer: The client's address.
         visit: What the hub knows of the connection.
-        gate: The hub's door.
+        reception: The hub's.
         limits: Of the listener.
         table: The commands by verb.
         implicit: TLS comes first.
@@ -103,7 +101,7 @@ class Session:
         stream: Stream,
         peer: str,
         visit: Visit,
-        gate: Gate,
+        reception: Reception,
         limits: SessionLimits,
         table: Mapping[str, Entry],
         *,
@@ -115,7 +113,7 @@ class Session:
         self.state = _State()
         self.visit = visit
         self.context: ssl.SSLContext | None = None
-        self._gate = gate
+        self._reception = reception
         self._table = table
         self._implicit = implicit
         self._reader = CommandReader()
@@ -166,8 +164,7 @@ class Session:
         if self._reader.drop() or self.state.waiting:
             self.state.waiting.clear()
             self.visit.suspicious("injection")
-        context = self._gate.context()
-        context.num_tickets = CONTROL_TICKETS
+        context = self._reception.context()
         self.stream.secure(context, self._login_by)
         self.context = context
         tls = self.stream.tls

@@ -88,6 +88,13 @@ class Stream:
         except (OSError, ValueError):
             raise ConnectionCut("The connection ended before TLS began.") from None
         self._sock = tls
+        try:
+            self._shake_hands(tls, deadline)
+        except BaseException:
+            self.close()  # nothing can be said on it any more, in clear or in TLS
+            raise
+
+    def _shake_hands(self, tls: ssl.SSLSocket, deadline: float) -> None:
         while True:
             try:
                 tls.do_handshake()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -101,10 +101,8 @@ class Operations:
 
     def finishes(self, request: Request) -> bool:
         """Whether a request waits for durable storage, so that others should not wait for it."""
-        kind = type(request)
-        return kind in (requests.Close, requests.Sync) and isinstance(
-            self._handles.get(request.handle),
-            _Writing,  # type: ignore[union-attr]
+        return isinstance(request, requests.Close | requests.Sync) and isinstance(
+            self._handles.get(request.handle), _Writing
         )
 
     def touches(self, request: Request) -> tuple[VirtualPath, ...]:
@@ -322,7 +320,7 @@ class Operations:
         raise _Answer(Status.BAD_MESSAGE, "The request can't be read.")
 
 
-_DO: Final[dict[type, Callable[[Operations, Request], tuple[bytes, ...]]]] = {
+_DO: Final[dict[type[Request], Callable[[Operations, Any], tuple[bytes, ...]]]] = {
     requests.Init: Operations._init,
     requests.Open: Operations._open,
     requests.Close: Operations._close,
@@ -346,7 +344,8 @@ _DO: Final[dict[type, Callable[[Operations, Request], tuple[bytes, ...]]]] = {
     requests.Limits: Operations._limits,
     requests.Unsupported: Operations._unsupported,
     requests.Malformed: Operations._malformed,
-}  # type: ignore[dict-item]  # each takes the request that it stands under
+}
+"""Each takes the request that it stands under."""
 
 _INSTANT: Final = frozenset(
     (
@@ -366,10 +365,8 @@ def _path(text: bytes) -> VirtualPath:
 
 
 def _attributes(entry: Entry) -> Attributes:
-    if entry.folder:
-        mode = FOLDER | (0o700 if entry.writable else 0o500)
-    else:
-        mode = PLAIN | (0o600 if entry.writable else 0o400)
+    kind, rights = (FOLDER, 0o500) if entry.folder else (PLAIN, 0o400)
+    mode = kind | rights | (0o200 if entry.writable else 0)
     return Attributes(entry.size, mode, max(0, entry.modified // 1_000_000))
 
 

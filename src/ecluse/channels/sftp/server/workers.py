@@ -32,7 +32,7 @@ class Workers:
         self._size = size
         self._name = name
         self._queue: SimpleQueue[
-            tuple[asyncio.AbstractEventLoop, Callable[[Any], Any], Any, Callable[[Any], None]] | None
+            tuple[asyncio.AbstractEventLoop, Callable[[Any], Any], Any, Callable[[Any], object]] | None
         ]
         self._queue = SimpleQueue()
         self._threads: list[threading.Thread] = []

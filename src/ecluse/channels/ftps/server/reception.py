@@ -6,10 +6,11 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ecluse.channels.ftps.server.limits import Rate
 from ecluse.exchange.tree import Tree
 from ecluse.model.basics import PartnerId
 
-__all__ = ["Gate", "Guest", "Visit"]
+__all__ = ["Guest", "Reception", "Visit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,13 @@ class Guest:
         partner: Who.
         tree: Its folders, in this session.
         replace: It may rename over a file that is there.
-        rate: Octets a second that each of its transfers may take; 0 for any.
+        rate: What its transfers share; ``None`` for any.
     """
 
     partner: PartnerId
     tree: Tree = field(repr=False)
     replace: bool = False
-    rate: int = 0
+    rate: Rate | None = None
 
 
 class Visit(Protocol):
@@ -55,8 +56,8 @@ class Visit(Protocol):
         """The connection ended. Called exactly once."""
 
 
-class Gate(Protocol):
-    """The hub's door. Used from any thread."""
+class Reception(Protocol):
+    """The hub's. Used from any thread."""
 
     def visit(self, address: str) -> Visit:
         """A connection from an IP address began."""

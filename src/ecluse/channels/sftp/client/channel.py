@@ -1,0 +1,262 @@
+"""DELIVER over SFTP: a message's documents into the partner's folder."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+
+from ecluse.blobs.vault import VaultReader
+from ecluse.channels.sftp.client.connect import Link
+from ecluse.channels.sftp.client.errors import HostKeyChanged, Lost
+from ecluse.channels.sftp.client.placing import Memory, Placed, Placing, Progress, Terms
+from ecluse.channels.sftp.client.pool import Links
+from ecluse.channels.sftp.client.relation import Relation
+from ecluse.channels.sftp.client.steps import join
+from ecluse.evidence.record import decode_leaf
+from ecluse.exchange.hub import Document, Hub
+from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes, Sealed
+from ecluse.exchange.target import target_of
+from ecluse.model.nouns import Answer, Delivery, Message, Part
+from ecluse.model.paths import MAX_NAME
+from ecluse.store.port import Tx, View
+from ecluse.trust.directory import Directory
+from ecluse.trust.secrets import ResolveSecret
+
+__all__ = ["SftpChannel"]
+
+_STEP: Final = 1 << 20
+_REMEMBERED: Final = 1000
+"""Deliveries whose progress is held for another attempt; each takes some hundred octets."""
+
+
+class SftpChannel:
+    """The SFTP channel as the chamber sees it.
+
+    Args:
+        hub: What the chamber shares.
+        directory: Gives the partners as they stand now.
+        secret: From references to secrets.
+        links: Connections kept for reuse.
+    """
+
+    kind = "sftp"
+
+    def __init__(
+        self, hub: Hub, directory: Callable[[], Directory], secret: ResolveSecret, links: Links
+    ) -> None:
+        self._hub = hub
+        self._directory = directory
+        self._secret = secret
+        self._links = links
+        self._lock = threading.Lock()
+        self._progress: OrderedDict[tuple[str, int], Progress] = OrderedDict()
+
+    def seal(
+        self, message: Message, documents: Iterator[Document], write: Callable[[bytes], None]
+    ) -> Sealed | None:
+        """Documents go as they are."""
+        return None
+
+    def deliver(self, message: Message, delivery: Delivery, sealed: VaultReader | None) -> Outcome:
+        """Place every document, each exactly once."""
+        directory = self._directory()
+        partner = directory.check_active(directory.partner(delivery.channel.partition(":")[2]))
+        relation = Relation(directory, partner, self._secret, self._hub.clock())
+        with self._link(relation, message) as link:
+            placed = [
+                self._place(relation, link, message, delivery, number) for number in range(len(message.parts))
+            ]
+            spoken = link.spoken
+        facts = {
+            "files": [
+                {**_facts(each), "size": part.size, "sha256": part.sha256}
+                for each, part in zip(placed, message.parts, strict=True)
+            ],
+            "host": relation.settings.host,
+            "server": spoken.server,
+            "host_key": spoken.host_key,
+            "kex": spoken.kex,
+            "cipher": spoken.cipher,
+        }
+        return Confirmed(ReceiptBytes("file", "written", body=msgspec.json.encode(facts)))
+
+    def open_received(self, message: Message) -> None:
+        """Nothing comes in by itself: files are collected."""
+
+    def send_answer(self, message: Message, answer: Answer) -> None:
+        """Nothing is answered by this channel."""
+
+    # --- one document ---------------------------------------------------------------------------------------
+
+    def _place(
+        self, relation: Relation, link: Link, message: Message, delivery: Delivery, number: int
+    ) -> Placed:
+        settings, target = relation.settings, target_of(message)
+        base = base_of(settings.folder, link)
+        part = message.parts[number]
+        folders = [name for name in target.folder.split("/") if name]
+        made = tuple("/".join([base.rstrip("/"), *folders[: n + 1]]) for n in range(len(folders)))
+        name = names_of(message)[number]
+        terms = Terms(
+            folder=made[-1] if made else base,
+            made=made,
+            name=name,
+            temporary=lambda attempt: temporary_name(
+                settings.temporary, name, f"{delivery.id}-{attempt}" + (f"-{number}" if number else "")
+            ),
+            size=part.size,
+            sha256=bytes.fromhex(part.sha256),
+            chunks=lambda begin, end: self._chunks(part, begin, end),
+            attempt=delivery.attempts,
+            replace=settings.replace if target.replace is None else target.replace,
+            verify=settings.verify == "digest",
+            streams=settings.streams,
+        )
+        key = (delivery.id, number)
+        placing = Placing(
+            loop=self._links.loop,
+            link=link,
+            more=lambda: self._link(relation, message),
+            rate=self._links.rate(relation.partner.id, relation.rate),
+            memory=_Events(self._hub, message, delivery),
+            terms=terms,
+            progress=self._take_progress(key),
+        )
+        try:
+            return placing.run()
+        except BaseException:
+            self._keep_progress(key, placing.progress)
+            raise
+
+    @contextmanager
+    def _chunks(self, part: Part, begin: int, end: int) -> Iterator[Iterator[bytes]]:
+        with self._hub.blob(part.blob) as reader:
+            yield reader.chunks(part.offset + begin, end - begin, _STEP)
+
+    @contextmanager
+    def _link(self, relation: Relation, message: Message) -> Iterator[Link]:
+        try:
+            link = self._links.take(relation.key, relation.route)
+        except HostKeyChanged as error:
+            note_host_key(self._hub, relation, error)
+            raise
+        try:
+            yield link
+        except BaseException:
+            self._links.drop(link)
+            raise
+        self._links.give(relation.key, link)
+
+    def _take_progress(self, key: tuple[str, int]) -> Progress | None:
+        with self._lock:
+            return self._progress.pop(key, None)
+
+    def _keep_progress(self, key: tuple[str, int], progress: Progress | None) -> None:
+        if progress is None:
+            return
+        with self._lock:
+            self._progress[key] = progress
+            while len(self._progress) > _REMEMBERED:
+                self._progress.popitem(last=False)
+
+
+def note_host_key(hub: Hub, relation: Relation, error: HostKeyChanged) -> None:
+    """Put both sides' fingerprints into the log, under the partner."""
+    facts = {"host": relation.settings.host, "seen": list(error.seen), "expected": list(error.expected)}
+    hub.store.write(lambda tx: hub.event(tx, "partner.host-key-refused", relation.partner.id, facts))
+
+
+def base_of(folder: str | None, link: Link) -> str:
+    """The channel's own folder, as an absolute path where it can be."""
+    home = link.home.decode("utf-8", "surrogateescape")
+    if folder is None:
+        return home
+    return folder if folder.startswith("/") else join(home, folder)
+
+
+def names_of(message: Message) -> list[str]:
+    """The file names of a message's documents; unlike each other, and none is empty."""
+    names: list[str] = []
+    for number, part in enumerate(message.parts, 1):
+        name = part.name or f"{message.id}-{number}"
+        names.append(f"{number}-{name}" if name in names else name)
+    return names
+
+
+def temporary_name(pattern: str, name: str, id: str) -> str:
+    """A temporary name of this attempt; the document's name in it is cut where the whole would be too long."""
+    rest = len(pattern.replace("{name}", "").replace("{id}", id).encode())
+    cut = name.encode()[: MAX_NAME - rest].decode("utf-8", "ignore")
+    return pattern.replace("{id}", id).replace("{name}", cut)
+
+
+def _facts(placed: Placed) -> dict[str, object]:
+    return {
+        "path": placed.path,
+        "how": placed.how,
+        "fsynced": placed.fsynced,
+        "compared": placed.compared,
+    }
+
+
+class _UploadFacts(msgspec.Struct):
+    delivery: str = ""
+    deliveries: tuple[str, ...] = ()
+    path: str = ""
+    temporary: str = ""
+    synced: bool = False
+
+
+class _Events:
+    """The log as :class:`~ecluse.channels.sftp.client.placing.Memory`."""
+
+    def __init__(self, hub: Hub, message: Message, delivery: Delivery) -> None:
+        self._hub = hub
+        self._message = message
+        self._delivery = delivery
+
+    def uploaded(self, path: str, temporary: str, *, synced: bool) -> None:
+        """See the port."""
+        delivery = self._delivery
+
+        def work(tx: Tx) -> None:
+            current = tx.delivery(delivery.id)
+            if current is None or current.attempts != delivery.attempts:
+                raise Lost("Another attempt at this delivery has begun meanwhile.")
+            facts = {"delivery": delivery.id, "path": path, "temporary": temporary, "synced": synced}
+            self._hub.event(tx, "delivery.uploaded", self._message.id, facts)
+
+        self._hub.store.write(work)
+
+    def withdrawn(self, path: str, temporary: str) -> None:
+        """See the port."""
+        facts = {"delivery": self._delivery.id, "path": path, "temporary": temporary}
+        self._hub.store.write(lambda tx: self._hub.event(tx, "delivery.withdrawn", self._message.id, facts))
+
+    def left(self, path: str) -> tuple[str, bool] | None:
+        """See the port."""
+
+        def work(view: View) -> tuple[str, bool] | None:
+            found: tuple[str, bool] | None = None
+            for logged in view.events(self._message.id):
+                if logged.event.kind not in ("delivery.uploaded", "delivery.withdrawn", "message.resent"):
+                    continue
+                facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_UploadFacts)
+                if logged.event.kind == "message.resent":
+                    # A person wants it there again: that it was fetched once does not end this.
+                    if self._delivery.id in facts.deliveries:
+                        found = None
+                elif (facts.delivery, facts.path) == (self._delivery.id, path):
+                    uploaded = logged.event.kind == "delivery.uploaded"
+                    found = (facts.temporary, facts.synced) if uploaded else None
+            return found
+
+        return self._hub.store.read(work)
+
+
+_: type[Memory] = _Events

@@ -1,0 +1,122 @@
+"""The same, as partners' files say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from ecluse.exchange.openpgp.errors import NotConfigured
+from ecluse.exchange.openpgp.opening import open_message
+from ecluse.exchange.openpgp.sealing import seal_message
+from ecluse.model.basics import Clock, PartnerId
+from ecluse.trust.directory import Directory, PartnerView
+from ecluse.trust.openpgp import seconds
+from ecluse.trust.openpgp_rules import encryption_problem
+from ecluse.trust.places import OpenPgp
+
+__all__ = ["PartnerProtection"]
+
+
+class PartnerProtection:
+    """OpenPGP with partners. Used from any thread.
+
+    Args:
+        directory: Gives the present configuration.
+        clock: Gives the time.
+    """
+
+    def __init__(self, directory: Callable[[], Directory], clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+
+    def open(
+        self, partner: PartnerId, chunks: Iterable[bytes], write: Callable[[bytes], object]
+    ) -> dict[str, Any]:
+        """Decrypt and verify what came from a partner, as its file demands.
+
+        Returns:
+            :meth:`Opened.as_dict`.
+
+        Raises:
+            OpenPgpError: As :func:`open_message`; what was written must then not be used.
+        """
+        directory = self._directory()
+        view = directory.partner(partner)
+        settings = _settings(view)
+        now = self._clock()
+        opened = open_message(
+            chunks,
+            write,
+            keyring=directory.keyring,
+            keys=_own_keys(directory, settings),
+            senders=directory.configuration.openpgp_certificates(settings.certificates),
+            now=now,
+            require_signed=settings.require_signed,
+            require_encrypted=settings.require_encrypted,
+            allowed=view.exceptions_at(now),
+        )
+        return opened.as_dict()
+
+    def seal(
+        self,
+        partner: PartnerId,
+        how: Literal["encrypt", "sign", "sign-and-encrypt"],
+        name: str,
+        chunks: Iterable[bytes],
+        write: Callable[[bytes], object],
+    ) -> dict[str, Any]:
+        """Sign, encrypt or both, for a partner.
+
+        Args:
+            partner: Its id.
+            how: Which.
+            name: File name inside.
+            chunks: The document.
+            write: Takes the message.
+
+        Returns:
+            :meth:`Sealed.as_dict`.
+
+        Raises:
+            OpenPgpError, KeyringError: As :func:`seal_message`; ``openpgp.not-configured``.
+        """
+        directory = self._directory()
+        view = directory.partner(partner)
+        settings = _settings(view)
+        now = self._clock()
+        allowed = view.exceptions_at(now)
+        configuration = directory.configuration
+        theirs = configuration.openpgp_certificates(settings.certificates)
+        # An old certificate may stand beside the one that takes its place.
+        usable = [each for each in theirs if encryption_problem(each, seconds(now), allowed) is None]
+        others = configuration.openpgp_certificates(settings.recipients)
+        if how != "sign" and not settings.certificates:
+            raise NotConfigured(f"{view.name} has no OpenPGP certificate to encrypt to.")
+        keys = _own_keys(directory, settings)
+        if how != "encrypt" and not keys:
+            raise NotConfigured("The organisation has no OpenPGP key to sign with.")
+        sealed = seal_message(
+            chunks,
+            write,
+            keyring=directory.keyring,
+            recipients=(*(usable or theirs), *others) if how != "sign" else (),
+            signer=keys[0] if how != "encrypt" else None,
+            now=now,
+            armor=settings.armor,
+            filename=name,
+            format=settings.format,
+            allowed=allowed,
+        )
+        return sealed.as_dict()
+
+
+def _settings(view: PartnerView) -> OpenPgp:
+    if view.settings.openpgp is None:
+        raise NotConfigured(f"There is no [openpgp] in the file of {view.name}.")
+    return view.settings.openpgp
+
+
+def _own_keys(directory: Directory, settings: OpenPgp) -> tuple[str, ...]:
+    """The key with this partner first; every key of ours may open."""
+    own = () if settings.key is None else (settings.key,)
+    return tuple(dict.fromkeys((*own, *directory.hub.openpgp.keys)))

@@ -1,0 +1,82 @@
+"""Outbound messages with documents, without the jobs around them: for channels that deliver files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from tests.support.hubs import FakeClock, bare_hub
+
+from ecluse.exchange.hub import Hub
+from ecluse.exchange.port import Channel, Confirmed, Outcome
+from ecluse.exchange.target import Target
+from ecluse.model.basics import DeliveryId, MessageId, PartnerId
+from ecluse.model.nouns import Delivery, Direction, Message, Part
+from ecluse.model.states import DeliveryState, MessageState
+
+__all__ = ["Sender", "files_of", "receipt_of"]
+
+
+class Sender:
+    """Keeps documents in a bare hub, and has channels deliver them."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.hub: Hub = bare_hub(folder, FakeClock())
+
+    def message(
+        self,
+        *documents: tuple[str, bytes],
+        folder: str = "",
+        replace: bool | None = None,
+        partner: str = "birch",
+        content_type: str = "text/plain",
+    ) -> Message:
+        """An outbound message of documents (name, content); their bytes are kept, the message itself is not."""
+        parts = tuple(self._keep(name, data, content_type) for name, data in documents)
+        now = self.hub.clock()
+        return Message(
+            id=MessageId(self.hub.new_id("m")),
+            direction=Direction.OUT,
+            partner=PartnerId(partner),
+            protocol="local",
+            protocol_id="",
+            state=MessageState.ACCEPTED,
+            created=now,
+            updated=now,
+            parts=parts,
+            wire=Target(folder, replace).encode(),
+        )
+
+    def _keep(self, name: str, data: bytes, content_type: str) -> Part:
+        writer = self.hub.vault.create()
+        for at in range(0, len(data), 1 << 20):
+            writer.write(data[at : at + (1 << 20)])
+        kept = writer.finish()
+        self.hub.store.write(lambda tx: tx.add_blob(kept.row, kept.wrapped_key))
+        return Part(kept.row.id, 0, len(data), hashlib.sha256(data).hexdigest(), content_type, name)
+
+    def deliver(self, channel: Channel, name: str, message: Message) -> Outcome:
+        """One attempt by the channel of that name (``folder:orders``)."""
+        now = self.hub.clock()
+        id = DeliveryId(self.hub.new_id("d"))
+        state = DeliveryState.SENDING
+        delivery = Delivery(id, message.id, message.partner, name, state, 1, now, now)
+        return channel.deliver(message, delivery, None)
+
+
+def receipt_of(outcome: Outcome) -> dict[str, object]:
+    """The facts of a confirmed delivery's receipt."""
+    assert isinstance(outcome, Confirmed), outcome
+    assert (outcome.receipt.kind, outcome.receipt.verdict) == ("file", "confirmed")
+    facts: dict[str, object] = msgspec.json.decode(outcome.receipt.body)
+    return facts
+
+
+def files_of(outcome: Outcome) -> Sequence[dict[str, object]]:
+    """The files of the receipt."""
+    files = receipt_of(outcome)["files"]
+    assert isinstance(files, list)
+    return files

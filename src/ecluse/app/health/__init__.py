@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ecluse.app.health import machine, parties, work
+from ecluse.app.health import machine, parties, places, work
 from ecluse.app.health.finding import Finding, failed, ok, warning, worst
 from ecluse.app.node import Node, NotMigrated, open_hub_store, open_node, unlock
 from ecluse.errors import EcluseError
@@ -79,6 +79,7 @@ def check_hub(
             ("blobs", machine.blobs),
             ("payloads", work.payloads),
             ("inbox", machine.inbox),
+            ("folders", places.folders),
             ("listener", machine.listener),
             ("sftp", machine.sftp),
             ("log", work.log),

@@ -127,8 +127,10 @@ def _ending(check: str, entries: list[Entry], now: Instant, remedy: str) -> Iter
 def partners(node: Node) -> Iterator[Finding]:
     """Connect to the server of every active partner, under the rules of a delivery."""
     active = [view for view in node.directory.partners if view.active]
-    looks = [(_reach, view) for view in active if view.settings.as2 is not None and view.as2.url]
-    looks += [(places.sftp, view) for view in active if view.settings.sftp is not None]
+    looks: list[tuple[places.Look, PartnerView]] = [
+        (_reach, view) for view in active if view.settings.as2 is not None and view.as2.url
+    ]
+    looks += [(look, view) for view in active for look in places.looks(view)]
     if not looks:
         yield ok("partners", "There is no active partner with a server of its own.")
         return

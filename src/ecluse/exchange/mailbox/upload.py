@@ -349,7 +349,7 @@ class Upload:
                 tx.add_blob(new.row, new.wrapped_key)
             obsolete = put_row(tx, there, row, blob.id)
             if message is not None:
-                take(session, tx, message, inspector.kind)
+                take(session, tx, message)
             return obsolete
 
         def after_all(view: View) -> list[Segment] | None:

@@ -91,12 +91,25 @@ def test_curl_resumes_up_and_down(server: Serving, ca: str, tmp_path: Path) -> N
 
 @pytest.mark.peer("curl")
 def test_curl_with_several_files_and_a_wrong_password(server: Serving, ca: str, tmp_path: Path) -> None:
-    for number in range(5):
-        (tmp_path / f"{number}").write_bytes(bytes([number]) * 1000)
+    """curl before 8.12 uses a TLS 1.3 session once and keeps only one: several uploads in a row want TLS 1.2."""
+    for number in range(10):
+        (tmp_path / f"{number}").write_bytes(bytes([number]) * 100_000)
     url = f"ftp://127.0.0.1:{server.port}/inbound/"
-    assert curl(ca, "-T", f"{tmp_path}/[0-4]", url).returncode == 0
-    assert len(server.box.documents) == 5
+    assert curl(ca, "--tls-max", "1.2", "-T", f"{tmp_path}/[0-9]", url).returncode == 0
+    assert len(server.box.documents) == 10
     assert curl(ca, "-u", f"{USER}:wrong", url).returncode == 67
+
+
+@pytest.mark.peer("curl")
+def test_curl_never_loses_the_end_of_an_upload_over_tls_1_3(server: Serving, ca: str, tmp_path: Path) -> None:
+    order = tmp_path / "order"
+    for size in (1, 50_000, 2_000_000):
+        order.write_bytes(b"x" * size)
+        for number in range(5):
+            path = f"inbound/{size}-{number}"
+            url = f"ftp://127.0.0.1:{server.port}/{path}"
+            assert curl(ca, "--tlsv1.3", "-T", str(order), url).returncode == 0
+            assert server.box.documents[-1] == (f"/{path}", b"x" * size)
 
 
 @pytest.mark.peer("lftp")
@@ -166,10 +179,11 @@ def test_ftplib(server: Serving, ca: str, version: ssl.TLSVersion) -> None:
 
 def test_ftplib_without_session_reuse_is_refused(server: Serving, ca: str) -> None:
     context = ssl.create_default_context(cafile=ca)
-    with ftplib.FTP_TLS(context=context, timeout=10) as client:
-        client.connect("127.0.0.1", server.port)
-        client.login(USER, PASSWORD)
-        client.prot_p()
-        with pytest.raises((ftplib.Error, OSError, EOFError)):
-            client.storbinary("STOR inbound/a", io.BytesIO(b"x"))
+    client = ftplib.FTP_TLS(context=context, timeout=10)
+    client.connect("127.0.0.1", server.port)
+    client.login(USER, PASSWORD)
+    client.prot_p()
+    with pytest.raises((ftplib.Error, OSError, EOFError)):
+        client.storbinary("STOR inbound/a", io.BytesIO(b"x"))
+    client.close()
     assert server.box.documents == []

@@ -26,8 +26,6 @@ __all__ = ["Entry", "Session", "Stop"]
 
 BANNER: Final = "Ready."
 """What greets a client: neither our name nor our release helps an honest one."""
-CONTROL_TICKETS: Final = 4
-"""TLS 1.3 sessions that a client is given: it may use each of them once (RFC 8446 section C.4)."""
 PARTING: Final = 0.002
 """Seconds to wait for the end of the control connection behind that of an upload: a client that gives up, as curl
 does at the end of --max-time, ends both at once."""
@@ -167,7 +165,6 @@ class Session:
             self.state.waiting.clear()
             self.visit.suspicious("injection")
         context = self._reception.context()
-        context.num_tickets = CONTROL_TICKETS
         self.stream.secure(context, self._login_by)
         self.context = context
         tls = self.stream.tls

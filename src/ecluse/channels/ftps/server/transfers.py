@@ -220,8 +220,9 @@ def _connect(session: Session, port: DataPort, *, tickets: int) -> Stream:
     Args:
         session: Whose.
         port: Where.
-        tickets: TLS 1.3 sessions to give out on it. None on an upload: a client that only writes never reads them,
-            and octets that were not read turn its end of the connection into a reset, which can overtake its data.
+        tickets: TLS 1.3 sessions to give out on it. None on an upload: a client that only writes leaves them unread,
+            and the end of its connection becomes a reset, which takes the last octets with it (so curl 7.88 loses
+            uploads to vsftpd and proftpd).
     """
     context = session.context
     assert isinstance(context, ssl.SSLContext), "PROT P comes after TLS"

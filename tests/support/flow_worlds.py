@@ -120,9 +120,17 @@ def flow_of(toml: str) -> Flow:
 class World:
     """One hub and what is around it."""
 
-    def __init__(self, folder: Path, flows: Mapping[str, str] | None = None, *, inbox: str = "") -> None:
-        self.clock = FakeClock()
-        self.hub = bare_hub(folder, self.clock, inbox)
+    def __init__(
+        self,
+        folder: Path,
+        flows: Mapping[str, str] | None = None,
+        *,
+        inbox: str = "",
+        url: str = "",
+        clock: Any = None,
+    ) -> None:
+        self.clock = clock or FakeClock()
+        self.hub = bare_hub(folder, self.clock, inbox, url)
         self.sources = {kind: MemorySource(kind) for kind in ("folder", "sftp")}
         self.servers = {
             kind: FarServer(kind, self.hub) for kind in ("as2", "sftp", "folder", "account", "s3")

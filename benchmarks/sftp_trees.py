@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.hubs import bare_hub
+
 from ecluse.app.folder import make_hub
 from ecluse.app.service import SWITCH_INTERVAL
 from ecluse.app.settings import apply_files
@@ -23,7 +25,6 @@ from ecluse.trust.directory import Directory
 from ecluse.trust.listeners import SftpListener
 from ecluse.trust.memory import MemoryKeyring
 from ecluse.trust.secrets import Secret
-from tests.support.hubs import bare_hub
 
 __all__ = ["site"]
 

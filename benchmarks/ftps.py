@@ -93,7 +93,7 @@ def measure(server: Server, work: Path) -> Figures:
     down, cpu_down = _timed(server.pid, *curl, "-o", "/dev/null", f"{url}/{server.down(SIZE)}")
     user, password = server.login.split(":")
     lftp = (
-        f"set ssl:ca-file {server.ca}; set ftp:ssl-force true; set ftp:ssl-protect-data true; "
+        f"set net:max-retries 1; set net:timeout 20; set ssl:ca-file {server.ca}; set ftp:ssl-force true; set ftp:ssl-protect-data true; "
         f"open -u {user},{password} {url}; cd {server.up}; mirror -R -P {CONNECTIONS} --no-perms {work}/small ."
     )
     small, cpu_small = _timed(server.pid, "lftp", "-c", lftp)

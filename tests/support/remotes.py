@@ -395,7 +395,7 @@ class RemoteConformance:
             far.put(f"in/{name}", name.encode())
         with far.open() as remote:
             files = {file.name: file for file in remote.files("in")}
-            assert set(files) == set(names)
+            assert sorted(files) == sorted(names)
             for name, file in files.items():
                 assert file.path == f"in/{name}"
                 assert b"".join(remote.read(file)) == name.encode()

@@ -95,12 +95,11 @@ def rclone_s3() -> Store:
 
 
 @functools.cache
-def rclone_webdav() -> Store:
-    """User ``test``, password ``testing``."""
+def rclone_webdav(*login: str) -> Store:
+    """Everybody may do everything, or (with ``--user``, ``--pass``) one user; that hashes slowly at each request."""
     folder, port = _folder("rclone-dav"), free_port()
-    address = f"127.0.0.1:{port}"
-    login = ["--user", "test", "--pass", "testing"]
-    return _run([str(STORES / "rclone"), "serve", "webdav", "--addr", address, *login, folder], port, folder)
+    command = [str(STORES / "rclone"), "serve", "webdav", "--addr", f"127.0.0.1:{port}", *login, folder]
+    return _run(command, port, folder)
 
 
 @functools.cache

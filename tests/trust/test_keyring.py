@@ -184,7 +184,7 @@ def test_blob_keys_are_wrapped_under_the_storage_key(ring):
         b"\0" * 41,
         wrapped[:-1],
         b"\2" + wrapped[1:],
-        wrapped[:-1] + b"\0",
+        wrapped[:-1] + bytes([wrapped[-1] ^ 1]),
         b"\3" + wrapped[1:],
     ):
         assert code(ring.unwrap_key, wrong) == "keyring.not-ours"

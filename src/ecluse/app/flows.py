@@ -1,33 +1,49 @@
-"""Flows on a node: the jobs that relay and collect, what channels say of a message before it is made."""
+"""Flows on a node: the jobs that relay and collect, what watches folders, what channels say of a message to come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
+import structlog
+
+from ecluse.app.places import folder_place
 from ecluse.channels.as2.sender import message_id_for
+from ecluse.channels.folder import Watcher
 from ecluse.engine.context import Handler, JobContext
 from ecluse.engine.schedule import Every, Recurring
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.flows.collect import Collector
-from ecluse.exchange.flows.ports import How, NoProtection, Protection
+from ecluse.exchange.flows.expect import look_for_missing
+from ecluse.exchange.flows.plan import FlowBook
+from ecluse.exchange.flows.ports import Protection
 from ecluse.exchange.flows.relay import relay_handler
-from ecluse.exchange.flows.tend import collect_handler, keep_running, let_go_on
+from ecluse.exchange.flows.retain import retain
+from ecluse.exchange.flows.tend import ask, collect_handler, keep_running, let_go_on
+from ecluse.exchange.openpgp import PartnerProtection
 from ecluse.exchange.remote import Source
-from ecluse.model.basics import PartnerId
+from ecluse.model.basics import Instant
 from ecluse.trust.fields import octets
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
 
-__all__ = ["FlowWork", "Leavings", "NoSource", "protection_of"]
+__all__ = ["COLLECTING", "FlowWork", "Leavings", "NoSource", "protection_of", "source_of"]
 
 LOOK_EVERY: Final = 2
 """Seconds between two looks for flows that have no run due: after a start, an apply or a resume."""
 HEAL_EVERY: Final = 30
 """Seconds between two looks for deliveries that wait for nothing."""
+EXPECT_EVERY: Final = 20
+"""Seconds between two looks for what should have come."""
+RETAIN_EVERY: Final = 3600
+"""Seconds between two looks for bytes that were kept for long enough."""
 COLLECTING: Final = 12
 """Runs at once that collect from partners' servers, of the threads that wait for these."""
+ASK_EVERY: Final = 1_000_000
+"""Microseconds between two runs that a watched folder brings about: a large file being written tells all the time."""
+
+_log = structlog.get_logger("ecluse.flows")
 
 
 class NoSource(EcluseError):
@@ -69,23 +85,21 @@ class Leavings:
         return message_id_for(key, view.our_id)
 
 
-class _Without:
-    """OpenPGP where there is none."""
-
-    def open(
-        self, partner: PartnerId, chunks: Iterator[bytes], write: Callable[[bytes], None]
-    ) -> Mapping[str, Any]:
-        raise NoProtection("There are no OpenPGP keys here.")
-
-    def seal(
-        self, partner: PartnerId, how: How, name: str, chunks: Iterator[bytes], write: Callable[[bytes], None]
-    ) -> Mapping[str, Any]:
-        raise NoProtection("There are no OpenPGP keys here.")
-
-
 def protection_of(node: Node) -> Protection:
-    """OpenPGP as this hub has it."""
-    return _Without()
+    """OpenPGP with partners, as their files say it."""
+    return PartnerProtection(lambda: node.directory, node.hub.clock)
+
+
+def source_of(node: Node) -> Callable[[str], Source]:
+    """From kinds of channels to what is collected from; raises :class:`NoSource`."""
+
+    def source(kind: str) -> Source:
+        found = node.sources.get(kind)
+        if found is None:
+            raise NoSource(f"Nothing can be collected by {kind} here.")
+        return found
+
+    return source
 
 
 class FlowWork:
@@ -97,14 +111,12 @@ class FlowWork:
     Attributes:
         handlers: Of jobs, by kind.
         recurring: For the schedule.
-        collector: What collects.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         hub = node.hub
-        self.collector = Collector(hub, self._source)
-        collect = collect_handler(hub, self.collector)
+        collect = collect_handler(hub, Collector(hub, source_of(node)))
         self.handlers: dict[str, Handler] = {
             "relay": relay_handler(hub, protection_of(node), Leavings(node)),
             "collect": collect,
@@ -113,16 +125,59 @@ class FlowWork:
         self.recurring = [
             Recurring("flows.run", Every(LOOK_EVERY), self._run),
             Recurring("flows.go-on", Every(HEAL_EVERY), self._go_on),
+            Recurring("flows.expect", Every(EXPECT_EVERY), self._expect),
+            Recurring("flows.retain", Every(RETAIN_EVERY), self._retain),
         ]
+        self._watcher: Watcher | None = None
+        self._watched: tuple[object, ...] = ()
+        self._asked: dict[str, Instant] = {}
 
-    def _source(self, kind: str) -> Source:
-        source = self._node.sources.get(kind)
-        if source is None:
-            raise NoSource(f"Nothing can be collected by {kind} here.")
-        return source
+    def follow(self) -> None:
+        """Watch the folders that flows collect from, as of now. Called again when that may have changed."""
+        paths = {
+            plan.id: folder_place(self._node, plan.place).path
+            for plan in self._book().plans.values()
+            if plan.kind == "folder" and plan.settings.trigger == "arrival"
+        }
+        watched = tuple(sorted(paths.items()))
+        if watched == self._watched:
+            return
+        self.stop()
+        self._watched = watched
+        if paths:
+            self._watcher = Watcher(paths, self._arrived)
+            self._watcher.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher = None
+        self._watched = ()
+
+    def _book(self) -> FlowBook:
+        return self._node.hub.flows()
+
+    def _arrived(self, id: str) -> None:
+        plan = self._book().get(id)
+        now = self._node.hub.clock()
+        due = Instant(max(now, self._asked.get(id, Instant(0)) + ASK_EVERY))
+        if plan is None or self._asked.get(id, Instant(0)) > now:
+            return
+        self._asked[id] = due
+        try:
+            self._node.store.write(lambda tx: ask(self._node.hub, tx, plan, due))
+        except EcluseError as error:
+            _log.warning("an arrival was not noted", flow=id, **error.as_dict())
 
     def _run(self, context: JobContext) -> None:
         keep_running(self._node.hub)
 
     def _go_on(self, context: JobContext) -> None:
         let_go_on(self._node.hub)
+
+    def _expect(self, context: JobContext) -> None:
+        look_for_missing(self._node.hub)
+
+    def _retain(self, context: JobContext) -> None:
+        retain(self._node.hub, context.check)

@@ -1,4 +1,4 @@
-"""Following an outbound message until it is confirmed or needs a person."""
+"""Following a message until all of its deliveries are confirmed, or one needs a person."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ _ENDED: Final = frozenset(
         DeliveryState.GIVEN_UP,
     }
 )
+
+
+_RANK: Final = {
+    DeliveryState.WAITING: 1,
+    DeliveryState.SENDING: 1,
+    DeliveryState.SENT: 1,
+    DeliveryState.CONFIRMED: 2,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ class End:
 
 
 def follow(node: Node, id: MessageId, patience: float, tell: Callable[[Progress], None]) -> End:
-    """Follow an outbound message until it is confirmed, needs a person, or ``patience`` (seconds) is over."""
+    """Follow a message until it is confirmed, needs a person, or ``patience`` (seconds) is over."""
     begun = time.monotonic()
     seen: tuple[str, int, str] | None = None
 
@@ -101,7 +109,8 @@ def follow(node: Node, id: MessageId, patience: float, tell: Callable[[Progress]
     while True:
         message, deliveries = node.store.read(look)
         assert message is not None, "a message that was kept stays"
-        delivery = deliveries[-1]
+        # Of several, first what needs a person, then what is still under way.
+        delivery = min(deliveries, key=lambda each: _RANK.get(each.state, 0))
         over = time.monotonic() - begun >= patience
         now = (delivery.state.value, delivery.attempts, delivery.reason)
         if now != seen:

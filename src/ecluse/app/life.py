@@ -10,7 +10,7 @@ from ecluse.app.lookup import find_message
 from ecluse.app.node import Node
 from ecluse.errors import EcluseError
 from ecluse.exchange.trace import Trace, trace
-from ecluse.model.basics import Instant
+from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.nouns import Answer, Direction, Receipt
 from ecluse.wire.as2.mdn_reader import Mdn, read_mdn
 from ecluse.wire.smime.headers import Headers, parse_headers
@@ -56,7 +56,8 @@ class Life:
 
     Attributes:
         trace: Everything that is kept of it.
-        receipts: Each with what it says; ``None`` where it is no MDN that can be read.
+        receipts: Each with what it says, those of its branches behind its own; ``None`` where it is no MDN that can be
+            read.
         answer: What our own answer says; ``None`` where there is none, or it is no MDN.
     """
 
@@ -67,7 +68,8 @@ class Life:
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``: the trace, its receipts with ``said``."""
         facts = self.trace.as_dict()
-        for entry, (_, said) in zip(facts["receipts"], self.receipts, strict=True):
+        entries = [*facts["receipts"], *(entry for each in facts["children"] for entry in each["receipts"])]
+        for entry, (_, said) in zip(entries, self.receipts, strict=True):
             entry["said"] = said.as_dict() if said is not None else None
         if facts["answer"] is not None:
             facts["answer"]["said"] = self.answer.as_dict() if self.answer is not None else None
@@ -77,24 +79,29 @@ class Life:
 def life_of(node: Node, text: str) -> Life:
     """The life of the message that ``text`` means. Raises as :func:`find_message` does."""
     found = trace(node.store, find_message(node.store, text).id)
-    receipts = [(receipt, _said_by(node, found, receipt)) for receipt in found.receipts]
+    receipts = [
+        (receipt, _said_by(node, message.partner, wire, receipt))
+        for message, wire, own in (
+            (found.message, found.wire, found.receipts),
+            *((each.message, each.wire, each.receipts) for each in found.branches),
+        )
+        for receipt in own
+    ]
     return Life(found, receipts, _said_by_us(found, found.answer) if found.answer is not None else None)
 
 
-def _said_by(node: Node, found: Trace, receipt: Receipt) -> Said | None:
+def _said_by(node: Node, partner: PartnerId, wire: dict[str, Any], receipt: Receipt) -> Said | None:
     if receipt.kind != "mdn":
         return None
     try:
         mdn = read_mdn(
             parse_headers(receipt.headers),
             receipt.body,
-            certificates=node.directory.partner(found.message.partner).mdn_verify_certificates(
-                Instant(receipt.received)
-            ),
+            certificates=node.directory.partner(partner).mdn_verify_certificates(Instant(receipt.received)),
         ).mdn
     except EcluseError:
         return None
-    mics: dict[str, str] = found.wire.get("mics", {})
+    mics: dict[str, str] = wire.get("mics", {})
     return _said(mdn, f"{mics[mdn.mic_digest]}, {mdn.mic_digest}" if mdn.mic_digest in mics else "")
 
 

@@ -1,4 +1,4 @@
-"""Handing in files for a partner over AS2, once."""
+"""Handing in files, once: for a partner by one of its channels, or for a flow."""
 
 from __future__ import annotations
 
@@ -12,15 +12,25 @@ from typing import Any, Final
 from ecluse.app.node import Node
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.errors import EcluseError, Fault
-from ecluse.exchange.handin import HandIn, hand_in
+from ecluse.exchange.handin import HandIn, hand_in, hand_in_for
 from ecluse.exchange.inspect import HEAD_LIMIT, Inspector
-from ecluse.model.basics import new_id
+from ecluse.exchange.target import Target
+from ecluse.model.basics import PartnerId, new_id
 from ecluse.model.nouns import Direction, Message
 from ecluse.store.port import Conflict
 from ecluse.trust.directory import PartnerView
 from ecluse.trust.fields import octets
 
-__all__ = ["KeyTaken", "Sent", "UnreadableFile", "guess_type", "send_files"]
+__all__ = [
+    "KeyTaken",
+    "NoWay",
+    "Sent",
+    "UnreadableFile",
+    "chunks_of",
+    "guess_type",
+    "send_files",
+    "send_to_flow",
+]
 
 MAX_DOCUMENTS: Final = 100
 """Documents of one message: more than any product is known to take as one multipart."""
@@ -53,6 +63,14 @@ class KeyTaken(EcluseError):
     remedy = "Give each sending a key of its own, such as the number of the order."
 
 
+class NoWay(EcluseError):
+    """Nothing can be sent to a partner, or not by the channel that was asked for."""
+
+    code = "send.no-channel"
+    fault = Fault.USAGE
+    remedy = "Look at `ecluse partner show`; add a channel to the partner's file, or choose one that it has."
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What became of a command to send.
@@ -71,6 +89,8 @@ class Sent:
         return {
             "id": message.id,
             "partner": message.partner,
+            "protocol": message.protocol,
+            "flow": message.flow,
             "protocol_id": message.protocol_id,
             "repeated": self.repeated,
             "state": message.state.value,
@@ -95,6 +115,7 @@ def send_files(
     subject: str = "",
     content_type: str | None = None,
     key: str | None = None,
+    channel: str | None = None,
     actor: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Sent:
@@ -106,34 +127,84 @@ def send_files(
         files: At least one; read in one pass, a megabyte at a time.
         subject: For the partner to read.
         content_type: Of every file; by default by what each holds.
-        key: Makes the Message-ID, so that a second call with it finds the first message.
+        key: Makes the protocol's id, so that a second call with it finds the first message.
+        channel: Kind of the channel; by default the first of the partner's that leads to them.
         actor: Who sends.
         progress: Called with (octets read, in all).
 
     Raises:
         PartnerRefused: There is no such partner, or it is not active.
+        NoWay: No channel leads to them, or not that one.
         UnreadableFile, NothingToSend, DocumentTooLarge, KeyTaken: Nothing was kept.
     """
     view = node.directory.check_active(node.directory.partner(partner))
+    kind = _kind(node, view, channel)
     pace = _Pace(progress)
     documents = [_document(path, content_type, pace) for path in files]
-    pace.total = _check_size(view, files)
-    message_id = _message_id(node, view, key)
-    if key is not None and (first := _first(node, view, message_id)) is not None:
+    pace.total = _check_size(view, files, kind)
+    protocol_id = _protocol_id(node, view, kind, key)
+    if key is not None and (first := _first(node, Direction.OUT, view.id, protocol_id)) is not None:
         return _repeated(first, files, key)
     try:
         message = hand_in(
             node.hub,
             view.id,
-            f"as2:{view.id}",
+            f"{kind}:{view.id}",
             documents,
             subject=subject,
-            protocol="as2",
-            protocol_id=message_id,
+            protocol=kind,
+            protocol_id=protocol_id,
+            wire=b"{}" if kind == "as2" else Target().encode(),
             actor=actor,
         )
     except Conflict:
-        first = _first(node, view, message_id)
+        first = _first(node, Direction.OUT, view.id, protocol_id)
+        if key is None or first is None:
+            raise
+        return _repeated(first, files, key)
+    return Sent(message, repeated=False)
+
+
+def send_to_flow(
+    node: Node,
+    flow: str,
+    files: Sequence[Path],
+    *,
+    subject: str = "",
+    content_type: str | None = None,
+    key: str | None = None,
+    actor: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Sent:
+    """Keep files as one message for a flow, which sends them on. Arguments as of :func:`send_files`.
+
+    Raises:
+        NoWay: There is no such flow, or it takes its documents elsewhere.
+        NotForFlow: It does not take these.
+        UnreadableFile, NothingToSend, DocumentTooLarge, KeyTaken: Nothing was kept.
+    """
+    plan = node.hub.flows().get(flow)
+    if plan is None or plan.kind:
+        raise NoWay(
+            f"There is no flow {flow}."
+            if plan is None
+            else f"The flow {flow} takes nothing from applications.",
+            remedy="Look at `ecluse flow list`; a flow for applications has no channel in [from].",
+        )
+    pace = _Pace(progress)
+    documents = [_document(path, content_type, pace) for path in files]
+    pace.total = _size_of(files)
+    name = _digest(f"{flow}\0{key}") if key is not None else new_id("m", node.hub.clock(), node.hub.entropy)
+    protocol_id = f"flow:{flow}/{name}"
+    nobody = PartnerId("")
+    if key is not None and (first := _first(node, Direction.IN, nobody, protocol_id)) is not None:
+        return _repeated(first, files, key)
+    try:
+        message = hand_in_for(
+            node.hub, plan, documents, subject=subject, protocol_id=protocol_id, actor=actor
+        )
+    except Conflict:
+        first = _first(node, Direction.IN, nobody, protocol_id)
         if key is None or first is None:
             raise
         return _repeated(first, files, key)
@@ -175,10 +246,11 @@ def _document(path: Path, content_type: str | None, pace: _Pace) -> HandIn:
             head = file.read(HEAD_LIMIT)
     except OSError as error:
         raise UnreadableFile(f"{path} can't be read: {error.strerror}.") from None
-    return HandIn(path.name, content_type or guess_type(path, head), pace.of(_chunks(path)))
+    return HandIn(path.name, content_type or guess_type(path, head), pace.of(chunks_of(path)))
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def chunks_of(path: Path) -> Iterator[bytes]:
+    """The octets of a file. Raises :class:`UnreadableFile`."""
     try:
         with path.open("rb") as file:
             while chunk := file.read(_STEP):
@@ -187,38 +259,59 @@ def _chunks(path: Path) -> Iterator[bytes]:
         raise UnreadableFile(f"{path} can't be read: {error.strerror}.") from None
 
 
-def _check_size(view: PartnerView, files: Sequence[Path]) -> int:
+def _kind(node: Node, view: PartnerView, wanted: str | None) -> str:
+    """By which kind of channel to send."""
+    if wanted is not None and wanted not in view.channels:
+        ways = ", ".join(view.channels) or "none"
+        raise NoWay(f"Nothing is exchanged with {view.name} by {wanted}; its channels are: {ways}.")
+    for kind in (wanted,) if wanted is not None else view.channels:
+        leads = kind != "as2" or view.as2.url is not None
+        if leads and kind in node.channels:
+            return kind
+    raise NoWay(f"No channel leads to {view.name}.")
+
+
+def _check_size(view: PartnerView, files: Sequence[Path], kind: str) -> int:
     """Octets of all files together, where the partner takes as many."""
+    size = _size_of(files)
+    if kind == "as2" and size > octets(view.as2.max_size):
+        raise DocumentTooLarge(f"{size} octets are more than {view.name} takes ({view.as2.max_size}).")
+    return size
+
+
+def _size_of(files: Sequence[Path]) -> int:
+    """Octets of all files together."""
     if len(files) > MAX_DOCUMENTS:
         raise DocumentTooLarge(
             f"A message has {MAX_DOCUMENTS} documents at most.", remedy="Send several messages."
         )
     try:
-        size = sum(path.stat().st_size for path in files)
+        return sum(path.stat().st_size for path in files)
     except OSError as error:
         raise UnreadableFile(f"A file can't be read: {error.strerror}.") from None
-    if size > octets(view.as2.max_size):
-        raise DocumentTooLarge(f"{size} octets are more than {view.name} takes ({view.as2.max_size}).")
-    return size
 
 
-def _message_id(node: Node, view: PartnerView, key: str | None) -> str:
-    if key is None:
-        return message_id_for(new_id("m", node.hub.clock(), node.hub.entropy), view.our_id)
-    # A digest: a key may hold what a Message-ID can't, and need not be shown to the partner.
-    digest = sha256(f"{view.id}\0{key}".encode("utf-8", "surrogateescape")).hexdigest()
-    return message_id_for(f"k{digest[:40]}", view.our_id)
+def _protocol_id(node: Node, view: PartnerView, kind: str, key: str | None) -> str:
+    name = (
+        _digest(f"{view.id}\0{key}") if key is not None else new_id("m", node.hub.clock(), node.hub.entropy)
+    )
+    return message_id_for(name, view.our_id) if kind == "as2" else f"{kind}:{view.id}/{name}"
 
 
-def _first(node: Node, view: PartnerView, message_id: str) -> Message | None:
-    return node.store.read(lambda tx: tx.find_message(Direction.OUT, view.id, message_id))
+def _digest(key: str) -> str:
+    # A key may hold what a protocol's id can't, and need not be shown to the partner.
+    return f"k{sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:40]}"
+
+
+def _first(node: Node, direction: Direction, partner: PartnerId, protocol_id: str) -> Message | None:
+    return node.store.read(lambda view: view.find_message(direction, partner, protocol_id))
 
 
 def _repeated(first: Message, files: Sequence[Path], key: str) -> Sent:
     digests = []
     for path in files:
         digest = sha256()
-        for chunk in _chunks(path):
+        for chunk in chunks_of(path):
             digest.update(chunk)
         digests.append(digest.hexdigest())
     if digests != [part.sha256 for part in first.parts]:

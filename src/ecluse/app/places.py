@@ -1,4 +1,4 @@
-"""The places of the hub, as channels to deliver to and sources to collect from: folders, partners' servers and buckets."""
+"""Places that files are delivered to and collected from: folders of ours, partners' servers and buckets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ecluse.channels.sftp.client.channel import SftpChannel
 from ecluse.channels.sftp.client.loop import LoopThread
 from ecluse.channels.sftp.client.pool import Links
 from ecluse.channels.sftp.client.source import SftpSource
+from ecluse.channels.webdav import WebDavChannel, WebDavPlaces, WebDavSource
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 BUCKETS: Final = ("s3", "azure", "gcs")
 """Kinds of channels that are buckets: the fields of a partner's file."""
 
-__all__ = ["BUCKETS", "bucket_places", "folder_place", "join_places"]
+__all__ = ["BUCKETS", "bucket_places", "folder_place", "join_places", "webdav_places"]
 
 
 def folder_place(node: Node, name: str) -> FolderPlace:
@@ -40,6 +41,11 @@ def bucket_places(node: Node) -> BucketPlaces:
     return BucketPlaces(lambda: node.directory, node.resolver, node.folder, node.hub.clock, node.pool)
 
 
+def webdav_places(node: Node) -> WebDavPlaces:
+    """Opens partners' WebDAV servers, under the version in force."""
+    return WebDavPlaces(lambda: node.directory, node.resolver, node.hub.clock, node.pool)
+
+
 def join_places(node: Node) -> None:
     """Give a node its folders, and the clients of partners' servers and buckets."""
     inbox = node.bootstrap.hub.inbox.folder
@@ -54,6 +60,9 @@ def join_places(node: Node) -> None:
     node.channels["sftp"] = SftpChannel(node.hub, lambda: node.directory, node.resolver, links)
     node.sources["sftp"] = SftpSource(node.hub, lambda: node.directory, node.resolver, links)
     places = bucket_places(node)
+    servers = webdav_places(node)
+    node.channels["webdav"] = WebDavChannel(node.hub, servers.open)
+    node.sources["webdav"] = WebDavSource(servers.open)
     for kind in BUCKETS:
         node.channels[kind] = BucketChannel(kind, node.hub, partial(places.open, kind))
         node.sources[kind] = BucketSource(kind, partial(places.open, kind))

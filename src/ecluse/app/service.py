@@ -74,18 +74,22 @@ class Service:
         self.node = node
         self._listen = listen or node.bootstrap.hub.listen.as2.address
         hub = node.hub
-        flows = FlowWork(node)
+        self._flows = FlowWork(node)
         schedule = Schedule(
             node.store,
             [
-                *flows.recurring,
+                *self._flows.recurring,
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
             ],
             hub.clock,
         )
-        jobs = {**handlers(hub, node.channels, node.retry_policy), **flows.handlers, **schedule.handlers}
+        jobs = {
+            **handlers(hub, node.channels, node.retry_policy),
+            **self._flows.handlers,
+            **schedule.handlers,
+        }
         self._runner = Runner(
             node.store,
             node.name,
@@ -161,6 +165,7 @@ class Service:
         self._own_runner.start()
         self._runner.start()
         self._loop.start()
+        self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
         self._watcher.start()
@@ -179,6 +184,7 @@ class Service:
         """Accept nothing more, end what is under way, seal and sign the log."""
         grace = seconds(self.node.bootstrap.hub.listen.as2.shutdown_grace)
         self._quit.set()
+        self._flows.stop()
         if self._server is not None:
             await self._server.stop(grace)
         if self.ftps is not None:
@@ -221,6 +227,7 @@ class Service:
         if directory is not self._followed:
             self._followed = directory
             self._runner.limit_lanes(_lane_limits(directory))
+            self._flows.follow()
             if self.sftp is not None:
                 self.sftp.follow()
         if self.ftps is not None:

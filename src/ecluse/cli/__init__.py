@@ -13,6 +13,7 @@ Modules import nothing heavy before a command runs: ``ecluse --help`` answers at
     partner, cert   who we exchange with, and the keys
     send, message   documents on their way, and what became of them
     decide          what a person decides about a message
+    flow            what goes where by itself
     draw            a message's life on one screen
     log             proofs
     secret          secrets inside the keyring

@@ -12,13 +12,14 @@ from rich.text import Text
 
 from ecluse.app.life import Life, Said
 from ecluse.exchange.trace import Step, Trace
-from ecluse.model.basics import iso
-from ecluse.model.nouns import Direction
+from ecluse.model.basics import MessageId, iso
+from ecluse.model.nouns import Delivery, Direction
 
 __all__ = ["draw_life", "draw_message"]
 
 _INBOUND: Final = ("INTAKE", "OPEN", "INSPECT", "KEEP", "ROUTE", "DELIVER", "CONFIRM")
 _OUTBOUND: Final = ("INTAKE", "INSPECT", "KEEP", "ROUTE", "SEAL", "DELIVER", "CONFIRM")
+_RELAYED: Final = ("INTAKE", "OPEN", "INSPECT", "KEEP", "ROUTE", "RELAY", "SEAL", "DELIVER", "CONFIRM")
 _KEPT: Final = ("INTAKE", "OPEN", "INSPECT", "KEEP", "ROUTE")
 
 _STAGES: Final[dict[str, tuple[tuple[str, ...], str]]] = {
@@ -29,6 +30,8 @@ _STAGES: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "message.rejected": (("INTAKE", "OPEN"), "failed"),
     "message.sealed": (("SEAL",), "ok"),
     "delivery.attempted": (("DELIVER",), "held"),
+    "delivery.held": (("RELAY",), "held"),
+    "delivery.relayed": (("RELAY",), "ok"),
     "delivery.retried": (("DELIVER",), "held"),
     "delivery.sent": (("DELIVER",), "ok"),
     "delivery.overdue": (("CONFIRM",), "held"),
@@ -37,6 +40,9 @@ _STAGES: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "delivery.confirmed": (("DELIVER", "CONFIRM"), "ok"),
 }
 """What an event says of the stages of the chamber: those before the last went well, the last is as said."""
+
+_DONE: Final = {"opened": "opened", "unpacked": "unpacked", "packed": "packed", "openpgp": "OpenPGP"}
+"""What a flow did to documents, in the facts of an event."""
 
 _STYLES: Final = {"ok": "green", "held": "yellow", "failed": "bold red", "": "dim"}
 _MARKS: Final = {"ok": "✓", "held": "●", "failed": "✗", "": "·"}
@@ -59,7 +65,7 @@ def draw_life(console: Console, life: Life) -> None:
     console.print()
     console.print(_stages(found), soft_wrap=True)
     console.print()
-    console.print(_timeline(found.steps, found.checkpoint_size))
+    console.print(_timeline(found))
     lines: list[tuple[str, Said | None, str]] = [
         (f"{receipt.kind} receipt, {receipt.verdict}", said, iso(receipt.received))
         for receipt, said in life.receipts
@@ -83,7 +89,8 @@ def draw_message(console: Console, found: Trace) -> None:
     message = found.message
     inbound = message.direction is Direction.IN
     title = message.reference or message.subject or message.id
-    arrow = f"from {message.partner}" if inbound else f"to {message.partner}"
+    whose = message.partner or found.wire.get("channel") or ("an application" if inbound else "a folder")
+    arrow = f"from {whose}" if inbound else f"to {whose}"
     console.print(
         Text.assemble(
             (title, "bold"),
@@ -101,14 +108,23 @@ def draw_message(console: Console, found: Trace) -> None:
         rows.append(
             ("document", f"{name}  {part.content_type}  {part.size:,} octets  SHA-256 {part.sha256[:16]}")
         )
+    if message.flow:
+        rows.append(("flow", message.flow))
+    if message.shredded:
+        rows.append(("payload", f"deleted at the end of its retention, {iso(message.shredded)}"))
     for delivery in found.deliveries:
-        text = f"{delivery.channel}  {delivery.state.value}  {delivery.attempts} attempt"
-        text += "s"[: delivery.attempts != 1]
-        if delivery.receipt_due is not None:
-            text += f"  receipt due {iso(delivery.receipt_due)}"
-        rows.append(("delivery", text))
-        if delivery.reason:
-            rows.append(("", f"{delivery.reason_code}: {delivery.reason}"))
+        rows += _delivery(delivery, "delivery")
+        for branch in found.branches:
+            if branch.message.relay != delivery.id:
+                continue
+            rows.append(("  message", f"{branch.message.id}  {branch.message.state.value}"))
+            rows += [("  document", f"{part.name}  {part.size:,} octets") for part in branch.message.parts]
+            for own in branch.deliveries:
+                rows += _delivery(own, "  delivery")
+            rows += [
+                ("  receipt", f"{each.kind}  {each.verdict}  {iso(each.received)}")
+                for each in branch.receipts
+            ]
     if message.reason and not any(delivery.reason for delivery in found.deliveries):
         rows.append(("reason", f"{message.reason_code}: {message.reason}"))
     for name, text in rows:
@@ -116,11 +132,25 @@ def draw_message(console: Console, found: Trace) -> None:
     console.print(grid)
 
 
+def _delivery(delivery: Delivery, title: str) -> list[tuple[str, str]]:
+    text = f"{delivery.channel}  {delivery.state.value}  {delivery.attempts} attempt"
+    text += "s"[: delivery.attempts != 1]
+    if delivery.flow:
+        text += f"  by the flow {delivery.flow}"
+    if delivery.receipt_due is not None:
+        text += f"  receipt due {iso(delivery.receipt_due)}"
+    return [(title, text), *([("", f"{delivery.reason_code}: {delivery.reason}")] if delivery.reason else [])]
+
+
 def _stages(found: Trace) -> Text:
-    names = _INBOUND if found.message.direction is Direction.IN else _OUTBOUND
+    names: tuple[str, ...] = _INBOUND if found.message.direction is Direction.IN else _OUTBOUND
+    if any(delivery.flow for delivery in found.deliveries):
+        names = _RELAYED
     marks = dict.fromkeys(names, "")
     for step in found.steps:
         reached, how = _STAGES.get(step.kind, ((), ""))
+        if step.message not in ("", found.message.id) and step.kind == "message.accepted":
+            continue  # a branch begins at RELAY
         for name in reached:
             if name in marks:
                 marks[name] = "ok" if name != reached[-1] else how
@@ -131,10 +161,18 @@ def _stages(found: Trace) -> Text:
     return text
 
 
-def _timeline(steps: list[Step], signed: int) -> Table:
+def _timeline(found: Trace) -> Table:
     table = Table.grid(padding=(0, 2))
     before: datetime | None = None
-    for step in steps:
+    signed = found.checkpoint_size
+    ways = {each.message.id: each.message.protocol for each in found.branches}
+    several = len(ways) > 1
+    for step in found.steps:
+        way = ways.get(MessageId(step.message), "")
+        # Which of several ways an event is of: its number, and the protocol.
+        mark = (
+            f"{'>' if way else ''}{list(ways).index(MessageId(step.message)) + 1 if way and several else ''}"
+        )
         at = datetime.fromisoformat(step.at)
         delta = f"+{_seconds((at - before).total_seconds())}" if before is not None else ""
         clock = step.at[11:23] if before is not None and before.date() == at.date() else step.at[:23]
@@ -144,6 +182,7 @@ def _timeline(steps: list[Step], signed: int) -> Table:
         table.add_row(
             Text(clock.replace("T", " "), "dim"),
             Text(delta, "dim", justify="right"),
+            *([Text(mark, "dim")] if ways else []),
             Text(step.kind, _style(step.kind)),
             Text(_sentence(step), overflow="fold"),
             Text.assemble((place, "dim"), (" ✓" if proven else "", "green")),
@@ -178,11 +217,16 @@ def _sentence(step: Step) -> str:
     if "address" in data:
         words.append(f"from {data['address']}" + (f" ({data['tls']})" if "tls" in data else ""))
     words.extend(_protections(data))
+    words += [f"{name} {data[key]}" for key, name in _DONE.items() if isinstance(data.get(key), str)]
+    if data.get("path"):
+        words.append(f"{data.get('channel', '')}/{data['path']}")
+    if "flow" in data and step.kind != "message.accepted":
+        words.append(f"flow {data['flow']}")
     if "wire_size" in data:
         words.append(f"{data['wire_size']:,} octets on the wire")
     if "attempt" in data:
         words.append(f"attempt {data['attempt']}")
-    if "channel" in data:
+    if "channel" in data and "path" not in data:
         words.append(f"by {data['channel']}")
     if data.get("receipt_due"):
         words.append(f"receipt due {iso(data['receipt_due'])}")

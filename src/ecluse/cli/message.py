@@ -78,6 +78,7 @@ def _list(
             "--search", help="A piece of a subject, reference, Message-ID or file name.", show_default=False
         ),
     ] = "",
+    flow: Annotated[str | None, typer.Option("--flow", help="Of this flow.", show_default=False)] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 50,
 ) -> None:
     """List messages, newest first."""
@@ -97,6 +98,7 @@ def _list(
                 partner=chosen,
                 states=states,
                 search=search,
+                flow=flow,
                 limit=limit,
             )
         )
@@ -109,7 +111,7 @@ command(
     "list",
     gives="messages[]{id, direction, partner, state, protocol, protocol_id, reference, subject, "
     "documents[]{name, size, sha256, content_type}, size, created, updated, reason_code, "
-    "reason}",
+    "reason, origin, flow}",
     example="ecluse --hub hub message list --state failed --state quarantined\n"
     "ecluse --hub hub message list --partner birch --search 4711",
 )(_list)
@@ -131,7 +133,9 @@ def _draw_list(console: Console, rows: list[dict[str, Any]]) -> None:
         console.print("There are none.")
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("created", "id", "", "partner", "state", "reference", "document"):
+    flows = any(row["flow"] for row in rows)
+    columns = ("created", "id", "", "partner", "state", *(["flow"] if flows else []), "reference", "document")
+    for title in columns:
         table.add_column(title, overflow="fold", no_wrap=title in ("created", "id", "state"))
     for row in rows:
         names = ", ".join(part["name"] or part["content_type"] for part in row["documents"])
@@ -141,6 +145,7 @@ def _draw_list(console: Console, rows: list[dict[str, Any]]) -> None:
             Text("<-" if row["direction"] == "in" else "->"),
             Text(row["partner"]),
             Text(row["state"], STATE_STYLES.get(row["state"], "")),
+            *([Text(row["flow"] or "")] if flows else []),
             Text(row["reference"]),
             Text(names),
         )
@@ -154,7 +159,7 @@ def show(frame: Frame, id: MessageId) -> None:
     from ecluse.exchange.trace import trace as gather
 
     with frame.node() as node:
-        found = gather(node.store, find_message(node.store, id).id)
+        found = gather(node.store, find_message(node.store, id).id, whole=False)
     facts = {name: value for name, value in found.as_dict().items() if name != "events"}
     frame.show(facts, lambda console: draw_message(console, found))
 
@@ -163,8 +168,8 @@ command(
     app,
     "show",
     gives="id, direction, partner, protocol, protocol_id, state, subject, reference, created, "
-    "updated, reason_code, reason, config_version, documents[], wire, deliveries[], "
-    "receipts[], answer",
+    "updated, reason_code, reason, config_version, origin, flow, shredded, asked, documents[], wire, "
+    "deliveries[], receipts[], children[], answer",
     example="ecluse --hub hub message show m01m80crfmpqz4cz72kazja7pz5",
 )(show)
 
@@ -183,12 +188,13 @@ command(
     app,
     "trace",
     gives="id, direction, partner, protocol, protocol_id, state, subject, reference, created, "
-    "updated, reason_code, reason, config_version, documents[], wire, deliveries[]{id, "
-    "channel, state, attempts, updated, receipt_due, reason_code, reason}, receipts[]{kind, "
+    "updated, reason_code, reason, config_version, origin, flow, shredded, asked, documents[], wire, deliveries[]{id, "
+    "channel, flow, state, attempts, updated, receipt_due, reason_code, reason}, receipts[]{kind, "
     "positive, verdict, received, sha256, said{disposition, mic, mic_expected, mic_matches, "
     "text}}, answer{positive, status, created, asynchronous, sha256, said{disposition, mic, "
-    "mic_expected, mic_matches, text}}, events[]{at, kind, actor, node, data, index, id, "
-    "proven}",
+    "mic_expected, mic_matches, text}}, children[]{id, relay, flow, partner, protocol, protocol_id, state, "
+    "reason_code, reason, documents[], deliveries[], receipts[]}, events[]{at, kind, actor, node, data, index, id, "
+    "message, proven}",
     example="ecluse --hub hub message trace 4711",
 )(trace)
 

@@ -1,4 +1,4 @@
-"""Handing in documents for a partner."""
+"""Handing in documents for a partner, or for a flow."""
 
 from __future__ import annotations
 
@@ -17,20 +17,40 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "send",
-        gives="id, partner, protocol_id, repeated, state, reference, documents[]{name, size, sha256, "
+        gives="id, partner, protocol, flow, protocol_id, repeated, state, reference, documents[]{name, size, sha256, "
         "content_type}; with --wait also confirmed, delivery, attempts, reason_code, reason, remedy",
         panel="Documents",
         example="ecluse --hub hub send birch orders-4711.edi --wait\n"
-        "ecluse --hub hub send birch invoice.xml invoice.pdf --subject 'Invoice 12' --key invoice-12",
+        "ecluse --hub hub send birch invoice.xml invoice.pdf --subject 'Invoice 12' --key invoice-12\n"
+        "ecluse --hub hub send cedar prices.csv --channel sftp\n"
+        "ecluse --hub hub send --flow orders order-4711.edi",
     )(send)
 
 
 def send(
     frame: Frame,
-    partner: Annotated[str, typer.Argument(help="The partner's id (its file's name).", show_default=False)],
-    files: Annotated[
-        list[Path], typer.Argument(help="Documents; several travel as one message.", show_default=False)
+    partner: Annotated[
+        str,
+        typer.Argument(
+            help="The partner's id (its file's name); with --flow a document too.", show_default=False
+        ),
     ],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Documents; several travel as one message.", show_default=False),
+    ] = None,
+    flow: Annotated[
+        str | None,
+        typer.Option("--flow", help="Hand them in for this flow, which sends them on.", show_default=False),
+    ] = None,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            "--channel",
+            help="Kind of the channel (as2, sftp, s3...); by default the first that leads to the partner.",
+            show_default=False,
+        ),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the receipt; exit code 1 if none confirms.")
     ] = False,
@@ -54,28 +74,43 @@ def send(
         ),
     ] = None,
 ) -> None:
-    """Send documents to a partner: kept durably, then delivered by the serving hub."""
+    """Send documents to a partner or by a flow: kept durably, then delivered by the serving hub."""
     from ecluse.app.follow import Progress, follow
-    from ecluse.app.outbox import send_files
+    from ecluse.app.outbox import send_files, send_to_flow
     from ecluse.cli.values import duration
+
+    documents = [*([Path(partner)] if flow is not None else []), *(files or [])]
 
     patience = duration(timeout)
     with frame.node() as node:
         with frame.progress("Reading", octets=True) as progress:
-            sent = send_files(
-                node,
-                partner,
-                files,
-                subject=subject,
-                content_type=content_type,
-                key=key,
-                actor=frame.actor,
-                progress=progress,
-            )
+            if flow is not None:
+                sent = send_to_flow(
+                    node,
+                    flow,
+                    documents,
+                    subject=subject,
+                    content_type=content_type,
+                    key=key,
+                    actor=frame.actor,
+                    progress=progress,
+                )
+            else:
+                sent = send_files(
+                    node,
+                    partner,
+                    documents,
+                    subject=subject,
+                    content_type=content_type,
+                    key=key,
+                    channel=channel,
+                    actor=frame.actor,
+                    progress=progress,
+                )
         verb = "was sent before as" if sent.repeated else "is kept as"
         facts = sent.as_dict()
         if not wait:
-            names = ", ".join(path.name for path in files)
+            names = ", ".join(path.name for path in documents)
             frame.show(
                 facts,
                 lambda console: console.print(

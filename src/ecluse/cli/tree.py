@@ -10,7 +10,23 @@ from typing import Annotated
 
 import typer
 
-from ecluse.cli import ban, cert, configuration, decide, hostkey, hub, keyring, log, partner, secret, send, ssh
+from ecluse.cli import (
+    account,
+    ban,
+    cert,
+    configuration,
+    decide,
+    flow,
+    hostkey,
+    hub,
+    keyring,
+    log,
+    partner,
+    pgp,
+    secret,
+    send,
+    ssh,
+)
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
 from ecluse.errors import EcluseError, Fault
 
@@ -66,12 +82,15 @@ def root(
 for group in (hub, configuration, send):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
+app.add_typer(flow.app, name="flow", cls=Group)
 hostkey.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
+app.add_typer(pgp.app, name="pgp", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
+app.add_typer(account.app, name="account", cls=Group)
 app.add_typer(ban.app, name="ban", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 

@@ -1,22 +1,23 @@
-"""INTAKE and KEEP, outbound: what an application hands in becomes a message with one delivery."""
+"""INTAKE and KEEP of what an application hands in: for a partner, with one delivery; or for a flow, with its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from ecluse.blobs.vault import Sealed
 from ecluse.errors import EcluseError, Fault
+from ecluse.exchange.flows.plan import FlowPlan
 from ecluse.exchange.hub import Hub, left_nothing
 from ecluse.exchange.inspect import Inspector
-from ecluse.exchange.route import add_delivery
-from ecluse.model.basics import MessageId, PartnerId
+from ecluse.exchange.route import add_delivery, route_inbound
+from ecluse.model.basics import Instant, MessageId, PartnerId
 from ecluse.model.nouns import Direction, Message, Part
 from ecluse.model.states import MessageState
 from ecluse.store.port import Tx
 
-__all__ = ["HandIn", "NothingToSend", "hand_in"]
+__all__ = ["HandIn", "NotForFlow", "NothingToSend", "hand_in", "hand_in_for"]
 
 
 class NothingToSend(EcluseError):
@@ -25,6 +26,14 @@ class NothingToSend(EcluseError):
     code = "exchange.nothing-to-send"
     fault = Fault.USAGE
     remedy = "Give at least one file that is not empty."
+
+
+class NotForFlow(EcluseError):
+    """A flow does not take what was handed in for it."""
+
+    code = "flow.refused"
+    fault = Fault.USAGE
+    remedy = "Look at what the flow takes with `ecluse flow show`, or try it with `ecluse flow test`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ def hand_in(
     subject: str = "",
     protocol: str,
     protocol_id: str,
+    wire: bytes = b"{}",
     actor: str = "hub",
 ) -> Message:
     """Keep the documents, and have them delivered.
@@ -63,6 +73,7 @@ def hand_in(
         subject: For the partner to read.
         protocol: The channel's protocol.
         protocol_id: The id that every attempt will carry; unique for the partner.
+        wire: The protocol's facts, a JSON object.
         actor: Who hands it in.
 
     Returns:
@@ -72,15 +83,9 @@ def hand_in(
         NothingToSend: There is no document, or one is empty.
         Conflict: The protocol id was used before.
     """
-    kept = _Kept()
-    end: Future[None] | None = None
-    try:
-        for document in documents:
-            kept.add(hub, document)
-        if not kept.parts:
-            raise NothingToSend("There is no document to send.")
-        now = hub.clock()
-        message = Message(
+
+    def made(kept: _Kept, now: Instant) -> Message:
+        return Message(
             id=MessageId(hub.new_id("m")),
             direction=Direction.OUT,
             partner=partner,
@@ -92,8 +97,81 @@ def hand_in(
             subject=subject,
             reference=kept.reference,
             parts=tuple(kept.parts),
+            wire=wire,
             config_version=hub.config_version(),
         )
+
+    return _keep(hub, documents, made, lambda tx, message: add_delivery(hub, tx, message, channel), actor)
+
+
+def hand_in_for(
+    hub: Hub,
+    plan: FlowPlan,
+    documents: Iterable[HandIn],
+    *,
+    subject: str = "",
+    protocol_id: str,
+    actor: str = "hub",
+) -> Message:
+    """Keep the documents, and have a flow send them on.
+
+    Args:
+        hub: What the chamber shares.
+        plan: The flow.
+        documents: One or several, in order.
+        subject: For who gets them to read.
+        protocol_id: Unique among what was handed in.
+        actor: Who hands it in.
+
+    Returns:
+        The message, durable.
+
+    Raises:
+        NotForFlow: The flow does not take it. Nothing was kept.
+        NothingToSend: There is no document, or one is empty.
+        Conflict: The protocol id was used before.
+    """
+
+    def made(kept: _Kept, now: Instant) -> Message:
+        message = Message(
+            id=MessageId(hub.new_id("m")),
+            direction=Direction.IN,
+            partner=PartnerId(""),
+            protocol="local",
+            protocol_id=protocol_id,
+            state=MessageState.ACCEPTED,
+            created=now,
+            updated=now,
+            subject=subject,
+            reference=kept.reference,
+            parts=tuple(kept.parts),
+            config_version=hub.config_version(),
+            flow=plan.id,
+        )
+        why = plan.refusal(message)
+        if why:
+            raise NotForFlow(f"The flow {plan.id} does not take it: {why}.")
+        return message
+
+    return _keep(hub, documents, made, lambda tx, message: route_inbound(hub, tx, message), actor)
+
+
+def _keep(
+    hub: Hub,
+    documents: Iterable[HandIn],
+    made: Callable[[_Kept, Instant], Message],
+    route: Callable[[Tx, Message], object],
+    actor: str,
+) -> Message:
+    kept = _Kept()
+    end: Future[None] | None = None
+    try:
+        for document in documents:
+            kept.add(hub, document)
+        if not kept.parts:
+            raise NothingToSend("There is no document to send.")
+        now = hub.clock()
+        message = made(kept, now)
 
         def work(tx: Tx) -> None:
             tx.add_message(message)
@@ -104,11 +182,12 @@ def hand_in(
                 "message.accepted",
                 message.id,
                 {
-                    "direction": "out",
-                    "partner": partner,
-                    "protocol": protocol,
-                    "protocol_id": protocol_id,
+                    "direction": message.direction.value,
+                    "partner": message.partner,
+                    "protocol": message.protocol,
+                    "protocol_id": message.protocol_id,
                     "config": message.config_version,
+                    **({"flow": message.flow} if message.flow else {}),
                     "documents": kept.kinds,
                     "sha256": [part.sha256 for part in message.parts],
                     "size": message.size,
@@ -116,7 +195,7 @@ def hand_in(
                 actor=actor,
                 at=now,
             )
-            add_delivery(hub, tx, message, channel)
+            route(tx, message)
 
         end = hub.store.submit(work)
         end.result()

@@ -65,6 +65,7 @@ class Inspector:
         self._declared = content_type.partition(";")[0].strip().lower()
         self._head = bytearray()
         self._size = 0
+        self._kind: str | None = None
 
     def feed(self, data: bytes) -> None:
         """Octets of the document, in order; only the first of them are kept."""
@@ -72,10 +73,16 @@ class Inspector:
         room = HEAD_LIMIT - len(self._head)
         if room > 0:
             self._head += data[:room]
+            self._kind = None
 
     @property
     def kind(self) -> str:
         """``edifact``, ``x12``, ``xml:Invoice``, ``pdf``... or ``unknown``."""
+        if self._kind is None:
+            self._kind = self._recognise()
+        return self._kind
+
+    def _recognise(self) -> str:
         head = bytes(self._head[:4096]).lstrip(b"\xef\xbb\xbf \t\r\n")
         for magic, name in _MAGIC:
             if head.startswith(magic):

@@ -1,4 +1,7 @@
-"""The life of one message, gathered for one screen: what, who, when, how it ended, and where it is proven."""
+"""The life of one message, gathered for one screen: what, who, when, how it ended, and where it is proven.
+
+What a flow made of a message is of the same life: asked for either, it is told as one, from what came on.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ecluse.model.basics import MessageId, iso
 from ecluse.model.nouns import Answer, Delivery, LoggedEvent, Message, Receipt
 from ecluse.store.port import Store, View
 
-__all__ = ["Step", "Trace", "trace"]
+__all__ = ["Branch", "Step", "Trace", "trace"]
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -25,6 +28,7 @@ class Step(msgspec.Struct, frozen=True):
         actor: Who did it.
         node: On which node.
         data: The event's facts.
+        message: Whose event it is, of those whose life this is.
         index: Its leaf in the log, or ``None`` while it waits to be sealed.
         id: The event's id.
     """
@@ -36,6 +40,23 @@ class Step(msgspec.Struct, frozen=True):
     data: dict[str, Any]
     index: int | None
     id: str
+    message: str = ""
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """A message that a flow made of the one that the life is of.
+
+    Attributes:
+        message: The message.
+        wire: Its protocol's facts.
+        deliveries: Its deliveries.
+        receipts: What the other side answered.
+    """
+
+    message: Message
+    wire: dict[str, Any]
+    deliveries: list[Delivery]
+    receipts: list[Receipt]
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -47,8 +68,10 @@ class Trace(msgspec.Struct, frozen=True):
         deliveries: Its deliveries.
         receipts: What the other side answered.
         answer: What we answered, or ``None``.
-        steps: Its events in order.
+        steps: Its events and those of its branches, in order.
         checkpoint_size: Leaves under the newest signed checkpoint: a step whose index is below is proven.
+        branches: What flows made of it.
+        asked: Id of the message that was asked for: this one, or one of its branches.
     """
 
     message: Message
@@ -58,6 +81,8 @@ class Trace(msgspec.Struct, frozen=True):
     answer: Answer | None
     steps: list[Step]
     checkpoint_size: int
+    branches: list[Branch] = []
+    asked: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``: instants as RFC 3339, exact bytes as digests."""
@@ -76,30 +101,30 @@ class Trace(msgspec.Struct, frozen=True):
             "reason_code": message.reason_code,
             "reason": message.reason,
             "config_version": message.config_version,
+            "origin": message.origin or None,
+            "flow": message.flow or None,
+            "shredded": iso(message.shredded) if message.shredded else None,
+            "asked": self.asked or message.id,
             "documents": [msgspec.to_builtins(part) for part in message.parts],
             "wire": self.wire,
-            "deliveries": [
+            "deliveries": [_delivery(delivery) for delivery in self.deliveries],
+            "receipts": [_receipt(receipt) for receipt in self.receipts],
+            "children": [
                 {
-                    "id": delivery.id,
-                    "channel": delivery.channel,
-                    "state": delivery.state.value,
-                    "attempts": delivery.attempts,
-                    "updated": iso(delivery.updated),
-                    "receipt_due": iso(delivery.receipt_due) if delivery.receipt_due else None,
-                    "reason_code": delivery.reason_code,
-                    "reason": delivery.reason,
+                    "id": each.message.id,
+                    "relay": each.message.relay,
+                    "flow": each.message.flow,
+                    "partner": each.message.partner,
+                    "protocol": each.message.protocol,
+                    "protocol_id": each.message.protocol_id,
+                    "state": each.message.state.value,
+                    "reason_code": each.message.reason_code,
+                    "reason": each.message.reason,
+                    "documents": [msgspec.to_builtins(part) for part in each.message.parts],
+                    "deliveries": [_delivery(delivery) for delivery in each.deliveries],
+                    "receipts": [_receipt(receipt) for receipt in each.receipts],
                 }
-                for delivery in self.deliveries
-            ],
-            "receipts": [
-                {
-                    "kind": receipt.kind,
-                    "positive": receipt.positive,
-                    "verdict": receipt.verdict,
-                    "received": iso(receipt.received),
-                    "sha256": sha256(receipt.body).hexdigest(),
-                }
-                for receipt in self.receipts
+                for each in self.branches
             ],
             "answer": None
             if self.answer is None
@@ -120,8 +145,37 @@ class Trace(msgspec.Struct, frozen=True):
         }
 
 
-def trace(store: Store, id: MessageId) -> Trace:
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "channel": delivery.channel,
+        "flow": delivery.flow or None,
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "updated": iso(delivery.updated),
+        "receipt_due": iso(delivery.receipt_due) if delivery.receipt_due else None,
+        "reason_code": delivery.reason_code,
+        "reason": delivery.reason,
+    }
+
+
+def _receipt(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "kind": receipt.kind,
+        "positive": receipt.positive,
+        "verdict": receipt.verdict,
+        "received": iso(receipt.received),
+        "sha256": sha256(receipt.body).hexdigest(),
+    }
+
+
+def trace(store: Store, id: MessageId, *, whole: bool = True) -> Trace:
     """Gather the life of a message.
+
+    Args:
+        store: The database.
+        id: Which message.
+        whole: Of a message that a flow made, the life of the one that came, with everything that was made of it.
 
     Raises:
         NoSuchMessage: There is none.
@@ -131,21 +185,37 @@ def trace(store: Store, id: MessageId) -> Trace:
         message = view.message(id)
         if message is None:
             raise NoSuchMessage(f"There is no message {id}.")
+        if whole and message.origin:
+            message = view.message(message.origin) or message
+        children = view.children(message.id) if whole else []
         checkpoint = view.last_checkpoint()
+        steps = [(logged, each.id) for each in (message, *children) for logged in view.events(each.id)]
+        # Each subject's are in order; ids tell the order among them as the clocks of the nodes do.
+        steps.sort(key=lambda step: (step[0].event.at, step[0].event.id))
         return Trace(
             message=message,
             wire=msgspec.json.decode(message.wire),
-            deliveries=view.deliveries(id),
-            receipts=view.receipts(id),
-            answer=view.answer(id),
-            steps=[_step(logged) for logged in view.events(id)],
+            deliveries=view.deliveries(message.id),
+            receipts=view.receipts(message.id),
+            answer=view.answer(message.id),
+            steps=[_step(logged, of) for logged, of in steps],
             checkpoint_size=checkpoint.size if checkpoint else 0,
+            branches=[
+                Branch(
+                    child,
+                    msgspec.json.decode(child.wire),
+                    view.deliveries(child.id),
+                    view.receipts(child.id),
+                )
+                for child in children
+            ],
+            asked=id,
         )
 
     return store.read(gather)
 
 
-def _step(logged: LoggedEvent) -> Step:
+def _step(logged: LoggedEvent, of: str) -> Step:
     event = decode_leaf(logged.leaf)
     return Step(
         at=iso(event.at),
@@ -155,4 +225,5 @@ def _step(logged: LoggedEvent) -> Step:
         data=msgspec.json.decode(event.data),
         index=logged.index,
         id=event.id,
+        message=of,
     )

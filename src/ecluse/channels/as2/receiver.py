@@ -122,12 +122,13 @@ class Receiver:
         if any(self._under_way[key] >= limit for key, limit in zip(counted, limits, strict=True)):
             self._event("request.refused", request, {"reason": "as2.too-many", "partner": partner.id})
             return _text(503, "Too many messages at once.", [("Retry-After", "5")])
-        self._under_way.update(counted)
+        for key in counted:
+            self._under_way[key] += 1
         try:
             return await self._from_partner(request, as2, relation)
         finally:
-            self._under_way.subtract(counted)
             for key in counted:
+                self._under_way[key] -= 1
                 if not self._under_way[key]:
                     del self._under_way[key]
 

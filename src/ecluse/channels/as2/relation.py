@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
 from ecluse.channels.http.limits import ClientLimits
-from ecluse.channels.http.tls import ClientTls, client_tls
+from ecluse.channels.http.tls import ClientTls, partner_tls
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant
 from ecluse.trust.directory import Directory, PartnerView
@@ -148,35 +146,12 @@ class Relation:
             return None
         settings = self.partner.as2.tls
         ref = settings.client_key
-        return _client_tls(
+        return partner_tls(
             self.partner.tls_anchors(now),
             settings.min_version,
-            b"".join(c.public_bytes(Encoding.PEM) for c in self._keyring.chain(ref)) if ref else None,
+            self._keyring.chain(ref) if ref else (),
             self._keyring.tls_key(ref) if ref else None,
         )
-
-
-@lru_cache(maxsize=256)
-def _client_tls(
-    anchors: tuple[x509.Certificate, ...], minimum: str, cert_pem: bytes | None, key_pem: bytes | None
-) -> ClientTls:
-    """One context for each way of trusting: connections are kept by it."""
-    issuers = [c.public_bytes(Encoding.DER) for c in anchors if _issues(c)]
-    return client_tls(
-        pinned=[] if issuers else [c.public_bytes(Encoding.DER) for c in anchors],
-        anchors=issuers,
-        system=not anchors,
-        cert_pem=cert_pem,
-        key_pem=key_pem,
-        minimum="1.3" if minimum == "1.3" else "1.2",
-    )
-
-
-def _issues(certificate: x509.Certificate) -> bool:
-    try:
-        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
-    except x509.ExtensionNotFound:
-        return False
 
 
 def stranger_options(directory: Directory, now: Instant) -> MdnOptions:

@@ -6,11 +6,13 @@ import os
 import secrets
 import ssl
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -124,6 +126,50 @@ def client_tls(
     elif cert_pem is not None or key_pem is not None:
         raise TlsConfigError("A client certificate needs its key, and a key its certificate.")
     return ClientTls(context, frozenset(der for leaf in leaves for der in _ders(leaf)))
+
+
+def partner_tls(
+    anchors: Sequence[x509.Certificate],
+    minimum: str,
+    chain: Sequence[x509.Certificate] = (),
+    key_pem: bytes | None = None,
+) -> ClientTls:
+    """How a partner's server is trusted; the same object for the same settings, since connections are kept by it.
+
+    Args:
+        anchors: Issuers, or (where none of them is an authority) the server's own certificates; the system's
+            authorities where there are none.
+        minimum: ``1.2`` or ``1.3``.
+        chain: Our client certificate, with the ones between it and its root.
+        key_pem: Its private key.
+
+    Raises:
+        TlsConfigError: As :func:`client_tls`.
+    """
+    cert_pem = b"".join(each.public_bytes(Encoding.PEM) for each in chain) or None
+    return _partner_tls(tuple(anchors), minimum, cert_pem, key_pem)
+
+
+@lru_cache(maxsize=256)
+def _partner_tls(
+    anchors: tuple[x509.Certificate, ...], minimum: str, cert_pem: bytes | None, key_pem: bytes | None
+) -> ClientTls:
+    issuers = [each.public_bytes(Encoding.DER) for each in anchors if _issues(each)]
+    return client_tls(
+        pinned=[] if issuers else [each.public_bytes(Encoding.DER) for each in anchors],
+        anchors=issuers,
+        system=not anchors,
+        cert_pem=cert_pem,
+        key_pem=key_pem,
+        minimum="1.3" if minimum == "1.3" else "1.2",
+    )
+
+
+def _issues(certificate: x509.Certificate) -> bool:
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _harden(context: ssl.SSLContext, minimum: Minimum) -> None:

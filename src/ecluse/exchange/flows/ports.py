@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
-from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import PartnerId
 
-__all__ = ["How", "Leaving", "NoProtection", "Protection"]
+__all__ = ["How", "Leaving", "Protection"]
 
 How = Literal["encrypt", "sign", "sign-and-encrypt"]
 
@@ -47,11 +46,3 @@ class Leaving(Protocol):
         Raises:
             EcluseError: The channel can't take such a message, or not at present.
         """
-
-
-class NoProtection(EcluseError):
-    """A flow asks for OpenPGP, and this hub has none."""
-
-    code = "flow.no-openpgp"
-    fault = Fault.OURS
-    remedy = "Add [openpgp] to ecluse.toml and to the partner's file."

@@ -150,12 +150,14 @@ def next_due(plan: FlowPlan, run: LastRun, now: Instant) -> Instant | None:
     return min(due, again) if again is not None else due
 
 
-def ask(hub: Hub, tx: Tx, plan: FlowPlan) -> None:
-    """Have a flow run at once: something arrived, or somebody asked."""
-    now = hub.clock()
-    key = collect_key(plan.id)
-    if not tx.wake_job(key, now):
-        tx.add_job(_job(plan, now))
+def ask(hub: Hub, tx: Tx, plan: FlowPlan, due: Instant | None = None) -> None:
+    """Have a flow run at once, or at ``due``: something arrived, or somebody asked."""
+    due = hub.clock() if due is None else due
+    job = tx.job(collect_key(plan.id))
+    if job is None:
+        tx.add_job(_job(plan, due))
+    elif job.state is not JobState.DUE or job.due > due:
+        tx.wake_job(job.key, due)
 
 
 def _job(plan: FlowPlan, due: Instant) -> Job:

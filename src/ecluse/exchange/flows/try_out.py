@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+from ecluse.blobs.vault import Sealed
 from ecluse.errors import EcluseError
 from ecluse.exchange.flows.plan import FlowPlan, TargetPlan
 from ecluse.exchange.flows.ports import Leaving, Protection
@@ -64,7 +67,14 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 def try_out(
-    hub: Hub, plan: FlowPlan, message: Message, protection: Protection, leaving: Leaving, *, why: str = ""
+    hub: Hub,
+    plan: FlowPlan,
+    message: Message,
+    protection: Protection,
+    leaving: Leaving,
+    *,
+    why: str = "",
+    made: Sequence[Sealed] = (),
 ) -> Trial:
     """Try a message that is kept, or stands for one that would be: its parts have their octets in the vault.
 
@@ -75,7 +85,17 @@ def try_out(
         protection: OpenPGP.
         leaving: What channels know of a message.
         why: Why the flow does not take it as far as is known; then it is only told.
+        made: Blobs of its parts that no row has; they are thrown away.
     """
+    shop = Workshop(hub, protection)
+    shop.adopt(made)
+    try:
+        return _try(hub, plan, message, shop, leaving, why)
+    finally:
+        shop.clear()
+
+
+def _try(hub: Hub, plan: FlowPlan, message: Message, shop: Workshop, leaving: Leaving, why: str) -> Trial:
     name = message.parts[0].name if message.parts else ""
     why = why or plan.refusal(message)
     if why:
@@ -85,29 +105,24 @@ def try_out(
         opened.append("openpgp")
     if plan.settings.open.unpack != "none":
         opened.append(plan.settings.open.unpack)
-    shop = Workshop(hub, protection)
     try:
-        try:
-            pieces = shop.open(plan, message)
-        except EcluseError as error:
-            return Trial(name, taken=True, why=f"{error.code}: {error.cause}", opened=opened)
-        now = hub.clock()
-        counts = [0]
-        ways = [_way(plan, target, message, shop, pieces, leaving, now, counts, name) for target in plan.targets]
-        duplicate = _duplicate(hub, plan, message, pieces, now)
-        held = hub.store.read(lambda view: is_paused(view, plan))
-        return Trial(
-            name,
-            taken=True,
-            why="the flow is paused: it waits" if held else "",
-            opened=opened,
-            documents=[(piece.name, piece.part.kind, piece.part.size) for piece in pieces],
-            duplicate=duplicate,
-            order_key=plan.order_key(message),
-            ways=ways,
-        )
-    finally:
-        shop.clear()
+        pieces = shop.open(plan, message)
+    except EcluseError as error:
+        return Trial(name, taken=True, why=f"{error.code}: {error.cause}", opened=opened)
+    now = hub.clock()
+    counts = [0]
+    ways = [_way(plan, target, message, shop, pieces, leaving, now, counts, name) for target in plan.targets]
+    held = hub.store.read(lambda view: is_paused(view, plan))
+    return Trial(
+        name,
+        taken=True,
+        why="the flow is paused: it would wait" if held else "",
+        opened=opened,
+        documents=[(piece.name, piece.part.kind, piece.part.size) for piece in pieces],
+        duplicate=_duplicate(hub, plan, message, pieces, now),
+        order_key=plan.order_key(message),
+        ways=ways,
+    )
 
 
 def _way(
@@ -122,7 +137,7 @@ def _way(
     name: str,
 ) -> Way:
     settings = target.settings
-    protections = [settings.pack] if settings.pack != "none" else []
+    protections: list[str] = [settings.pack] if settings.pack != "none" else []
     if settings.openpgp != "none":
         protections.append(f"openpgp {settings.openpgp}")
 

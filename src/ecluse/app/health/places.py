@@ -6,6 +6,8 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -38,6 +40,7 @@ def looks(view: PartnerView) -> list[Look]:
         found.append(webdav)
     return found
 
+
 CONNECT: Final = 5.0
 """Seconds that a partner's server may be silent."""
 
@@ -54,11 +57,11 @@ def ftps(node: Node, view: PartnerView) -> Finding:
         level = warning if error.fault is Fault.TRANSIENT else failed
         return level(check, error.cause, error.remedy)
     lacking = [name for name in ("SIZE", "MDTM", "REST") if name not in features]
-    text = (
-        f"{place.host} answers and lets us in ({line.tls or 'no TLS'}, {(time.monotonic() - begun) * 1000:.0f} ms)"
-    )
+    text = f"{place.host} answers and lets us in ({line.tls or 'no TLS'}, {(time.monotonic() - begun) * 1000:.0f} ms)"
     if place.mode == "clear":
-        return warning(check, f"{text}: all in clear.", "Agree on TLS with the partner before the exception ends.")
+        return warning(
+            check, f"{text}: all in clear.", "Agree on TLS with the partner before the exception ends."
+        )
     if lacking:
         return warning(
             check,

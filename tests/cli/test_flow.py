@@ -131,6 +131,18 @@ def test_a_run_collects_now_and_what_serves_sends_on(orders: Path) -> None:
     assert sorted(states) == ["delivered"] * 3 + ["given-up"]
 
 
+def test_a_doctor_tells_what_fails_and_waits(orders: Path) -> None:
+    found = {each["check"]: each for each in say("doctor", "--json", hub=orders).data["findings"]}
+    assert "none fails" in found["flows"]["observed"]
+    (orders / "drop").rmdir()
+    toml = (orders / "ecluse.toml").read_text()
+    (orders / "ecluse.toml").write_text(toml.replace('"drop"\ncreate = true', '"drop"'))
+    say("apply", "--yes", "--reason", "not made", hub=orders)
+    say("flow", "run", "orders", hub=orders, code=1)
+    found = {each["check"]: each for each in say("doctor", "--json", hub=orders, code=1).data["findings"]}
+    assert "has failed 1 times" in found["flows"]["observed"]
+
+
 def test_pause_and_resume(orders: Path) -> None:
     assert (
         say("flow", "pause", "orders", "--reason", "a move", "--json", hub=orders).data["state"] == "paused"

@@ -1,4 +1,4 @@
-"""Flows by the command line: how they stand, what they would do, a run, a pause; and one life from folder to partner."""
+"""Flows by the command line: how they stand, what they would do, a run, a pause; and one life to a partner."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_what_is_handed_in_for_a_flow_is_handed_in_once(orders: Path, tmp_path: 
 
 
 def test_a_folder_to_a_partner_and_into_their_folder_is_one_life(pair: Pair) -> None:
-    to = 'name = "Out"\n[from]\nchannel = "folder:drop"\nstable = "200ms"\n[[to]]\nchannel = "as2:birch"\nsubject = "Order {reference}"\n'
+    to = 'name = "Out"\n[from]\nchannel = "folder:drop"\nstable = "200ms"\n[[to]]\nchannel = "as2:birch"\n'
     into = (
         'name = "In"\n[from]\nchannel = "as2:*"\nnames = ["flow-*"]\n[[to]]\nchannel = "folder:erp"\n'
         'name = "{partner}-{stem}{suffix}"\n'

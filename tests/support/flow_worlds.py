@@ -96,7 +96,7 @@ class MirrorProtection:
         return {"how": how}
 
 
-class plain_leaving:  # noqa: N801 - it stands for an instance
+class plain_leaving:
     @staticmethod
     def protocol_id(channel: str, key: str, size: int) -> str:
         return f"<{key}@{channel}>"

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ecluse.app.health import machine, parties, work
+from ecluse.app.health import machine, parties, places, work
 from ecluse.app.health.finding import Finding, failed, ok, warning, worst
 from ecluse.app.node import Node, NotMigrated, open_hub_store, open_node, unlock
 from ecluse.errors import EcluseError
@@ -74,10 +74,12 @@ def check_hub(
             ("configuration", configuration),
             ("keys", parties.keys),
             ("certificates", parties.certificates),
+            ("openpgp", parties.openpgp),
             ("clock", machine.clock),
             ("blobs", machine.blobs),
             ("payloads", work.payloads),
             ("inbox", machine.inbox),
+            ("folders", places.folders),
             ("listener", machine.listener),
             ("sftp", machine.sftp),
             ("log", work.log),

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import buckets, codec, commits, evidence, flat, hub, transfer
+from benchmarks import buckets, codec, commits, evidence, flat, hub, openpgp, transfer
 from benchmarks.limits import Row
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +28,7 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "commits": commits.run,
     "evidence": evidence.run,
     "hub": hub.run,
+    "openpgp": openpgp.run,
     "transfer": transfer.run,
     "buckets": buckets.run,
     "flat": flat.run,

@@ -95,7 +95,9 @@ def openssh(folder: Path, key: Path) -> Iterator[Target]:
 def children(pid: int) -> list[int]:
     """Processes below a process."""
     found: list[int] = []
-    for line in subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.splitlines():
+    for line in subprocess.run(
+        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
+    ).stdout.splitlines():
         child, parent = map(int, line.split())
         if parent == pid or parent in found:
             found.append(child)
@@ -106,7 +108,17 @@ def children(pid: int) -> list[int]:
 def ecluse(folder: Path, key: Path, tree: str) -> Iterator[Target]:
     """The listener, in a process of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.sftp_server", "--serve", str(folder), "--tree", tree, "--key", str(key)],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.sftp_server",
+            "--serve",
+            str(folder),
+            "--tree",
+            tree,
+            "--key",
+            str(key),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -189,7 +201,8 @@ def measure(target: Target, key: Path, folder: Path, size: int, only: str) -> di
                 batches = []
                 for part in range(connections):
                     lines = [
-                        f"put {small} {target.folder}/s-{connections}-{number}-{part}-{each}\n" for each in range(share)
+                        f"put {small} {target.folder}/s-{connections}-{number}-{part}-{each}\n"
+                        for each in range(share)
                     ]
                     batches.append("".join(lines))
                 rates.append(FILES / (at_once(batches, target, key, folder) - login))
@@ -227,7 +240,9 @@ def at_once(batches: list[str], target: Target, key: Path, folder: Path) -> floa
 def slow_line(port: int) -> Iterator[int]:
     """A port that leads to another one over a line of 50 ms, as wide as the machine is."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.sftp_server", "--line", str(port)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.sftp_server", "--line", str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     try:
@@ -283,7 +298,9 @@ def serve(folder: Path, tree: str, key: Path) -> None:
         threading.Event().wait()
 
 
-def run(tree: str = "mailbox", mebibytes: int = 1024, only: str = "", which: str = "") -> dict[str, dict[str, float]]:
+def run(
+    tree: str = "mailbox", mebibytes: int = 1024, only: str = "", which: str = ""
+) -> dict[str, dict[str, float]]:
     """All figures, by server."""
     results = {}
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.hubs import bare_hub
+
 from ecluse.app.folder import make_hub
 from ecluse.app.service import SWITCH_INTERVAL
 from ecluse.app.settings import apply_files
@@ -23,7 +25,6 @@ from ecluse.trust.directory import Directory
 from ecluse.trust.listeners import SftpListener
 from ecluse.trust.memory import MemoryKeyring
 from ecluse.trust.secrets import Secret
-from tests.support.hubs import bare_hub
 
 __all__ = ["site"]
 
@@ -44,7 +45,9 @@ class Discard:
         self.size = SIZES[path.name]
         return self
 
-    def write(self, path: VirtualPath | int, *rest: object, resume: bool = False, exclusive: bool = False) -> Discard:
+    def write(
+        self, path: VirtualPath | int, *rest: object, resume: bool = False, exclusive: bool = False
+    ) -> Discard:
         if isinstance(path, int):
             self.size = path + len(rest[0])  # type: ignore[arg-type]
             return self
@@ -88,7 +91,9 @@ class DiscardTree(Discard):
 @contextlib.contextmanager
 def _hub(folder: Path, line: str) -> Iterator[tuple[SftpServer, str]]:
     """A whole hub's folders: digested, sealed, durable."""
-    with make_hub(folder / "hub", name="Aster", as2_id="ASTER", key_kind="rsa-2048", sftp="127.0.0.1:4022") as node:
+    with make_hub(
+        folder / "hub", name="Aster", as2_id="ASTER", key_kind="rsa-2048", sftp="127.0.0.1:4022"
+    ) as node:
         (node.folder / "partners" / "birch.toml").write_text(
             f'name = "Birch"\n[account]\nuser = "birch"\nkeys = ["{line}"]\nreplace = true\n'
         )

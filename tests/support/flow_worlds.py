@@ -31,7 +31,7 @@ from ecluse.trust.flow import Flow
 from ecluse.trust.reading import read_toml
 from ecluse.trust.schema import Calendar
 
-__all__ = ["EDIFACT", "FarServer", "MirrorProtection", "World", "flow_of", "plain_leaving"]
+__all__ = ["EDIFACT", "FarServer", "MirrorProtection", "NotOurs", "World", "flow", "flow_of", "plain_leaving"]
 
 EDIFACT = b"UNB+UNOC:3+ASTER:ZZ+BIRCH:ZZ+261103:0915+1++ORDERS'UNH+1+ORDERS:D:96A:UN:EAN008'BGM+220+4711+9'"
 
@@ -102,6 +102,14 @@ class plain_leaving:  # noqa: N801 - it stands for an instance
         return f"<{key}@{channel}>"
 
 
+def flow(*targets: str, source: str = 'channel = "as2:birch"', **more: str) -> str:
+    """A flow's file."""
+    to = "".join(f"[[to]]\n{target}\n" for target in targets)
+    top = more.pop("top", "")
+    rest = "".join(f"[{name}]\n{text}\n" for name, text in more.items())
+    return f'name = "Flow"\n{top}\n[from]\n{source}\n{to}{rest}'
+
+
 def flow_of(toml: str) -> Flow:
     problems: list[Any] = []
     flow = read_toml(toml, Flow, "flows/x.toml", problems)
@@ -149,10 +157,15 @@ class World:
         return found
 
     def collect(self, id: str) -> Any:
-        """Two looks, far enough apart."""
-        self.collector.run(self.plan(id))
+        """Two looks, far enough apart; what both did."""
+        first = self.collector.run(self.plan(id))
         self.clock.forward(10)
-        return self.collector.run(self.plan(id))
+        second = self.collector.run(self.plan(id))
+        second.kept += first.kept
+        second.repeated += first.repeated
+        second.failed += first.failed
+        second.error = first.error or second.error
+        return second
 
     def work(self) -> int:
         return self.runner.run_due()

@@ -27,7 +27,9 @@ from ecluse.trust.secrets import Secret
 
 __all__ = ["Site", "serve"]
 
-HUB = '[organisation]\nname = "Aster"\nas2_id = "ASTER"\n[[organisation.keys]]\nref = "main"\nuse = ["sign"]\n'
+HUB = (
+    '[organisation]\nname = "Aster"\nas2_id = "ASTER"\n[[organisation.keys]]\nref = "main"\nuse = ["sign"]\n'
+)
 
 
 @dataclasses.dataclass
@@ -43,6 +45,7 @@ class Site:
         boxes: The partners' folders, by user.
         accounts: TOML of their [account], by user; change it and call :meth:`configure`.
         key: Birch's key.
+        secrets: By reference; ``secret1`` for others.
     """
 
     folder: Path
@@ -51,6 +54,7 @@ class Site:
     accounts: dict[str, str]
     key: asyncssh.SSHKey
     boxes: dict[str, MemoryMailbox] = dataclasses.field(default_factory=dict)
+    secrets: dict[str, str] = dataclasses.field(default_factory=dict)
     server: SftpServer = None  # type: ignore[assignment]
     gate: Gate = None  # type: ignore[assignment]
     directory: Directory = None  # type: ignore[assignment]
@@ -74,7 +78,9 @@ class Site:
                 f'name = "{user.title()}"\nstate = "{state}"\n[account]\nuser = "{user}"\n{head}\n{rest}\n'
             )
         configuration = Configuration.from_files(files)
-        self.directory = Directory(configuration, self.keyring, lambda reference: Secret(reference[4:]))
+        self.directory = Directory(
+            configuration, self.keyring, lambda reference: Secret(self.secrets.get(reference, "secret1"))
+        )
         for view in self.directory.partners:
             account = view.settings.account
             assert account is not None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from ecluse.errors import EcluseError
 from ecluse.exchange.tree import Denied, Entry, NameExists, NoSpace, NoSuchPath, Space
 from ecluse.model.basics import Instant, system_clock
 from ecluse.model.paths import VirtualPath
@@ -250,6 +252,8 @@ class MemoryWriter:
         self._data = bytearray(base.data if base else b"")
         self._pending: dict[int, bytes] = {}
         self._broken: Exception | None = None
+        self._kept = len(self._data)
+        self._ended = False
 
     @property
     def size(self) -> int:
@@ -258,6 +262,8 @@ class MemoryWriter:
     def write(self, offset: int, data: bytes) -> None:
         if self._broken is not None:
             raise self._broken
+        if not data:
+            return
         try:
             self._write(offset, data)
         except Exception as error:
@@ -290,26 +296,29 @@ class MemoryWriter:
 
     def sync(self) -> None:
         with self._box.lock:
-            self._box.fail()
-            if self._may_keep():
-                self._base = _File(bytes(self._data), self._box.clock(), "partial")
-                self._box.files[self._path] = self._base
+            if self._broken is not None:
+                raise self._broken
+            try:
+                self._box.fail()
+                self._keep_half()
+            except Exception as error:
+                self._broken = error
+                raise
 
     def commit(self) -> None:
         box = self._box
         with box.lock:
-            if self._broken is not None:
+            try:
+                if self._broken is not None:
+                    raise self._broken
+                box.fail()
+                if self._pending:
+                    raise Denied("There is a gap.")
+                self._check_there()
+            except EcluseError:
                 self.abort()
-                raise self._broken
-            box.fail()
-            if self._pending:
-                raise Denied("There is a gap.")
-            there = box.files.get(self._path)
-            if there is not None and there is not self._base:
-                if there.state == "taken" and not box.account.replace:
-                    raise NameExists(f"There is a file {self._path} already.")
-                if self._base is not None:
-                    raise Denied("Another session wrote there.")
+                raise
+            self._ended = True
             state = "temporary" if box.temporary(self._path) else "taken"
             box.files[self._path] = _File(bytes(self._data), box.clock(), state)
             if state == "taken":
@@ -317,16 +326,34 @@ class MemoryWriter:
 
     def suspend(self) -> None:
         with self._box.lock:
-            self._pending.clear()
-            if self._data and self._broken is None and self._may_keep():
-                self._box.files[self._path] = _File(bytes(self._data), self._box.clock(), "partial")
-                self._box.suspended.append(str(self._path))
+            if not self._ended and self._broken is None:
+                with contextlib.suppress(EcluseError):
+                    if self._keep_half():
+                        self._box.suspended.append(str(self._path))
+            self._ended = True
 
     def abort(self) -> None:
         with self._box.lock:
-            if self._base is not None and self._box.files.get(self._path) is self._base:
+            if not self._ended and self._base is not None and self._box.files.get(self._path) is self._base:
                 del self._box.files[self._path]
+            self._ended = True
 
-    def _may_keep(self) -> bool:
-        there = self._box.files.get(self._path)
-        return there is None or there is self._base or there.state != "taken" or self._box.account.replace
+    def _keep_half(self) -> bool:
+        if len(self._data) == self._kept:
+            return False
+        self._check_there()
+        self._base = _File(bytes(self._data), self._box.clock(), "partial")
+        self._box.files[self._path] = self._base
+        self._kept = len(self._data)
+        return True
+
+    def _check_there(self) -> None:
+        box, there = self._box, self._box.files.get(self._path)
+        if self._base is not None and there is not self._base:
+            raise Denied("Another session ended it.")
+        if self._path in box.folders():
+            raise Denied("It is a folder.")
+        if there is not None and there.state == "taken" and not box.account.replace:
+            raise NameExists(f"There is a file {self._path} already.")
+        if self._path.parent not in box.folders():
+            raise NoSuchPath("The folder is gone.")

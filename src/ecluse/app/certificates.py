@@ -33,6 +33,7 @@ __all__ = [
     "last_instant",
     "partner_certificate_files",
     "put_secret",
+    "record_keys",
     "remove_secret",
 ]
 
@@ -216,11 +217,11 @@ def _changed(
         "not_after": iso(info.not_after),
     }
 
-    _record(node, kind, f"key:{ref}", facts, actor)
+    record_keys(node, kind, f"key:{ref}", facts, actor)
     return certificate
 
 
-def _record(node: Node, kind: str, subject: str, facts: dict[str, Any], actor: str) -> None:
+def record_keys(node: Node, kind: str, subject: str, facts: dict[str, Any], actor: str) -> None:
     """Write the event, and let every node read the keyring again."""
 
     def write(tx: Tx) -> None:
@@ -240,14 +241,14 @@ def change_passphrase(node: Node, passphrase: Secret, *, actor: str) -> None:
 def put_secret(node: Node, name: str, secret: Secret, *, actor: str) -> None:
     """Hold a secret in the keyring. Raises ``keyring.bad-name``."""
     node.keyring.put_secret(name, secret)
-    _record(node, "secret.put", f"secret:{name}", {}, actor)
+    record_keys(node, "secret.put", f"secret:{name}", {}, actor)
 
 
 def remove_secret(node: Node, name: str, *, actor: str) -> None:
     """Forget a secret. Raises ``secret.missing`` where there is none of that name."""
     node.keyring.secret(name)
     node.keyring.remove_secret(name)
-    _record(node, "secret.removed", f"secret:{name}", {}, actor)
+    record_keys(node, "secret.removed", f"secret:{name}", {}, actor)
 
 
 def partner_certificate_files(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,6 +119,7 @@ def flow_facts(node: Node, id: str) -> dict[str, Any]:
         return {
             **facts,
             "settings": msgspec.to_builtins(plan.settings),
+            "said": tomllib.loads(node.directory.configuration.files[f"flows/{id}.toml"]),
             "expectations": expectations,
             "documents": [message_facts(message) for message in newest],
         }
@@ -365,8 +368,7 @@ def _came_last(node: Node, plan: FlowPlan, limit: int) -> Iterator[Message]:
         return view.messages(direction=Direction.IN, partner=partner, limit=10 * limit)
 
     found = (each for each in node.store.read(look) if not _other_channel(plan, each))
-    for _, message in zip(range(limit), found, strict=False):
-        yield message
+    yield from islice(found, limit)
 
 
 def _try_file(node: Node, plan: FlowPlan, path: Path, partner: str | None) -> Trial:
@@ -378,7 +380,7 @@ def _try_source(node: Node, plan: FlowPlan, limit: int) -> Iterator[Trial]:
     source = source_of(node)(plan.kind)
     collector = Collector(node.hub, source_of(node))
     with source.open(plan.place) as remote:
-        looks = [look for look, _ in zip(collector.looks(plan, remote), range(limit), strict=False)]
+        looks = list(islice(collector.looks(plan, remote), limit))
         for look in looks:
             if look.refusal:
                 yield Trial(look.file.path, taken=False, why=look.refusal)

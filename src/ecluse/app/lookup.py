@@ -41,7 +41,8 @@ def find_message(store: Store, text: str) -> Message:
     Args:
         store: The database.
         text: The hub's id; or a reference, a Message-ID (with or without its brackets) or a file name, whole;
-            or a piece of one of these or of the subject, if it fits one message only.
+            or a piece of one of these or of the subject, if it fits one message only. What a flow made of a
+            message counts as that message: they have one life.
 
     Raises:
         NoSuchMessage: Nothing fits.
@@ -57,6 +58,8 @@ def find_message(store: Store, text: str) -> Message:
         return found
     whole = [message for message in candidates if _means(message, text)]
     fitting = whole or candidates
+    ids = {message.id for message in fitting}
+    fitting = [message for message in fitting if message.origin not in ids]
     if not fitting:
         raise NoSuchMessage(f"No message fits {text!r}.")
     if len(fitting) > 1:

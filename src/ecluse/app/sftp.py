@@ -32,6 +32,7 @@ class SftpService:
 
     def __init__(self, node: Node, settings: SftpListener) -> None:
         hub = node.hub
+        self._settings = settings
 
         def folders(identity: Identity, address: str) -> Tree:
             shown = identity.shown or identity.method
@@ -50,6 +51,11 @@ class SftpService:
     def port(self) -> int:
         """The bound port; 0 before :meth:`start`."""
         return self._server.port
+
+    @property
+    def address(self) -> str:
+        """Host and bound port."""
+        return f"{self._settings.address.rpartition(':')[0]}:{self.port}"
 
     def start(self) -> None:
         """Listen. Raises :class:`~ecluse.channels.http.errors.ListenFailed`."""

@@ -50,7 +50,7 @@ def show(frame: Frame, id: _Flow) -> None:
 command(
     app,
     "show",
-    gives=f"{_ROW}, settings, expectations[]{{name, by, at_least, today, next, last{{day, state, count}}}}, "
+    gives=f"{_ROW}, settings, said, expectations[]{{name, by, at_least, today, next, last{{day, state, count}}}}, "
     "documents[]",
     example="ecluse --hub hub flow show orders",
 )(show)
@@ -248,7 +248,7 @@ def _draw_flow(console: Console, facts: dict[str, Any]) -> None:
     )
     for each in facts["expectations"]:
         rows.append(("expected", _expectation(each)))
-    rows += [("setting", line) for line in _settings(facts["settings"])]
+    rows += [("setting", line) for line in _settings(facts["said"])]
     for document in facts["documents"]:
         names = ", ".join(part["name"] for part in document["documents"])
         rows.append(
@@ -270,8 +270,8 @@ def _settings(settings: dict[str, Any], prefix: str = "") -> list[str]:
     """What a flow's file says, one field in a line; what stands above already is left out."""
     lines: list[str] = []
     for name, value in settings.items():
-        path = f"{prefix}{name.rstrip('_')}"
-        if value in (None, "", [], {}) or path in ("name", "state", "trigger", "expect", "from.channel"):
+        path = f"{prefix}{name}"
+        if path in ("name", "state", "trigger", "expect", "from.channel"):
             continue
         if isinstance(value, dict):
             lines += _settings(value, f"{path}.")

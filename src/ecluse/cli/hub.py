@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "serve",
-        gives="listening, url, public_url, as2_id, node, pid",
+        gives="listening, url, public_url, as2_id, sftp, node, pid",
         panel=_PANEL,
         example="ecluse --hub hub serve --listen 0.0.0.0:4080",
     )(serve)

@@ -90,6 +90,7 @@ async def _serve(frame: Frame, service: Service, address: str) -> None:
                 "url": f"{scheme}://{bound}{settings.path}",
                 "public_url": settings.public_url,
                 "as2_id": organisation.as2_id,
+                "sftp": service.sftp.address if service.sftp is not None else None,
                 "node": node.name,
                 "pid": os.getpid(),
             }
@@ -100,6 +101,8 @@ async def _serve(frame: Frame, service: Service, address: str) -> None:
             markup=False,
             soft_wrap=True,
         )
+        if service.sftp is not None:
+            frame.out.print(f"Partners' SFTP clients log in at {service.sftp.address}", soft_wrap=True)
         sys.stdout.flush()
     try:
         await stop.wait()

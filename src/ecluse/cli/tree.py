@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ecluse.cli import (
+    account,
     ban,
     cert,
     configuration,
@@ -21,6 +22,7 @@ from ecluse.cli import (
     keyring,
     log,
     partner,
+    pgp,
     secret,
     send,
     ssh,
@@ -85,8 +87,10 @@ hostkey.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
+app.add_typer(pgp.app, name="pgp", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
+app.add_typer(account.app, name="account", cls=Group)
 app.add_typer(ban.app, name="ban", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 

@@ -16,9 +16,12 @@ MAX_NAME: Final = 255
 MAX_PATH: Final = 4096
 """Octets of a path (Linux PATH_MAX)."""
 
+# Names that Windows takes for devices, whatever their ending (Microsoft, "Naming Files, Paths, and Namespaces").
 _DEVICE: Final = re.compile(
-    r"(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(\..*)?", re.IGNORECASE
+    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(\..*)?",
+    re.IGNORECASE,
 )
+# What no file system of Windows takes in a name; "/" parts names anyway.
 _FORBIDDEN: Final = frozenset('<>:"|?*\\')
 
 

@@ -45,7 +45,9 @@ SourceName = Annotated[
     str,
     Meta(
         pattern=r"^([a-z0-9]{1,16}:[a-z0-9][a-z0-9-]{0,62}|(as2|account):\*)$",
-        extra={"expected": 'a channel: its kind and a name, such as "sftp:birch", "folder:orders" or "as2:*"'},
+        extra={
+            "expected": 'a channel: its kind and a name, such as "sftp:birch", "folder:orders" or "as2:*"'
+        },
     ),
 ]
 

@@ -49,8 +49,8 @@ class SftpListener(Strict, frozen=True, kw_only=True):
 
     Attributes:
         address: Host and port.
-        host_keys: Keys of the keyring that prove our server to partners, the preferred one first; made by `ecluse cert generate
-            ssh-host --kind ed25519`.
+        host_keys: Keys of the keyring that prove our server to partners, the preferred one first; one is made by
+            `ecluse cert generate ssh-host --kind ed25519`.
         guard: Limits.
         rekey: Octets after which keys are changed.
     """

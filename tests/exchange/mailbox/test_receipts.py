@@ -72,7 +72,11 @@ def test_a_failure_is_told_and_then_what_came_of_it(world: RealWorld) -> None:
     answer(world, message, ReceiptBytes("http", "negative", b"", b"no"), positive=False)
     [name] = names(tree, "/receipts")
     facts = read(world, name)
-    assert (facts["state"], facts["reason"], facts["went"][0]["state"]) == ("failed", "as2.refused", "refused")
+    assert (facts["state"], facts["reason"], facts["went"][0]["state"]) == (
+        "failed",
+        "as2.refused",
+        "refused",
+    )
     answer(world, message, MDN, positive=True)
     assert len(names(tree, "/receipts")) == 2
     assert read(world, name)["state"] == "delivered"

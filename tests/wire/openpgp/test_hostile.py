@@ -229,14 +229,16 @@ def test_a_bomb_is_stopped_in_little_memory(algorithm):
     document = packet(Tag.LITERAL, b"b\0\0\0\0\0" + bytes(size))
     bomb = packet(Tag.COMPRESSED, bytes([algorithm]) + PACKERS[algorithm](document))
     del document
+    sizes: list[int] = []
+
+    def consume() -> None:
+        sizes.extend(len(event.data) for event in read_message([bomb], nobody) if isinstance(event, Content))
+
     tracemalloc.start()
-    given_out = 0
     with pytest.raises(OpenPgpError) as caught:
-        for event in read_message([bomb], nobody):
-            if isinstance(event, Content):
-                given_out += len(event.data)
+        consume()
     assert caught.value.code == "openpgp.limit"
-    assert given_out <= 64 << 20
+    assert sum(sizes) <= 64 << 20
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
 
@@ -253,6 +255,12 @@ def test_compressed(algorithm):
     )
     extra = packet(Tag.COMPRESSED, bytes([algorithm]) + PACKERS[algorithm](LITERAL) + b"more")
     assert refused(extra) == "openpgp.malformed"
+
+
+def test_a_flood_of_tiny_parts_is_stopped():
+    tiny = b"\xcb" + b"\xe9" + (b"b" + bytes(511)) + b"\xe0a" * 70_000 + b"\1a"
+    assert refused(tiny) == "openpgp.limit"
+    assert len(read(b"\xcb" + b"\xe9" + (b"b" + bytes(511)) + b"\xe0a" * 60_000 + b"\1a")[0]) == 60_507
 
 
 def test_compression_in_compression_is_bounded():

@@ -74,6 +74,7 @@ def check_hub(
             ("configuration", configuration),
             ("keys", parties.keys),
             ("certificates", parties.certificates),
+            ("openpgp", parties.openpgp),
             ("clock", machine.clock),
             ("blobs", machine.blobs),
             ("payloads", work.payloads),

@@ -153,9 +153,7 @@ def sftp(node: Node) -> Iterator[Finding]:
     print_ = fingerprint(key_blob(node.keyring.ssh_public_key(settings.host_keys[0])))
     banner = _ssh_banner(host, int(port))
     if banner is None:
-        yield warning(
-            "sftp", f"Nothing listens at {settings.address}.", "Start the hub with `ecluse serve`."
-        )
+        yield warning("sftp", f"Nothing listens at {settings.address}.", "Start the hub with `ecluse serve`.")
     elif not banner.startswith("SSH-2.0-Ecluse"):
         yield failed(
             "sftp",

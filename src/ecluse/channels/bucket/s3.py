@@ -110,9 +110,14 @@ class S3Objects:
             with self.call("GET", "", query) as answer:
                 page = read_page(self.ok(answer))
             for each in page.objects:
-                yield Stored(each.key, each.size, each.modified, each.etag)
+                modified = None if each.modified is None else Instant(each.modified)
+                yield Stored(each.key, each.size, modified, each.etag)
             if not page.after:
                 return
+            if page.after == query.get("continuation-token"):
+                raise BucketUnavailable(
+                    f"The store {self.where} gives the same page of a listing again and again."
+                )
             query["continuation-token"] = page.after
 
     def look(self, key: str) -> Stored | None:

@@ -103,7 +103,11 @@ class Gate:
         with self._lock:
             score = self._scores.score(subject, now)
             theirs = subject in self._known.get(user, ())
-            too_many = [each for each in (subject, name) if not (each == name and theirs) and self._scores.add(each, now)]
+            too_many = [
+                each
+                for each in (subject, name)
+                if not (each == name and theirs) and self._scores.add(each, now)
+            ]
         for each in too_many:
             if not self.bans.banned(each):
                 self.bans.add(each, seconds(self.limits.ban_time), self._listener)

@@ -32,7 +32,7 @@ class Scores:
     def add(self, subject: str, now: float) -> bool:
         """Count a failure; true where that is the one too many, which also begins the count anew."""
         value = self.score(subject, now) + 1
-        if value >= self._limit:
+        if value > self._limit - 0.5:  # what faded since the first one must not ask for one more
             self._scores.pop(subject, None)
             return True
         self._scores[subject] = (value, now)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncssh
 from asyncssh.channel import SSHChannel
@@ -22,7 +22,7 @@ from asyncssh.encryption import GCMEncryption
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-__all__ = ["FITS", "FastChannel", "FastPackets", "PlainChannel", "PlainPackets"]
+__all__ = ["FITS", "Channel", "FastChannel", "FastPackets", "Packets", "PlainChannel", "PlainPackets"]
 
 FITS: Final = asyncssh.__version__.split(".")[:2] == ["2", "24"]
 
@@ -238,3 +238,11 @@ class FastChannel(PlainChannel):
         if self._send_chan is None or self._conn is None:
             return
         self._conn.send_packet(pkttype, self._send_chan.to_bytes(4, "big"), *args, handler=self)
+
+
+if TYPE_CHECKING:
+    Packets = FastPackets
+    Channel = FastChannel
+else:
+    Packets = FastPackets if FITS else PlainPackets
+    Channel = FastChannel if FITS else PlainChannel

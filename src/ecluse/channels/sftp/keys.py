@@ -33,7 +33,13 @@ class KeyringKeyPair(SSHKeyPair):
         try:
             cert = None if certificate is None else import_certificate(certificate)
             super().__init__(
-                line.split()[0].encode("ascii"), algorithms[0], algorithms, algorithms, key_blob(line), None, cert
+                line.split()[0].encode("ascii"),
+                algorithms[0],
+                algorithms,
+                algorithms,
+                key_blob(line),
+                None,
+                cert,
             )
         except ValueError:  # KeyImportError is one
             raise KeyringError(

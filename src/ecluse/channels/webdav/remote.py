@@ -11,6 +11,7 @@ from ecluse.channels.http.stream import Answered
 from ecluse.channels.webdav.client import DavClient, WebDavRefused
 from ecluse.channels.webdav.places import WebDavPlace
 from ecluse.exchange.remote import FileGone, NameTaken, Remote, RemoteFile
+from ecluse.model.basics import Instant
 from ecluse.wire.webdav.multistatus import Listed, bare_etag, http_date
 
 __all__ = ["WebDavRemote", "WebDavSource"]
@@ -58,7 +59,8 @@ class WebDavRemote:
                     if recursive:
                         below.append(path)
                 elif each.size is not None and not is_part(name):
-                    yield RemoteFile(path, each.size, each.modified, each.etag)
+                    modified = None if each.modified is None else Instant(each.modified)
+                    yield RemoteFile(path, each.size, modified, each.etag)
 
     def read(self, file: RemoteFile) -> Iterator[bytes]:
         """See the port."""

@@ -18,6 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -532,7 +533,7 @@ def _at_once(
     """The same over several connections, and never more under way than there are of these."""
     waiting = iter(files)
     with ThreadPoolExecutor(many, thread_name_prefix="collect") as threads:
-        running = {threads.submit(take, file): file for file, _ in zip(waiting, range(many), strict=False)}
+        running = {threads.submit(take, file): file for file in islice(waiting, many)}
         while running:
             ended, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:

@@ -46,4 +46,3 @@ class Leaving(Protocol):
         Raises:
             EcluseError: The channel can't take such a message, or not at present.
         """
-

@@ -406,17 +406,17 @@ class _Relay:
             wake_next(hub, tx, held)
         elif message.state is not MessageState.QUARANTINED:
             check_move(message.state, MessageState.QUARANTINED)
-            tx.update_message(
-                msgspec.structs.replace(
-                    message,
-                    state=MessageState.QUARANTINED,
-                    updated=now,
-                    reason_code=WhyHeld.DUPLICATE,
-                    reason=reason,
-                )
+            message = msgspec.structs.replace(
+                message,
+                state=MessageState.QUARANTINED,
+                updated=now,
+                reason_code=WhyHeld.DUPLICATE,
+                reason=reason,
             )
+            tx.update_message(message)
             facts = {"reason": WhyHeld.DUPLICATE, "first": first.id, "flow": plan.id}
             hub.event(tx, "message.quarantined", message.id, facts, at=now)
+            hub.settled(tx, message)
         return True
 
     def _failed(self, error: EcluseError) -> Outcome:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
+import msgspec
+
 from ecluse.blobs.vault import Sealed, VaultReader
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.flows.plan import FlowPlan, TargetPlan
@@ -92,7 +94,7 @@ class Workshop:
         """
         opening = plan.settings.open
         pieces = [
-            Piece(part, part.name or "document", reference=message.reference if not number else "")
+            Piece(_declared(part), part.name or "document", reference=message.reference if not number else "")
             for number, part in enumerate(message.parts)
         ]
         if opening.openpgp:
@@ -326,12 +328,15 @@ def _content_type(kind: str, name: str) -> str:
     return _KINDS.get(kind, "application/octet-stream")
 
 
+def _declared(part: Part) -> Part:
+    """A document that came as a file has no media type of its own: then it has that of what it was found to be."""
+    if part.content_type != "application/octet-stream" or not part.kind:
+        return part
+    return msgspec.structs.replace(part, content_type=_content_type(part.kind, part.name))
+
+
 def _typed(piece: Piece, content_type: str) -> Piece:
-    part = piece.part
-    return replace(
-        piece,
-        part=Part(part.blob, part.offset, part.size, part.sha256, content_type, part.name, part.kind),
-    )
+    return replace(piece, part=msgspec.structs.replace(piece.part, content_type=content_type))
 
 
 def _without(name: str, endings: Sequence[str]) -> str:

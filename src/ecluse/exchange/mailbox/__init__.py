@@ -14,6 +14,7 @@ waits for; a document that was put out is confirmed when the partner has read it
 - :mod:`~ecluse.exchange.mailbox.pickup`    a delivery is confirmed
 - :mod:`~ecluse.exchange.mailbox.receipts`  what became of a document, for who sent it
 - :mod:`~ecluse.exchange.mailbox.expiry`    what goes by itself
+- :mod:`~ecluse.exchange.mailbox.keeping`   what an operator sees and does
 """
 
 from __future__ import annotations

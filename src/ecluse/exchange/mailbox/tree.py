@@ -109,8 +109,7 @@ class AccountTree:
         session = self._session
 
         def look(view: View) -> tuple[FileRow | None, tuple[int, int]]:
-            self._check_place(view, path)
-            return row_at(view, session, path), view.file_usage(session.partner)
+            return self._place(view, path), view.file_usage(session.partner)
 
         there, usage = self._store.read(look)
         if there is not None:
@@ -146,13 +145,12 @@ class AccountTree:
                 raise Denied("Folders keep their names.", remedy="Make another folder.")
             if not session.places.uploads(path.parent):
                 raise Denied("What lies there keeps its name.", remedy=_OF_OURS)
-            self._check_place(view, to)
-            there = row_at(view, session, to) if to != path else None
-            if there is not None:
+            there = self._place(view, to)
+            if there is not None and to != path:
                 if not replace:
                     raise NameExists(f"There is a file {to} already.")
                 check_replaceable(session, to, there)
-            if row.state is FileState.PARTIAL and not session.places.temporary(to.name):
+            if to != path and row.state is FileState.PARTIAL and not session.places.temporary(to.name):
                 raise Denied(
                     f"The upload of {path} was cut off: it is no document yet.",
                     remedy="Resume it to its end, or send it anew.",
@@ -162,7 +160,7 @@ class AccountTree:
         found, _ = self._store.read(check)
         if to == path:
             return
-        after, message, kind = self._renamed(found, to)
+        after, message = self._renamed(found, to)
 
         def work(tx: Tx) -> list[Segment]:
             row, there = check(tx)
@@ -171,7 +169,7 @@ class AccountTree:
             tx.drop_file(row)
             obsolete = put_row(tx, there, after)
             if message is not None:
-                take(session, tx, message, kind)
+                take(session, tx, message)
             return obsolete
 
         def after_all(view: View) -> list[Segment] | None:
@@ -183,12 +181,12 @@ class AccountTree:
             raise Denied("Other sessions rename the same files.", remedy="Try again.") from None
         delete_bytes(hub, obsolete)
 
-    def _renamed(self, row: FileRow, to: VirtualPath) -> tuple[FileRow, Message | None, str]:
-        """The row under its other name; the message that it becomes by that, and what inspection took it for."""
+    def _renamed(self, row: FileRow, to: VirtualPath) -> tuple[FileRow, Message | None]:
+        """The row under its other name, and the message that it becomes by that."""
         session, hub = self._session, self._session.hub
         after = msgspec.structs.replace(row, folder=str(to.parent), name=to.name)
         if row.state is not FileState.TEMPORARY or session.places.temporary(to.name):
-            return after, None, ""
+            return after, None
         [piece] = hub.store.read(lambda view: pieces_of(view, row))
         whole = open_pieces(hub, [piece])
         inspector = Inspector("")
@@ -205,7 +203,7 @@ class AccountTree:
             expires=Instant(now + session.terms.keep_uploaded),
         )
         message = message_of(session, after, piece.row, inspector, now)
-        return msgspec.structs.replace(after, message=message.id), message, inspector.kind
+        return msgspec.structs.replace(after, message=message.id), message
 
     def remove(self, path: VirtualPath) -> None:
         """See the port."""
@@ -307,11 +305,14 @@ class AccountTree:
                 return row
         raise Denied(f"{path} is a folder.", remedy="Name a file.")
 
-    def _check_place(self, view: View, path: VirtualPath) -> None:
-        """Raise unless a file may be at a path."""
+    def _place(self, view: View, path: VirtualPath) -> FileRow | None:
+        """The file at a place that files may be at, where there is one."""
         places = self._session.places
-        if places.given(path):
-            raise Denied(f"{path} is a folder.", remedy="Name a file.")
-        check_folder(view, self._session, path.parent)
-        if not places.uploads(path.parent):
-            raise Denied("Nothing is uploaded there.")
+        if not places.given(path):
+            check_folder(view, self._session, path.parent)
+            if not places.uploads(path.parent):
+                raise Denied("Nothing is uploaded there.")
+            there = row_at(view, self._session, path)
+            if there is None or there.state is not FileState.FOLDER:
+                return there
+        raise Denied(f"{path} is a folder.", remedy="Name a file.")

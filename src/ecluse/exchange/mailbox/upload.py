@@ -109,6 +109,8 @@ class Upload:
         """See the port. An upload whose writing failed once is not a file any more: its commit fails likewise."""
         if self._broken is not None:
             raise self._broken
+        if not data:
+            return
         try:
             if offset == self._size:
                 self._append(data)
@@ -347,7 +349,7 @@ class Upload:
                 tx.add_blob(new.row, new.wrapped_key)
             obsolete = put_row(tx, there, row, blob.id)
             if message is not None:
-                take(session, tx, message, inspector.kind)
+                take(session, tx, message)
             return obsolete
 
         def after_all(view: View) -> list[Segment] | None:

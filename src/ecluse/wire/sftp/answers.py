@@ -149,7 +149,7 @@ class AnswerReader:
         self._filled = 0
         self._begun = False
 
-    def feed(self, data: bytes) -> Iterator[Answer]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Answer]:
         """The answers that ``data`` completes.
 
         Raises:

@@ -29,9 +29,7 @@ def long_name(
     search = "x" if folder else "-"
     write = "w" if writable else "-"
     moment = datetime.fromtimestamp(min(max(modified, 0), 0xFFFFFFFF), UTC)
-    if -86_400 < now - modified < _HALF_A_YEAR:
-        when = f"{moment:%H:%M}"
-    else:
-        when = f" {moment.year}"
+    lately = -86_400 < now - modified < _HALF_A_YEAR
+    when = f"{moment:%H:%M}" if lately else f" {moment.year}"
     date = f"{_MONTHS[moment.month - 1]} {moment.day:2}"
     return f"{kind}r{write}{search}------    1 {owner:8} {owner:8} {size:8} {date} {when} {name}"

@@ -74,7 +74,9 @@ def status(id: int, code: Status, text: str = "") -> bytes:
     """SSH_FXP_STATUS. Clients show the text to people."""
     if code is Status.OK:
         return b"\x00\x00\x00\x18\x65" + id.to_bytes(4, "big") + _OK_TAIL
-    return _packet(_STATUS, id.to_bytes(4, "big"), code.to_bytes(4, "big"), _text(text.encode()), _text(b"en"))
+    return _packet(
+        _STATUS, id.to_bytes(4, "big"), code.to_bytes(4, "big"), _text(text.encode()), _text(b"en")
+    )
 
 
 def handle(id: int, value: bytes) -> bytes:

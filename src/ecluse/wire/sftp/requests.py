@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -357,9 +357,9 @@ def _parse(kind: int, id: int, data: bytes) -> Request:
     if kind == _READ:
         request: Request = Read(id, fields.handle(), fields.number(8), fields.number(4))
     elif kind in _HANDLES:
-        request = _HANDLES[kind](id, fields.handle())
+        request = cast("Request", _HANDLES[kind](id, fields.handle()))
     elif kind in _PATHS:
-        request = _PATHS[kind](id, fields.text())
+        request = cast("Request", _PATHS[kind](id, fields.text()))
     elif kind == _OPEN:
         request = Open(id, fields.text(), fields.number(4), fields.attributes())
     elif kind == _SET_PATH:

@@ -9,7 +9,6 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from ecluse.model.basics import Instant
 from ecluse.wire.xml import XmlError, XmlReader
 
 __all__ = ["PROPFIND", "Listed", "Multistatus", "bare_etag", "http_date"]
@@ -32,14 +31,14 @@ class Listed:
         path: Decoded path of its URL, from the server's root; a folder's ends in a slash with some servers.
         folder: Whether it is a collection.
         size: Octets; ``None`` where the server does not say.
-        modified: When it was written.
+        modified: When it was written, microseconds since 1970.
         etag: See :func:`bare_etag`.
     """
 
     path: str
     folder: bool
     size: int | None
-    modified: Instant | None
+    modified: int | None
     etag: str
 
 
@@ -111,9 +110,9 @@ def bare_etag(text: str) -> str:
     return text.strip().removeprefix("W/").strip('"')
 
 
-def http_date(text: str) -> Instant | None:
+def http_date(text: str) -> int | None:
     """A date of HTTP (RFC 9110 section 5.6.7); ``None`` where it is none."""
     try:
-        return Instant(int(parsedate_to_datetime(text).timestamp() * 1_000_000))
+        return int(parsedate_to_datetime(text).timestamp() * 1_000_000)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

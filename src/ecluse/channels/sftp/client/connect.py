@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import asyncssh
+from asyncssh.connection import SSHClientConnectionOptions
 
 from ecluse.channels.http.egress import Egress
 from ecluse.channels.http.errors import Unreachable as NameUnresolved
@@ -25,6 +26,7 @@ from ecluse.channels.sftp.client.errors import (
 )
 from ecluse.channels.sftp.client.pins import Pins, family
 from ecluse.channels.sftp.client.session import Session
+from ecluse.channels.sftp.client.ssh import Connection, connect, open_sftp
 from ecluse.errors import EcluseError, Fault
 from ecluse.trust.secrets import Secret
 from ecluse.wire.sftp.answers import BrokenAnswer
@@ -117,9 +119,7 @@ class Link:
         home: The folder that the login leads to.
     """
 
-    def __init__(
-        self, connections: Sequence[asyncssh.SSHClientConnection], session: Session, spoken: Spoken
-    ) -> None:
+    def __init__(self, connections: Sequence[Connection], session: Session, spoken: Spoken) -> None:
         self._connections = tuple(connections)
         self.session = session
         self.spoken = spoken
@@ -216,7 +216,7 @@ async def open_link(route: Route) -> Link:
         EgressDenied: The first server is at an address that may not be connected to.
         EcluseError: SFTP does not begin.
     """
-    connections: list[asyncssh.SSHClientConnection] = []
+    connections: list[Connection] = []
     try:
         client: _Client | None = None
         for hop in route.hops:
@@ -230,7 +230,7 @@ async def open_link(route: Route) -> Link:
         raise
 
 
-async def _begin(route: Route, connections: Sequence[asyncssh.SSHClientConnection], client: _Client) -> Link:
+async def _begin(route: Route, connections: Sequence[Connection], client: _Client) -> Link:
     connection = connections[-1]
     place = route.hops[-1].place
     loop = asyncio.get_running_loop()
@@ -240,13 +240,7 @@ async def _begin(route: Route, connections: Sequence[asyncssh.SSHClientConnectio
             begun = loop.time()
             await connection._make_global_request(b"keepalive@openssh.com")
             round_trip = loop.time() - begun
-            await connection.create_session(
-                lambda: session,
-                subsystem="sftp",
-                encoding=None,
-                window=window_for(round_trip),
-                max_pktsize=_PACKET,
-            )
+            await open_sftp(connection, session, window_for(round_trip), _PACKET)
     except TimeoutError:
         raise ServerSilent(f"The server {place} did not begin SFTP in {route.timeout:g} seconds.") from None
     except asyncssh.ChannelOpenError:
@@ -266,9 +260,7 @@ async def _begin(route: Route, connections: Sequence[asyncssh.SSHClientConnectio
     return link
 
 
-async def _reach(
-    route: Route, login: Login, through: asyncssh.SSHClientConnection | None
-) -> tuple[asyncssh.SSHClientConnection, _Client]:
+async def _reach(route: Route, login: Login, through: Connection | None) -> tuple[Connection, _Client]:
     """One server; where it may have the pinned key besides the one that it showed, that is asked for."""
     offered = login.pins.order(route.algorithms.host_keys)
     seen: list[str] = []
@@ -314,7 +306,7 @@ async def shown_keys(route: Route) -> list[tuple[str, asyncssh.SSHKey]]:
     Raises:
         EcluseError: As :func:`open_link`, but for what is about the last server's own key and login.
     """
-    connections: list[asyncssh.SSHClientConnection] = []
+    connections: list[Connection] = []
     found: list[tuple[str, asyncssh.SSHKey]] = []
     try:
         for hop in route.hops[:-1]:
@@ -354,10 +346,10 @@ async def shown_keys(route: Route) -> list[tuple[str, asyncssh.SSHKey]]:
 async def _connect(
     route: Route,
     login: Login,
-    through: asyncssh.SSHClientConnection | None,
+    through: Connection | None,
     client: _Client,
     host_keys: Sequence[str],
-) -> asyncssh.SSHClientConnection:
+) -> Connection:
     seconds = min(route.timeout, _CONNECT)
     agent = os.environ.get("SSH_AUTH_SOCK") if login.agent else None
     if login.agent and agent is None and login.pair is None and login.password is None:
@@ -369,12 +361,14 @@ async def _connect(
         )
     sock = await _socket(route.egress, login, seconds) if through is None else None
     try:
-        return await asyncssh.connect(
-            login.host,
-            login.port,
-            sock=sock,
-            tunnel=through,
+        options = await SSHClientConnectionOptions.construct(
+            None,
             config=None,
+            host=login.host,
+            port=login.port,
+            tunnel=through,
+            family=socket.AF_UNSPEC,
+            local_addr=None,
             client_factory=lambda: client,
             username=login.user,
             # Nothing of this machine's own SSH is used: its files, its keys, its agent unless it is asked for.
@@ -391,10 +385,10 @@ async def _connect(
             signature_algs=list(route.algorithms.signatures),
             server_host_key_algs=list(host_keys),
             compression_algs=["none"],
-            connect_timeout=seconds,
             login_timeout=seconds,
             keepalive_interval=_KEEPALIVE,
         )
+        return await connect(options, sock, seconds)
     except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
         raise
     except asyncssh.PermissionDenied:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, cast
 
 import asyncssh
 
@@ -37,6 +37,12 @@ _POSIX_RENAME: Final = b"posix-rename@openssh.com"
 _CHECK_FILE: Final = b"check-file"
 _OK, _EOF, _NO_SUCH_FILE = 0, 1, 2
 
+
+class _Channel(Protocol):
+    def write_pieces(self, pieces: Iterable[bytes | memoryview]) -> None: ...
+    def abort(self) -> None: ...
+
+
 Waiter = Callable[["Answer | EcluseError"], None]
 
 
@@ -53,7 +59,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.read_block = self.write_block = PLAIN_BLOCK
-        self._chan: asyncssh.SSHClientChannel[bytes] | None = None
+        self._chan: _Channel | None = None
         self._reader = AnswerReader()
         self._waiting: dict[int, Waiter] = {}
         self._next = 0
@@ -65,11 +71,11 @@ class Session(asyncssh.SSHClientSession[bytes]):
     # --- asyncssh calls these -------------------------------------------------------------------------------
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
-        """See asyncssh."""
-        self._chan = chan
+        """See asyncssh. The channel is one of :mod:`ecluse.channels.sftp.client.ssh`."""
+        self._chan = cast(_Channel, chan)
         self._now = chan.get_loop().time
 
-    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+    def data_received(self, data: bytes | memoryview, datatype: asyncssh.DataType) -> None:
         """See asyncssh. What comes on the error stream is dropped."""
         if datatype is not None or self._error is not None:
             return
@@ -130,7 +136,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
         self._waiting[id] = waiter
         packet = make(id)
         try:
-            self._chan.write(packet if data is None else b"".join((packet, data)))
+            self._chan.write_pieces((packet,) if data is None else (packet, data))
         except OSError:
             self.fail(Lost("The connection to the partner's server was lost."))
             raise self._error from None  # type: ignore[misc]  # fail() sets it
@@ -169,7 +175,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
         future, waiter = _promise()
         self._waiting[-1] = waiter
         assert self._chan is not None, "asyncssh gave the channel before the session"
-        self._chan.write(asking.init())
+        self._chan.write_pieces((asking.init(),))
         answer = await self._within(future)
         if not isinstance(answer, Version) or answer.id != 3:
             error = Unsupported("The server does not speak version 3 of SFTP.")

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from asyncssh import SSHKey
-from asyncssh.public_key import CERT_TYPE_USER, SSHOpenSSHCertificate, decode_ssh_certificate, decode_ssh_public_key
+from asyncssh.public_key import (
+    CERT_TYPE_USER,
+    SSHOpenSSHCertificate,
+    decode_ssh_certificate,
+    decode_ssh_public_key,
+)
 
 from ecluse.channels.guard.accounts import find_account
 from ecluse.channels.guard.passwords import password_matches
@@ -49,7 +54,11 @@ class Identity:
     def and_then(self, second: Identity) -> Identity:
         """Both factors together."""
         return Identity(
-            second.view, self.user, f"{self.method}+{second.method}", self.shown or second.shown, complete=True
+            second.view,
+            self.user,
+            f"{self.method}+{second.method}",
+            self.shown or second.shown,
+            complete=True,
         )
 
 
@@ -106,7 +115,9 @@ class Authority:
             legacy: Whether old algorithms were negotiated.
         """
         view = self._find(user, address, legacy=legacy)
-        account = Account(user="nobody") if view is None or view.settings.account is None else view.settings.account
+        account = (
+            Account(user="nobody") if view is None or view.settings.account is None else view.settings.account
+        )
         try:
             shown = self._shown(account, user, address, blob)
         except ValueError:  # asyncssh's errors of keys and certificates are such
@@ -143,7 +154,9 @@ class Authority:
         account = view.settings.account
         methods = identity.method.split("+")
         prints = {fingerprint(key_blob(line)) for line in (*account.keys, *account.authorities)}
-        if "password" in methods and account.password != getattr(identity.view.settings.account, "password", None):
+        if "password" in methods and account.password != getattr(
+            identity.view.settings.account, "password", None
+        ):
             return False
         return (identity.shown in prints or methods == ["password"]) and (
             len(methods) == 2 or not account.second_factor
@@ -157,7 +170,9 @@ class Authority:
             return None
         return view
 
-    def _shown(self, account: Account, user: str, address: str, blob: bytes) -> tuple[SSHKey, str, str] | None:
+    def _shown(
+        self, account: Account, user: str, address: str, blob: bytes
+    ) -> tuple[SSHKey, str, str] | None:
         """The key of what was shown, what it is, and the fingerprint that the configuration knows it by."""
         if blob in {key_blob(line) for line in account.keys}:
             key = decode_ssh_public_key(blob)

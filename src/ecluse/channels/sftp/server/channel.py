@@ -5,15 +5,13 @@ from __future__ import annotations
 from asyncssh import SSHServerChannel
 from asyncssh.packet import SSHPacket
 
-from ecluse.channels.sftp.hotpath import FITS, FastChannel, PlainChannel
+from ecluse.channels.sftp.hotpath import Channel
 from ecluse.channels.sftp.server.session import Session
 
 __all__ = ["SftpChannel"]
 
-_Way = FastChannel if FITS else PlainChannel
 
-
-class SftpChannel(_Way, SSHServerChannel[bytes]):
+class SftpChannel(Channel, SSHServerChannel[bytes]):
     """A channel on which only the subsystem ``sftp`` can be started."""
 
     _session: Session
@@ -31,9 +29,12 @@ class SftpChannel(_Way, SSHServerChannel[bytes]):
     def _process_refused(self, packet: SSHPacket) -> bool:
         return False
 
+    def _process_not_offered(self, packet: SSHPacket) -> None:
+        self._report_response(False)
+
     _process_pty_req_request = _process_refused
     _process_x11_req_request = _process_refused
-    _process_auth_agent_req_at_openssh_dot_com_request = _process_refused
+    _process_auth_agent_req_at_openssh_dot_com_request = _process_not_offered
     _process_env_request = _process_refused
     _process_shell_request = _process_refused
     _process_exec_request = _process_refused

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import asyncssh
@@ -22,9 +22,9 @@ from asyncssh.constants import (
     MSG_USERAUTH_REQUEST,
     OPEN_RESOURCE_SHORTAGE,
 )
-from asyncssh.packet import NameList, SSHPacket, String
+from asyncssh.packet import SSHPacket, String
 
-from ecluse.channels.sftp.hotpath import FITS, FastPackets, PlainPackets
+from ecluse.channels.sftp.hotpath import Packets
 from ecluse.channels.sftp.server.algorithms import is_legacy, offer
 from ecluse.channels.sftp.server.authority import Identity
 from ecluse.channels.sftp.server.channel import SftpChannel
@@ -54,9 +54,6 @@ CHECK_EVERY: Final = 5.0
 """Seconds between two looks at whether the line has stalled."""
 STALL: Final = 60.0
 """Seconds over which the minimum rate is measured."""
-
-
-Packets = FastPackets if FITS else PlainPackets
 
 
 class Connection(Packets, SSHServerConnection):
@@ -275,7 +272,9 @@ class Connection(Packets, SSHServerConnection):
     async def reload_config(self) -> None:
         """Nothing: there is no file of options that could differ by user."""
 
-    def _process_userauth_request(self, pkttype: int, pktid: int, packet: SSHPacket) -> object:
+    def _process_userauth_request(
+        self, pkttype: int, pktid: int, packet: SSHPacket
+    ) -> Awaitable[None] | None:
         self._requests += 1
         if self._requests > MAX_LOGIN_REQUESTS:
             raise asyncssh.DisconnectError(DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many login requests.")
@@ -355,7 +354,7 @@ class Connection(Packets, SSHServerConnection):
         )
         return channel, self.shared.session(self, window)
 
-    _packet_handlers = {
+    _packet_handlers = {  # noqa: RUF012 - as asyncssh has it
         **SSHServerConnection._packet_handlers,
         MSG_KEXINIT: _process_kexinit,
         MSG_USERAUTH_REQUEST: _process_userauth_request,

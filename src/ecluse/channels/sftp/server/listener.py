@@ -246,7 +246,7 @@ class SftpServer:
             server = await loop.create_server(
                 lambda: Connection(loop, options, self._shared), sock=listening, backlog=128
             )
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             started.set_exception(error)
             return
         started.set_result(None)
@@ -259,7 +259,7 @@ class SftpServer:
 
     async def _options(self) -> SSHServerConnectionOptions:
         guard = self._settings.guard
-        return await SSHServerConnectionOptions.construct(
+        options: SSHServerConnectionOptions = await SSHServerConnectionOptions.construct(
             server_factory=self._shared.owner,
             server_version=BANNER,
             server_host_keys=self._host_keys,
@@ -281,6 +281,7 @@ class SftpServer:
             rekey_bytes=octets(self._settings.rekey),
             max_pktsize=PACKET,
         )
+        return options
 
     async def _keep_house(self) -> None:
         told = time.monotonic()

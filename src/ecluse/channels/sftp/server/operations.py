@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -62,7 +62,7 @@ class _Answer(Exception):
         self.text = text
 
 
-@dataclass
+@dataclass(eq=False)
 class Operations:
     """One client's open handles, and what its requests do.
 
@@ -101,9 +101,8 @@ class Operations:
 
     def finishes(self, request: Request) -> bool:
         """Whether a request waits for durable storage, so that others should not wait for it."""
-        kind = type(request)
-        return kind in (requests.Close, requests.Sync) and isinstance(
-            self._handles.get(request.handle), _Writing  # type: ignore[union-attr]
+        return isinstance(request, requests.Close | requests.Sync) and isinstance(
+            self._handles.get(request.handle), _Writing
         )
 
     def touches(self, request: Request) -> tuple[VirtualPath, ...]:
@@ -112,7 +111,11 @@ class Operations:
         if named is not None:
             handle = self._handles.get(named)
             return (handle.path,) if handle is not None else ()
-        paths = [path for path in (getattr(request, "path", None), getattr(request, "to", None)) if path is not None]
+        paths = [
+            path
+            for path in (getattr(request, "path", None), getattr(request, "to", None))
+            if path is not None
+        ]
         try:
             return tuple(VirtualPath.parse(path) for path in paths)
         except BadPath:
@@ -208,7 +211,9 @@ class Operations:
         if isinstance(handle, _Writing):
             attributes = Attributes(handle.writer.size, PLAIN | 0o600, handle.modified or int(time.time()))
         elif isinstance(handle, _Reading):
-            attributes = Attributes(handle.reader.size, PLAIN | 0o400, self.tree.stat(handle.path).modified // 1_000_000)
+            attributes = Attributes(
+                handle.reader.size, PLAIN | 0o400, self.tree.stat(handle.path).modified // 1_000_000
+            )
         else:
             attributes = _attributes(self.tree.stat(handle.path))
         return (replies.attributes(request.id, attributes),)
@@ -315,7 +320,7 @@ class Operations:
         raise _Answer(Status.BAD_MESSAGE, "The request can't be read.")
 
 
-_DO: Final[dict[type, Callable[[Operations, Request], tuple[bytes, ...]]]] = {
+_DO: Final[dict[type[Request], Callable[[Operations, Any], tuple[bytes, ...]]]] = {
     requests.Init: Operations._init,
     requests.Open: Operations._open,
     requests.Close: Operations._close,
@@ -339,7 +344,8 @@ _DO: Final[dict[type, Callable[[Operations, Request], tuple[bytes, ...]]]] = {
     requests.Limits: Operations._limits,
     requests.Unsupported: Operations._unsupported,
     requests.Malformed: Operations._malformed,
-}  # type: ignore[dict-item]  # each takes the request that it stands under
+}
+"""Each takes the request that it stands under."""
 
 _INSTANT: Final = frozenset(
     (
@@ -359,10 +365,8 @@ def _path(text: bytes) -> VirtualPath:
 
 
 def _attributes(entry: Entry) -> Attributes:
-    if entry.folder:
-        mode = FOLDER | (0o700 if entry.writable else 0o500)
-    else:
-        mode = PLAIN | (0o600 if entry.writable else 0o400)
+    kind, rights = (FOLDER, 0o500) if entry.folder else (PLAIN, 0o400)
+    mode = kind | rights | (0o200 if entry.writable else 0)
     return Attributes(entry.size, mode, max(0, entry.modified // 1_000_000))
 
 
@@ -384,7 +388,11 @@ def _told(error: EcluseError, request: Request) -> tuple[Status, str]:
         making = isinstance(request, _MAKING) or (
             isinstance(request, requests.Open) and request.flags & requests.CREATE
         )
-        return (Status.FAILURE, f"{error.cause} {error.remedy}") if making else (Status.NO_SUCH_FILE, error.cause)
+        return (
+            (Status.FAILURE, f"{error.cause} {error.remedy}")
+            if making
+            else (Status.NO_SUCH_FILE, error.cause)
+        )
     if error.fault in (Fault.PARTNER, Fault.PERMANENT):
         return Status.FAILURE, f"{error.cause} {error.remedy}"
     _log.warning("request failed", request=type(request).__name__, **error.as_dict())

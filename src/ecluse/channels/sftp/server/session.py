@@ -149,9 +149,9 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if self._paused and self._reader.pending <= BUFFER // 2 and self._channel is not None:
             self._paused = False
             self._channel.resume_reading()  # calls data_received, and so this again
-        if self._over and not (self._answering or self._finishing or self._cut):
-            if self._gone or (self._held is None and not self._too_fast):
-                self._end()
+        idle = not (self._answering or self._finishing or self._cut)
+        if self._over and idle and (self._gone or (self._held is None and not self._too_fast)):
+            self._end()
 
     def _give_work(self) -> None:
         while not (self._answering or self._gone or self._window_full or self._line_full or self._too_fast):

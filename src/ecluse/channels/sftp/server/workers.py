@@ -31,7 +31,9 @@ class Workers:
     def __init__(self, size: int, name: str) -> None:
         self._size = size
         self._name = name
-        self._queue: SimpleQueue[tuple[asyncio.AbstractEventLoop, Callable[[Any], Any], Any, Callable[[Any], None]] | None]
+        self._queue: SimpleQueue[
+            tuple[asyncio.AbstractEventLoop, Callable[[Any], Any], Any, Callable[[Any], object]] | None
+        ]
         self._queue = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._waiting = 0
@@ -44,7 +46,9 @@ class Workers:
         """
         self._waiting += 1
         if self._waiting > len(self._threads) and len(self._threads) < self._size:
-            thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)
+            thread = threading.Thread(
+                target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
         if self._loop is None:

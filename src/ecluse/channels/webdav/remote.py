@@ -12,7 +12,8 @@ from ecluse.channels.webdav.client import DavClient, WebDavRefused
 from ecluse.channels.webdav.places import WebDavPlace
 from ecluse.exchange.remote import FileGone, NameTaken, Remote, RemoteFile
 from ecluse.model.basics import Instant
-from ecluse.wire.webdav.multistatus import Listed, bare_etag, http_date
+from ecluse.wire.http1.dates import http_date
+from ecluse.wire.webdav.multistatus import Listed, bare_etag
 
 __all__ = ["WebDavRemote", "WebDavSource"]
 

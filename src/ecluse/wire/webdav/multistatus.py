@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from ecluse.wire.http1.dates import http_date
 from ecluse.wire.xml import XmlError, XmlReader
 
-__all__ = ["PROPFIND", "Listed", "Multistatus", "bare_etag", "http_date"]
+__all__ = ["PROPFIND", "Listed", "Multistatus", "bare_etag"]
 
 PROPFIND: Final = (
     b'<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/>'
@@ -108,11 +108,3 @@ def bare_etag(text: str) -> str:
     The same file's tag is weak in the second in which it was written, and strong later, with some servers.
     """
     return text.strip().removeprefix("W/").strip('"')
-
-
-def http_date(text: str) -> int | None:
-    """A date of HTTP (RFC 9110 section 5.6.7); ``None`` where it is none."""
-    try:
-        return int(parsedate_to_datetime(text).timestamp() * 1_000_000)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import buckets, codec, commits, evidence, flat, hub, openpgp, transfer
+from benchmarks import buckets, codec, commits, evidence, flat, hub, openpgp, sftp_client, sftp_server, transfer
 from benchmarks.limits import Row
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +30,8 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "hub": hub.run,
     "openpgp": openpgp.run,
     "transfer": transfer.run,
+    "sftp-server": sftp_server.run,
+    "sftp-client": sftp_client.run,
     "buckets": buckets.run,
     "flat": flat.run,
 }

@@ -129,6 +129,12 @@ def test_content_is_remembered_and_forgotten(store: Store) -> None:
     store.write(lambda tx: tx.put_digest("x", b"e" * 32, "m2", NOW + 5))
     assert store.read(lambda view: view.digest_seen("x", b"e" * 32)) == ("m2", NOW + 5)
     assert store.read(lambda view: view.digest_seen("y", b"e" * 32)) is None
+    claim = lambda message, since: store.write(  # noqa: E731
+        lambda tx: tx.claim_digest("z", b"f" * 32, message, since + 10, since)
+    )
+    assert [claim("m1", NOW), claim("m2", NOW), claim("m1", NOW)] == ["m1", "m1", "m1"]
+    assert claim("m3", NOW + 10) == "m3", "the window is over"
+    assert claim("m1", NOW + 10) == "m3"
     assert store.write(lambda tx: tx.prune_digests("x", NOW + 1)) == 1
     assert store.read(lambda view: view.digest_seen("x", b"d" * 32)) is None
 

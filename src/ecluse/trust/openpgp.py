@@ -20,7 +20,7 @@ from ecluse.wire.openpgp.certificate import Certificate, assemble, read_certific
 from ecluse.wire.openpgp.errors import BadSecretKey, DecryptionFailed, NotForUs, OpenPgpError
 from ecluse.wire.openpgp.keys import PublicKey, permit_key
 from ecluse.wire.openpgp.making import REASONS, make_key, renewed, revoked
-from ecluse.wire.openpgp.names import HashKind, Tag
+from ecluse.wire.openpgp.names import LEGACY, HashKind, Tag
 from ecluse.wire.openpgp.pkesk import DecryptionKey, SessionKey, WrappedKey, unwrap
 from ecluse.wire.openpgp.secret import SecretKey, Signer, read_secret_key
 
@@ -188,6 +188,8 @@ class OpenPgpKeys:
             raise BadSecretKey("The file holds the public part of a key only.")
         bound = {key.fingerprint for key in certificate.every_key()}
         keys = tuple(key for key in keys if key.key.fingerprint in bound)
+        if not certificate.at(END_OF_TIME, (LEGACY,)).bound(certificate.primary):
+            raise BadSecretKey("The key has no signature on itself that could be checked.")
         for key in keys:
             permit_key(key.key, ())
         return self._add_openpgp(ref, HeldOpenPgp(certificate, keys))

@@ -237,8 +237,13 @@ def _is_host_key(line: str) -> bool:
         blob = base64.b64decode(rest.partition(" ")[0], validate=True)
     except binascii.Error:
         return False
-    size = int.from_bytes(blob[:4], "big")
-    return len(blob) > 4 + size and blob[4 : 4 + size] == kind.encode("ascii", "replace")
+    fields: list[bytes] = []
+    at = 0
+    while at + 4 <= len(blob):
+        end = at + 4 + int.from_bytes(blob[at : at + 4], "big")
+        fields.append(blob[at + 4 : end])
+        at = end
+    return at == len(blob) and len(fields) > 1 and fields[0] == kind.encode("ascii", "replace")
 
 
 def _account(file: str, partner: Partner) -> Iterator[Problem]:

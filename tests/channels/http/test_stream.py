@@ -89,9 +89,9 @@ def test_an_answer_of_any_length_is_read_in_pieces(peers: list[Peer], answer: by
 @pytest.mark.parametrize("answer", [ok(BIG)[:-1], CHUNKED], ids=["length", "chunked"])
 def test_one_that_ends_too_early_is_never_taken_for_whole(peers: list[Peer], answer: bytes) -> None:
     peer = serve(peers, answer)
-    with request("GET", peer.url, egress=EGRESS, limits=ClientLimits(stall=0.5, reply_time=0.5)) as answered:
-        with pytest.raises(Doubtful):
-            list(answered.chunks())
+    limits = ClientLimits(stall=0.5, reply_time=0.5)
+    with request("GET", peer.url, egress=EGRESS, limits=limits) as answered, pytest.raises(Doubtful):
+        list(answered.chunks())
 
 
 def test_what_is_read_whole_is_bounded(peers: list[Peer]) -> None:

@@ -370,13 +370,13 @@ class _Relay:
         self, tx: Tx, plan: FlowPlan, delivery: Delivery, message: Message, digest: bytes, now: Instant
     ) -> bool:
         """Whether the same content stops here; remember it where it is the first of its window."""
-        first = tx.digest_seen(plan.id, digest)
-        if first is not None and first[0] != message.id and first[1] > now - plan.window:
-            other = tx.message(first[0])
-            if other is not None and other.state is not MessageState.GIVEN_UP:
-                return self._stopped(tx, plan, delivery, message, other, now)
-        if first is None or first[0] != message.id:
-            tx.put_digest(plan.id, digest, message.id, now)
+        first = tx.claim_digest(plan.id, digest, message.id, now, Instant(now - plan.window))
+        if first == message.id:
+            return False
+        other = tx.message(first)
+        if other is not None and other.state is not MessageState.GIVEN_UP:
+            return self._stopped(tx, plan, delivery, message, other, now)
+        tx.put_digest(plan.id, digest, message.id, now)
         return False
 
     def _stopped(

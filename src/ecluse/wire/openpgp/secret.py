@@ -224,7 +224,7 @@ def _argon2(fields: Fields) -> _Derive:
     salt = fields.take(16)
     passes, lanes, exponent = fields.number(1), fields.number(1), fields.number(1)
     memory = 1 << min(exponent, 40)
-    if not (1 <= passes <= ARGON2_PASSES and 1 <= lanes and 8 * lanes <= memory <= ARGON2_MEMORY_KIB):
+    if not (1 <= passes <= ARGON2_PASSES and lanes >= 1 and 8 * lanes <= memory <= ARGON2_MEMORY_KIB):
         raise LimitExceeded("The secret key asks for too much work to be opened.")
 
     def derive(passphrase: bytes, size: int) -> bytes:

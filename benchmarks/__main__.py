@@ -15,7 +15,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks import codec, commits, evidence, flat, hub, transfer
+from benchmarks import (
+    buckets,
+    codec,
+    commits,
+    evidence,
+    flat,
+    ftps,
+    hub,
+    openpgp,
+    sftp_client,
+    sftp_server,
+    transfer,
+)
 from benchmarks.limits import Row
 from rich.console import Console
 from rich.table import Table
@@ -28,8 +40,13 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "commits": commits.run,
     "evidence": evidence.run,
     "hub": hub.run,
+    "openpgp": openpgp.run,
     "transfer": transfer.run,
+    "sftp-server": sftp_server.run,
+    "sftp-client": sftp_client.run,
+    "buckets": buckets.run,
     "flat": flat.run,
+    "ftps": ftps.run,
 }
 
 

@@ -34,4 +34,11 @@ if [ ! -x build/peers/s3/bin/python ] || ! [ build/peers/s3/.ready -nt tests/pee
     && build/peers/s3/bin/python -m pip install --quiet --require-hashes -r tests/peers/s3.lock \
     && touch build/peers/s3/.ready
 fi
+# rclone (S3 and WebDAV), WsgiDAV and moto likewise.
+if [ ! -x build/peers/stores/bin/python ] || ! [ build/peers/stores/.ready -nt tests/peers/stores.lock ]; then
+  echo "installing rclone, WsgiDAV and moto"
+  "${PYTHON:-python3.11}" -m venv build/peers/stores \
+    && build/peers/stores/bin/python -m pip install --quiet --require-hashes -r tests/peers/stores.lock \
+    && touch build/peers/stores/.ready
+fi
 exit 0

@@ -5,14 +5,17 @@ The seed is fixed: `make test` tries a slice, `make soak` at least 200,000 input
 
 from __future__ import annotations
 
+import bz2
 import random
 import time
+import zlib
 from collections.abc import Callable
 
 import pytest
 from tests.support import cms
 from tests.support.as2_world import NOW, Entropy, build, open_message, party
 from tests.support.certs import make_identity
+from tests.support.openpgp import party as openpgp_party
 
 from ecluse.blobs.sealed import Damaged, Opener, Sealer
 from ecluse.blobs.vault import BlobDamaged
@@ -21,6 +24,9 @@ from ecluse.evidence.record import decode_leaf
 from ecluse.trust.card import read_card
 from ecluse.trust.certificates import load_certificates
 from ecluse.trust.configuration import Configuration
+from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.secrets import Secret
 from ecluse.wire.as2.build import BuildOptions, Part, ReceiptOptions
 from ecluse.wire.as2.disposition import PROCESSED, parse_disposition
 from ecluse.wire.as2.events import UnwrapPolicy
@@ -33,6 +39,12 @@ from ecluse.wire.cms.recipients import for_certificate
 from ecluse.wire.cms.verify import verify
 from ecluse.wire.http1 import parse_request_head, parse_response_head
 from ecluse.wire.http1.chunked import ChunkReader
+from ecluse.wire.openpgp.certificate import read_certificates
+from ecluse.wire.openpgp.names import Tag
+from ecluse.wire.openpgp.packets import packet
+from ecluse.wire.openpgp.pkesk import SessionKey
+from ecluse.wire.openpgp.protect import encrypt_mdc
+from ecluse.wire.openpgp.reader import read_message
 from ecluse.wire.smime.filename import file_name
 from ecluse.wire.smime.headers import Headers, parse_headers
 from ecluse.wire.smime.multipart import MultipartReader
@@ -45,7 +57,7 @@ from ecluse.wire.tlog.proof import parse_proof
 SLICE = 250
 """Inputs for each parser in an ordinary run."""
 SOAK = 12_000
-"""The same in a long one; there are 18 parsers."""
+"""The same in a long one; there are 21 parsers."""
 TAKES_ANYTHING = {"as2 message 5", "quoted-printable"}
 """A plain message is whatever its octets are; RFC 2045 s6.7 has damaged quoted-printable pass as it stands."""
 HANG = 5.0
@@ -243,6 +255,63 @@ def corpus() -> dict[str, tuple[list[bytes], Callable[[bytes, random.Random], ob
             [toml, aster.pem_certificate()],
             lambda data, rng: rng.choice([_configuration, load_certificates, read_card])(data),
         ),
+        **openpgp(),
+    }
+
+
+def openpgp() -> dict[str, tuple[list[bytes], Callable[[bytes, random.Random], object]]]:
+    """Messages as they come, what an honest cipher hides, and keys."""
+    four, six = openpgp_party("Aster"), openpgp_party("Birch", version=6)
+    senders = [four.certificate, six.certificate]
+    session = SessionKey(9, bytes(32))
+
+    def read(data: bytes, rng: random.Random) -> None:
+        own, chunk = rng.choice([four, six]), rng.choice([7, 1000, 1 << 20])
+        own.open(data, senders, chunk=chunk, require_encrypted=False, require_signed=rng.random() < 0.5)
+
+    def inside(data: bytes, rng: random.Random) -> None:
+        head = packet(Tag.PKESK, b"\3" + bytes(30))
+        body = b"".join(map(bytes, encrypt_mdc([data], session, rng.randbytes)))
+        for _ in read_message(pieces(head + body, rng), lambda recipients: session):
+            pass
+
+    def keys(data: bytes, rng: random.Random) -> None:
+        if rng.random() < 0.5:
+            read_certificates(data)
+        else:
+            MemoryKeyring().import_openpgp("own", data, rng.choice([None, Secret("x")]))
+
+    literal = packet(Tag.LITERAL, b"b\0\0\0\0\0" + ORDER)
+    held = [each.keyring._openpgp["own"].keys for each in (four, six)]
+    return {
+        "openpgp message": (
+            [
+                four.seal(ORDER, senders),
+                four.seal(ORDER, senders, armor=True),
+                six.seal(ORDER, [six.certificate], armor=True),
+                four.seal(ORDER, []),
+                six.seal(ORDER, []),
+            ],
+            read,
+        ),
+        "openpgp inside": (
+            [
+                literal,
+                four.seal(ORDER, []),
+                packet(Tag.COMPRESSED, b"\2" + zlib.compress(literal)),
+                packet(Tag.COMPRESSED, b"\3" + bz2.compress(six.seal(ORDER, []))),
+            ],
+            inside,
+        ),
+        "openpgp keys": (
+            [
+                four.certificate.encoded,
+                six.certificate.encoded,
+                armored_certificate(four.certificate).encode(),
+                *(keys[0].packet(Tag.SECRET_KEY) + keys[1].packet(Tag.SECRET_SUBKEY) for keys in held),
+            ],
+            keys,
+        ),
     }
 
 
@@ -264,6 +333,9 @@ NAMES = [
     "sealed blob",
     "log",
     "files",
+    "openpgp message",
+    "openpgp inside",
+    "openpgp keys",
 ]
 
 

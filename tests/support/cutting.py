@@ -69,7 +69,10 @@ class Cutting:
             asyncio.create_task(self._pump(near, onward, limits[0], over, 0)),
             asyncio.create_task(self._pump(far, back, limits[1], over, 1)),
         ]
-        await over.wait()
+        try:
+            await over.wait()
+        except asyncio.CancelledError:
+            pass
         for way in ways:
             way.cancel()
         for writer in (back, onward):

@@ -74,7 +74,7 @@ class FarServer:
 
 class NotOurs(EcluseError):
     code = "twin.not-for-us"
-    fault = Fault.PERMANENT
+    fault = Fault.PARTNER
 
 
 class MirrorProtection:
@@ -96,7 +96,7 @@ class MirrorProtection:
         return {"how": how}
 
 
-class plain_leaving:  # noqa: N801 - it stands for an instance
+class plain_leaving:
     @staticmethod
     def protocol_id(channel: str, key: str, size: int) -> str:
         return f"<{key}@{channel}>"
@@ -120,9 +120,17 @@ def flow_of(toml: str) -> Flow:
 class World:
     """One hub and what is around it."""
 
-    def __init__(self, folder: Path, flows: Mapping[str, str] | None = None, *, inbox: str = "") -> None:
-        self.clock = FakeClock()
-        self.hub = bare_hub(folder, self.clock, inbox)
+    def __init__(
+        self,
+        folder: Path,
+        flows: Mapping[str, str] | None = None,
+        *,
+        inbox: str = "",
+        url: str = "",
+        clock: Any = None,
+    ) -> None:
+        self.clock = clock or FakeClock()
+        self.hub = bare_hub(folder, self.clock, inbox, url)
         self.sources = {kind: MemorySource(kind) for kind in ("folder", "sftp")}
         self.servers = {
             kind: FarServer(kind, self.hub) for kind in ("as2", "sftp", "folder", "account", "s3")

@@ -34,9 +34,9 @@ class FakeClock:
         self.now += int(seconds * 1_000_000)
 
 
-def bare_hub(folder: Path, clock: Clock, inbox: str = "") -> Hub:
-    """The chamber without keys, partners or listeners: SQLite in ``folder``, blobs in memory."""
-    store = open_store(f"sqlite:{folder / 'state.db'}", node="test")
+def bare_hub(folder: Path, clock: Clock, inbox: str = "", url: str = "") -> Hub:
+    """The chamber without keys, partners or listeners: SQLite in ``folder`` by default, blobs in memory."""
+    store = open_store(url or f"sqlite:{folder / 'state.db'}", node="test")
     store.migrate()
     vault = Vault(MemoryPlace(), AesKeyWrap(bytes(32)), system_entropy, clock, 1024)
     return Hub(store, vault, clock, system_entropy, "test", inbox=inbox)

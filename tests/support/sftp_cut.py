@@ -1,9 +1,9 @@
-"""An SFTP subsystem that cuts itself off at one request: before it reaches the real server, or before its answer leaves.
+"""An SFTP subsystem that cuts itself off at one request: before it reaches the real server, or before its answer.
 
-Run by sshd as ``python sftp_cut.py PLAN FILES``. PLAN is a file with ``<number> <before|after> [take]``: at the request of
-that number (1 is the first after Init) the session ends, and PLAN is removed, so that the next session goes well.
-``take`` has what then lies under a final name fetched by the partner at once. The requests that came are counted in
-PLAN.count.
+Run by sshd as ``python sftp_cut.py PLAN FILES``. PLAN is a file with ``<number> <before|after> [take]``: at the
+request of that number (1 is the first after Init) the session ends, and PLAN is removed, so that the next session
+goes well. ``take`` has what then lies under a final name fetched by the partner at once. The requests that came are
+counted in PLAN.count.
 """
 
 from __future__ import annotations

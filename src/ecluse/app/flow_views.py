@@ -274,7 +274,7 @@ def run_flow(
         "failed": done.failed,
         "octets": done.octets,
         "messages": done.messages,
-        "error": done.error.as_dict() if done.error is not None else None,
+        "failure": done.error.as_dict() if done.error is not None else None,
     }
 
 

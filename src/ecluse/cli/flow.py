@@ -85,7 +85,7 @@ def run(
 command(
     app,
     "run",
-    gives="id, seen, kept, repeated, left, waiting, failed, octets, messages[], error{code, fault, cause, remedy}",
+    gives="id, seen, kept, repeated, left, waiting, failed, octets, messages[], failure{code, fault, cause, remedy}",
     example="ecluse --hub hub flow run orders\necluse --hub hub flow run orders --json",
 )(run)
 
@@ -293,8 +293,8 @@ def _draw_run(console: Console, facts: dict[str, Any]) -> None:
         markup=False,
         soft_wrap=True,
     )
-    if facts["error"] is not None:
-        error = facts["error"]
+    if facts["failure"] is not None:
+        error = facts["failure"]
         console.print(f"{error['code']}: {error['cause']}", markup=False, soft_wrap=True, style="red")
         console.print(error["remedy"], markup=False, soft_wrap=True, style="cyan")
 

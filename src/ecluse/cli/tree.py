@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ecluse.cli import (
+    account,
     ban,
     cert,
     configuration,
@@ -89,6 +90,7 @@ app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
+app.add_typer(account.app, name="account", cls=Group)
 app.add_typer(ban.app, name="ban", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 

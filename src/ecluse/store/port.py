@@ -115,7 +115,7 @@ class View(Protocol):
         """The one just behind it, likewise."""
 
     def digest_seen(self, flow: str, sha256: bytes) -> tuple[MessageId, Instant] | None:
-        """In which message a flow had this content first, and when. Held within a transaction, as :meth:`ahead`."""
+        """In which message a flow had this content first, and when."""
 
     def delivery(self, id: DeliveryId) -> Delivery | None: ...
     def deliveries(self, message: MessageId) -> list[Delivery]: ...
@@ -280,6 +280,11 @@ class Tx(View, Protocol):
         """Raise :class:`Conflict` where the number is taken."""
 
     def put_setting(self, name: str, value: bytes) -> None: ...
+    def claim_digest(
+        self, flow: str, sha256: bytes, message: MessageId, at: Instant, since: Instant
+    ) -> MessageId:
+        """Which message of a flow had this content first, after ``since``: ``message`` itself where none had."""
+
     def put_digest(self, flow: str, sha256: bytes, message: MessageId, at: Instant) -> None:
         """Remember content of a flow, instead of what was remembered of it."""
 

@@ -286,6 +286,13 @@ class RowTx(RowView, RowFileTx, Protocol):
         row = self._one("claim_job", owner, now + lease, key, now)
         return rows.job_from(row) if row else None
 
+    def claim_digest(
+        self, flow: str, sha256: bytes, message: MessageId, at: Instant, since: Instant
+    ) -> MessageId:
+        row = self._one("claim_digest", flow, sha256, message, at, since, since)
+        assert row is not None, "it always gives one"
+        return MessageId(row[0])
+
     def put_digest(self, flow: str, sha256: bytes, message: MessageId, at: Instant) -> None:
         self._run("put_digest", flow, sha256, message, at)
 

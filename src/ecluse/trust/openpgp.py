@@ -20,21 +20,21 @@ from ecluse.wire.openpgp.certificate import Certificate, assemble, read_certific
 from ecluse.wire.openpgp.errors import BadSecretKey, DecryptionFailed, NotForUs, OpenPgpError
 from ecluse.wire.openpgp.keys import PublicKey, permit_key
 from ecluse.wire.openpgp.making import REASONS, make_key, renewed, revoked
-from ecluse.wire.openpgp.names import HashKind, Tag
+from ecluse.wire.openpgp.names import LEGACY, HashKind, Tag
 from ecluse.wire.openpgp.pkesk import DecryptionKey, SessionKey, WrappedKey, unwrap
 from ecluse.wire.openpgp.secret import SecretKey, Signer, read_secret_key
 
-__all__ = ["HeldOpenPgp", "OpenPgpKeys", "armored_certificate", "seconds"]
+__all__ = ["END_OF_TIME", "HeldOpenPgp", "OpenPgpKeys", "armored_certificate", "seconds"]
 
 _DAY: Final = 86_400
 _SECRET: Final = frozenset({ArmorKind.PRIVATE_KEY})
-_END_OF_TIME: Final = (1 << 32) - 1
+END_OF_TIME: Final = (1 << 32) - 1
 """The last second that OpenPGP can write, in 2106."""
 
 
 def seconds(now: Instant) -> int:
     """An instant as OpenPGP counts."""
-    return min(now // 1_000_000, _END_OF_TIME)
+    return min(now // 1_000_000, END_OF_TIME)
 
 
 def armored_certificate(certificate: Certificate) -> str:
@@ -152,7 +152,7 @@ class OpenPgpKeys:
         now = seconds(self._clock())
         if not user_id.strip() or not user_id.isprintable() or len(user_id.encode()) > 200:
             raise _bad_request("A key's name is one printable line of up to 200 octets.")
-        if version not in (4, 6) or not 0 < days * _DAY <= _END_OF_TIME - now:
+        if version not in (4, 6) or not 0 < days * _DAY <= END_OF_TIME - now:
             raise _bad_request("A key has version 4 or 6 and ends before 2106.")
         made = make_key(kind, user_id, version=version, now=now, lifetime=days * _DAY, entropy=system_entropy)
         return self._add_openpgp(ref, HeldOpenPgp(*made))
@@ -188,6 +188,8 @@ class OpenPgpKeys:
             raise BadSecretKey("The file holds the public part of a key only.")
         bound = {key.fingerprint for key in certificate.every_key()}
         keys = tuple(key for key in keys if key.key.fingerprint in bound)
+        if not certificate.at(END_OF_TIME, (LEGACY,)).bound(certificate.primary):
+            raise BadSecretKey("The key has no signature on itself that could be checked.")
         for key in keys:
             permit_key(key.key, ())
         return self._add_openpgp(ref, HeldOpenPgp(certificate, keys))
@@ -199,7 +201,7 @@ class OpenPgpKeys:
             KeyringError: ``keyring.no-key``, ``keyring.bad-request``, ``keyring.cannot-certify``.
         """
         now = seconds(self._clock())
-        if not 0 < days * _DAY <= _END_OF_TIME - now:
+        if not 0 < days * _DAY <= END_OF_TIME - now:
             raise _bad_request("A key ends before 2106.")
         return self._replace_openpgp(
             ref, lambda held, primary: renewed(held, primary, now, now + days * _DAY, system_entropy)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ecluse.trust.errors import Problem
@@ -136,6 +136,75 @@ def place_problems(file: str, partner: Partner, allowed: Collection[str]) -> Ite
         if host is not None and not 0 < split_host(host.host, 22)[1] < 65536:
             yield Problem("config.bad-value", file, field, "There is no such port.", "Expected 1 to 65535.")
     yield from _account(file, partner)
+    yield from _buckets(file, partner, allowed)
+    yield from _webdav(file, partner, allowed)
+
+
+_NEEDED: Final = {
+    "s3": ("access_key", "secret_key"),
+    "azure": ("account", "secret_key"),
+    "gcs": ("secret_key",),
+}
+"""What a bucket of each kind can't be opened without."""
+
+
+def _buckets(file: str, partner: Partner, allowed: Collection[str]) -> Iterator[Problem]:
+    for kind, bucket in (("s3", partner.s3), ("azure", partner.azure), ("gcs", partner.gcs)):
+        if bucket is None:
+            continue
+        for field in _NEEDED[kind]:
+            if getattr(bucket, field) is None:
+                yield Problem(
+                    "config.missing-field",
+                    file,
+                    f"{kind}.{field}",
+                    "The bucket can't be opened without it.",
+                    "Give the account's name, and keys as references to secrets.",
+                )
+        if bucket.endpoint is not None:
+            yield from _web(file, f"{kind}.endpoint", bucket.endpoint, allowed)
+        if bucket.prefix.startswith("/") or "//" in bucket.prefix:
+            yield Problem(
+                "config.bad-value",
+                file,
+                f"{kind}.prefix",
+                "A prefix has an empty name in it.",
+                'Expected names with a slash after each, such as "from-aster/".',
+            )
+
+
+def _webdav(file: str, partner: Partner, allowed: Collection[str]) -> Iterator[Problem]:
+    if partner.webdav is None:
+        return
+    yield from _web(file, "webdav.url", partner.webdav.url, allowed)
+    if (partner.webdav.user is None) != (partner.webdav.password is None):
+        yield Problem(
+            "config.missing-field",
+            file,
+            "webdav.password" if partner.webdav.password is None else "webdav.user",
+            "A user and a password go together.",
+            "Give both, or neither.",
+        )
+
+
+def _web(file: str, field: str, url: str, allowed: Collection[str]) -> Iterator[Problem]:
+    place = split_url(url)
+    if place is None or "?" in url or "#" in url:
+        yield Problem(
+            "config.bad-value",
+            file,
+            field,
+            "This is no URL of a store.",
+            'Expected a URL without a user, a query or a fragment, such as "https://files.birch.example".',
+        )
+    elif place[0] == "http" and not is_loopback(place[1]) and "clear-text" not in allowed:
+        yield Problem(
+            "config.clear-text",
+            file,
+            field,
+            "Documents would cross the network in clear text.",
+            'Use https, or allow "clear-text" in [[exceptions]] with a reason and an end date.',
+        )
 
 
 def _host_keys(file: str, field: str, pinned: tuple[str, ...]) -> Iterator[Problem]:
@@ -168,8 +237,13 @@ def _is_host_key(line: str) -> bool:
         blob = base64.b64decode(rest.partition(" ")[0], validate=True)
     except binascii.Error:
         return False
-    size = int.from_bytes(blob[:4], "big")
-    return len(blob) > 4 + size and blob[4 : 4 + size] == kind.encode("ascii", "replace")
+    fields: list[bytes] = []
+    at = 0
+    while at + 4 <= len(blob):
+        end = at + 4 + int.from_bytes(blob[at : at + 4], "big")
+        fields.append(blob[at + 4 : end])
+        at = end
+    return at == len(blob) and len(fields) > 1 and fields[0] == kind.encode("ascii", "replace")
 
 
 def _account(file: str, partner: Partner) -> Iterator[Problem]:

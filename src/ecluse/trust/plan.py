@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, Literal
 
 import msgspec
 
-from ecluse.model.basics import PartnerId, iso
+from ecluse.model.basics import Instant, PartnerId, iso
 from ecluse.trust.certificates import Dated
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.fields import Strict
 from ecluse.trust.flow import Flow
+from ecluse.trust.openpgp import END_OF_TIME
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
+from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["Change", "Plan", "plan"]
 
@@ -153,7 +156,22 @@ def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dic
     fields = _settings(configuration.partners[name])
     for entry in configuration.certificates[name].entries:
         fields[f"certificate {entry.info.short}"] = _certificate(entry)
+    openpgp = configuration.partners[name].openpgp
+    if openpgp is not None:
+        for certificate in configuration.openpgp_certificates((*openpgp.certificates, *openpgp.recipients)):
+            fields[f"openpgp certificate {certificate.fingerprint}"] = _openpgp(certificate)
     return fields
+
+
+def _openpgp(certificate: Certificate) -> str:
+    """In words that don't depend on the moment; the digest tells what words don't."""
+    view = certificate.at(END_OF_TIME)
+    ends = view.expires()
+    lasting = f"until {iso(Instant(ends * 1_000_000))[:10]}" if ends is not None else "without an end"
+    state = "revoked, " if view.revoked(certificate.primary) else ""
+    name = next((f"{user.text}, " for user in certificate.user_ids), "")
+    digest = sha256(certificate.encoded).hexdigest()[:16]
+    return f"{name}{certificate.primary.name}, {state}{lasting}, SHA-256 {digest}"
 
 
 def _settings(partner: Partner) -> dict[str, str]:

@@ -69,6 +69,14 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
         yield Problem(
             "config.bad-value", HUB_FILE, "inbox.folder", "True is no folder.", "Expected a folder, or false."
         )
+    if "inbox" in hub.folders and isinstance(hub.inbox.folder, str):
+        yield Problem(
+            "config.bad-value",
+            HUB_FILE,
+            "folders.inbox",
+            "The folder inbox is the application's.",
+            "Choose another name, or set [inbox] folder = false.",
+        )
     yield from _own_keys(hub.organisation.keys)
 
 

@@ -13,7 +13,9 @@ class TestWsgiDav(RemoteConformance):
     @pytest.fixture
     def far(self) -> DavFar:
         return dav_far(
-            "wsgidav", odd_names=("back\\slash", "e\u0301", "\u202etxt.exe", 'a:b*c"<x>&amp', "nul")
+            "wsgidav",
+            odd_names=("back\\slash", "e\u0301", "\u202etxt.exe", 'a:b*c"<x>&amp', "nul"),
+            many=2000,
         )
 
 

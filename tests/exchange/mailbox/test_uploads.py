@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from hashlib import sha256
 from typing import Any
 
@@ -26,7 +27,7 @@ from ecluse.exchange.mailbox import upload as upload_module
 from ecluse.exchange.mailbox.expiry import expire
 from ecluse.exchange.tree import Denied, NoSuchPath
 from ecluse.model.files import FileState
-from ecluse.model.states import MessageState
+from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import StoreUnavailable, Tx
 
 ORDER = b"UNB+UNOC:3+ASTER+BIRCH'UNH+1+ORDERS'BGM+220+4711+9'UNZ+1+1'"
@@ -343,3 +344,61 @@ def test_bytes_that_are_not_kept_any_more_are_no_file(real: RealWorld) -> None:
 def test_states_are_words_that_stay() -> None:
     expected = ["partial", "temporary", "taken", "waiting", "picked-up", "receipt", "folder"]
     assert [state.value for state in FileState] == expected
+
+
+# --- many at once ----------------------------------------------------------------------------------------------
+
+
+def test_many_sessions_at_once(real: RealWorld) -> None:
+    sessions, each = 6, 12
+    terms: dict[str, Any] = {"replace": True}
+    trees = [real.open(**terms) for _ in range(sessions)]
+    failed: list[BaseException] = []
+
+    def work(number: int) -> None:
+        tree = trees[number]
+        try:
+            for count in range(each):
+                data = b"%d-%d " % (number, count) * 1500
+                put(tree, f"/inbound/own-{number}-{count}", data)
+                put(tree, "/inbound/shared", data)
+                put(tree, f"/inbound/{number}.tmp", data)
+                tree.rename(at(f"/inbound/{number}.tmp"), at("/inbound/target"), replace=True)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(sessions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len(real.messages()) == sessions * each * 3
+    expected = {f"own-{number}-{count}" for number in range(sessions) for count in range(each)}
+    assert set(names(trees[0], "/inbound")) == expected | {"shared", "target"}
+    for name in ("shared", "target"):
+        data = get(trees[0], f"/inbound/{name}")
+        assert data == (data.split(b" ")[0] + b" ") * 1500, "two uploads were mixed"
+    rows = every_file(real.hub)
+    space = trees[0].space()
+    assert (space.used, space.files_used) == (sum(row.size for row in rows), len(rows))
+    assert_tidy(real)
+
+
+def test_two_that_pick_two_documents_of_one_delivery_up_at_once(real: RealWorld) -> None:
+    trees = [real.open() for _ in range(2)]
+    for round in range(10):
+        wanted = [(f"a{round}", b"a"), (f"b{round}", b"b")]
+        message, delivery = real.send(*wanted)
+        real.deliver(message, delivery)
+        readers = [tree.read(at(f"/outbound/{name}")) for tree, (name, _) in zip(trees, wanted, strict=True)]
+        for reader in readers:
+            reader.read(0, 10)
+        threads = [threading.Thread(target=reader.close) for reader in readers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        after = real.hub.store.read(lambda view, id=delivery.id: view.delivery(id))  # type: ignore[misc]
+        assert after is not None
+        assert after.state is DeliveryState.CONFIRMED

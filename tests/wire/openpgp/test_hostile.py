@@ -257,6 +257,12 @@ def test_compressed(algorithm):
     assert refused(extra) == "openpgp.malformed"
 
 
+def test_a_flood_of_tiny_parts_is_stopped():
+    tiny = b"\xcb" + b"\xe9" + (b"b" + bytes(511)) + b"\xe0a" * 70_000 + b"\1a"
+    assert refused(tiny) == "openpgp.limit"
+    assert len(read(b"\xcb" + b"\xe9" + (b"b" + bytes(511)) + b"\xe0a" * 60_000 + b"\1a")[0]) == 60_507
+
+
 def test_compression_in_compression_is_bounded():
     message = LITERAL
     for _ in range(2):

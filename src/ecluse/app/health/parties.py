@@ -12,6 +12,7 @@ from ecluse.app.certificates import Entry, certificate_entries
 from ecluse.app.health import places
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
+from ecluse.app.openpgp import openpgp_entries
 from ecluse.channels.as2.relation import Relation
 from ecluse.channels.http.limits import ClientLimits
 from ecluse.channels.http.line import connect
@@ -19,7 +20,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.directory import PartnerView
 
-__all__ = ["certificates", "keys", "partners"]
+__all__ = ["certificates", "keys", "openpgp", "partners"]
 
 SOON: Final = 30
 """Days before its end in which a certificate has to be renewed: partners take weeks."""
@@ -72,6 +73,36 @@ def certificates(node: Node) -> Iterator[Finding]:
         )
 
 
+def openpgp(node: Node) -> Iterator[Finding]:
+    """Whether our OpenPGP keys and the active partners' certificates last."""
+    now = node.hub.clock()
+    entries = [
+        entry
+        for entry in openpgp_entries(node)
+        if entry.use and (entry.partner is None or node.directory.partner(entry.partner).active)
+    ]
+    count = 0
+    for entry in entries:
+        row = entry.as_dict(now)
+        left, ours = row["days_left"], entry.partner is None
+        whose = f"{'our key ' if ours else ''}{row['source']} ({row['fingerprint'][-16:]})"
+        remedy = (
+            f"Extend it with `ecluse pgp extend {row['source']}`, and send partners its certificate again."
+            if ours
+            else "Ask the partner for the next one, and put it in force with `ecluse pgp import --partner`."
+        )
+        signs = not ours or "sign" in entry.use
+        if row["state"] != "valid" and signs:
+            yield failed("openpgp", f"{whose} is {row['state']}.", remedy)
+        elif left is not None and left < SOON and signs:
+            yield warning("openpgp", f"{whose} ends in {left} days.", remedy)
+        else:
+            continue
+        count += 1
+    if entries and not count:
+        yield ok("openpgp", f"{len(entries)} in use; none ends within {SOON} days.")
+
+
 def _lacking(view: PartnerView, now: Instant) -> Iterator[Finding]:
     remedy = "Ask the partner for it, and add it with `ecluse cert import --partner`."
     settings = view.settings.as2
@@ -96,8 +127,10 @@ def _ending(check: str, entries: list[Entry], now: Instant, remedy: str) -> Iter
 def partners(node: Node) -> Iterator[Finding]:
     """Connect to the server of every active partner, under the rules of a delivery."""
     active = [view for view in node.directory.partners if view.active]
-    looks = [(_reach, view) for view in active if view.settings.as2 is not None and view.as2.url]
-    looks += [(places.sftp, view) for view in active if view.settings.sftp is not None]
+    looks: list[tuple[places.Look, PartnerView]] = [
+        (_reach, view) for view in active if view.settings.as2 is not None and view.as2.url
+    ]
+    looks += [(look, view) for view in active for look in places.looks(view)]
     if not looks:
         yield ok("partners", "There is no active partner with a server of its own.")
         return

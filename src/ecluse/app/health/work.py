@@ -90,7 +90,9 @@ def quarantine(node: Node) -> Iterator[Finding]:
 
 def payloads(node: Node) -> Iterator[Finding]:
     """Whether the bytes of the newest messages are there and open under this keyring."""
-    messages = [each for each in node.store.read(lambda view: view.messages(limit=_OPENED)) if not each.shredded]
+    messages = [
+        each for each in node.store.read(lambda view: view.messages(limit=_OPENED)) if not each.shredded
+    ]
     blobs = {part.blob: message for message in messages for part in message.parts}
     blobs |= {message.wire_blob: message for message in messages if message.wire_blob}
     lost = []

@@ -46,7 +46,7 @@ _PAGE: Final = 1000
 _STEP: Final = 1 << 20
 _CONNECT: Final = timedelta(seconds=15)
 _CODE: Final = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
-_STATUS: Final = re.compile(r"status code: (\d{3})|status (\d{3})")
+_STATUS: Final = re.compile(r"status(?: code:)? (\d{3})")
 # Azure's names of metadata are identifiers of C#.
 _SHA256: Final = "ecluse_sha256"
 _MESSAGE: Final = "ecluse_message"
@@ -192,8 +192,8 @@ class NativeObjects:
             ) from None
 
     def _error(self, error: Exception) -> EcluseError:
-        word = _word(error)
-        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        word, status = _word(error), _status(error)
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in ("401", "403"):
             return BucketDenied(f"The store {self.where} denies the access ({word}).")
         if word in _NO_BUCKET or isinstance(error, FileNotFoundError):
             return BucketMissing(f"There is no bucket {self.where} ({word}).")
@@ -285,8 +285,10 @@ def _quoted(etag: str) -> str:
 
 def _word(error: Exception) -> str:
     """The store's own word for an error, or the status, and nothing else of its text."""
-    text = str(error)
-    if found := _CODE.search(text):
-        return found[1]
-    status = _STATUS.search(text)
-    return (status[1] or status[2]) if status else "no answer"
+    found = _CODE.search(str(error))
+    return found[1] if found else _status(error) or "no answer"
+
+
+def _status(error: Exception) -> str:
+    found = _STATUS.search(str(error))
+    return found[1] if found else ""

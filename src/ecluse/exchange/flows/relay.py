@@ -15,6 +15,7 @@ import msgspec
 
 from ecluse.blobs.vault import Sealed
 from ecluse.engine.context import Handler, JobContext, Outcome
+from ecluse.engine.retry import BACKOFFS, RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.deliver import Woken, record_failure
 from ecluse.exchange.flows.plan import FlowPlan, TargetPlan
@@ -40,6 +41,10 @@ MAX_TOGETHER: Final = 100
 _OVER: Final = frozenset(
     {DeliveryState.CONFIRMED, DeliveryState.REFUSED, DeliveryState.GIVEN_UP, DeliveryState.SENT}
 )
+
+
+_POLICY: Final = RetryPolicy({**BACKOFFS, Fault.PARTNER: BACKOFFS[Fault.PERMANENT]})
+"""What a partner sent is kept, and does not change by waiting: what does not open is for a person at once."""
 
 
 class FlowGone(EcluseError):
@@ -370,13 +375,13 @@ class _Relay:
         self, tx: Tx, plan: FlowPlan, delivery: Delivery, message: Message, digest: bytes, now: Instant
     ) -> bool:
         """Whether the same content stops here; remember it where it is the first of its window."""
-        first = tx.digest_seen(plan.id, digest)
-        if first is not None and first[0] != message.id and first[1] > now - plan.window:
-            other = tx.message(first[0])
-            if other is not None and other.state is not MessageState.GIVEN_UP:
-                return self._stopped(tx, plan, delivery, message, other, now)
-        if first is None or first[0] != message.id:
-            tx.put_digest(plan.id, digest, message.id, now)
+        first = tx.claim_digest(plan.id, digest, message.id, now, Instant(now - plan.window))
+        if first == message.id:
+            return False
+        other = tx.message(first)
+        if other is not None and other.state is not MessageState.GIVEN_UP:
+            return self._stopped(tx, plan, delivery, message, other, now)
+        tx.put_digest(plan.id, digest, message.id, now)
         return False
 
     def _stopped(
@@ -406,17 +411,17 @@ class _Relay:
             wake_next(hub, tx, held)
         elif message.state is not MessageState.QUARANTINED:
             check_move(message.state, MessageState.QUARANTINED)
-            tx.update_message(
-                msgspec.structs.replace(
-                    message,
-                    state=MessageState.QUARANTINED,
-                    updated=now,
-                    reason_code=WhyHeld.DUPLICATE,
-                    reason=reason,
-                )
+            message = msgspec.structs.replace(
+                message,
+                state=MessageState.QUARANTINED,
+                updated=now,
+                reason_code=WhyHeld.DUPLICATE,
+                reason=reason,
             )
+            tx.update_message(message)
             facts = {"reason": WhyHeld.DUPLICATE, "first": first.id, "flow": plan.id}
             hub.event(tx, "message.quarantined", message.id, facts, at=now)
+            hub.settled(tx, message)
         return True
 
     def _failed(self, error: EcluseError) -> Outcome:
@@ -429,4 +434,5 @@ class _Relay:
             error,
             record(DeliveryState.WAITING, "delivery.retried"),
             dead=record(DeliveryState.DEAD, "delivery.dead"),
+            policy=_POLICY,
         )

@@ -97,7 +97,10 @@ def _write(hub: Hub, tx: Tx, message: Message, terms: Terms) -> None:
 
 
 def _ways(tx: Tx, message: Message) -> Iterator[tuple[Delivery, Receipt | None]]:
-    """Every delivery that the message came to, with its last answer of record; of a flow's, that of its children."""
+    """Every delivery that the message came to, with its last answer of record.
+
+    What a flow relays comes to the deliveries of the messages that it makes, once it has made them.
+    """
     receipts = {receipt.delivery: receipt for receipt in tx.receipts(message.id)}
     for delivery in tx.deliveries(message.id):
         children = brood(tx, delivery)

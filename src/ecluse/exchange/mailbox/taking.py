@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -89,27 +89,28 @@ def message_of(session: Session, file: FileRow, blob: BlobRow, inspector: Inspec
     return assigned(session.hub, message) if problem is None else message
 
 
-def take(session: Session, tx: Tx, message: Message, kind: str) -> None:
+def take(session: Session, tx: Tx, message: Message) -> None:
     """Keep the message, its event and its route.
 
     Args:
         session: Who uploaded it.
         tx: The transaction that keeps its row and its blob.
         message: Made by :func:`message_of`.
-        kind: What inspection took it for.
     """
     tx.add_message(message)
-    data = {
+    data: dict[str, Any] = {
         "direction": "in",
         "partner": message.partner,
         "protocol": PROTOCOL,
         "protocol_id": message.protocol_id,
         "config": message.config_version,
-        "documents": [kind],
+        "documents": [part.kind for part in message.parts],
         "sha256": [part.sha256 for part in message.parts],
         "size": message.size,
         **session.facts.as_dict(),
     }
+    if message.flow:
+        data["flow"] = message.flow
     if message.reason_code:
         data["reason"] = message.reason_code
     session.hub.event(tx, f"message.{message.state.value}", message.id, data, at=message.updated)

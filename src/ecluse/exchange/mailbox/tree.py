@@ -160,7 +160,7 @@ class AccountTree:
         found, _ = self._store.read(check)
         if to == path:
             return
-        after, message, kind = self._renamed(found, to)
+        after, message = self._renamed(found, to)
 
         def work(tx: Tx) -> list[Segment]:
             row, there = check(tx)
@@ -169,7 +169,7 @@ class AccountTree:
             tx.drop_file(row)
             obsolete = put_row(tx, there, after)
             if message is not None:
-                take(session, tx, message, kind)
+                take(session, tx, message)
             return obsolete
 
         def after_all(view: View) -> list[Segment] | None:
@@ -181,12 +181,12 @@ class AccountTree:
             raise Denied("Other sessions rename the same files.", remedy="Try again.") from None
         delete_bytes(hub, obsolete)
 
-    def _renamed(self, row: FileRow, to: VirtualPath) -> tuple[FileRow, Message | None, str]:
-        """The row under its other name; the message that it becomes by that, and what inspection took it for."""
+    def _renamed(self, row: FileRow, to: VirtualPath) -> tuple[FileRow, Message | None]:
+        """The row under its other name, and the message that it becomes by that."""
         session, hub = self._session, self._session.hub
         after = msgspec.structs.replace(row, folder=str(to.parent), name=to.name)
         if row.state is not FileState.TEMPORARY or session.places.temporary(to.name):
-            return after, None, ""
+            return after, None
         [piece] = hub.store.read(lambda view: pieces_of(view, row))
         whole = open_pieces(hub, [piece])
         inspector = Inspector("")
@@ -203,7 +203,7 @@ class AccountTree:
             expires=Instant(now + session.terms.keep_uploaded),
         )
         message = message_of(session, after, piece.row, inspector, now)
-        return msgspec.structs.replace(after, message=message.id), message, inspector.kind
+        return msgspec.structs.replace(after, message=message.id), message
 
     def remove(self, path: VirtualPath) -> None:
         """See the port."""

@@ -319,6 +319,14 @@ ORDER BY created, id LIMIT 1;
 -- Which message of a flow had this content first, and when.
 SELECT message, at FROM flow_digests WHERE flow = %s AND sha256 = %s;
 
+-- name: claim_digest
+-- One statement: of two that claim the same content at once, the second waits, and finds the first.
+INSERT INTO flow_digests (flow, sha256, message, at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (flow, sha256) DO UPDATE SET
+    message = CASE WHEN flow_digests.at <= %s THEN excluded.message ELSE flow_digests.message END,
+    at = CASE WHEN flow_digests.at <= %s THEN excluded.at ELSE flow_digests.at END
+RETURNING message, at;
+
 -- name: put_digest
 INSERT INTO flow_digests (flow, sha256, message, at) VALUES (%s, %s, %s, %s)
 ON CONFLICT (flow, sha256) DO UPDATE SET message = excluded.message, at = excluded.at;

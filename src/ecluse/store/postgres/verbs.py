@@ -43,7 +43,7 @@ _UNANSWERED: Final = frozenset(
 
 # A unit decides by the state that it read, and other nodes write at the same time: the row is held from the read
 # on. Two units that wait for each other are run again (see the transactions module).
-_HELD_NAMES: Final = ("message", "delivery", "deliveries", "file", "ahead", "behind", "digest_seen")
+_HELD_NAMES: Final = ("message", "delivery", "deliveries", "file", "ahead", "behind")
 _HELD: Final = {name: _SQL[name] + b" FOR UPDATE" for name in _HELD_NAMES}
 
 # In a pipeline only rows are waited for, not a count of them.

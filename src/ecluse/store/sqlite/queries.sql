@@ -320,6 +320,14 @@ ORDER BY created, id LIMIT 1;
 -- Which message of a flow had this content first, and when.
 SELECT message, at FROM flow_digests WHERE flow = ? AND sha256 = ?;
 
+-- name: claim_digest
+-- One statement: of two that claim the same content at once, the second waits, and finds the first.
+INSERT INTO flow_digests (flow, sha256, message, at) VALUES (?, ?, ?, ?)
+ON CONFLICT (flow, sha256) DO UPDATE SET
+    message = CASE WHEN flow_digests.at <= ? THEN excluded.message ELSE flow_digests.message END,
+    at = CASE WHEN flow_digests.at <= ? THEN excluded.at ELSE flow_digests.at END
+RETURNING message, at;
+
 -- name: put_digest
 INSERT INTO flow_digests (flow, sha256, message, at) VALUES (?, ?, ?, ?)
 ON CONFLICT (flow, sha256) DO UPDATE SET message = excluded.message, at = excluded.at;

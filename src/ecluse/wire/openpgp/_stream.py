@@ -15,6 +15,9 @@ Piece = bytes | memoryview
 GATHERED: Final = 128 * 1024
 """Small pieces are joined up to this, so that the price of a step is paid per join; it fits a core's cache."""
 
+_PARTS: Final = 1024
+"""Pieces that are held apart: beyond it their own objects would weigh more than what they hold."""
+
 
 class Stream:
     """A source that is read octet by octet, or piece by piece.
@@ -90,21 +93,28 @@ class Stream:
 
 
 def regroup(source: Iterable[Piece], size: int) -> Iterator[Piece]:
-    """The same octets in pieces of exactly ``size``; the last one may be shorter, and is never empty."""
-    held = bytearray()
+    """The same octets in pieces of exactly ``size``; the last one may be shorter, and is never empty.
+
+    A piece of the source is held until what it is part of is whole.
+    """
+    parts: list[Piece] = []
+    held = 0
     for piece in source:
         view = memoryview(piece)
-        if held:
-            missing = size - len(held)
-            held += view[:missing]
-            view = view[missing:]
-            if len(held) < size:
-                continue
-            yield bytes(held)
-            held = bytearray()
-        while len(view) >= size:
-            yield view[:size]
-            view = view[size:]
-        held += view
-    if held:
-        yield bytes(held)
+        while held + len(view) >= size:
+            cut = size - held
+            if parts:
+                parts.append(view[:cut])
+                yield b"".join(parts)
+                parts.clear()
+                held = 0
+            else:
+                yield view[:cut]
+            view = view[cut:]
+        if view:
+            parts.append(view)
+            held += len(view)
+            if len(parts) >= _PARTS:
+                parts = [b"".join(parts)]
+    if parts:
+        yield b"".join(parts)

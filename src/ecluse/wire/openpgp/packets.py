@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from ecluse.wire.openpgp._stream import GATHERED, Piece, Stream, regroup
-from ecluse.wire.openpgp.errors import Malformed, Truncated
+from ecluse.wire.openpgp.errors import LimitExceeded, Malformed, Truncated
 from ecluse.wire.openpgp.names import Tag
 
 __all__ = ["Fields", "Packet", "encode_length", "next_packet", "packet", "partial_packet"]
 
 _PARTIAL: Final = frozenset({Tag.COMPRESSED, Tag.SED, Tag.LITERAL, Tag.SEIPD, Tag.OCB})
 """Only what holds data may come in parts (s4.2.1.4) or without a length (s4.2.2)."""
+
+_SMALL: Final = 32 * 1024
+"""Octets from which on a piece of a part is worth a step of its own, without being copied."""
+
+MAX_TINY_PARTS: Final = 65_536
+"""Parts of less than 512 octets, the least that a first part may have (s4.2.1.4): each costs as much as a large one."""
+_TINY: Final = 512
 
 _WRITTEN_PART: Final = 17
 """Binary logarithm of the parts that are written: 128 KiB."""
@@ -85,19 +92,23 @@ def _parts(stream: Stream, size: int) -> Iterator[Piece]:
     """A body in parts. Small ones are joined: GnuPG writes parts of 8 KiB."""
     held = bytearray()
     more = True
+    tiny = 0
     while True:
+        tiny += size < _TINY
+        if tiny > MAX_TINY_PARTS:
+            raise LimitExceeded("The message comes in too many tiny parts.")
         while size:
             part = stream.some(size)
             if not part:
                 raise Truncated("The message is cut off.")
             size -= len(part)
-            if not held and len(part) >= GATHERED:
-                yield part
-                continue
-            held += part
-            if len(held) >= GATHERED:
+            if len(part) < _SMALL:
+                held += part
+            if held and (len(part) >= _SMALL or len(held) >= GATHERED):
                 yield bytes(held)
                 held.clear()
+            if len(part) >= _SMALL:
+                yield part
         if not more:
             break
         size, more = _new_length(stream)
@@ -166,14 +177,11 @@ def packet(tag: Tag, body: bytes) -> bytes:
 
 def partial_packet(tag: Tag, body: Iterable[Piece]) -> Iterator[Piece]:
     """A packet whose length is not known before its end: in parts of 128 KiB, the last with its length."""
-    size = 1 << _WRITTEN_PART
-    yield bytes([0xC0 | tag])
+    head, more = bytes([0xC0 | tag]), bytes([0xE0 | _WRITTEN_PART])
     held: Piece = b""
-    for part in regroup(body, size):
+    for part in regroup(body, 1 << _WRITTEN_PART):
         if held:
-            yield bytes([0xE0 | _WRITTEN_PART])
-            yield held
+            yield b"".join((head, more, held))
+            head = b""
         held = part
-    yield encode_length(len(held))
-    if held:
-        yield held
+    yield b"".join((head, encode_length(len(held)), held))

@@ -242,7 +242,7 @@ def encrypt_mdc(content: Iterable[Piece], session: SessionKey, entropy: Entropy)
         start += start[-2:]
         digest = hashlib.sha1(start, usedforsecurity=False)
         yield b"\1" + context.update(start)
-        for piece in regroup(content, GATHERED):
+        for piece in content:
             digest.update(piece)
             yield context.update(piece)
         digest.update(_MDC_HEADER)

@@ -194,7 +194,7 @@ class _Reader:
             case Tag.PUBLIC_KEY | Tag.SECRET_KEY:
                 raise UnsupportedForm(
                     "The file is an OpenPGP key, not a message.",
-                    remedy="A key goes into the configuration or the keyring: see `ecluse pgp`.",
+                    remedy="A key goes into the configuration or the keyring: see `ecluse pgp import`.",
                 )
             case _:
                 raise Malformed(f"A packet of type {packet.tag} stands where a message should begin.")

@@ -223,11 +223,12 @@ def _string_to_key(fields: Fields) -> _Derive | None:
 def _argon2(fields: Fields) -> _Derive:
     salt = fields.take(16)
     passes, lanes, exponent = fields.number(1), fields.number(1), fields.number(1)
-    if not (1 <= passes <= ARGON2_PASSES and lanes and exponent < 32 and 1 << exponent <= ARGON2_MEMORY_KIB):
+    memory = 1 << min(exponent, 40)
+    if not (1 <= passes <= ARGON2_PASSES and lanes >= 1 and 8 * lanes <= memory <= ARGON2_MEMORY_KIB):
         raise LimitExceeded("The secret key asks for too much work to be opened.")
 
     def derive(passphrase: bytes, size: int) -> bytes:
-        kdf = Argon2id(salt=salt, length=size, iterations=passes, lanes=lanes, memory_cost=1 << exponent)
+        kdf = Argon2id(salt=salt, length=size, iterations=passes, lanes=lanes, memory_cost=memory)
         return kdf.derive(passphrase)
 
     return derive

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ecluse.channels.as2.relation import PRIVATE_NETWORKS
-from ecluse.channels.http.egress import Egress
+from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
 from ecluse.errors import Fault
 from ecluse.model.basics import Instant
 from ecluse.trust.directory import Directory, PartnerView

@@ -27,6 +27,9 @@ MAX_FOLDERS: Final = 10_000
 HELD_LISTING: Final = 4 << 20
 """Octets of a listing that are held in memory, some 50,000 names; more of them wait in a file without a name."""
 
+_NO_SUCH: Final = frozenset({501, 550})
+"""Replies to a listing of what is not there, or is no folder (RFC 3659 section 7.2.1)."""
+
 _log = structlog.get_logger("ecluse.ftps")
 
 
@@ -71,7 +74,7 @@ class FtpsRemote:
         waiting = [(folder.strip("/"), 0)]
         while waiting:
             here, depth = waiting.pop()
-            for entry in self._entries(here):
+            for entry in self._there(here):
                 path = joined(here, entry.name)
                 if entry.kind == "file":
                     modified = None if entry.modified is None else Instant(entry.modified)
@@ -80,6 +83,14 @@ class FtpsRemote:
                     if len(waiting) >= MAX_FOLDERS:
                         raise ListingTooLong("There are too many folders.")
                     waiting.append((path, depth + 1))
+
+    def _there(self, folder: str) -> Iterator[Listed]:
+        """The entries of a folder; none where there is no such folder."""
+        try:
+            yield from self._entries(folder)
+        except ServerRefused as error:
+            if error.reply not in _NO_SUCH:
+                raise
 
     def _entries(self, folder: str) -> Iterator[Listed]:
         line, path, now = self._line, self._path(folder), self._clock()

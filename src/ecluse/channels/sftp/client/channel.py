@@ -17,6 +17,7 @@ from ecluse.channels.sftp.client.placing import Memory, Placed, Placing, Progres
 from ecluse.channels.sftp.client.pool import Links
 from ecluse.channels.sftp.client.relation import Relation
 from ecluse.channels.sftp.client.steps import join
+from ecluse.errors import EcluseError
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.hub import Document, Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes, Sealed
@@ -147,6 +148,9 @@ class SftpChannel:
             raise
         try:
             yield link
+        except EcluseError:
+            self._links.give(relation.key, link)  # a refusal costs no connection; one that is lost is not kept
+            raise
         except BaseException:
             self._links.drop(link)
             raise

@@ -1,37 +1,29 @@
-"""To a logged-in SFTP session: egress rules, jump hosts, pinned host keys, login."""
+"""To an SFTP session: through the jump hosts, with every host key as it is pinned."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import asyncssh
-from asyncssh.connection import SSHClientConnectionOptions
 
-from ecluse.channels.http.egress import Egress
-from ecluse.channels.http.errors import Unreachable as NameUnresolved
-from ecluse.channels.sftp.client.algorithms import NEEDS_STRICT, Algorithms
 from ecluse.channels.sftp.client.errors import (
     HostKeyChanged,
     LoginRefused,
     Lost,
     NoAlgorithm,
     ServerSilent,
-    Unreachable,
     Unsupported,
 )
-from ecluse.channels.sftp.client.pins import Pins, family
+from ecluse.channels.sftp.client.login import Client, ClosedEarly, Login, Route, connect_to, shown
+from ecluse.channels.sftp.client.pins import family
 from ecluse.channels.sftp.client.session import Session
-from ecluse.channels.sftp.client.ssh import Connection, connect, open_sftp
-from ecluse.errors import EcluseError, Fault
-from ecluse.trust.secrets import Secret
+from ecluse.channels.sftp.client.ssh import Connection, open_sftp
 from ecluse.wire.sftp.answers import BrokenAnswer
 
-__all__ = ["Link", "Login", "Route", "Spoken", "open_link", "shown_keys"]
+__all__ = ["Link", "Spoken", "open_link", "shown_keys"]
 
 WINDOW: Final = 2 << 20
 """Octets under way on a short line: more is slower there (16 MiB on loopback lost a third)."""
@@ -40,54 +32,6 @@ MAX_WINDOW: Final = 32 << 20
 _LINE_RATE: Final = 640 << 20
 """Octets a second that the window should not hold back."""
 _PACKET: Final = 128 * 1024
-_CONNECT: Final = 30.0
-"""Seconds that connecting and logging in may take, where the server's silence may be longer."""
-_KEEPALIVE: Final = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """One server and who we are there.
-
-    Attributes:
-        host: Its name or address.
-        port: Its port.
-        user: Our user name.
-        pins: What it must show.
-        pair: Makes the key pair that we log in with; a fresh one for each connection.
-        password: Our password.
-        agent: Let the SSH agent of this process log in.
-    """
-
-    host: str
-    port: int
-    user: str
-    pins: Pins = field(repr=False)
-    pair: Callable[[], asyncssh.SSHKeyPair] | None = field(default=None, repr=False)
-    password: Secret | None = None
-    agent: bool = False
-
-    @property
-    def place(self) -> str:
-        """For people."""
-        return f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How a partner's server is reached.
-
-    Attributes:
-        hops: The jump hosts in order, and at the end the server itself.
-        algorithms: What may be spoken.
-        egress: What may be connected to.
-        timeout: Seconds that a server may be silent for.
-    """
-
-    hops: tuple[Login, ...]
-    algorithms: Algorithms
-    egress: Egress
-    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,65 +90,6 @@ def window_for(round_trip: float) -> int:
     return max(WINDOW, min(MAX_WINDOW, int(round_trip * _LINE_RATE)))
 
 
-class _Client(asyncssh.SSHClient):
-    """Judges host keys and gives passwords, each once."""
-
-    def __init__(self, login: Login) -> None:
-        self._login = login
-        self._connection: asyncssh.SSHClientConnection | None = None
-        self._password = login.password
-        self._typed = login.password
-        self.seen = ""
-        self.seen_family = ""
-        self.kex = ""
-        self.unsafe = False
-        self.key: asyncssh.SSHKey | None = None
-
-    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        self._connection = conn
-
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.key = key
-        self._saw(key.get_fingerprint(), family(key.get_algorithm()))
-        return self._login.pins.is_key(key) and not self.unsafe
-
-    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.key = key
-        self._saw(f"an authority {key.get_fingerprint()}", "certificate")
-        return self._login.pins.is_authority(key) and not self.unsafe
-
-    def _saw(self, fingerprint: str, kind: str) -> None:
-        self.seen, self.seen_family = fingerprint, kind
-        # asyncssh has no public word for these; its version is pinned, and a test looks at what comes out.
-        exchange = getattr(self._connection, "_kex", None)
-        self.kex = getattr(exchange, "algorithm", b"").decode("ascii", "replace")
-        cipher = getattr(self._connection, "_enc_alg_cs", b"").decode("ascii", "replace")
-        self.unsafe = cipher in NEEDS_STRICT and not getattr(self._connection, "_strict_kex", False)
-
-    @property
-    def connected(self) -> bool:
-        """Whether a connection took the socket over."""
-        return self._connection is not None
-
-    def password_auth_requested(self) -> str | None:
-        password, self._password = self._password, None
-        return None if password is None else password.reveal_text()
-
-    def kbdint_auth_requested(self) -> str | None:
-        return None if self._typed is None else ""
-
-    def kbdint_challenge_received(
-        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
-    ) -> list[str] | None:
-        if not prompts:
-            return []
-        # One hidden question is the password; anything else is a question that nobody is there to answer.
-        if len(prompts) > 1 or prompts[0][1] or self._typed is None:
-            return None
-        password, self._typed = self._typed, None
-        return [password.reveal_text()]
-
-
 async def open_link(route: Route) -> Link:
     """Connect, check every host key, log in and start SFTP.
 
@@ -218,7 +103,7 @@ async def open_link(route: Route) -> Link:
     """
     connections: list[Connection] = []
     try:
-        client: _Client | None = None
+        client: Client | None = None
         for hop in route.hops:
             connection, client = await _reach(route, hop, connections[-1] if connections else None)
             connections.append(connection)
@@ -230,7 +115,7 @@ async def open_link(route: Route) -> Link:
         raise
 
 
-async def _begin(route: Route, connections: Sequence[Connection], client: _Client) -> Link:
+async def _begin(route: Route, connections: Sequence[Connection], client: Client) -> Link:
     connection = connections[-1]
     place = route.hops[-1].place
     loop = asyncio.get_running_loop()
@@ -249,7 +134,7 @@ async def _begin(route: Route, connections: Sequence[Connection], client: _Clien
         raise Lost(f"The server {place} ended the connection before SFTP began.") from None
     await session.start()
     spoken = Spoken(
-        server=_shown(connection.get_extra_info("server_version", "")),
+        server=shown(connection.get_extra_info("server_version", "")),
         host_key=client.seen,
         kex=client.kex,
         cipher=str(connection.get_extra_info("send_cipher", "")),
@@ -260,14 +145,15 @@ async def _begin(route: Route, connections: Sequence[Connection], client: _Clien
     return link
 
 
-async def _reach(route: Route, login: Login, through: Connection | None) -> tuple[Connection, _Client]:
+async def _reach(route: Route, login: Login, through: Connection | None) -> tuple[Connection, Client]:
     """One server; where it may have the pinned key besides the one that it showed, that is asked for."""
     offered = login.pins.order(route.algorithms.host_keys)
     seen: list[str] = []
+    again = True
     while True:
-        client = _Client(login)
+        client = Client(login)
         try:
-            return await _connect(route, login, through, client, offered), client
+            return await connect_to(route, login, through, client, offered), client
         except asyncssh.HostKeyNotVerifiable as error:
             if not client.seen:
                 raise BrokenAnswer(f"The server {login.place} shows a host key that can't be read.") from None
@@ -278,18 +164,28 @@ async def _reach(route: Route, login: Login, through: Connection | None) -> tupl
             if login.pins.trusts(client.seen):
                 raise HostKeyChanged(
                     login.place,
-                    (f"a certificate that is not good ({_shown(error.reason)})",),
+                    (f"a certificate that is not good ({shown(error.reason)})",),
                     login.pins.expected,
                 ) from None
             seen.append(client.seen)
             offered = login.pins.others(offered, client.seen_family)
             if not offered or len(seen) > _MOST_KEYS:
                 raise HostKeyChanged(login.place, tuple(seen), login.pins.expected) from None
-        except asyncssh.KeyExchangeFailed as error:
-            if seen:
+        except (asyncssh.KeyExchangeFailed, ClosedEarly) as error:
+            early = isinstance(error, ClosedEarly)
+            if early and again and client.met:
+                again = (
+                    False  # its reason is lost where its reset overtakes its list: a second look may catch it
+                )
+                continue
+            if early and not client.met:
+                raise
+            if seen:  # it has no key of another kind
                 raise HostKeyChanged(login.place, tuple(seen), login.pins.expected) from None
+            if isinstance(error, ClosedEarly):
+                raise
             raise NoAlgorithm(
-                f"The server {login.place} and the hub have no algorithm in common: {_shown(error.reason)}."
+                f"The server {login.place} and the hub have no algorithm in common: {shown(error.reason)}."
             ) from None
 
 
@@ -315,15 +211,18 @@ async def shown_keys(route: Route) -> list[tuple[str, asyncssh.SSHKey]]:
         through = connections[-1] if connections else None
         offered = route.algorithms.host_keys
         while offered and len(found) <= _MOST_KEYS:
-            client = _Client(route.hops[-1])
+            client = Client(route.hops[-1])
             try:
-                connection = await _connect(route, route.hops[-1], through, client, offered)
+                connection = await connect_to(route, route.hops[-1], through, client, offered)
                 connection.abort()  # a pinned key, and a login that needs nothing
-            except asyncssh.KeyExchangeFailed as error:
-                if not found:
+            except (asyncssh.KeyExchangeFailed, ClosedEarly) as error:
+                if isinstance(error, ClosedEarly):
+                    if not found or not error.met:
+                        raise
+                elif not found:
                     raise NoAlgorithm(
                         f"The server {route.hops[-1].place} and the hub have no algorithm in common: "
-                        f"{_shown(error.reason)}."
+                        f"{shown(error.reason)}."
                     ) from None
                 break
             except (asyncssh.HostKeyNotVerifiable, LoginRefused):
@@ -341,107 +240,3 @@ async def shown_keys(route: Route) -> list[tuple[str, asyncssh.SSHKey]]:
     finally:
         for connection in reversed(connections):
             connection.abort()
-
-
-async def _connect(
-    route: Route,
-    login: Login,
-    through: Connection | None,
-    client: _Client,
-    host_keys: Sequence[str],
-) -> Connection:
-    seconds = min(route.timeout, _CONNECT)
-    agent = os.environ.get("SSH_AUTH_SOCK") if login.agent else None
-    if login.agent and agent is None and login.pair is None and login.password is None:
-        raise LoginRefused(
-            "There is no SSH agent to log in with.",
-            code="sftp.no-agent",
-            fault=Fault.USAGE,
-            remedy="Start the hub with SSH_AUTH_SOCK in its environment.",
-        )
-    sock = await _socket(route.egress, login, seconds) if through is None else None
-    try:
-        options = await SSHClientConnectionOptions.construct(
-            None,
-            config=None,
-            host=login.host,
-            port=login.port,
-            tunnel=through,
-            family=socket.AF_UNSPEC,
-            local_addr=None,
-            client_factory=lambda: client,
-            username=login.user,
-            # Nothing of this machine's own SSH is used: its files, its keys, its agent unless it is asked for.
-            known_hosts=([], [], []),
-            x509_trusted_certs=None,
-            client_keys=[] if login.pair is None else [login.pair()],
-            agent_path=agent,
-            gss_host=None,
-            disable_trivial_auth=True,
-            preferred_auth=("publickey", "password", "keyboard-interactive"),
-            kex_algs=list(route.algorithms.kex),
-            encryption_algs=list(route.algorithms.ciphers),
-            mac_algs=list(route.algorithms.macs),
-            signature_algs=list(route.algorithms.signatures),
-            server_host_key_algs=list(host_keys),
-            compression_algs=["none"],
-            login_timeout=seconds,
-            keepalive_interval=_KEEPALIVE,
-        )
-        return await connect(options, sock, seconds)
-    except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed):
-        raise
-    except asyncssh.PermissionDenied:
-        raise LoginRefused(
-            f"The server {login.place} does not take the login of the user {login.user}."
-        ) from None
-    except TimeoutError:
-        raise Unreachable(f"The server {login.place} did not answer in {seconds:g} seconds.") from None
-    except asyncssh.ChannelOpenError as error:
-        raise Unreachable(f"The jump host does not reach {login.place}: {_shown(error.reason)}.") from None
-    except (asyncssh.ConnectionLost, OSError):
-        raise Unreachable(f"The server {login.place} closed the connection before the login.") from None
-    except asyncssh.DisconnectError as error:
-        raise Unreachable(f"The server {login.place} ended the login: {_shown(error.reason)}.") from None
-    except EcluseError:
-        raise
-    except Exception:  # noqa: BLE001  # whatever a hostile server's octets make of the library
-        raise BrokenAnswer(f"The server {login.place} does not speak SSH as it should.") from None
-    finally:
-        if sock is not None and not client.connected:
-            sock.close()
-
-
-async def _socket(egress: Egress, login: Login, seconds: float) -> socket.socket:
-    """A connection to one of the checked addresses of the first server."""
-    loop = asyncio.get_running_loop()
-    try:
-        addresses = await loop.run_in_executor(None, egress.addresses, login.host, login.port)
-    except NameUnresolved as error:
-        raise Unreachable(error.cause) from None
-    reason = "no address"
-    for address in addresses:
-        family_ = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.socket(family_, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(seconds):
-                await loop.sock_connect(sock, (address, login.port))
-        except TimeoutError:
-            sock.close()
-            reason = f"no answer in {seconds:g} seconds"
-        except OSError as error:
-            sock.close()
-            reason = (error.strerror or "no connection").lower()
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise Unreachable(f"The server {login.place} can't be reached: {reason}.")
-
-
-def _shown(text: object) -> str:
-    """A server's own words, fit to be shown."""
-    return "".join(c if c.isprintable() else "?" for c in str(text))[:200]

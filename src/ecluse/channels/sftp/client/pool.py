@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from ecluse.channels.sftp.client.connect import Link, Route, open_link
+from ecluse.channels.sftp.client.connect import Link, open_link
+from ecluse.channels.sftp.client.login import Route
 from ecluse.channels.sftp.client.loop import LoopThread
 from ecluse.channels.sftp.client.rate import Rate
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
 from ecluse.channels.sftp.client.algorithms import LEGACY
 from ecluse.channels.sftp.client.channel import base_of
-from ecluse.channels.sftp.client.connect import Link, Login, Route, Spoken, open_link, shown_keys
+from ecluse.channels.sftp.client.connect import Link, Spoken, open_link, shown_keys
 from ecluse.channels.sftp.client.errors import NoSuchPlace
+from ecluse.channels.sftp.client.login import Login, Route
 from ecluse.channels.sftp.client.loop import LoopThread
 from ecluse.channels.sftp.client.pins import Pins
 from ecluse.channels.sftp.client.relation import Relation

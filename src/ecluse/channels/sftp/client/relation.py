@@ -7,7 +7,7 @@ from functools import partial
 
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
 from ecluse.channels.sftp.client.algorithms import LEGACY, MODERN
-from ecluse.channels.sftp.client.connect import Login, Route
+from ecluse.channels.sftp.client.login import Login, Route
 from ecluse.channels.sftp.client.pins import Pins
 from ecluse.channels.sftp.keys import KeyringKeyPair
 from ecluse.errors import Fault

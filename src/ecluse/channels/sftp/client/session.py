@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Final, Protocol, cast
 
 import asyncssh
@@ -117,7 +118,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
         self._error = error
         waiting, self._waiting = self._waiting, {}
         for waiter in waiting.values():
-            waiter(error)
+            waiter(copy(error))
         if self._chan is not None:
             self._chan.abort()
 
@@ -130,7 +131,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
             data: What follows the packet's own octets.
         """
         if self._error is not None:
-            raise self._error
+            raise copy(self._error)  # raised by many: each needs a traceback of its own
         assert self._chan is not None, "asyncssh gave the channel before the session"
         id = self._next = (self._next + 1) & 0x7FFFFFFF
         self._waiting[id] = waiter
@@ -339,6 +340,7 @@ def _promise() -> tuple[asyncio.Future[Answer], Waiter]:
             return
         if isinstance(answer, EcluseError):
             future.set_exception(answer)
+            future.exception()  # who asked may have stopped waiting
         else:
             future.set_result(answer)
 

@@ -30,6 +30,10 @@ else:
 class Connection(Packets, SSHClientConnection):
     """A connection to a server."""
 
+    def data_received(self, data: bytes, datatype: int | None = None) -> None:
+        """See asyncio. Through a jump host octets come as views into its packets."""
+        super().data_received(bytes(data), datatype)
+
 
 class SftpChannel(Way, SSHClientChannel[bytes]):
     """A channel with SFTP on it."""

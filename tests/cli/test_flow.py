@@ -1,4 +1,4 @@
-"""Flows by the command line: how they stand, what they would do, a run, a pause; and one life from folder to partner."""
+"""Flows by the command line: how they stand, what they would do, a run, a pause; and one life to a partner."""
 
 from __future__ import annotations
 
@@ -131,6 +131,18 @@ def test_a_run_collects_now_and_what_serves_sends_on(orders: Path) -> None:
     assert sorted(states) == ["delivered"] * 3 + ["given-up"]
 
 
+def test_a_doctor_tells_what_fails_and_waits(orders: Path) -> None:
+    found = {each["check"]: each for each in say("doctor", "--json", hub=orders).data["findings"]}
+    assert "none fails" in found["flows"]["observed"]
+    (orders / "drop").rmdir()
+    toml = (orders / "ecluse.toml").read_text()
+    (orders / "ecluse.toml").write_text(toml.replace('"drop"\ncreate = true', '"drop"'))
+    say("apply", "--yes", "--reason", "not made", hub=orders)
+    say("flow", "run", "orders", hub=orders, code=1)
+    found = {each["check"]: each for each in say("doctor", "--json", hub=orders, code=1).data["findings"]}
+    assert "has failed 1 times" in found["flows"]["observed"]
+
+
 def test_pause_and_resume(orders: Path) -> None:
     assert (
         say("flow", "pause", "orders", "--reason", "a move", "--json", hub=orders).data["state"] == "paused"
@@ -162,7 +174,7 @@ def test_what_is_handed_in_for_a_flow_is_handed_in_once(orders: Path, tmp_path: 
 
 
 def test_a_folder_to_a_partner_and_into_their_folder_is_one_life(pair: Pair) -> None:
-    to = 'name = "Out"\n[from]\nchannel = "folder:drop"\nstable = "200ms"\n[[to]]\nchannel = "as2:birch"\nsubject = "Order {reference}"\n'
+    to = 'name = "Out"\n[from]\nchannel = "folder:drop"\nstable = "200ms"\n[[to]]\nchannel = "as2:birch"\n'
     into = (
         'name = "In"\n[from]\nchannel = "as2:*"\nnames = ["flow-*"]\n[[to]]\nchannel = "folder:erp"\n'
         'name = "{partner}-{stem}{suffix}"\n'

@@ -74,7 +74,7 @@ class FarServer:
 
 class NotOurs(EcluseError):
     code = "twin.not-for-us"
-    fault = Fault.PERMANENT
+    fault = Fault.PARTNER
 
 
 class MirrorProtection:

@@ -9,7 +9,8 @@ import pytest
 from tests.support.flow_worlds import EDIFACT, NotOurs, World, flow
 
 from ecluse.exchange.flows import collect
-from ecluse.exchange.flows.collect import Memory
+from ecluse.exchange.flows import memory as memories
+from ecluse.exchange.flows.memory import Memory
 from ecluse.exchange.flows.state import last_run
 from ecluse.exchange.flows.tend import MOST_WAIT, ask, collect_key, keep_running
 from ecluse.exchange.intake import Intake
@@ -187,7 +188,7 @@ def test_ten_thousand_and_more_come_in_several_listings(make: Make, monkeypatch:
 
 
 def test_memory_is_bounded_and_nothing_starves(monkeypatch: Any) -> None:
-    monkeypatch.setattr(collect, "REMEMBERED", 10)
+    monkeypatch.setattr(memories, "REMEMBERED", 10)
     memory = Memory()
     files = [RemoteFile(f"{n}", 1, None) for n in range(30)]
     for file in files:

@@ -207,6 +207,7 @@ def test_openpgp_is_opened_and_applied(make: Make) -> None:
     assert world.facts(message.id, "delivery.relayed")["opened"] == "openpgp"
     assert world.message(stranger.id).state is MessageState.FAILED
     assert world.message(stranger.id).reason_code == "twin.not-for-us"
+    assert world.events(stranger.id).count("delivery.dead") == 2, "it does not change by waiting"
     assert world.message(wrong.id).reason_code == "flow.not-taken"
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from ecluse.blobs.vault import Sealed
 from ecluse.engine.context import Handler, JobContext, Outcome
+from ecluse.engine.retry import BACKOFFS, RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.deliver import Woken, record_failure
 from ecluse.exchange.flows.plan import FlowPlan, TargetPlan
@@ -40,6 +41,10 @@ MAX_TOGETHER: Final = 100
 _OVER: Final = frozenset(
     {DeliveryState.CONFIRMED, DeliveryState.REFUSED, DeliveryState.GIVEN_UP, DeliveryState.SENT}
 )
+
+
+_POLICY: Final = RetryPolicy({**BACKOFFS, Fault.PARTNER: BACKOFFS[Fault.PERMANENT]})
+"""What a partner sent is kept, and does not change by waiting: what does not open is for a person at once."""
 
 
 class FlowGone(EcluseError):
@@ -429,4 +434,5 @@ class _Relay:
             error,
             record(DeliveryState.WAITING, "delivery.retried"),
             dead=record(DeliveryState.DEAD, "delivery.dead"),
+            policy=_POLICY,
         )

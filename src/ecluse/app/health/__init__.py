@@ -83,6 +83,7 @@ def check_hub(
             ("folders", places.folders),
             ("listener", machine.listener),
             ("sftp", machine.sftp),
+            ("ftps", machine.ftps),
             ("log", work.log),
             ("partners", parties.partners),
             ("deliveries", work.deliveries),

@@ -149,7 +149,9 @@ class SftpChannel:
         try:
             yield link
         except EcluseError:
-            self._links.give(relation.key, link)  # a refusal costs no connection; one that is lost is not kept
+            self._links.give(
+                relation.key, link
+            )  # a refusal costs no connection; one that is lost is not kept
             raise
         except BaseException:
             self._links.drop(link)

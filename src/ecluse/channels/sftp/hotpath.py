@@ -39,6 +39,7 @@ _PADDING: Final = bytes(2 * BLOCK)
 _LENGTHS: Final = [bytes((length,)) for length in range(2 * BLOCK)]
 _DATA: Final = bytes((MSG_CHANNEL_DATA,))
 
+
 class PlainPackets(SSHConnection):
     """asyncssh's own way, with the few names that the rest asks for."""
 
@@ -91,7 +92,8 @@ class FastPackets(PlainPackets):
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
         """See asyncio."""
-        self._inpbuf = self._inpbuf + data if self._inpbuf else data
+        # What comes through another connection's channel is a view.
+        self._inpbuf = self._inpbuf + data if self._inpbuf else bytes(data)
         self._recv_data()
 
     def view_received(self, view: memoryview) -> None:
@@ -101,7 +103,7 @@ class FastPackets(PlainPackets):
         else:
             self._inpbuf = view  # type: ignore[assignment]  # only the methods below see it as such
         self._recv_data()
-        if type(self._inpbuf) is memoryview:
+        if not isinstance(self._inpbuf, bytes):
             self._inpbuf = bytes(self._inpbuf)
 
     def take_back(self, most: int) -> bytes:
@@ -127,7 +129,7 @@ class FastPackets(PlainPackets):
             self._inpbuf, self._at = self._inpbuf[self._at :], 0
             if then is not _Then.OTHER or self._transport is None:
                 return False
-        if type(self._inpbuf) is memoryview:
+        if not isinstance(self._inpbuf, bytes):
             self._inpbuf = bytes(self._inpbuf)
         return super()._recv_pkthdr()
 
@@ -166,7 +168,9 @@ class FastPackets(PlainPackets):
             out[lead:filled] = before
             length = int.from_bytes(head[6:], "big")  # of the data, or by how much the client's window grows
             grant = head[1] == MSG_CHANNEL_WINDOW_ADJUST
-            if (head[1] != MSG_CHANNEL_DATA and not grant) or size - HEAD - head[0] != (0 if grant else length):
+            if (head[1] != MSG_CHANNEL_DATA and not grant) or size - HEAD - head[0] != (
+                0 if grant else length
+            ):
                 then = _Then.OTHER
                 break
             if head[2:6] != number:

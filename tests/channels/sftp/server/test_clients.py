@@ -196,7 +196,9 @@ def test_stock_packets_do_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from ecluse.channels.sftp.server import channel, connection
 
     for fast in (hotpath.FastPackets, hotpath.FastChannel):
-        for name in [name for name, member in vars(fast).items() if isinstance(member, FunctionType | property)]:
+        for name in [
+            name for name, member in vars(fast).items() if isinstance(member, FunctionType | property)
+        ]:
             monkeypatch.delattr(fast, name)
     assert issubclass(connection.Connection, hotpath.PlainPackets)
     assert issubclass(channel.SftpChannel, hotpath.PlainChannel)

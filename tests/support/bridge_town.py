@@ -30,6 +30,9 @@ __all__ = ["PASSWORD", "Town", "flow", "sshd_of"]
 
 PASSWORD = "correct-horse-2"
 
+FEW = 'retry = { base = "100ms", cap = "200ms", attempts = 3 }\n'
+"""Attempts at Cedar's server, before it is for a person."""
+
 FOLDERS = """
 [folders.archive]
 path = "archive"
@@ -47,11 +50,11 @@ def flow(source: str, *targets: str, top: str = "", **tables: str) -> str:
     return f'name = "A flow"\n{top}\n[from]\n{source}\n{rest}{to}'
 
 
-def sshd_of(server: Sshd, more: str = "") -> str:
+def sshd_of(server: Sshd, retry: str = RETRY) -> str:
     """``[sftp]`` of a partner whose server it is."""
     return (
         f'[sftp]\nhost = "127.0.0.1:{server.port}"\nuser = "{server.user}"\nkey = "ssh"\n'
-        f'host_keys = ["{server.fingerprint}"]\nallow_private_network = true\n{RETRY}{more}'
+        f'host_keys = ["{server.fingerprint}"]\nallow_private_network = true\n{retry}'
     )
 
 
@@ -98,7 +101,7 @@ class Town:
         self.gpg: GnuPG = hold.enter_context(gnupg())
         files = {
             "openpgp/cedar.asc": self._gpg_keys(),
-            "partners/cedar.toml": f'name = "Cedar"\n{self._account(self.cedar)}{sshd_of(self.sshd)}'
+            "partners/cedar.toml": f'name = "Cedar"\n{self._account(self.cedar)}{sshd_of(self.sshd, FEW)}'
             '[openpgp]\ncertificates = ["openpgp/cedar.asc"]\n',
             "partners/gale.toml": f'name = "Gale"\n{self._account(self.gale)}',
         }

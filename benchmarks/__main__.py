@@ -21,6 +21,7 @@ from benchmarks import (
     commits,
     evidence,
     flat,
+    ftps,
     hub,
     openpgp,
     sftp_client,
@@ -45,6 +46,7 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "sftp-client": sftp_client.run,
     "buckets": buckets.run,
     "flat": flat.run,
+    "ftps": ftps.run,
 }
 
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks.limits import Row, row
 from tests.support.buckets import access_to, make_bucket, s3_objects
 from tests.support.stores import STORES, rclone_s3_at
 
-from benchmarks.limits import Row, row
 from ecluse.channels.bucket.store import Upload
 from ecluse.channels.folder.beneath import open_root
 from ecluse.channels.folder.channel import OneFolder

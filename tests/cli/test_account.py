@@ -62,6 +62,6 @@ def test_a_file_is_removed_with_a_reason(filled: Path) -> None:
 def test_who_has_no_account(filled: Path) -> None:
     assert "trust.unknown-partner" in say("account", "files", "nobody", hub=filled, code=2).err
     path = filled / "partners" / "birch.toml"
-    path.write_text('name = "Birch"\n[s3]\nbucket = "b"\n')
+    path.write_text('name = "Birch"\n[webdav]\nurl = "https://birch.example/in"\n')
     say("apply", "--yes", "--reason", "no account any more", hub=filled)
     assert "account.none" in say("account", "files", "birch", hub=filled, code=2).err

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecluse.errors import EcluseError
 from ecluse.model.naming import FIELDS, KEY_FIELDS, BadTemplate, Facts, Template, stem_of
 from ecluse.model.paths import VirtualPath
 from ecluse.model.patterns import matches
@@ -93,12 +93,8 @@ def test_the_counter_is_asked_for_each_time_it_stands_there() -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
-        template = Template.parse(text, file_name=True)
-    except EcluseError as error:
-        assert error.code == "config.bad-template"
-    else:
-        assert template.file_name(facts())
+    with contextlib.suppress(BadTemplate):
+        assert Template.parse(text, file_name=True).file_name(facts())
 
 
 @given(

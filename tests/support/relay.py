@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import threading
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -20,7 +21,7 @@ _HEAD: Final = re.compile(rb"[A-Z]{3,10} \S+ HTTP/1\.1\r\n")
 
 
 class Relay:
-    """Forwards to a local port. Closes as a context.
+    """Forwards to a local port, with TLS before it where a context is given. Closes as a context.
 
     Attributes:
         requests: Lines of the requests that came so far.
@@ -28,8 +29,9 @@ class Relay:
         away: Nobody answers: every connection is closed at once.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self._target = port
+        self._tls = tls
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self.requests: list[str] = []
@@ -62,6 +64,12 @@ class Relay:
             if self.away:
                 client.close()
                 continue
+            if self._tls is not None:
+                try:
+                    client = self._tls.wrap_socket(client, server_side=True)
+                except OSError:
+                    client.close()
+                    continue
             server = socket.create_connection(("127.0.0.1", self._target))
             state: dict[str, bool] = {}
             for work in (self._up, self._down):

@@ -85,8 +85,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "flow.paused": ("flow", "A person had a flow take nothing and send nothing on."),
     "flow.resumed": ("flow", "A person let a flow go on."),
-    "flow.collected": ("flow", "A run of a flow kept documents, or did with kept ones what it had not done yet."),
-    "flow.failed": ("flow", "A run failed, in another way than the one before; further ones like it are not told."),
+    "flow.collected": (
+        "flow",
+        "A run of a flow kept documents, or did with kept ones what it had not done yet.",
+    ),
+    "flow.failed": (
+        "flow",
+        "A run failed, in another way than the one before; further ones like it are not told.",
+    ),
     "flow.recovered": ("flow", "A run went well after others had failed."),
     "flow.duplicate": ("message", "A flow had the same content before."),
     "flow.expectation-missed": ("flow", "What should have come by its time did not."),

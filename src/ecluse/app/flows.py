@@ -23,6 +23,7 @@ from ecluse.exchange.flows.tend import ask, collect_handler, keep_running, let_g
 from ecluse.exchange.openpgp import PartnerProtection
 from ecluse.exchange.remote import Source
 from ecluse.model.basics import Instant
+from ecluse.trust.errors import PartnerRefused
 from ecluse.trust.fields import octets
 
 if TYPE_CHECKING:
@@ -77,7 +78,13 @@ class Leavings:
         kind, _, name = channel.partition(":")
         if kind == "folder":
             return f"{channel}/{key}"
-        view = self._node.directory.check_active(self._node.directory.partner(name))
+        try:
+            view = self._node.directory.check_active(self._node.directory.partner(name))
+        except PartnerRefused as error:
+            # It is we who may let them be active again: until then it waits.
+            raise PartnerRefused(
+                error.cause, code=error.code, remedy=error.remedy, fault=Fault.OURS
+            ) from None
         if kind != "as2":
             return f"{channel}/{key}"
         if size > octets(view.as2.max_size):

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecluse.wire.webdav.multistatus import Listed, Multistatus, bare_etag, http_date
+from ecluse.wire.http1.dates import http_date
+from ecluse.wire.webdav.multistatus import Listed, Multistatus, bare_etag
 from ecluse.wire.xml import XmlError
 
 ANSWER = b"""<?xml version="1.0"?><D:multistatus xmlns:D="DAV:">

@@ -7,6 +7,7 @@ configuration there are no keys to look at, without a database no messages.
     machine     disk, clock, blob place, listener
     parties     keys, certificates, partners' servers
     work        messages that wait for a person, jobs, the log
+    flows       runs that fail, documents that did not come
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ecluse.app.health import machine, parties, places, work
+from ecluse.app.health import flows, machine, parties, places, work
 from ecluse.app.health.finding import Finding, failed, ok, warning, worst
 from ecluse.app.node import Node, NotMigrated, open_hub_store, open_node, unlock
 from ecluse.errors import EcluseError
@@ -82,10 +83,12 @@ def check_hub(
             ("folders", places.folders),
             ("listener", machine.listener),
             ("sftp", machine.sftp),
+            ("ftps", machine.ftps),
             ("log", work.log),
             ("partners", parties.partners),
             ("deliveries", work.deliveries),
             ("quarantine", work.quarantine),
+            ("flows", flows.flows),
             ("jobs", work.jobs),
         )
         for name, check in checks:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from ecluse.app.health.finding import Finding, failed, ok, warning
+from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
 from ecluse.blobs import durable
 from ecluse.model.basics import Instant, iso, new_id
 from ecluse.trust.ssh import fingerprint, key_blob
 
-__all__ = ["blobs", "clock", "disk", "inbox", "listener", "sftp"]
+__all__ = ["blobs", "clock", "disk", "ftps", "inbox", "listener", "sftp"]
 
 LITTLE_SPACE: Final = 5 << 30
 """Octets below which the free space of a disk is worth a warning: a handful of the largest messages."""
@@ -151,7 +152,7 @@ def sftp(node: Node) -> Iterator[Finding]:
     host, _, port = settings.address.rpartition(":")
     host = host.strip("[]")
     print_ = fingerprint(key_blob(node.keyring.ssh_public_key(settings.host_keys[0])))
-    banner = _ssh_banner(host, int(port))
+    banner = _banner(host, int(port))
     if banner is None:
         yield warning("sftp", f"Nothing listens at {settings.address}.", "Start the hub with `ecluse serve`.")
     elif not banner.startswith("SSH-2.0-Ecluse"):
@@ -164,7 +165,42 @@ def sftp(node: Node) -> Iterator[Finding]:
         yield ok("sftp", f"It listens at {settings.address} for {len(accounts)} accounts; host key {print_}.")
 
 
-def _ssh_banner(host: str, port: int) -> str | None:
+def ftps(node: Node) -> Iterator[Finding]:
+    """Whether the FTPS listener has its key, and answers."""
+    settings = node.bootstrap.hub.listen.ftps
+    accounts = [
+        view.id
+        for view in node.directory.partners
+        if view.settings.account is not None and "ftps" in view.settings.account.protocols
+    ]
+    if settings is None:
+        if accounts:
+            yield ok("ftps", "There is no [listen.ftps].")
+        return
+    TlsIdentity.of(node, settings.key, settings.client_auth, settings.min_version).context()
+    for address in filter(None, (settings.address, settings.implicit)):
+        host, _, port = address.rpartition(":")
+        if _free(host.strip("[]"), int(port)):
+            yield warning("ftps", f"Nothing listens at {address}.", "Start the hub with `ecluse serve`.")
+            continue
+        banner = _banner(host.strip("[]"), int(port)) if address == settings.address else "220 "
+        if banner is None or not banner.startswith("220 "):
+            yield failed(
+                "ftps",
+                f"Another program listens at {address}, or it takes no more connections.",
+                "Stop that program, or choose another [listen.ftps] address.",
+            )
+        else:
+            yield ok("ftps", f"It listens at {address} for {len(accounts)} accounts.")
+    if settings.passive_ports is None:
+        yield warning(
+            "ftps",
+            "Data connections come to any port.",
+            "Set passive_ports in [listen.ftps] and open that range in the firewall.",
+        )
+
+
+def _banner(host: str, port: int) -> str | None:
     """How the server at an address names itself; empty where it does not, ``None`` where there is none."""
     try:
         with socket.create_connection((_WILD.get(host, host), port), timeout=_WAIT) as line:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,8 @@ from ecluse.app.places import BUCKETS, bucket_places, folder_place, webdav_place
 from ecluse.blobs import durable
 from ecluse.channels.bucket.probe import probe
 from ecluse.channels.folder.watch import POLL, is_remote
+from ecluse.channels.ftps.client.line import Line
+from ecluse.channels.ftps.client.place import place_of
 from ecluse.channels.sftp.client.probe import reach
 from ecluse.channels.sftp.client.relation import Relation
 from ecluse.errors import EcluseError, Fault
@@ -25,16 +28,46 @@ Look = Callable[[Node, PartnerView], Finding]
 
 __all__ = ["folders", "looks", "sftp"]
 
+CONNECT: Final = 5.0
+"""Seconds that a partner's server may be silent."""
+
 _PROBE: Final = b"ecluse doctor\n"
 
 
 def looks(view: PartnerView) -> list[Look]:
     """What there is to look at of a partner's places."""
     found: list[Look] = [sftp] if view.settings.sftp is not None else []
+    found += [ftps] if view.settings.ftps is not None else []
     found += [partial(bucket, kind=kind) for kind in BUCKETS if getattr(view.settings, kind) is not None]
     if view.settings.webdav is not None:
         found.append(webdav)
     return found
+
+
+def ftps(node: Node, view: PartnerView) -> Finding:
+    """Connect to a partner's FTP server as a delivery does, check its certificate, log in and ask what it speaks."""
+    check = f"ftps:{view.id}"
+    begun = time.monotonic()
+    try:
+        place = replace(place_of(node.directory, view, node.hub.clock()), timeout=CONNECT)
+        with contextlib.closing(Line(place)) as line:
+            features = line.features
+    except EcluseError as error:
+        level = warning if error.fault is Fault.TRANSIENT else failed
+        return level(check, error.cause, error.remedy)
+    lacking = [name for name in ("SIZE", "MDTM", "REST") if name not in features]
+    text = f"{place.host} answers and lets us in ({line.tls or 'no TLS'}, {(time.monotonic() - begun) * 1000:.0f} ms)"
+    if place.mode == "clear":
+        return warning(
+            check, f"{text}: all in clear.", "Agree on TLS with the partner before the exception ends."
+        )
+    if lacking:
+        return warning(
+            check,
+            f"{text}; it lacks {', '.join(lacking)}.",
+            "Ask for a newer server: what is delivered can't be compared, or a half upload not be gone on with.",
+        )
+    return ok(check, f"{text}; file names can be taken by others in between, as always with FTP.")
 
 
 def sftp(node: Node, view: PartnerView) -> Finding:

@@ -61,7 +61,9 @@ def deliveries(node: Node) -> Iterator[Finding]:
     def look(view: View) -> tuple[list[Message], list[Message]]:
         under_way = view.messages(direction=Direction.OUT, states=[MessageState.SEALED], limit=_LOOKED_AT)
         late = [m for m in under_way if any(d.state in _OVERDUE for d in view.deliveries(m.id))]
-        return view.messages(states=[MessageState.FAILED], limit=_LOOKED_AT), late
+        failed = view.messages(states=[MessageState.FAILED], limit=_LOOKED_AT)
+        # What a flow made of another message failed with it.
+        return [each for each in failed if not each.origin], late
 
     dead, late = node.store.read(look)
     if dead:
@@ -90,7 +92,9 @@ def quarantine(node: Node) -> Iterator[Finding]:
 
 def payloads(node: Node) -> Iterator[Finding]:
     """Whether the bytes of the newest messages are there and open under this keyring."""
-    messages = [each for each in node.store.read(lambda view: view.messages(limit=_OPENED)) if not each.shredded]
+    messages = [
+        each for each in node.store.read(lambda view: view.messages(limit=_OPENED)) if not each.shredded
+    ]
     blobs = {part.blob: message for message in messages for part in message.parts}
     blobs |= {message.wire_blob: message for message in messages if message.wire_blob}
     lost = []

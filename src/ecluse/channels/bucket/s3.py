@@ -12,7 +12,6 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -34,6 +33,7 @@ from ecluse.channels.http.stream import Answered, request
 from ecluse.channels.http.tls import ClientTls
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, Instant
+from ecluse.wire.http1.dates import http_date
 from ecluse.wire.s3.answers import error_code, read_page
 from ecluse.wire.s3.sign import EMPTY, Signer, key_path, query_text
 
@@ -110,9 +110,14 @@ class S3Objects:
             with self.call("GET", "", query) as answer:
                 page = read_page(self.ok(answer))
             for each in page.objects:
-                yield Stored(each.key, each.size, each.modified, each.etag)
+                modified = None if each.modified is None else Instant(each.modified)
+                yield Stored(each.key, each.size, modified, each.etag)
             if not page.after:
                 return
+            if page.after == query.get("continuation-token"):
+                raise BucketUnavailable(
+                    f"The store {self.where} gives the same page of a listing again and again."
+                )
             query["continuation-token"] = page.after
 
     def look(self, key: str) -> Stored | None:
@@ -121,10 +126,11 @@ class S3Objects:
             if answer.status == 404:
                 return None
             self.ok(answer)
+            modified = http_date(answer.header("last-modified"))
             return Stored(
                 key,
                 int(answer.header("content-length") or 0),
-                _http_date(answer.header("last-modified")),
+                None if modified is None else Instant(modified),
                 answer.header("etag").strip('"'),
                 answer.header("x-amz-version-id"),
                 answer.header("x-amz-meta-ecluse-sha256"),
@@ -252,7 +258,7 @@ class S3Objects:
         if 200 <= answer.status < 300:
             return answer.read()
         code = error_code(answer.read())
-        theirs = _http_date(answer.header("date"))
+        theirs = http_date(answer.header("date"))
         if answer.status == 403 and not code and theirs and abs(theirs - self._clock()) > _SKEW:
             code = "RequestTimeTooSkewed"  # an answer to HEAD says no more than its status
         raise self.error(answer.status, code, answer.header("x-amz-bucket-region"))
@@ -291,10 +297,3 @@ class S3Objects:
         if status in _BUSY:
             return BucketUnavailable(f"The store {self.where} can't serve at present ({word}).")
         return WrongSettings(f"The store {self.where} refuses the request ({word}).", fault=Fault.PARTNER)
-
-
-def _http_date(text: str) -> Instant | None:
-    try:
-        return Instant(int(parsedate_to_datetime(text).timestamp() * 1_000_000))
-    except (ValueError, TypeError, OverflowError):
-        return None

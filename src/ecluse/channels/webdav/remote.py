@@ -11,7 +11,9 @@ from ecluse.channels.http.stream import Answered
 from ecluse.channels.webdav.client import DavClient, WebDavRefused
 from ecluse.channels.webdav.places import WebDavPlace
 from ecluse.exchange.remote import FileGone, NameTaken, Remote, RemoteFile
-from ecluse.wire.webdav.multistatus import Listed, bare_etag, http_date
+from ecluse.model.basics import Instant
+from ecluse.wire.http1.dates import http_date
+from ecluse.wire.webdav.multistatus import Listed, bare_etag
 
 __all__ = ["WebDavRemote", "WebDavSource"]
 
@@ -58,7 +60,8 @@ class WebDavRemote:
                     if recursive:
                         below.append(path)
                 elif each.size is not None and not is_part(name):
-                    yield RemoteFile(path, each.size, each.modified, each.etag)
+                    modified = None if each.modified is None else Instant(each.modified)
+                    yield RemoteFile(path, each.size, modified, each.etag)
 
     def read(self, file: RemoteFile) -> Iterator[bytes]:
         """See the port."""

@@ -12,7 +12,9 @@ delivery follows what becomes of its children.
 - :mod:`~ecluse.exchange.flows.workshop`  documents on their way through a flow: opened, unpacked, packed, sealed
 - :mod:`~ecluse.exchange.flows.relay`     the durable work that makes children
 - :mod:`~ecluse.exchange.flows.collect`   documents are fetched from folders, servers and buckets
+- :mod:`~ecluse.exchange.flows.memory`    what was seen of files before, and connections
 - :mod:`~ecluse.exchange.flows.tend`      what time brings: runs that are due, flows that go on, what is missing
+- :mod:`~ecluse.exchange.flows.expect`    what should have come, and did not
 - :mod:`~ecluse.exchange.flows.retain`    the end of retention: keys are deleted
 - :mod:`~ecluse.exchange.flows.try_out`   what would happen, and why
 """

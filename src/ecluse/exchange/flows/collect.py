@@ -3,7 +3,9 @@
 A file is taken when it has not changed between two looks that are long enough apart, or when its marker lies beside
 it. What tells it from others (path, size, time, tag) becomes the message's protocol id: a file that is kept and still
 there, because something died between the two, is found to be a duplicate, and gets only what it did not get. So
-nothing is deleted that is not kept, nothing is kept twice, and a place that is only read needs no other memory.
+nothing is kept twice, and a place that is only read needs no other memory. Servers tell times by the second, some by
+the minute: what looks like a file that was kept is read and compared before it is deleted or moved, so that nothing
+goes that is not kept.
 
 What is remembered from look to look is the digest of each file that is not taken yet, in bounded memory and nowhere
 else: a node that forgets it looks twice again.
@@ -12,7 +14,6 @@ else: a node that forgets it looks twice again.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -21,15 +22,15 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
-import msgspec
-
 from ecluse.errors import EcluseError, Fault
+from ecluse.exchange.flows import memory as bounds
+from ecluse.exchange.flows.memory import Lines, Memory, fingerprint, identity
 from ecluse.exchange.flows.plan import FlowPlan
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept
 from ecluse.exchange.remote import FileGone, Remote, RemoteFile, Source
 from ecluse.exchange.whence import Whence
-from ecluse.model.basics import Instant, PartnerId
+from ecluse.model.basics import PartnerId
 from ecluse.model.naming import Facts, stem_of
 from ecluse.model.nouns import Direction, Message
 from ecluse.model.patterns import matches
@@ -37,12 +38,10 @@ from ecluse.model.states import MessageState
 from ecluse.store.port import Conflict, Lost, StoreUnavailable
 from ecluse.wire.smime.filename import safe_name
 
-__all__ = ["Collected", "Collector", "Look", "Memory", "protocol_id_of"]
+__all__ = ["Collected", "Collector", "Look", "protocol_id_of"]
 
 CANDIDATES: Final = 10_000
 """Files of one listing that are held at once; those behind them come with the next listing of the same run."""
-REMEMBERED: Final = 200_000
-"""Files that were seen and are not taken yet, remembered from look to look: 25 MB. Others are new at each look."""
 LISTINGS: Final = 1000
 """Listings of one run: ten million files, and an end for a place whose files do not go away."""
 MAX_ID: Final = 200
@@ -50,7 +49,6 @@ MAX_ID: Final = 200
 IN_A_ROW: Final = 5
 """Files that fail one after the other, each on a connection of its own, before the place itself counts as ill."""
 
-_STALE: Final = 3600 * 1_000_000
 _INSPECTED: Final = 16 * 1024
 _TYPES: Final = {".xml": "application/xml", ".pdf": "application/pdf", ".json": "application/json"}
 
@@ -120,123 +118,16 @@ class Look:
     waits: str = ""
 
 
-class Memory:
-    """What a node remembers of the files of one flow: when each was first seen as it is, and which need nothing more.
+def protocol_id_of(plan: FlowPlan, file: RemoteFile, content: str = "") -> str:
+    """What tells a file, as it is, from every other one: the same file gives the same id on any node, at any time.
 
-    It forgets rather than grows. What is forgotten of the first kind is looked at twice again; of the second, it is
-    found in the store again.
+    Args:
+        plan: Which flow takes it.
+        file: The file.
+        content: Its digest, where another file of the same path, size and time was kept before.
     """
-
-    def __init__(self) -> None:
-        self._seen: dict[bytes, int] = {}
-        self._done: dict[bytes, None] = {}
-        self._lock = threading.Lock()
-
-    def first_seen(self, file: RemoteFile, now: Instant) -> Instant:
-        """When the file was first seen as it is: ``now`` where it never was."""
-        with self._lock:
-            key = _fingerprint(file)
-            seen = self._seen.get(key)
-            if seen is not None:
-                return Instant(seen)
-            if len(self._seen) >= REMEMBERED:
-                # The oldest may have gone long ago; those that are looked at again and again are not pushed out.
-                oldest = next(iter(self._seen))
-                if now - self._seen[oldest] < _STALE:
-                    return now
-                del self._seen[oldest]
-            self._seen[key] = now
-            return now
-
-    def peek(self, file: RemoteFile, now: Instant) -> Instant:
-        """The same without remembering it."""
-        with self._lock:
-            return Instant(self._seen.get(_fingerprint(file), now))
-
-    def forget(self, file: RemoteFile) -> None:
-        """The file is gone."""
-        with self._lock:
-            self._seen.pop(_fingerprint(file), None)
-
-    def done(self, file: RemoteFile) -> None:
-        """The file, as it is, needs nothing more."""
-        with self._lock:
-            key = _fingerprint(file)
-            self._seen.pop(key, None)
-            if len(self._done) >= REMEMBERED:
-                del self._done[next(iter(self._done))]
-            self._done[key] = None
-
-    def is_done(self, file: RemoteFile) -> bool:
-        """Whether :meth:`done` was said of it."""
-        with self._lock:
-            return _fingerprint(file) in self._done
-
-    def keep_only(self, listed: set[bytes]) -> None:
-        """Forget the files that a whole listing did not have."""
-        with self._lock:
-            self._seen = {key: at for key, at in self._seen.items() if key in listed}
-            self._done = {key: None for key in self._done if key in listed}
-
-    @property
-    def size(self) -> int:
-        """How many files are remembered."""
-        return len(self._seen) + len(self._done)
-
-
-class _Lines:
-    """The connections of one run: opened as they are needed, given back, and let go once they fail."""
-
-    def __init__(self, source: Source, place: str) -> None:
-        self._source = source
-        self._place = place
-        self._idle: list[Remote] = []
-        self._lock = threading.Lock()
-
-    @contextlib.contextmanager
-    def line(self) -> Iterator[Remote]:
-        """A connection for one thread. One that something transient happened to is not used again."""
-        with self._lock:
-            own = self._idle.pop() if self._idle else None
-        if own is None:
-            own = self._source.open(self._place)
-        try:
-            yield own
-        except EcluseError as error:
-            if error.fault is Fault.TRANSIENT and not isinstance(error, StoreUnavailable):
-                own.close()
-                raise
-            self._give(own)
-            raise
-        except BaseException:
-            own.close()
-            raise
-        self._give(own)
-
-    def _give(self, own: Remote) -> None:
-        with self._lock:
-            self._idle.append(own)
-
-    def close(self) -> None:
-        """Let all of them go."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for each in idle:
-            each.close()
-
-
-def _fingerprint(file: RemoteFile) -> bytes:
-    return sha256(_identity(file)).digest()[:16]
-
-
-def _identity(file: RemoteFile) -> bytes:
-    return msgspec.json.encode([file.path, file.size, file.modified, file.tag])
-
-
-def protocol_id_of(plan: FlowPlan, file: RemoteFile) -> str:
-    """What tells a file, as it is, from every other one: the same file gives the same id on any node, at any time."""
     channel = f"{plan.kind}:{plan.place}"
-    digest = sha256(channel.encode() + b"\0" + _identity(file)).hexdigest()[:32]
+    digest = sha256(channel.encode() + b"\0" + identity(file) + content.encode()).hexdigest()[:32]
     # The name is for people who search; the digest is what makes it one of a kind.
     return f"{channel}/{file.path[-MAX_ID:]}#{digest}"
 
@@ -291,13 +182,13 @@ class Collector:
         """
         done = Collected()
         run = _Run(plan, self.memory(plan), done, check, told)
-        lines = _Lines(self._sources(plan.kind), plan.place)
+        lines = Lines(self._sources(plan.kind), plan.place)
         try:
             for _ in range(LISTINGS):
                 with lines.line() as remote:
                     files, markers, whole = self._list(run, remote)
                 self._take_all(run, lines, files, markers)
-                if whole or len(run.tried) >= REMEMBERED:
+                if whole or len(run.tried) >= bounds.REMEMBERED:
                     break
         finally:
             lines.close()
@@ -328,15 +219,15 @@ class Collector:
             if not number % 1000:
                 run.check()
             if plan.marker is not None and _is_marker(plan, file):
-                if len(markers) < REMEMBERED:
+                if len(markers) < bounds.REMEMBERED:
                     markers[file.path] = file
                 continue
             done.seen += first
-            if len(names) < REMEMBERED:
-                names.add(_fingerprint(file))
+            if len(names) < bounds.REMEMBERED:
+                names.add(fingerprint(file))
             if memory.is_done(file) or self._refusal(plan, file):
                 done.left += first
-            elif _fingerprint(file) in run.tried:
+            elif fingerprint(file) in run.tried:
                 continue
             elif len(held) < CANDIDATES:
                 held.append(file)
@@ -346,12 +237,12 @@ class Collector:
         for file in held:
             why = self._waits(plan, file, markers, memory, remember=True)
             if why:
-                run.tried.add(_fingerprint(file))
+                run.tried.add(fingerprint(file))
                 done.waiting += 1
                 done.unstable += plan.marker is None
             else:
                 ready.append(file)
-        if whole and len(names) < REMEMBERED:
+        if whole and len(names) < bounds.REMEMBERED:
             memory.keep_only(names)
         # In the order in which they were written, as far as the place tells.
         ready.sort(key=lambda file: (file.modified or 0, file.path))
@@ -393,7 +284,7 @@ class Collector:
     # Taking
 
     def _take_all(
-        self, run: _Run, lines: _Lines, files: Sequence[RemoteFile], markers: dict[str, RemoteFile]
+        self, run: _Run, lines: Lines, files: Sequence[RemoteFile], markers: dict[str, RemoteFile]
     ) -> None:
         plan = run.plan
         many = plan.settings.from_.parallel if plan.order is None else 1
@@ -414,7 +305,7 @@ class Collector:
         try:
             result = outcome.result()
         except (Changed, FileGone):
-            run.tried.add(_fingerprint(file))
+            run.tried.add(fingerprint(file))
             done.waiting += 1
             done.unstable += 1
         except NotTaken:
@@ -425,7 +316,7 @@ class Collector:
         except Lost:
             raise
         except EcluseError as error:
-            run.tried.add(_fingerprint(file))
+            run.tried.add(fingerprint(file))
             done.failed += 1
             done.error = done.error or error
             run.row = run.row + 1 if error.fault is Fault.TRANSIENT else 0
@@ -453,27 +344,32 @@ class Collector:
         check: Callable[[], None],
     ) -> Kept | Duplicate:
         """Keep one file, and then do with it what the flow says."""
-        first = self._kept_before(plan, file)
-        outcome = self._keep(plan, remote, file, check) if first is None else Duplicate(first, None)
+        key = protocol_id_of(plan, file)
+        first = self._kept_before(plan, key)
+        if first is not None and plan.settings.from_.after != "leave":
+            content = _digest(remote, file, check)
+            if [content] != [part.sha256 for part in first.parts]:
+                key = protocol_id_of(plan, file, content)
+                first = self._kept_before(plan, key)
+        outcome = self._keep(plan, remote, file, key, check) if first is None else Duplicate(first, None)
         self._afterwards(plan, remote, file)
         if plan.marker is not None and (marker := markers.get(_marker_of(plan, file))) is not None:
             # The file comes first: without its marker nobody would find it again.
             self._afterwards(plan, remote, marker)
         return outcome
 
-    def _kept_before(self, plan: FlowPlan, file: RemoteFile) -> Message | None:
-        key = protocol_id_of(plan, file)
+    def _kept_before(self, plan: FlowPlan, key: str) -> Message | None:
         partner = _partner(plan)
         found = self._hub.store.read(lambda view: view.find_message(Direction.IN, partner, key))
         return None if found is None or found.state is MessageState.REJECTED else found
 
     def _keep(
-        self, plan: FlowPlan, remote: Remote, file: RemoteFile, check: Callable[[], None]
+        self, plan: FlowPlan, remote: Remote, file: RemoteFile, key: str, check: Callable[[], None]
     ) -> Kept | Duplicate:
         arrival = Arrival(
             partner=_partner(plan),
             protocol=plan.kind,
-            protocol_id=protocol_id_of(plan, file),
+            protocol_id=key,
             facts={"channel": f"{plan.kind}:{plan.place}", "path": file.path, "file_size": file.size},
             flow=plan.id,
         )
@@ -541,6 +437,14 @@ def _at_once(
                 following = next(waiting, None)
                 if following is not None:
                     running[threads.submit(take, following)] = following
+
+
+def _digest(remote: Remote, file: RemoteFile, check: Callable[[], None]) -> str:
+    digest = sha256()
+    for chunk in remote.read(file):
+        check()
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _check_type(plan: FlowPlan, file: RemoteFile, intake: Intake) -> None:

@@ -8,6 +8,8 @@ waits for; a document that was put out is confirmed when the partner has read it
 - :mod:`~ecluse.exchange.mailbox.places`    the agreed folders, and names that are not documents
 - :mod:`~ecluse.exchange.mailbox.tree`      looking, renaming, removing
 - :mod:`~ecluse.exchange.mailbox.upload`    octets in
+- :mod:`~ecluse.exchange.mailbox.order`     octets that come out of order, or again
+- :mod:`~ecluse.exchange.mailbox.room`      what an upload under way takes of the quota
 - :mod:`~ecluse.exchange.mailbox.taking`    an upload becomes a message
 - :mod:`~ecluse.exchange.mailbox.download`  octets out
 - :mod:`~ecluse.exchange.mailbox.channel`   documents are put out

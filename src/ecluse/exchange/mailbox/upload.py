@@ -7,7 +7,6 @@ message and its route are one transaction.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,9 +26,11 @@ from ecluse.exchange.mailbox.landing import (
     row_at,
 )
 from ecluse.exchange.mailbox.octets import Piece, join, open_pieces, segments_of
+from ecluse.exchange.mailbox.order import Ahead, Recent
+from ecluse.exchange.mailbox.room import Room
 from ecluse.exchange.mailbox.session import Session
 from ecluse.exchange.mailbox.taking import message_of, take
-from ecluse.exchange.tree import Denied, NoSpace
+from ecluse.exchange.tree import Denied
 from ecluse.model.basics import Instant
 from ecluse.model.files import FileRow, FileState, Segment
 from ecluse.model.nouns import BlobRow, Message
@@ -38,13 +39,6 @@ from ecluse.store.port import StoreUnavailable, Tx, View
 
 __all__ = ["Upload"]
 
-REORDERED: Final = 4 << 20
-"""Octets that are held while those before them are on their way. OpenSSH keeps 64 requests of 32 KiB in flight,
-and a server may work on several at once."""
-RECENT: Final = 1 << 20
-"""Octets that are remembered to be compared with what is sent again."""
-GRANT: Final = 1 << 20
-"""Room is taken in steps of so many octets."""
 SEGMENTS: Final = 16
 """Blobs of a half upload at most: beyond, the latest are joined."""
 LONGEST: Final = 6 * 3600 * 1_000_000
@@ -80,23 +74,21 @@ class Upload:
         self._base = there if resume else None
         """Our own row: half an upload, which this one goes on with."""
         self._durable = list(self._base.segments) if self._base is not None else []
-        self._size = self._kept = self._granted = sum(segment.size for segment in self._durable)
+        self._size = self._kept = sum(segment.size for segment in self._durable)
         self._writer: VaultWriter | None = None
         self._writer_began = session.began
         self._inspector = Inspector("") if self._base is None else None
-        self._pending: dict[int, bytes] = {}
-        self._pending_size = 0
-        self._recent: deque[tuple[int, bytes]] = deque()
-        self._recent_size = 0
+        self._ahead = Ahead()
+        self._recent = Recent()
         self._broken: EcluseError | None = None
         self._ended = False
-        replaced = there.size if there is not None and self._base is None else 0
-        self._spare = session.terms.quota - usage[0] + replaced
-        self._room = (0, 0)
-        files = 0 if there is not None else 1
-        if files and usage[1] + self._take_room(0, files)[1] > session.terms.files:
-            self._give_room_back()
-            raise NoSpace("There are as many files as were agreed.")
+        self._room = Room(
+            session,
+            usage,
+            replaced=there.size if there is not None and self._base is None else 0,
+            begun=self._size,
+            files=0 if there is not None else 1,
+        )
 
     @property
     def size(self) -> int:
@@ -112,106 +104,57 @@ class Upload:
         if not data:
             return
         try:
-            if offset == self._size:
-                self._append(data)
-                if self._pending:
-                    self._drain()
-            elif offset > self._size:
-                self._hold(offset, data)
-            else:
-                self._repeat(offset, data)
+            if offset > self._size:
+                self._ahead.hold(offset, data)
+                return
+            self._take(offset, data)
+            while (piece := self._ahead.due(self._size)) is not None:
+                self._take(*piece)
         except EcluseError as error:
             self._broken = error
             raise
 
+    def _take(self, offset: int, data: bytes) -> None:
+        """Append what is new of some octets; what was written before is not to change."""
+        again = self._size - offset
+        if again:
+            known = data[:again]
+            if offset < 0 or self._written(offset, len(known)) != known:
+                raise Denied(
+                    "What was sent would change what was written.",
+                    remedy="Send the file anew, from its beginning.",
+                )
+            data = data[again:]
+        if data:
+            self._append(bytes(data))
+
     def _append(self, data: bytes) -> None:
         end = self._size + len(data)
-        if end > self._granted:
-            self._grant(end)
+        self._room.take(end)
         writer = self._writer
+        if writer is not None and self._session.hub.clock() - self._writer_began > LONGEST:
+            self.sync()
+            writer = None
         if writer is None:
             writer = self._writer = self._session.hub.vault.create()
             self._writer_began = self._session.hub.clock()
-        data = bytes(data)
         writer.write(data)
-        if self._inspector is not None and (self._size < HEAD_LIMIT):
+        if self._inspector is not None and self._size < HEAD_LIMIT:
             self._inspector.feed(data)
-        self._recent.append((self._size, data))
-        self._recent_size += len(data)
-        while self._recent_size > RECENT and len(self._recent) > 1:
-            self._recent_size -= len(self._recent.popleft()[1])
+        self._recent.note(self._size, data)
         self._size = end
-
-    def _hold(self, offset: int, data: bytes) -> None:
-        self._pending_size += len(data) - len(self._pending.get(offset, b""))
-        if self._pending_size > REORDERED:
-            raise Denied("What was sent leaves a gap.", remedy="Send the file from its beginning to its end.")
-        self._pending[offset] = bytes(data)
-
-    def _drain(self) -> None:
-        while self._pending:
-            first = min(self._pending)
-            if first > self._size:
-                return
-            data = self._pending.pop(first)
-            self._pending_size -= len(data)
-            if first == self._size:
-                self._append(data)
-            else:
-                self._repeat(first, data)
-
-    def _repeat(self, offset: int, data: bytes) -> None:
-        again = data[: self._size - offset]
-        if offset < 0 or self._written(offset, len(again)) != again:
-            raise Denied(
-                "What was sent would change what was written.",
-                remedy="Send the file anew, from its beginning.",
-            )
-        if len(again) < len(data):
-            self._append(data[len(again) :])
-            self._drain()
 
     def _written(self, offset: int, size: int) -> bytes | None:
         """What was written there; ``None`` where that is not known any more."""
-        found = b""
+        durable = b""
         if offset < self._kept:
-            hub = self._session.hub
-            durable = open_pieces(hub, self._pieces(self._durable))
+            whole = open_pieces(self._session.hub, self._pieces(self._durable))
             try:
-                found = durable.read(offset, size)
+                durable = whole.read(offset, size)
             finally:
-                durable.close()
-        at = offset + len(found)
-        if len(found) < size and (not self._recent or self._recent[0][0] > at):
-            return None
-        for start, data in self._recent:
-            if start + len(data) > at and len(found) < size:
-                piece = data[at - start : at - start + size - len(found)]
-                found += piece
-                at += len(piece)
-        return found
-
-    def _grant(self, end: int) -> None:
-        """Take room up to ``end``, and some more where there is."""
-        limit = self._session.terms.max_file
-        if end > limit:
-            raise NoSpace(f"The file would be larger than {limit} octets.")
-        if self._session.hub.clock() - self._writer_began > LONGEST and self._writer is not None:
-            self.sync()
-        for wanted in (min(limit, end + GRANT), end):
-            more = wanted - self._granted
-            if self._take_room(more, 0)[0] <= self._spare:
-                self._granted = wanted
-                return
-            self._take_room(-more, 0)
-        raise NoSpace("The folders would grow past their quota.")
-
-    def _take_room(self, octets: int, files: int) -> tuple[int, int]:
-        self._room = self._room[0] + octets, self._room[1] + files
-        return self._session.hub.desk.take_room(self._session.partner, octets, files)
-
-    def _give_room_back(self) -> None:
-        self._take_room(-self._room[0], -self._room[1])
+                whole.close()
+        rest = self._recent.read(offset + len(durable), size - len(durable))
+        return None if rest is None else durable + rest
 
     # --- half of it ----------------------------------------------------------------------------------------
 
@@ -241,7 +184,7 @@ class Upload:
             pass  # what was durable before is there to be resumed
         finally:
             self._stop_writing()
-            self._give_room_back()
+            self._room.give_back()
 
     def abort(self) -> None:
         """See the port."""
@@ -314,7 +257,7 @@ class Upload:
         try:
             if self._broken is not None:
                 raise self._broken
-            if self._pending:
+            if self._ahead:
                 raise Denied("Octets are missing before the end.", remedy="Send the file anew.")
             self._commit()
         except EcluseError as error:
@@ -324,7 +267,7 @@ class Upload:
         except BaseException:
             self._leave(own_row=False)
             raise
-        self._give_room_back()
+        self._room.give_back()
 
     def _commit(self) -> None:
         session, hub = self._session, self._session.hub
@@ -436,7 +379,7 @@ class Upload:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.abort()
-        self._pending.clear()
+        self._ahead.clear()
 
     def _leave(self, *, own_row: bool) -> None:
         """Stop; never raises. ``own_row``: nothing is left either of what was made durable before."""
@@ -458,7 +401,7 @@ class Upload:
                     delete_bytes(session.hub, base.segments)
             except EcluseError:
                 pass  # it expires
-        self._give_room_back()
+        self._room.give_back()
 
 
 def _was_kept(view: View, session: Session, row: FileRow, message: Message | None) -> bool:

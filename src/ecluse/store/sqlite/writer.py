@@ -33,8 +33,8 @@ GROUP_SECONDS: Final = 0.005
 """A group is closed after so much work: about what an fsync costs, so that waiting at most doubles."""
 
 GATHER_SECONDS: Final = 0.002
-"""After a group of several, how long the next one waits for company: about as long as its fsyncs take. Whoever is
-alone does not wait."""
+"""After a group of several, how long the next one waits for company at most: as long as the last commit took, which
+is about what its fsyncs take. Whoever is alone does not wait."""
 
 LOCK_SECONDS: Final = 30.0
 """How long a group waits for another process's write lock before it is given up."""
@@ -119,16 +119,18 @@ class Writer:
         self._keys.close()
 
     def _serve(self) -> None:
-        busy = False
+        busy, took = False, 0.0
         while (unit := self._queue.get()) is not None:
             group = _Group()
             if busy:
-                time.sleep(GATHER_SECONDS)
+                time.sleep(min(GATHER_SECONDS, took))
             try:
                 self._fill(group, unit)
+                ended = time.monotonic()
                 if group.keys:
                     self._keys.add(group.keys)
                 self._main.execute("COMMIT")
+                took = time.monotonic() - ended
             except (sqlite3.Error, StoreUnavailable, _GroupFailed) as error:
                 self._roll_back()
                 group.fail(self._unavailable(error))

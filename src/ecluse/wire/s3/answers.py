@@ -10,7 +10,6 @@ from typing import Final
 from urllib.parse import unquote_plus
 from xml.sax.saxutils import escape
 
-from ecluse.model.basics import Instant
 from ecluse.wire.xml import XmlError, XmlReader
 
 __all__ = ["Listed", "Page", "completion", "error_code", "read_page", "upload_id", "value_of"]
@@ -20,11 +19,11 @@ _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object of a listing."""
+    """One object of a listing. ``modified`` is in microseconds since 1970."""
 
     key: str
     size: int
-    modified: Instant | None
+    modified: int | None
     etag: str
 
 
@@ -84,9 +83,9 @@ def _listed(found: dict[str, str]) -> Listed:
     )
 
 
-def _moment(text: str) -> Instant | None:
+def _moment(text: str) -> int | None:
     try:
-        return Instant(round(datetime.fromisoformat(text).timestamp() * 1_000_000))
+        return round(datetime.fromisoformat(text).timestamp() * 1_000_000)
     except (ValueError, OverflowError):
         return None
 

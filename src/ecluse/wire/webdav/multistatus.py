@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from ecluse.model.basics import Instant
+from ecluse.wire.http1.dates import http_date
 from ecluse.wire.xml import XmlError, XmlReader
 
-__all__ = ["PROPFIND", "Listed", "Multistatus", "bare_etag", "http_date"]
+__all__ = ["PROPFIND", "Listed", "Multistatus", "bare_etag"]
 
 PROPFIND: Final = (
     b'<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/>'
@@ -32,14 +31,14 @@ class Listed:
         path: Decoded path of its URL, from the server's root; a folder's ends in a slash with some servers.
         folder: Whether it is a collection.
         size: Octets; ``None`` where the server does not say.
-        modified: When it was written.
+        modified: When it was written, microseconds since 1970.
         etag: See :func:`bare_etag`.
     """
 
     path: str
     folder: bool
     size: int | None
-    modified: Instant | None
+    modified: int | None
     etag: str
 
 
@@ -109,11 +108,3 @@ def bare_etag(text: str) -> str:
     The same file's tag is weak in the second in which it was written, and strong later, with some servers.
     """
     return text.strip().removeprefix("W/").strip('"')
-
-
-def http_date(text: str) -> Instant | None:
-    """A date of HTTP (RFC 9110 section 5.6.7); ``None`` where it is none."""
-    try:
-        return Instant(int(parsedate_to_datetime(text).timestamp() * 1_000_000))
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from tests.support.cutting import Cutting
@@ -24,7 +26,9 @@ DONE = DeliveryState.CONFIRMED
 
 @pytest.fixture(scope="module")
 def sshd(tmp_path_factory):
-    with Sshd(tmp_path_factory.mktemp("sshd")) as running:
+    # In memory where that can be had: these tests count on what was made durable by some moment.
+    base = "/dev/shm" if os.path.isdir("/dev/shm") else tmp_path_factory.mktemp("sshd")
+    with tempfile.TemporaryDirectory(dir=base) as folder, Sshd(Path(folder)) as running:
         yield running
 
 

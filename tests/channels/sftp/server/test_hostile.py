@@ -113,12 +113,29 @@ def test_quota_is_told_and_nothing_becomes_a_message(site: Site) -> None:
 
     async def work(sftp: Raw) -> tuple[bytes, int]:
         handle = await sftp.handle("/inbound/a", NEW)
-        _, code, content = await sftp.ask(raw.WRITE, handle, struct.pack(">Q", 0), text(bytes(4096)))
+        _, code, content = await sftp.ask(raw.WRITE, handle, struct.pack(">Q", 0), text(bytes(40_000)))
         assert code == FAILURE
         return content, code
 
     content, _ = on_channel(site, work)
     assert b"full" in content
+    assert not site.box.documents
+
+
+def test_quota_of_a_small_file_is_told_at_its_close(site: Site) -> None:
+    site.accounts["birch"] += '\nquota = "1 KiB"'
+    site.configure()
+
+    async def work(sftp: Raw) -> tuple[int, bytes]:
+        handle = await sftp.handle("/inbound/a", NEW)
+        await sftp.ask(raw.WRITE, handle, struct.pack(">Q", 0), text(bytes(4096)))
+        _, code, content = await sftp.ask(raw.CLOSE, handle)
+        return code, content
+
+    code, content = on_channel(site, work)
+    assert code == FAILURE
+    assert b"full" in content
+    assert not site.box.files
     assert not site.box.documents
 
 

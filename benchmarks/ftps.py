@@ -93,7 +93,8 @@ def measure(server: Server, work: Path) -> Figures:
     down, cpu_down = _timed(server.pid, *curl, "-o", "/dev/null", f"{url}/{server.down(SIZE)}")
     user, password = server.login.split(":")
     lftp = (
-        f"set net:max-retries 1; set net:timeout 20; set ssl:ca-file {server.ca}; set ftp:ssl-force true; set ftp:ssl-protect-data true; "
+        f"set net:max-retries 1; set net:timeout 20; set ssl:ca-file {server.ca}; "
+        "set ftp:ssl-force true; set ftp:ssl-protect-data true; "
         f"open -u {user},{password} {url}; cd {server.up}; mirror -R -P {CONNECTIONS} --no-perms {work}/small ."
     )
     small, cpu_small = _timed(server.pid, "lftp", "-c", lftp)
@@ -111,14 +112,19 @@ def nowhere(work: Path) -> Iterator[Server]:
     (folder / "cert.pem").write_bytes(identity().pem)
     with _process("nowhere", folder) as (process, port):
         yield Server(
-            port, f"{_USER}:{_PASSWORD}", "inbound", lambda size: f"outbound/{size}", process.pid, work / "ca.pem"
+            port,
+            f"{_USER}:{_PASSWORD}",
+            "inbound",
+            lambda size: f"outbound/{size}",
+            process.pid,
+            work / "ca.pem",
         )
 
 
 @contextlib.contextmanager
 def hub(work: Path) -> Iterator[Server]:
     node = make_hub(work / "aster", name="Aster", as2_id="ASTER", key_kind="ec-p256")
-    node.keyring.generate("tls", "ec-p256", subject="127.0.0.1", days=30)
+    node.keyring.generate("tls", "ec-p256", subject="127.0.0.1", names=["127.0.0.1"], days=30)
     folder = node.folder
     (folder / "secrets").mkdir(exist_ok=True)
     (folder / "secrets" / "birch").write_text(_PASSWORD)
@@ -134,13 +140,17 @@ def hub(work: Path) -> Iterator[Server]:
     node.close()
     with _process("hub", folder) as (process, port):
         # What was uploaded can be read again for as long as it is listed.
-        yield Server(port, f"{_USER}:{_PASSWORD}", "inbound", lambda size: f"inbound/{size}-up", process.pid, ca)
+        yield Server(
+            port, f"{_USER}:{_PASSWORD}", "inbound", lambda size: f"inbound/{size}-up", process.pid, ca
+        )
 
 
 @contextlib.contextmanager
 def _process(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], int]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.ftps_server", *map(str, arguments)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.ftps_server", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None
@@ -154,7 +164,12 @@ def _process(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], int]]:
 def vsftpd(work: Path) -> Iterator[Server]:
     with ftp_servers.vsftpd(work, identity()) as server:
         yield Server(
-            server.port, "anonymous:bench@example", "in", lambda size: f"in/{size}-up", server.process.pid, work / "ca.pem"
+            server.port,
+            "anonymous:bench@example",
+            "in",
+            lambda size: f"in/{size}-up",
+            server.process.pid,
+            work / "ca.pem",
         )
 
 
@@ -180,9 +195,17 @@ def run() -> list[Row]:
     for name, ours in figures.items():
         goal = GOAL if name == "hub" else None
         for what, unit in (("up", "MB/s"), ("down", "MB/s"), ("small", "files/s")):
-            rows.append(row(f"ftps.{name}.{what}", getattr(ours, what), unit, getattr(theirs, what), "vsftpd", goal))
-        for what, unit in (("cpu_up", "s CPU a GB"), ("cpu_down", "s CPU a GB"), ("cpu_small", "s CPU a file")):
-            rows.append(row(f"ftps.{name}.{what}", getattr(ours, what), unit, getattr(theirs, what), "vsftpd"))
+            rows.append(
+                row(f"ftps.{name}.{what}", getattr(ours, what), unit, getattr(theirs, what), "vsftpd", goal)
+            )
+        for what, unit in (
+            ("cpu_up", "s CPU a GB"),
+            ("cpu_down", "s CPU a GB"),
+            ("cpu_small", "s CPU a file"),
+        ):
+            rows.append(
+                row(f"ftps.{name}.{what}", getattr(ours, what), unit, getattr(theirs, what), "vsftpd")
+            )
     return rows
 
 

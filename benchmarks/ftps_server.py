@@ -13,11 +13,11 @@ from pathlib import Path
 
 import structlog
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.support.ftps_server import FakeGate, identity
 from tests.support.tls_certs import Identity
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from ecluse.app.node import open_node
 from ecluse.app.service import Service
 from ecluse.channels.ftps.server import Door, FtpsServer, SessionLimits

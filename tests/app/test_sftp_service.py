@@ -10,7 +10,6 @@ import pytest
 
 import ecluse.app.service
 from ecluse.app.folder import make_hub
-from ecluse.app.node import open_node
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
 from ecluse.channels.http.errors import ListenFailed
@@ -130,9 +129,10 @@ def test_taken_port(node, tmp_path):
                 key_kind="ec-p256",
                 sftp=f"127.0.0.1:{first.sftp.port}",
             )
-            with second, pytest.raises(ListenFailed):
-                service = Service(open_node(second.folder), listen="127.0.0.1:0")
-                service.sftp.start()
+            with second:
+                service = Service(second, listen="127.0.0.1:0")
+                with pytest.raises(ListenFailed):
+                    service.sftp.start()
         finally:
             await first.stop()
 

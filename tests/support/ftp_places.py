@@ -57,7 +57,7 @@ class Far:
 
     server: ftp_servers.ForeignServer
     place: Place
-    odd_names: tuple[str, ...] = ("a b", "\u00e9t\u00e9", "semi;colon=1;", "100%", "-rf", "#x?y")
+    odd_names: tuple[str, ...] = ("a b", "\u00e9t\u00e9", "semi;colon=1;", "100%", "back\\slash", "#x?y")
     many: int = 3_000
 
     def open(self) -> Remote:

@@ -96,7 +96,8 @@ def vsftpd(
         "anon_mkdir_write_enable": "YES", "anon_other_write_enable": "YES", "anon_world_readable_only": "NO",
         "anon_umask": "022", "anon_root": home, "ftp_username": OWNER, "nopriv_user": "nobody",
         "secure_chroot_dir": empty, "seccomp_sandbox": "NO", "isolate": "NO", "isolate_network": "NO",
-        "vsftpd_log_file": log, "force_dot_files": "YES", "xferlog_enable": "YES", "no_anon_password": "NO", "pasv_address": "127.0.0.1",
+        "vsftpd_log_file": log,
+        "force_dot_files": "YES", "xferlog_enable": "YES", "no_anon_password": "NO", "pasv_address": "127.0.0.1",
     }  # fmt: skip
     if tls:
         settings |= {

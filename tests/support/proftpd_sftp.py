@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import asyncssh
@@ -23,15 +25,11 @@ class Proftpd:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.files = folder / "files"
-        self.files.mkdir()
+        # Not below pytest's own folder: every run of pytest closes that to others than its user.
+        self.files = Path(tempfile.mkdtemp(prefix="proftpd-"))
         owner = pwd.getpwnam(OWNER)
         self.uid, self.gid = owner.pw_uid, owner.pw_gid
         os.chown(self.files, self.uid, self.gid)
-        for parent in self.files.parents:
-            if not str(parent).startswith("/tmp/"):
-                break
-            parent.chmod(parent.stat().st_mode | 0o055)
         self.port = free_port()
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
         self._process: subprocess.Popen[bytes] | None = None
@@ -107,3 +105,4 @@ SFTPAuthMethods publickey password
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)
+        shutil.rmtree(self.files, ignore_errors=True)

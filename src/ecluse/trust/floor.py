@@ -26,7 +26,7 @@ LEGACY: Final[dict[str, str]] = {
     "sha-1": "SHA-1 in signatures that are received",
     "3des": "Triple DES as content encryption of what is received",
     "rsa-1024": "signatures of RSA keys of 1024 to 2047 bits",
-    "clear-text": "sending unencrypted content over unencrypted HTTP",
+    "clear-text": "sending unencrypted content over unencrypted HTTP, and FTP without TLS",
     "expired-certificate": "a certificate after its end",
     "openpgp-legacy": "old ciphers, SHA-1, DSA and short RSA keys in OpenPGP that is received",
 }

@@ -328,7 +328,7 @@ def test_refused_connections(server: Serving) -> None:
 
 def test_tls_1_1_is_not_spoken(server: Serving) -> None:
     context = client_context("1.2")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLS"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     with (

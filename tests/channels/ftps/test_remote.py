@@ -110,9 +110,9 @@ def test_a_wrong_password(tmp_path) -> None:
         assert "correct-horse" not in repr(far.place)
 
 
-def test_nobody_there(free_port: int = 1) -> None:
+def test_nobody_there() -> None:
     from tests.support.ftp_places import place
 
     with pytest.raises(Unreachable) as caught:
-        Line(place(free_port)).command("PWD", "look")
+        Line(place(1)).command("PWD", "look")
     assert caught.value.fault is Fault.TRANSIENT

@@ -211,6 +211,16 @@ def test_openpgp_is_opened_and_applied(make: Make) -> None:
     assert world.message(wrong.id).reason_code == "flow.not-taken"
 
 
+def test_openpgp_is_held_to_the_limits_of_the_flow(make: Make) -> None:
+    world = make(
+        {"in": flow(SFTP, source='channel = "as2:birch"', open='openpgp = true\nmax_size = "100 B"')}
+    )
+    message = world.arrive(b"SEALED" + b"x" * 101, name="order.edi.pgp")
+    world.work()
+    assert not world.arrived("sftp")
+    assert world.message(message.id).state is MessageState.FAILED
+
+
 def test_a_parent_follows_its_children(make: Make) -> None:
     world = make({"x": flow(SFTP, S3)})
     world.servers["sftp"].refuses = True

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,19 +28,20 @@ Look = Callable[[Node, PartnerView], Finding]
 
 __all__ = ["folders", "looks", "sftp"]
 
+CONNECT: Final = 5.0
+"""Seconds that a partner's server may be silent."""
+
 _PROBE: Final = b"ecluse doctor\n"
 
 
 def looks(view: PartnerView) -> list[Look]:
     """What there is to look at of a partner's places."""
     found: list[Look] = [sftp] if view.settings.sftp is not None else []
+    found += [ftps] if view.settings.ftps is not None else []
     found += [partial(bucket, kind=kind) for kind in BUCKETS if getattr(view.settings, kind) is not None]
     if view.settings.webdav is not None:
         found.append(webdav)
     return found
-
-CONNECT: Final = 5.0
-"""Seconds that a partner's server may be silent."""
 
 
 def ftps(node: Node, view: PartnerView) -> Finding:
@@ -48,17 +50,17 @@ def ftps(node: Node, view: PartnerView) -> Finding:
     begun = time.monotonic()
     try:
         place = replace(place_of(node.directory, view, node.hub.clock()), timeout=CONNECT)
-        with closing(Line(place)) as line:
+        with contextlib.closing(Line(place)) as line:
             features = line.features
     except EcluseError as error:
         level = warning if error.fault is Fault.TRANSIENT else failed
         return level(check, error.cause, error.remedy)
     lacking = [name for name in ("SIZE", "MDTM", "REST") if name not in features]
-    text = (
-        f"{place.host} answers and lets us in ({line.tls or 'no TLS'}, {(time.monotonic() - begun) * 1000:.0f} ms)"
-    )
+    text = f"{place.host} answers and lets us in ({line.tls or 'no TLS'}, {(time.monotonic() - begun) * 1000:.0f} ms)"
     if place.mode == "clear":
-        return warning(check, f"{text}: all in clear.", "Agree on TLS with the partner before the exception ends.")
+        return warning(
+            check, f"{text}: all in clear.", "Agree on TLS with the partner before the exception ends."
+        )
     if lacking:
         return warning(
             check,

@@ -150,15 +150,14 @@ class _Relay:
 
     def run(self) -> Outcome:
         """Make the children, or say why not."""
-        delivery, message, made = self._hub.store.read(self._load)
+        delivery, message, made, held = self._hub.store.read(self._load)
         if delivery is None or message is None or delivery.state in _OVER:
             return self._context.finish(self._still_over)
         if made:
             return self._context.finish(lambda tx: settle_origin(self._hub, tx, made[0]))
         try:
             plan, target = self._plan(delivery)
-            held = self._hub.store.read(lambda view: self._held(view, plan, delivery))
-            if held is not None:
+            if held:
                 return self._context.finish(lambda tx: self._hold(tx, plan))
             return self._relay(plan, target, delivery, message)
         except (Lost, Woken):
@@ -166,11 +165,13 @@ class _Relay:
         except EcluseError as error:
             return self._failed(error)
 
-    def _load(self, view: View) -> tuple[Delivery | None, Message | None, list[Message]]:
+    def _load(self, view: View) -> tuple[Delivery | None, Message | None, list[Message], bool]:
         delivery = view.delivery(self._id)
         if delivery is None:
-            return None, None, []
-        return delivery, view.message(delivery.message), brood(view, delivery)
+            return None, None, [], False
+        message, plan = view.message(delivery.message), self._hub.flows().get(delivery.flow)
+        held = plan is not None and self._held(view, plan, delivery, message) is not None
+        return delivery, message, brood(view, delivery), held
 
     def _plan(self, delivery: Delivery) -> tuple[FlowPlan, TargetPlan]:
         plan = self._hub.flows().get(delivery.flow)
@@ -185,13 +186,14 @@ class _Relay:
 
     # Waiting
 
-    def _held(self, view: View, plan: FlowPlan, delivery: Delivery) -> tuple[str, str] | None:
-        message = view.message(delivery.message)
+    def _held(
+        self, view: View, plan: FlowPlan, delivery: Delivery, message: Message | None
+    ) -> tuple[str, str] | None:
         if message is not None and message.state is MessageState.QUARANTINED:
             return message.reason_code, message.reason
         if is_paused(view, plan):
             return WhyHeld.PAUSED, f"The flow {plan.id} is paused."
-        ahead = view.ahead(delivery)
+        ahead = view.ahead(delivery) if delivery.order_key else None
         while ahead is not None and lets_pass(self._hub, ahead):
             ahead = view.ahead(ahead)
         if ahead is not None:
@@ -203,7 +205,7 @@ class _Relay:
         delivery = tx.delivery(self._id)
         if delivery is None or delivery.state in _OVER:
             return self._still_over(tx)
-        held = self._held(tx, plan, delivery)
+        held = self._held(tx, plan, delivery, tx.message(delivery.message))
         if held is None:
             raise Woken(f"Delivery {self._id} need not wait any more.")
         code, reason = held

@@ -24,6 +24,7 @@ from ecluse.exchange.inspect import Inspector
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Message, Part
 from ecluse.trust.fields import octets
+from ecluse.trust.flow import Opening
 from ecluse.wire.archive.gzip import GzipReader, GzipWriter
 from ecluse.wire.archive.limits import Limits
 from ecluse.wire.archive.zip import Entry, ZipReader, ZipWriter
@@ -98,7 +99,7 @@ class Workshop:
             for number, part in enumerate(message.parts)
         ]
         if opening.openpgp:
-            pieces = [self._open_pgp(message.partner, piece) for piece in pieces]
+            pieces = [self._open_pgp(opening, message.partner, piece) for piece in pieces]
             self.facts["opened"] = "openpgp"
         if opening.unpack != "none":
             limits = Limits(octets(opening.max_size), opening.max_ratio, opening.max_files)
@@ -157,12 +158,14 @@ class Workshop:
 
     # Steps
 
-    def _open_pgp(self, partner: PartnerId, piece: Piece) -> Piece:
-        name = _without(piece.name, _PGP_ENDINGS)
-        with self._read(piece.part) as chunks:
-            return self._make(
-                name, lambda write: self.protection.open(partner, chunks, write), "openpgp_facts"
+    def _open_pgp(self, opening: Opening, partner: PartnerId, piece: Piece) -> Piece:
+        def decrypt(write: Callable[[bytes], None]) -> Mapping[str, Any]:
+            return self.protection.open(
+                partner, chunks, write, max_size=octets(opening.max_size), max_ratio=opening.max_ratio
             )
+
+        with self._read(piece.part) as chunks:
+            return self._make(_without(piece.name, _PGP_ENDINGS), decrypt, "openpgp_facts")
 
     def _gunzip(self, piece: Piece, limits: Limits) -> Iterator[Piece]:
         name = _without(piece.name, (".gz", ".gzip"))

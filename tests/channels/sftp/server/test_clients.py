@@ -232,3 +232,37 @@ def test_windows_by_the_round_trip() -> None:
     for _ in range(40):
         budget.take_back(windows.LARGEST)
     assert budget.give(10) == windows.LARGEST
+
+
+@pytest.mark.parametrize("size", [0, 1, 32 * 1024, 32 * 1024 + 1])
+def test_small_files_of_every_size(site: Site, size: int) -> None:
+    data = os.urandom(size)
+
+    async def run() -> None:
+        async with site.connect() as connection, connection.start_sftp_client() as sftp:
+            async with sftp.open("/inbound/a", "wb") as file:
+                await file.write(data)
+                assert (await file.stat()).size == size
+                await file.write(b"more")
+            async with sftp.open("/inbound/b", "wb") as file:
+                if data:
+                    await file.write(data)
+            assert (await sftp.stat("/inbound/b")).size == size
+
+    asyncio.run(run())
+    assert site.box.documents == [("/inbound/a", data + b"more"), ("/inbound/b", data)]
+
+
+def test_small_half_upload_is_kept_aside_with_what_was_taken(site: Site) -> None:
+    async def run() -> None:
+        connection = await site.connect()
+        sftp = await Raw.open(connection)
+        handle = await sftp.handle("/inbound/a", 2 | 8 | 16)
+        assert (await sftp.ask(raw.WRITE, handle, struct.pack(">Q", 0), text(b"half")))[1] == 0
+        connection.abort()
+        while not site.box.suspended:
+            await asyncio.sleep(0.02)
+
+    asyncio.run(run())
+    assert [file.data for file in site.box.files.values()] == [b"half"]
+    assert not site.box.documents

@@ -113,12 +113,29 @@ def test_quota_is_told_and_nothing_becomes_a_message(site: Site) -> None:
 
     async def work(sftp: Raw) -> tuple[bytes, int]:
         handle = await sftp.handle("/inbound/a", NEW)
-        _, code, content = await sftp.ask(raw.WRITE, handle, struct.pack(">Q", 0), text(bytes(4096)))
+        _, code, content = await sftp.ask(raw.WRITE, handle, struct.pack(">Q", 0), text(bytes(40_000)))
         assert code == FAILURE
         return content, code
 
     content, _ = on_channel(site, work)
     assert b"full" in content
+    assert not site.box.documents
+
+
+def test_quota_of_a_small_file_is_told_at_its_close(site: Site) -> None:
+    site.accounts["birch"] += '\nquota = "1 KiB"'
+    site.configure()
+
+    async def work(sftp: Raw) -> tuple[int, bytes]:
+        handle = await sftp.handle("/inbound/a", NEW)
+        await sftp.ask(raw.WRITE, handle, struct.pack(">Q", 0), text(bytes(4096)))
+        _, code, content = await sftp.ask(raw.CLOSE, handle)
+        return code, content
+
+    code, content = on_channel(site, work)
+    assert code == FAILURE
+    assert b"full" in content
+    assert not site.box.files
     assert not site.box.documents
 
 
@@ -233,7 +250,7 @@ def test_unread_answers_of_ssh_do_not_pile_up(site: Site, monkeypatch: pytest.Mo
         connection = await site.connect(sock=line)
         connection._transport.pause_reading()  # type: ignore[union-attr]
         connection._transport.set_write_buffer_limits(high=1 << 16)  # type: ignore[union-attr]
-        for _ in range(40):
+        for _ in range(25):
             for _ in range(1000):
                 connection.send_packet(80, text("keepalive@openssh.com"), b"\1")
             await asyncio.sleep(0.001)
@@ -420,7 +437,7 @@ def test_garbage_before_ssh(site: Site) -> None:
         b"A" * 100_000,
     ):
         with site.raw() as line:
-            line.settimeout(5)
+            line.settimeout(1)
             try:
                 line.sendall(data)
                 while line.recv(4096):
@@ -428,3 +445,30 @@ def test_garbage_before_ssh(site: Site) -> None:
             except (ConnectionError, TimeoutError):
                 pass
     site.sftp("pwd\n")
+
+
+def test_slow_transfer_that_moves_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that takes little at a time, with a small window, is above the minimum rate all the same."""
+    monkeypatch.setattr("ecluse.channels.sftp.server.connection.CHECK_EVERY", 0.1)
+    monkeypatch.setattr("ecluse.channels.sftp.server.connection.STALL", 0.5)
+    with serve(tmp_path / "site", guard=Guard(minimum_rate="20 KiB")) as site:
+        site.box.offer("big", bytes(1 << 20))
+
+        async def run() -> int:
+            async with site.connect() as connection:
+                writer, reader, _ = await connection.open_session(
+                    subsystem="sftp", encoding=None, window=64 << 10, max_pktsize=16 << 10
+                )
+                sftp = Raw(writer, reader)
+                sftp.writer.write(struct.pack(">IBI", 5, 1, 3))
+                await sftp.packet()
+                handle = await sftp.handle("/outbound/big", READ)
+                for number in range(4):
+                    sftp.send(raw.READ, handle, struct.pack(">QI", number * 250_000, 250_000))
+                taken = 0
+                while taken < 800_000:
+                    taken += len(await asyncio.wait_for(reader.read(16 << 10), 5))
+                    await asyncio.sleep(0.04)
+                return taken
+
+        assert asyncio.run(run()) >= 800_000

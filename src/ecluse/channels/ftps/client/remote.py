@@ -215,7 +215,7 @@ def exists(line: Line, path: str) -> bool:
 
 def _plain(entry: Listed) -> Listed | None:
     """An entry whose name is one: some servers list paths, or themselves. No command could carry the others."""
-    name = entry.name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    name = entry.name.rstrip("/").rpartition("/")[2]
     if name in ("", ".", ".."):
         return None
     if any(not 32 <= ord(character) != 127 or 0xDC80 <= ord(character) <= 0xDCFF for character in name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
 
@@ -31,6 +32,8 @@ from ecluse.trust.secrets import ResolveSecret
 __all__ = ["SftpChannel"]
 
 _STEP: Final = 1 << 20
+_AT_ONCE: Final = 8
+"""Documents of one message under way at once: each waits for three answers and a commit, one after the other."""
 _REMEMBERED: Final = 1000
 """Deliveries whose progress is held for another attempt; each takes some hundred octets."""
 
@@ -92,6 +95,20 @@ class SftpChannel:
     def send_answer(self, message: Message, answer: Answer) -> None:
         """Nothing is answered by this channel."""
 
+    def _place_all(
+        self, relation: Relation, link: Link, message: Message, delivery: Delivery
+    ) -> list[Placed]:
+        """Several documents share the connection, and their commits; what one fails with, the others end before."""
+        count = len(message.parts)
+        if count == 1:
+            return [self._place(relation, link, message, delivery, 0)]
+        with ThreadPoolExecutor(min(_AT_ONCE, count), thread_name_prefix="sftp-document") as threads:
+            work = [
+                threads.submit(self._place, relation, link, message, delivery, number)
+                for number in range(count)
+            ]
+        return [each.result() for each in work]
+
     # --- one document ---------------------------------------------------------------------------------------
 
     def _place(
@@ -149,7 +166,9 @@ class SftpChannel:
         try:
             yield link
         except EcluseError:
-            self._links.give(relation.key, link)  # a refusal costs no connection; one that is lost is not kept
+            self._links.give(
+                relation.key, link
+            )  # a refusal costs no connection; one that is lost is not kept
             raise
         except BaseException:
             self._links.drop(link)

@@ -62,6 +62,13 @@ class Identity:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    directory: Directory
+    passwords: bool
+    legacy: tuple[tuple[str, PartnerView], ...]
+
+
 class Authority:
     """Decides about keys, certificates and passwords.
 
@@ -83,23 +90,37 @@ class Authority:
         self._hashers = hashers
         self._clock = clock
         self._shut = shut
+        self._cache: _Known | None = None
 
     def takes_passwords(self) -> bool:
         """Whether anybody may log in with a password: the same answer for every user."""
-        return any(
-            view.settings.account is not None and view.settings.account.password is not None
-            for view in self._directory().partners
-        )
+        return self._known().passwords
 
     def legacy_from(self, address: str) -> bool:
         """Whether a partner that may come with old algorithms could come from an address."""
-        now = self._clock()
+        known, now = self._known(), self._clock()
         return any(
             LEGACY in view.exceptions_at(now)
-            and view.settings.account is not None
-            and find_account(self._directory(), view.settings.account.user, "sftp", address) is not None
-            for view in self._directory().partners
+            and find_account(known.directory, user, "sftp", address) is not None
+            for user, view in known.legacy
         )
+
+    def _known(self) -> _Known:
+        """What every connection asks of the directory, looked up once for each directory."""
+        directory, known = self._directory(), self._cache
+        if known is None or known.directory is not directory:
+            accounts = [(view.settings.account, view) for view in directory.partners]
+            known = self._cache = _Known(
+                directory,
+                any(account is not None and account.password is not None for account, _ in accounts),
+                tuple(
+                    (account.user, view)
+                    for account, view in accounts
+                    if account is not None
+                    and any(each.algorithm == LEGACY for each in view.settings.exceptions)
+                ),
+            )
+        return known
 
     def key(
         self, user: str, address: str, blob: bytes, signed: bytes, signature: bytes, *, legacy: bool

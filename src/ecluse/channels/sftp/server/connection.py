@@ -126,6 +126,7 @@ class Connection(Packets, SSHServerConnection):
     def _send(self, data: bytes) -> None:
         if self._send_encryption is not None and not self._channels:
             self._sent_at = self._loop.time()
+        self._moved += len(data)
         super()._send(data)
 
     def pause_writing(self) -> None:
@@ -173,19 +174,19 @@ class Connection(Packets, SSHServerConnection):
             self.abort()
             return
         waiting = self._unread or any(cast(SftpChannel, each).stalled for each in self._channels.values())
+        moved = self._moved - self._transport.get_write_buffer_size()
         if not waiting or self._stalled_since is None:
             self._stalled_since = now if waiting else None
-            self._moved_before = self._moved
+            self._moved_before = moved
         elif now - self._stalled_since >= STALL:
-            if self._moved - self._moved_before < octets(limits.minimum_rate) * STALL:
+            if moved - self._moved_before < octets(limits.minimum_rate) * STALL:
                 self.abort()
                 return
-            self._stalled_since, self._moved_before = now, self._moved
+            self._stalled_since, self._moved_before = now, moved
 
     def busy(self) -> None:
         """The client asked for something, or took a reply."""
         self._asked_at = self._loop.time()
-        self._moved += 1
 
     def _cleanup(self, exc: Exception | None) -> None:
         if self._check is not None:

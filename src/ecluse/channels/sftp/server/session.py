@@ -91,6 +91,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """See asyncssh."""
         self._reader.feed(data)
+        self._busy()
         if self._reader.pending > BUFFER and not self._paused and self._channel is not None:
             self._paused = True
             self._channel.pause_reading()

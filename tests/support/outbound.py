@@ -58,12 +58,12 @@ class Sender:
         self.hub.store.write(lambda tx: tx.add_blob(kept.row, kept.wrapped_key))
         return Part(kept.row.id, 0, len(data), hashlib.sha256(data).hexdigest(), content_type, name)
 
-    def deliver(self, channel: Channel, name: str, message: Message) -> Outcome:
-        """One attempt by the channel of that name (``folder:orders``)."""
+    def deliver(self, channel: Channel, name: str, message: Message, attempts: int = 1) -> Outcome:
+        """One attempt, the how-manieth, by the channel of that name (``folder:orders``)."""
         now = self.hub.clock()
         id = DeliveryId(self.hub.new_id("d"))
         state = DeliveryState.SENDING
-        delivery = Delivery(id, message.id, message.partner, name, state, 1, now, now)
+        delivery = Delivery(id, message.id, message.partner, name, state, attempts, now, now)
         return channel.deliver(message, delivery, None)
 
 

@@ -164,12 +164,12 @@ def test_a_large_file_goes_on_where_it_was(world, sshd, monkeypatch, streams):
         return found
 
     monkeypatch.setattr(placing.Placing, "_resumable", watched)
-    data = os.urandom(14 << 20)
+    data = os.urandom(9 << 20)
     name = f"large{streams}.bin"
     with Cutting(sshd.port) as line:
         # So slowly that the disk below the test has made some of it durable by then.
-        world.reach(sshd, f'streams = {streams}\nrate = "8 MiB"', port=line.port)
-        line.cut_up = (10 if streams == 1 else 3) << 20
+        world.reach(sshd, f'streams = {streams}\nrate = "4 MiB"', port=line.port)
+        line.cut_up = (7 if streams == 1 else 2) << 20
         message = world.send((name, data))
         world.run(1)
         assert world.delivery(message).state is DeliveryState.WAITING

@@ -111,16 +111,19 @@ def test_a_missing_folder_comes_back(sender: Sender, tmp_path: Path) -> None:
         sender.deliver(FolderChannel(sender.hub, None), "folder:orders", message)
 
 
-def test_two_documents_of_the_same_name_are_refused_before_anything_is_written(
-    sender: Sender, tmp_path: Path
-) -> None:
-    with pytest.raises(UnfitName):
-        sender.deliver(
-            channel(sender, tmp_path / "out", create=True),
-            "folder:orders",
-            sender.message(("A.txt", b"x"), ("a.txt", b"y")),
-        )
-    assert not (tmp_path / "out" / "A.txt").exists()
+def test_documents_of_the_same_name_do_not_end_as_one(sender: Sender, tmp_path: Path) -> None:
+    to = channel(sender, tmp_path / "out", create=True, replace=True)
+    documents = [("3-a.txt", b"u"), ("A.txt", b"v"), ("a.txt", b"w")]
+    sender.deliver(to, "folder:orders", sender.message(*documents))
+    found = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert found == {"3-a.txt": b"u", "A.txt": b"v", "3-3-a.txt": b"w"}
+
+
+def test_the_same_content_of_another_message_is_another_document(sender: Sender, tmp_path: Path) -> None:
+    to = channel(sender, tmp_path / "out", create=True)
+    sender.deliver(to, "folder:orders", sender.message(("stock.csv", b"1")))
+    with pytest.raises(NameTaken):
+        sender.deliver(to, "folder:orders", sender.message(("stock.csv", b"1")))
 
 
 @pytest.mark.peer("root")

@@ -44,8 +44,8 @@ def no_folders(name: str) -> FolderPlace:
 class FolderChannel:
     """The application's inbox (``folder:inbox``), and the folders of ``[folders]`` (``folder:NAME``).
 
-    A document of a named folder keeps its name. One that lies there already with the same content was delivered
-    before; another of that name is left as it is, unless replacing was agreed.
+    A document of a named folder keeps its name. Where an earlier attempt of the same delivery may have brought it, a
+    file of that name with the same content is it; any other one is left as it is, unless replacing was agreed.
 
     Args:
         hub: What the chamber shares.
@@ -86,10 +86,10 @@ class FolderChannel:
         files = []
         with open_root(place.path, create=place.create) as root, down(root, path, create=True) as handle:
             assert handle is not None, "made where it is missing"
-            work = work_of(message)
-            if delivery.attempts > 1:
+            work, again = work_of(message), delivery.attempts > 1
+            if again:
                 drop_parts(handle, work)
-            folder = OneFolder(handle, replace=replace, work=work)
+            folder = OneFolder(handle, replace=replace, again=again, work=work)
             for name, document in zip(file_names(message), self._hub.documents(message), strict=True):
                 folder.put(name, document)
                 part = document.part
@@ -109,19 +109,21 @@ class OneFolder:
     Args:
         handle: It.
         replace: A document may take the place of a file of the same name.
+        again: An earlier attempt may have put them there.
         work: What the names of unfinished files say.
     """
 
-    def __init__(self, handle: int, *, replace: bool, work: str = "") -> None:
+    def __init__(self, handle: int, *, replace: bool, again: bool, work: str = "") -> None:
         self._handle = handle
         self._replace = replace
+        self._again = again
         self._work = work
 
     def put(self, name: str, document: Document) -> None:
         """Return when the document lies durably under ``name``. See :meth:`FolderChannel.deliver`."""
         if is_part(name):
             raise UnfitName(f"The name {name} is one of those that unfinished files have here.")
-        if self._holds(name, document):
+        if self._again and self._holds(name, document):
             return
         new = NewFile(name, _MODE, over=self._replace, at=self._handle, work=self._work)
         try:
@@ -133,7 +135,7 @@ class OneFolder:
         try:
             new.commit()
         except DiskNameTaken:
-            if not self._holds(name, document):
+            if not (self._again and self._holds(name, document)):
                 raise NameTaken(f"There is another file {name} already.") from None
 
     def _holds(self, name: str, document: Document) -> bool:

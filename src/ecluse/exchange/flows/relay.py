@@ -25,7 +25,7 @@ from ecluse.exchange.flows.workshop import Piece, Workshop, digest_of
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.route import delivery_job
 from ecluse.exchange.settle import brood, lets_pass, settle_message, settle_origin, wake_next
-from ecluse.exchange.target import Target
+from ecluse.exchange.target import Target, unused
 from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
 from ecluse.model.calendars import local
 from ecluse.model.naming import Facts
@@ -121,10 +121,7 @@ def named(
             at=local(now, plan.zone),
             number=number,
         )
-        name = target.name.file_name(facts)
-        if name.casefold() in taken:
-            name = f"{count}-{name}"  # two files of one message must not end as one
-        taken.add(name.casefold())
+        name = unused(target.name.file_name(facts), count, taken)  # two files must not end as one
         parts.append(msgspec.structs.replace(piece.part, name=name))
         if target.subject is not None and count == 1:
             subject = target.subject.text(facts)

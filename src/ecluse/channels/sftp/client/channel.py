@@ -22,7 +22,7 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.hub import Document, Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes, Sealed
-from ecluse.exchange.target import target_of
+from ecluse.exchange.target import file_names, target_of
 from ecluse.model.nouns import Answer, Delivery, Message, Part
 from ecluse.model.paths import MAX_NAME
 from ecluse.store.port import Tx, View
@@ -119,7 +119,7 @@ class SftpChannel:
         part = message.parts[number]
         folders = [name for name in target.folder.split("/") if name]
         made = tuple("/".join([base.rstrip("/"), *folders[: n + 1]]) for n in range(len(folders)))
-        name = names_of(message)[number]
+        name = file_names(message)[number]
         terms = Terms(
             folder=made[-1] if made else base,
             made=made,
@@ -200,15 +200,6 @@ def base_of(folder: str | None, link: Link) -> str:
     if folder is None:
         return home
     return folder if folder.startswith("/") else join(home, folder)
-
-
-def names_of(message: Message) -> list[str]:
-    """The file names of a message's documents; unlike each other, and none is empty."""
-    names: list[str] = []
-    for number, part in enumerate(message.parts, 1):
-        name = part.name or f"{message.id}-{number}"
-        names.append(f"{number}-{name}" if name in names else name)
-    return names
 
 
 def temporary_name(pattern: str, name: str, id: str) -> str:

@@ -1,7 +1,8 @@
-"""A serving node that a test kills: ``python -m tests.support.bridge_node FOLDER [listen=H:P] [ahead=S] [mutant=X] [dies]``.
+"""A serving node that a test kills: ``python -m tests.support.bridge_node FOLDER [listen=H:P] [ahead=S] [mutant=X]
+[dies=POINT,POINT]``.
 
 Its leases are short, so that nobody waits for those of a killed node. With ``dies`` it kills itself the first time that
-it passes each of :data:`POINTS`, over all its lives; ``deaths/`` in its folder tells which it has passed.
+it passes each of those :data:`POINTS`, over all its lives; ``deaths/`` in its folder tells which it has passed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -38,8 +39,10 @@ POINTS: Final = (
     "collect keep",
     "collect kept",
     "collect done",
-    "relay made",
-    "relay kept",
+    "relay made as2",
+    "relay kept as2",
+    "relay made account",
+    "relay kept account",
     "deliver as2",
     "delivered as2",
     "deliver sftp",
@@ -56,14 +59,18 @@ class Deaths:
 
     Args:
         folder: Of the markers.
+        points: Which.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, points: Collection[str]) -> None:
+        assert set(points) <= set(POINTS), points
         self._folder = folder
+        self._points = points
         folder.mkdir(exist_ok=True)
 
     def at(self, point: str) -> None:
-        assert point in POINTS, point
+        if point not in self._points:
+            return
         try:
             os.close(os.open(self._folder / point, os.O_CREAT | os.O_EXCL))
         except FileExistsError:
@@ -72,11 +79,9 @@ class Deaths:
 
     @contextmanager
     def around(self, before: str, after: str) -> Iterator[None]:
-        if before in POINTS:
-            self.at(before)
+        self.at(before)
         yield
-        if after in POINTS:
-            self.at(after)
+        self.at(after)
 
     def wrap(self, owner: type, name: str, before: str, after: str) -> None:
         work: Callable[..., Any] = getattr(owner, name)
@@ -96,15 +101,15 @@ class Deaths:
             self._arm_channel(type(channel))
         relay = _Relay._relay
 
-        def relayed(this: Any, *arguments: Any) -> Any:
+        def relayed(this: Any, plan: Any, target: Any, *rest: Any) -> Any:
             finish = this._context.finish
 
             def ending(work: Any = None) -> Any:
-                with self.around("relay made", "relay kept"):
+                with self.around(f"relay made {target.kind}", f"relay kept {target.kind}"):
                     return finish(work)
 
             this._context.finish = ending
-            return relay(this, *arguments)
+            return relay(this, plan, target, *rest)
 
         _Relay._relay = relayed  # type: ignore[method-assign]
 
@@ -140,7 +145,7 @@ def main(folder: Path, *words: str) -> None:
         if mutant := said.get("mutant"):
             wrong_hubs.MUTANTS[mutant]()
         if "dies" in said:
-            Deaths(folder / "deaths").arm(node)
+            Deaths(folder / "deaths", said["dies"].split(",")).arm(node)
         asyncio.run(serve(node, said.get("listen")))
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from ecluse.blobs.durable import NameTaken as DiskNameTaken
-from ecluse.blobs.durable import NewFile, disk_errors, is_part
+from ecluse.blobs.durable import NewFile, disk_errors, drop_parts, is_part
 from ecluse.blobs.vault import VaultReader
 from ecluse.channels.folder.beneath import down, open_file, open_root
-from ecluse.channels.folder.inbox import Inbox
+from ecluse.channels.folder.inbox import Inbox, work_of
 from ecluse.channels.folder.source import FolderPlace
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Document, Hub
@@ -78,7 +78,7 @@ class FolderChannel:
         """
         name = delivery.channel.partition(":")[2]
         if name == "inbox" and self._inbox is not None:
-            return self._inbox.deliver(message)
+            return self._inbox.deliver(message, again=delivery.attempts > 1)
         place = self._place(name)
         target = target_of(message)
         path = folder_of(target)
@@ -86,7 +86,10 @@ class FolderChannel:
         files = []
         with open_root(place.path, create=place.create) as root, down(root, path, create=True) as handle:
             assert handle is not None, "made where it is missing"
-            folder = OneFolder(handle, replace=replace, again=delivery.attempts > 1)
+            work, again = work_of(message), delivery.attempts > 1
+            if again:
+                drop_parts(handle, work)
+            folder = OneFolder(handle, replace=replace, again=again, work=work)
             for name, document in zip(file_names(message), self._hub.documents(message), strict=True):
                 folder.put(name, document)
                 part = document.part
@@ -107,12 +110,14 @@ class OneFolder:
         handle: It.
         replace: A document may take the place of a file of the same name.
         again: An earlier attempt may have put them there.
+        work: What the names of unfinished files say.
     """
 
-    def __init__(self, handle: int, *, replace: bool, again: bool) -> None:
+    def __init__(self, handle: int, *, replace: bool, again: bool, work: str = "") -> None:
         self._handle = handle
         self._replace = replace
         self._again = again
+        self._work = work
 
     def put(self, name: str, document: Document) -> None:
         """Return when the document lies durably under ``name``. See :meth:`FolderChannel.deliver`."""
@@ -120,7 +125,7 @@ class OneFolder:
             raise UnfitName(f"The name {name} is one of those that unfinished files have here.")
         if self._again and self._holds(name, document):
             return
-        new = NewFile(name, _MODE, over=self._replace, at=self._handle)
+        new = NewFile(name, _MODE, over=self._replace, at=self._handle, work=self._work)
         try:
             for chunk in document.chunks(_STEP):
                 new.write(chunk)

@@ -3,10 +3,11 @@
 What is measured: 1 GiB up and down, 2,000 files of 4 KiB over one connection and over eight, the server's CPU a
 gigabyte, its memory, and 256 MiB over a line of 50 ms (a proxy in the middle that holds octets back). OpenSSH writes
 into a folder on the same disk and syncs nothing; the listener's folders are either the hub's own, where everything is
-digested, sealed and durable before the answer, or (``--tree discard``) folders that keep nothing: what SSH and SFTP
-alone cost.
+digested, sealed and durable before the answer (``--tree mailbox``), or those of a serving node, which deposits
+every document in the inbox besides, writes receipts and seals the log (``--tree node``), or (``--tree discard``)
+folders that keep nothing: what SSH and SFTP alone cost. With ``--parts``, the listener's CPU a small file by thread.
 
-    python -m benchmarks.sftp_server [--tree mailbox|discard] [--size MIB] [--only WORDS]
+    python -m benchmarks.sftp_server [--tree mailbox|node|discard] [--size MIB] [--only WORDS] [--parts]
 """
 
 from __future__ import annotations
@@ -41,8 +42,17 @@ CIPHER: Final = "aes256-gcm@openssh.com"
 class Target:
     """A server under measurement: its port, its processes, where files lie."""
 
-    def __init__(self, name: str, port: int, pids: Callable[[], list[int]], known: str, folder: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        pids: Callable[[], list[int]],
+        known: str,
+        folder: str,
+        parts: Callable[[], dict[str, float]] = dict,
+    ) -> None:
         self.name, self.port, self.pids, self.known, self.folder = name, port, pids, known, folder
+        self.parts = parts
 
 
 def cpu(pids: list[int]) -> float:
@@ -126,14 +136,23 @@ def ecluse(folder: Path, key: Path, tree: str) -> Iterator[Target]:
             "--key",
             str(key),
         ],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    told = json.loads(process.stdout.readline())
+    out, ask = process.stdout, process.stdin
+    assert out is not None
+    assert ask is not None
+    told = json.loads(out.readline())
     known = f"[127.0.0.1]:{told['port']} {told['host_key']}"
+
+    def parts() -> dict[str, float]:
+        ask.write("\n")
+        ask.flush()
+        return dict(json.loads(out.readline()))
+
     try:
-        yield Target("Ecluse", told["port"], lambda: [process.pid], known, "inbound")
+        yield Target("Ecluse", told["port"], lambda: [process.pid], known, "inbound", parts)
     finally:
         process.terminate()
         process.wait()
@@ -227,9 +246,10 @@ def small(target: Target, key: Path, folder: Path, figures: dict[str, float]) ->
     """Many small files, over one connection and over several."""
     login = figures["login s"]
     for connections in (1, 8):
-        rates = []
+        rates, costs, settling, spent = [], [], [], [target.parts()]
         share = FILES // connections
         for number in range(ROUNDS):
+            before = cpu(target.pids())
             batches = []
             for part in range(connections):
                 lines = [
@@ -238,7 +258,15 @@ def small(target: Target, key: Path, folder: Path, figures: dict[str, float]) ->
                 ]
                 batches.append("".join(lines))
             rates.append(FILES / (at_once(batches, target, key, folder) - login))
+            settling.append(settle(target))
+            costs.append((cpu(target.pids()) - before) / FILES * 1e3)
         figures[f"small up x{connections} files/s"] = statistics.median(rates)
+        figures[f"small up x{connections} best"] = max(rates)
+        figures[f"small up x{connections} CPU ms"] = statistics.median(costs)
+        figures[f"small up x{connections} rest s"] = statistics.median(settling)
+        spent.append(target.parts())
+        for part, seconds in spent[1].items():
+            figures[f"  {part} ms"] = (seconds - spent[0].get(part, 0)) / FILES / ROUNDS * 1e3
     for connections in (1, 8):
         share = FILES // connections
         batches = [f"get {target.folder}/s-1-0-0-0 /dev/null\n" * share for _ in range(connections)]
@@ -256,6 +284,16 @@ def far(target: Target, key: Path, folder: Path, figures: dict[str, float]) -> N
         figures["50 ms up MB/s"] = size / 1e6 / (took - login)
         took = sftp(target, key, f"get {target.folder}/far /dev/null\n", folder, port)
         figures["50 ms down MB/s"] = size / 1e6 / (took - login)
+
+
+def settle(target: Target) -> float:
+    """Seconds until a server has nothing more to do with what it took."""
+    began = time.monotonic()
+    while True:
+        before = cpu(target.pids())
+        time.sleep(0.2)
+        if cpu(target.pids()) - before < 0.03:
+            return time.monotonic() - began - 0.2
 
 
 def at_once(batches: list[str], target: Target, key: Path, folder: Path) -> float:
@@ -328,7 +366,20 @@ def serve(folder: Path, tree: str, key: Path) -> None:
     line = " ".join(Path(f"{key}.pub").read_text().split()[:2])
     with site(folder, tree, line) as (server, host_key):
         print(json.dumps({"port": server.port, "host_key": host_key}), flush=True)
+        for _ in sys.stdin:
+            print(json.dumps(by_thread()), flush=True)
         threading.Event().wait()
+
+
+def by_thread() -> dict[str, float]:
+    """CPU seconds of this process by the name of its threads, numbers cut off."""
+    found: dict[str, float] = {}
+    for thread in threading.enumerate():
+        if thread.native_id is not None:
+            fields = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()
+            part = thread.name.rpartition("/")[2].rstrip("0123456789-_").rpartition("-")[2]
+            found[part] = found.get(part, 0) + int(fields[0]) / 1e9
+    return found
 
 
 def compare(

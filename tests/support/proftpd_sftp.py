@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import asyncssh
+from tests.support.peers import PublicFolder
 from tests.support.sshd import free_port, wait_for
 
 __all__ = ["PASSWORD", "Proftpd"]
@@ -23,15 +24,12 @@ class Proftpd:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.files = folder / "files"
+        self._public = PublicFolder()
+        self.files = self._public.path / "files"
         self.files.mkdir()
         owner = pwd.getpwnam(OWNER)
         self.uid, self.gid = owner.pw_uid, owner.pw_gid
         os.chown(self.files, self.uid, self.gid)
-        for parent in self.files.parents:
-            if not str(parent).startswith("/tmp/"):
-                break
-            parent.chmod(parent.stat().st_mode | 0o055)
         self.port = free_port()
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
         self._process: subprocess.Popen[bytes] | None = None
@@ -107,3 +105,4 @@ SFTPAuthMethods publickey password
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)
+        self._public.cleanup()

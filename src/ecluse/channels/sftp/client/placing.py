@@ -149,7 +149,7 @@ class Placing:
 
     Args:
         loop: Runs the connections.
-        link: A connection, used by nobody else meanwhile.
+        link: A connection; others may use it too.
         more: Opens a further one for this place.
         rate: Kept by all of them together.
         memory: What survives the process.

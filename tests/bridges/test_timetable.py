@@ -18,7 +18,7 @@ path = "drop"
 create = true
 """
 MINUTE = 60.0
-BEFORE = 12.0
+BEFORE = 8.0
 """Seconds before the full minute that the hub's clock stands at when it is started."""
 
 

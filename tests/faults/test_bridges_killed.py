@@ -1,7 +1,7 @@
 """Hubs that join channels are killed, and so is a partner's server: what was acknowledged arrives, once, and whole.
 
-Cedar uploads by SFTP what goes on to Birch by AS2; what lies on Cedar's server is fetched for Gale's account and a folder
-of ours; what Birch sends goes to Cedar's server. Whatever the hub was doing when it died, the next one goes on.
+Cedar uploads by SFTP what goes on to Birch by AS2; what lies on Cedar's server is fetched for Gale's account and a
+folder of ours; what Birch sends goes to Cedar's server. Whatever the hub was doing when it died, the next one goes on.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ DOUBTFUL = (
 FLOWS = {
     "flows/up.toml": flow('channel = "account:cedar"', 'channel = "as2:birch"'),
     "flows/fetch.toml": flow(
-        f'channel = "sftp:cedar"\nfolder = "outgoing"\n{SOON}', 'channel = "account:gale"', 'channel = "folder:archive"'
+        f'channel = "sftp:cedar"\nfolder = "outgoing"\n{SOON}',
+        'channel = "account:gale"',
+        'channel = "folder:archive"',
     ),
     "flows/down.toml": flow('channel = "as2:birch"', 'channel = "sftp:cedar"\nfolder = "in"'),
 }
@@ -119,7 +121,7 @@ class Roads:
                 while time.monotonic() < end and not self.quiet.is_set():
                     step()
                     time.sleep(pause)
-            except BaseException as error:  # noqa: BLE001 - told by the thread that waits
+            except BaseException as error:
                 self._wrong.append(error)
 
         for step, pause in ((self.upload, 0.05), (self.upload, 0.05), (self.drop, 0.25), (self.send, 0.3)):
@@ -207,7 +209,9 @@ class Roads:
             self.clients["gale"].try_("lcd got", "get outbound/*")
             return self._still()
 
-        until(done, patience, lambda: f"never ends: {[*self.aster.unfinished(), *self.birch.unfinished()][:5]}")
+        until(
+            done, patience, lambda: f"never ends: {[*self.aster.unfinished(), *self.birch.unfinished()][:5]}"
+        )
 
     def _still(self) -> bool:
         waiting = list((self.sshd.files / "outgoing").iterdir())
@@ -369,7 +373,7 @@ def test_two_nodes_collect_the_same_source_once(tmp_path: Path, postgres_server:
             PATIENCE,
             lambda: str(one.unfinished()[:5]),
         )
-        files = [path for path in (one.folder / "archive").iterdir()]
+        files = list((one.folder / "archive").iterdir())
         assert Counter(path.name[7:] for path in files) == Counter(documents.keys())
         assert all(path.read_bytes() == documents[path.name[7:]] for path in files)
         assert len(one.messages(Direction.IN)) == len(documents)

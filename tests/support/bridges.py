@@ -173,7 +173,12 @@ class House:
         """Serve; return when it is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command, *self.words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=child_env(), cwd=ROOT
+                [*self._command, *self.words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=child_env(),
+                cwd=ROOT,
             )
         assert self._process.stdout is not None
         assert self._process.stdout.readline(), f"it did not start: {self.log.read_text()[-2000:]}"
@@ -240,7 +245,9 @@ class House:
     def trace(self, message: Message | str) -> Trace:
         return trace(self.node.store, MessageId(message if isinstance(message, str) else message.id))
 
-    def delivered(self, name: str, state: MessageState = MessageState.DELIVERED, patience: float = 20) -> Trace:
+    def delivered(
+        self, name: str, state: MessageState = MessageState.DELIVERED, patience: float = 20
+    ) -> Trace:
         """The life of the one message that came with this document, once it has ended so."""
 
         def look() -> Message | None:
@@ -248,7 +255,10 @@ class House:
 
         def otherwise() -> str:
             lives = [self.trace(message).as_dict() for message in self.came(name)]
-            return f"{name} is not {state.value} at {self.name}: " + json.dumps(lives, indent=1, default=repr)[-6000:]
+            return (
+                f"{name} is not {state.value} at {self.name}: "
+                + json.dumps(lives, indent=1, default=repr)[-6000:]
+            )
 
         message = until(look, patience, otherwise)
         assert len(self.came(name)) == 1, f"{name} came more than once"

@@ -37,14 +37,17 @@ class Behind:
     def __init__(self, work: Callable[[Data], object]) -> None:
         self._work = work
         self._size = 0
-        self._gathered: list[bytes] = []
+        self._gathered: list[bytes | memoryview] = []
         self._gathered_size = 0
-        self._pieces: queue.Queue[bytes | None] | None = None
+        self._pieces: queue.Queue[bytes | memoryview | None] | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
     def feed(self, data: Data) -> None:
-        """Take octets; they are copied where they could change. Raises also what was failed with before."""
+        """Take octets; they are copied where they could change, which a read-only view is trusted not to.
+
+        Raises also what was failed with before.
+        """
         if self._pieces is None:
             if self._size < THRESHOLD:
                 self._size += len(data)
@@ -53,7 +56,8 @@ class Behind:
             self._begin()
         if self._error is not None:
             raise self._error
-        self._gathered.append(bytes(data))
+        kept = data if isinstance(data, memoryview) and data.readonly else bytes(data)
+        self._gathered.append(kept)
         self._gathered_size += len(data)
         if self._gathered_size >= PIECE:
             self._hand_over()

@@ -30,7 +30,7 @@ class Ahead:
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
-    def hold(self, offset: int, data: bytes) -> None:
+    def hold(self, offset: int, data: bytes | memoryview) -> None:
         """Keep it until its turn. Raises :class:`Denied` where that is too much."""
         self._size += len(data) - len(self._pieces.get(offset, b""))
         if self._size > REORDERED or len(self._pieces) >= PIECES:
@@ -58,10 +58,10 @@ class Recent:
     __slots__ = ("_pieces", "_size")
 
     def __init__(self) -> None:
-        self._pieces: deque[tuple[int, bytes]] = deque()
+        self._pieces: deque[tuple[int, bytes | memoryview]] = deque()
         self._size = 0
 
-    def note(self, offset: int, data: bytes) -> None:
+    def note(self, offset: int, data: bytes | memoryview) -> None:
         """What was written last; it is not copied."""
         self._pieces.append((offset, data))
         self._size += len(data)

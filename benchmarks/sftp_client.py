@@ -28,9 +28,11 @@ from tests.support.cutting import Cutting
 from tests.support.sftp_world import World
 from tests.support.sshd import Sshd
 
+from ecluse.app.service import SWITCH_INTERVAL
 from ecluse.blobs.keywrap import AesKeyWrap
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.vault import Vault
+from ecluse.channels.sftp.client import loop
 from ecluse.channels.sftp.client.source import SftpSource
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId, system_entropy
@@ -57,9 +59,9 @@ class Bench:
         self.server.start()
         self.reach(self.server.port)
 
-    def reach(self, port: int) -> None:
+    def reach(self, port: int, more: str = "") -> None:
         self.port = port
-        self.world.reach(self.server, port=port)
+        self.world.reach(self.server, more, port=port)
         key = self.folder / "client"
         if not key.exists():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
@@ -192,6 +194,7 @@ def small(bench: Bench, files: int) -> list[Row]:
 
 def run(mib: int = 1024, files: int = 500) -> list[Row]:
     """All rows."""
+    sys.setswitchinterval(SWITCH_INTERVAL)  # as the service does
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         bench = Bench(Path(folder))
         try:
@@ -201,6 +204,8 @@ def run(mib: int = 1024, files: int = 500) -> list[Row]:
             with Cutting(bench.server.port, delay=ROUND_TRIP / 2) as line:
                 bench.reach(line.port)
                 rows += large(bench, min(mib, 256), "50-ms", rounds=1)
+                bench.reach(line.port, "streams = 4")
+                rows += large(bench, min(mib, 256), "50-ms-4-streams", rounds=1)[:1]
                 bench.forget()
             return rows
         finally:
@@ -210,10 +215,6 @@ def run(mib: int = 1024, files: int = 500) -> list[Row]:
 def profiled(work: Callable[[], object]) -> None:
     """Run ``work`` with a profile of the loop's thread, and print it."""
     profile = cProfile.Profile()
-    original = asyncio.new_event_loop
-    del original
-    from ecluse.channels.sftp.client import loop
-
     run_thread = loop._run
 
     def with_profile(running: asyncio.AbstractEventLoop) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.hubs import bare_hub
 
 from ecluse.app.folder import make_hub
-from ecluse.app.service import SWITCH_INTERVAL
+from ecluse.app.service import KEPT_FREE, SWITCH_INTERVAL, Service
 from ecluse.app.settings import apply_files
 from ecluse.app.sftp import SftpService
 from ecluse.channels.guard.bans import Bans
@@ -28,7 +30,7 @@ from ecluse.trust.secrets import Secret
 
 __all__ = ["site"]
 
-SIZES = {"big-0": 1 << 30, "far": 256 << 20, "s-1-0-0-0": 4096}
+SIZES = {"big-0": 1 << 30, "big": 1 << 30, "far": 256 << 20, "s-1-0-0-0": 4096}
 _CHUNK = bytes(256 * 1024)
 
 
@@ -89,7 +91,7 @@ class DiscardTree(Discard):
 
 
 @contextlib.contextmanager
-def _hub(folder: Path, line: str) -> Iterator[tuple[SftpServer, str]]:
+def _hub(folder: Path, line: str) -> Iterator[tuple[SftpService, str]]:
     """A whole hub's folders: digested, sealed, durable."""
     with make_hub(
         folder / "hub", name="Aster", as2_id="ASTER", key_kind="rsa-2048", sftp="127.0.0.1:4022"
@@ -101,13 +103,35 @@ def _hub(folder: Path, line: str) -> Iterator[tuple[SftpServer, str]]:
         service = SftpService(node, SftpListener(address="127.0.0.1:0"))
         service.start()
         try:
-            yield service, node.keyring.ssh_public_key("ssh-host")  # type: ignore[misc]
+            yield service, node.keyring.ssh_public_key("ssh-host")
         finally:
             service.stop(1.0)
 
 
 @contextlib.contextmanager
-def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer, str]]:
+def _node(folder: Path, line: str) -> Iterator[tuple[SftpService, str]]:
+    """A serving node: what is uploaded is also deposited in the inbox, told of in receipts, and sealed into the log."""
+    with make_hub(
+        folder / "hub", name="Aster", as2_id="ASTER", key_kind="rsa-2048", sftp="127.0.0.1:0"
+    ) as node:
+        (node.folder / "partners" / "birch.toml").write_text(
+            f'name = "Birch"\n[account]\nuser = "birch"\nkeys = ["{line}"]\nreplace = true\n'
+        )
+        apply_files(node, read_folder(node.folder), actor="operator:bench", reason="bench")
+        service = Service(node, listen="127.0.0.1:0")
+        loop = asyncio.new_event_loop()
+        running = threading.Thread(target=loop.run_forever, name="http", daemon=True)
+        running.start()
+        asyncio.run_coroutine_threadsafe(service.start(), loop).result()
+        assert service.sftp is not None
+        try:
+            yield service.sftp, node.keyring.ssh_public_key("ssh-host")
+        finally:
+            asyncio.run_coroutine_threadsafe(service.stop(), loop).result()
+
+
+@contextlib.contextmanager
+def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer | SftpService, str]]:
     """A listener for the partner Birch, and its host key."""
     import logging
     import sys
@@ -116,8 +140,9 @@ def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer, str]]
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     sys.setswitchinterval(SWITCH_INTERVAL)
-    if tree == "mailbox":
-        with _hub(folder, line) as found:
+    bytearray(KEPT_FREE)
+    if tree in ("node", "mailbox"):
+        with (_node if tree == "node" else _hub)(folder, line) as found:
             yield found
         return
     keyring = MemoryKeyring()

@@ -1,4 +1,4 @@
-"""Flows by the command line: how they stand, what they would do, a run, a pause; and one life to a partner."""
+"""Flows by the command line: how they stand, what they would do, a run, a pause."""
 
 from __future__ import annotations
 
@@ -171,46 +171,6 @@ def test_what_is_handed_in_for_a_flow_is_handed_in_once(orders: Path, tmp_path: 
     life = say("message", "trace", first["id"], "--json", hub=orders).data
     assert life["children"][0]["state"] == "delivered"
     assert life["children"][0]["receipts"][0]["kind"] == "file"
-
-
-def test_a_folder_to_a_partner_and_into_their_folder_is_one_life(pair: Pair) -> None:
-    to = 'name = "Out"\n[from]\nchannel = "folder:drop"\nstable = "200ms"\n[[to]]\nchannel = "as2:birch"\n'
-    into = (
-        'name = "In"\n[from]\nchannel = "as2:*"\nnames = ["flow-*"]\n[[to]]\nchannel = "folder:erp"\n'
-        'name = "{partner}-{stem}{suffix}"\n'
-    )
-    give(pair.aster, {"drop": "drop"}, {"out": to})
-    give(pair.birch, {"erp": "erp"}, {"in": into})
-    until(lambda: say("flow", "list", "--json", hub=pair.aster).data["flows"][0]["last_run"])
-    (pair.aster / "drop" / "flow-4711.edi").write_bytes(ORDER % (4711, 4711))
-    arrived = pair.birch / "erp" / "aster-flow-4711.edi"
-    until(arrived.is_file)
-    assert arrived.read_bytes() == ORDER % (4711, 4711)
-    out = say("message", "list", "--flow", "out", "--direction", "out", "--json", hub=pair.aster).data[
-        "messages"
-    ][0]
-    until(lambda: say("message", "show", out["id"], "--json", hub=pair.aster).data["state"] == "delivered")
-    life = say("message", "trace", out["id"], "--json", hub=pair.aster).data
-    assert life["id"] == out["origin"]
-    assert life["asked"] == out["id"]
-    assert life["state"] == "delivered"
-    (child,) = life["children"]
-    assert child["receipts"][0]["said"]["mic_matches"] is True
-    kinds = [event["kind"] for event in life["events"]]
-    for kind in (
-        "message.accepted",
-        "delivery.relayed",
-        "message.sealed",
-        "delivery.confirmed",
-        "message.delivered",
-    ):
-        assert kind in kinds
-    text = say("message", "trace", out["id"], hub=pair.aster).text
-    for piece in ("folder:drop", "✓ RELAY", "✓ CONFIRM", "by the flow out", "MIC here", "the same"):
-        assert piece in text, text
-    assert "flow" in say("message", "list", hub=pair.aster).text
-    trial = say("flow", "test", "in", "--json", hub=pair.birch).data["files"][0]
-    assert trial["ways"][0]["names"] == [["aster-flow-4711.edi"]]
 
 
 def test_send_by_a_channel(pair: Pair) -> None:

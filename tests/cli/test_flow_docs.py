@@ -105,6 +105,29 @@ def test_a_folder_to_a_partner(hubs: tuple[Path, Path]) -> None:
     life = say("message", "trace", "order-4711.EDI", "--json", hub=birch).data
     assert life["subject"] == "Order 4711"
     assert life["documents"][0]["content_type"] == "application/edifact"
+    (out,) = say("message", "list", "--flow", "orders", "--direction", "out", "--json", hub=aster).data[
+        "messages"
+    ]
+    until(lambda: say("message", "show", out["id"], "--json", hub=aster).data["state"] == "delivered")
+    mine = say("message", "trace", out["id"], "--json", hub=aster).data
+    assert (mine["id"], mine["asked"], mine["state"]) == (out["origin"], out["id"], "delivered")
+    (child,) = mine["children"]
+    assert child["receipts"][0]["said"]["mic_matches"] is True
+    kinds = [event["kind"] for event in mine["events"]]
+    for kind in (
+        "message.accepted",
+        "delivery.relayed",
+        "message.sealed",
+        "delivery.confirmed",
+        "message.delivered",
+    ):
+        assert kind in kinds
+    assert say("message", "show", "4711", "--json", hub=aster).data["id"] == mine["id"], "one life, not two"
+    text = say("message", "trace", "order-4711.edi", hub=aster).text
+    for piece in ("folder:orders", "✓ RELAY", "✓ CONFIRM", "by the flow orders", "MIC here", "the same"):
+        assert piece in text, text
+    (trial,) = say("flow", "test", "orders", out["origin"], "--json", hub=aster).data["files"]
+    assert trial["ways"][0]["names"] == [["order-4711.EDI"]]
 
 
 def test_as2_into_a_folder_with_other_names(hubs: tuple[Path, Path], tmp_path: Path) -> None:

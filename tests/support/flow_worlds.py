@@ -81,9 +81,17 @@ class MirrorProtection:
     """Stands for OpenPGP: it writes the octets backwards behind a head, and opens nothing else."""
 
     def open(
-        self, partner: PartnerId, chunks: Iterator[bytes], write: Callable[[bytes], None]
+        self,
+        partner: PartnerId,
+        chunks: Iterator[bytes],
+        write: Callable[[bytes], None],
+        *,
+        max_size: int,
+        max_ratio: int,
     ) -> Mapping[str, Any]:
         data = b"".join(chunks)
+        if len(data) - 6 > max_size:
+            raise NotOurs("It is larger than the flow takes.")
         if not data.startswith(b"SEALED"):
             raise NotOurs("It is not sealed for us.")
         write(data[6:][::-1])

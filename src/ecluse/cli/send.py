@@ -79,6 +79,8 @@ def send(
     from ecluse.app.outbox import send_files, send_to_flow
     from ecluse.cli.values import duration
 
+    if flow is None and not files:
+        raise typer.BadParameter("Say which files to send.", param_hint="files")
     documents = [*([Path(partner)] if flow is not None else []), *(files or [])]
 
     patience = duration(timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ecluse.exchange.flows.state import last_run
 from ecluse.exchange.flows.tend import MOST_WAIT, ask, collect_key, keep_running
 from ecluse.exchange.intake import Intake
 from ecluse.exchange.remote import RemoteFile
+from ecluse.model.basics import Instant
 from ecluse.model.nouns import Direction, JobState
 from ecluse.model.states import MessageState
 
@@ -124,6 +126,32 @@ def test_what_was_kept_and_not_deleted_is_only_deleted(make: Make) -> None:
     assert (done.kept, done.repeated, done.failed) == (0, 1, 0)
     assert there(world) == []
     assert len(world.messages()) == 1
+
+
+def test_another_file_of_the_same_path_size_and_time_is_kept_too(make: Make) -> None:
+    """Over SFTP times are seconds, over FTP sometimes minutes: what looks the same need not be the same."""
+    world = make({"x": flow(TO, source=FROM + '\nmarker = "{stem}.ok"')})
+    source = world.sources["sftp"]
+
+    def drop(data: bytes) -> None:
+        put(world, "a.ok")
+        source.put("cedar", "a.edi", data)
+        source.places["cedar"]["a.edi"].modified = Instant(1_790_000_000_000_000)
+        source.places["cedar"]["a.edi"].tag = ""
+
+    one, two = EDIFACT + b"1", EDIFACT + b"2"
+    for data in (one, two, two):
+        drop(data)
+        world.collector.run(world.plan("x"))
+        assert there(world) == []
+    drop(two)
+    source.faults.cut_delete = "before"
+    world.collector.run(world.plan("x"))
+    source.faults.cut_delete = ""
+    assert world.collector.run(world.plan("x")).repeated == 1
+    assert there(world) == []
+    sizes = [message.parts[0].sha256 for message in world.messages(Direction.IN)]
+    assert sorted(sizes) == sorted(sha256(data).hexdigest() for data in (one, two))
 
 
 def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_look(make: Make, monkeypatch: Any) -> None:

@@ -211,6 +211,16 @@ def test_openpgp_is_opened_and_applied(make: Make) -> None:
     assert world.message(wrong.id).reason_code == "flow.not-taken"
 
 
+def test_openpgp_is_held_to_the_limits_of_the_flow(make: Make) -> None:
+    world = make(
+        {"in": flow(SFTP, source='channel = "as2:birch"', open='openpgp = true\nmax_size = "100 B"')}
+    )
+    message = world.arrive(b"SEALED" + b"x" * 101, name="order.edi.pgp")
+    world.work()
+    assert not world.arrived("sftp")
+    assert world.message(message.id).state is MessageState.FAILED
+
+
 def test_a_parent_follows_its_children(make: Make) -> None:
     world = make({"x": flow(SFTP, S3)})
     world.servers["sftp"].refuses = True
@@ -402,6 +412,23 @@ def test_what_is_released_from_quarantine_goes_to_its_flow(make: Make) -> None:
     world.work()
     assert world.message(message.id).state is MessageState.DELIVERED
     assert world.message(message.id).flow == "x"
+
+
+@pytest.mark.parametrize(("inside", "code"), [(b"MZ a program", "inspect.program"), (b"", "inspect.empty")])
+def test_what_is_inside_is_inspected_too(make: Make, inside: bytes, code: str) -> None:
+    import gzip
+
+    world = make({"x": flow(SFTP, S3, open='unpack = "gzip"')})
+    message = world.arrive(gzip.compress(inside), name="x.exe.gz")
+    assert message.state is MessageState.ACCEPTED
+    world.work()
+    assert not world.arrived("sftp")
+    held = world.message(message.id)
+    assert (held.state, held.reason_code) == (MessageState.QUARANTINED, code)
+    release(world.hub, message.id, actor="operator:test", reason="agreed")
+    world.work()
+    assert world.message(message.id).state is MessageState.DELIVERED
+    assert len(world.arrived("sftp")) == len(world.arrived("s3")) == 1
 
 
 def test_a_relay_that_is_repeated_finds_its_own_child(make: Make) -> None:

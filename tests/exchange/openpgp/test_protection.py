@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import zlib
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from tests.support.openpgp import Party, party
 from tests.support.trust import HUB, NOW, instant
 
 from ecluse.errors import EcluseError, Fault
-from ecluse.exchange.openpgp import PartnerProtection, open_message
+from ecluse.exchange.openpgp import PartnerProtection, open_message, partners
 from ecluse.exchange.openpgp.opening import safe_name
 from ecluse.model.basics import PartnerId
 from ecluse.trust import MemoryKeyring, Secret
@@ -19,8 +21,9 @@ from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
 from ecluse.trust.openpgp import armored_certificate
 from ecluse.wire.openpgp._stream import Stream
+from ecluse.wire.openpgp.limits import Limits
 from ecluse.wire.openpgp.names import Tag
-from ecluse.wire.openpgp.packets import next_packet
+from ecluse.wire.openpgp.packets import next_packet, packet
 from ecluse.wire.openpgp.pkesk import SessionKey, read_pkesk, wrap
 from ecluse.wire.openpgp.protect import encrypt_mdc, read_protected
 
@@ -219,6 +222,24 @@ def test_there_and_back_by_the_partners_file(how):
     facts = ours.open(BIRCH, [back], taken.append)
     assert b"".join(taken) == DATA
     assert (facts["signed"], facts["encrypted"]) == ("sign" in how, "encrypt" in how)
+
+
+def test_what_a_flow_takes_bounds_what_comes_out(monkeypatch):
+    aster, birch = party("Aster"), party("Birch")
+    ours = hub('certificates = ["openpgp/birch.asc"]', aster, birch=armored_certificate(birch.certificate))
+    message = birch.seal(DATA, [aster.certificate])
+    ours.open(BIRCH, [message], lambda piece: None, max_size=len(DATA))
+    with pytest.raises(EcluseError) as caught:
+        ours.open(BIRCH, [message], lambda piece: None, max_size=len(DATA) - 1)
+    assert caught.value.code == "openpgp.limit"
+
+    bomb = packet(Tag.COMPRESSED, b"\2" + zlib.compress(packet(Tag.LITERAL, b"b\0\0\0\0\0" + bytes(50_000))))
+    plain = hub("require_signed = false\nrequire_encrypted = false", aster)
+    monkeypatch.setattr(partners, "Limits", partial(Limits, inflated_floor=1000))
+    plain.open(BIRCH, [bomb], lambda piece: None, max_ratio=5000)
+    with pytest.raises(EcluseError) as caught:
+        plain.open(BIRCH, [bomb], lambda piece: None, max_ratio=100)
+    assert caught.value.code == "openpgp.limit"
 
 
 def test_further_recipients_read_too():

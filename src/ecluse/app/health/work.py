@@ -61,7 +61,9 @@ def deliveries(node: Node) -> Iterator[Finding]:
     def look(view: View) -> tuple[list[Message], list[Message]]:
         under_way = view.messages(direction=Direction.OUT, states=[MessageState.SEALED], limit=_LOOKED_AT)
         late = [m for m in under_way if any(d.state in _OVERDUE for d in view.deliveries(m.id))]
-        return view.messages(states=[MessageState.FAILED], limit=_LOOKED_AT), late
+        failed = view.messages(states=[MessageState.FAILED], limit=_LOOKED_AT)
+        # What a flow made of another message failed with it.
+        return [each for each in failed if not each.origin], late
 
     dead, late = node.store.read(look)
     if dead:

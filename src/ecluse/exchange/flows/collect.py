@@ -3,7 +3,9 @@
 A file is taken when it has not changed between two looks that are long enough apart, or when its marker lies beside
 it. What tells it from others (path, size, time, tag) becomes the message's protocol id: a file that is kept and still
 there, because something died between the two, is found to be a duplicate, and gets only what it did not get. So
-nothing is deleted that is not kept, nothing is kept twice, and a place that is only read needs no other memory.
+nothing is kept twice, and a place that is only read needs no other memory. Servers tell times by the second, some by
+the minute: what looks like a file that was kept is read and compared before it is deleted or moved, so that nothing
+goes that is not kept.
 
 What is remembered from look to look is the digest of each file that is not taken yet, in bounded memory and nowhere
 else: a node that forgets it looks twice again.
@@ -116,10 +118,16 @@ class Look:
     waits: str = ""
 
 
-def protocol_id_of(plan: FlowPlan, file: RemoteFile) -> str:
-    """What tells a file, as it is, from every other one: the same file gives the same id on any node, at any time."""
+def protocol_id_of(plan: FlowPlan, file: RemoteFile, content: str = "") -> str:
+    """What tells a file, as it is, from every other one: the same file gives the same id on any node, at any time.
+
+    Args:
+        plan: Which flow takes it.
+        file: The file.
+        content: Its digest, where another file of the same path, size and time was kept before.
+    """
     channel = f"{plan.kind}:{plan.place}"
-    digest = sha256(channel.encode() + b"\0" + identity(file)).hexdigest()[:32]
+    digest = sha256(channel.encode() + b"\0" + identity(file) + content.encode()).hexdigest()[:32]
     # The name is for people who search; the digest is what makes it one of a kind.
     return f"{channel}/{file.path[-MAX_ID:]}#{digest}"
 
@@ -336,27 +344,32 @@ class Collector:
         check: Callable[[], None],
     ) -> Kept | Duplicate:
         """Keep one file, and then do with it what the flow says."""
-        first = self._kept_before(plan, file)
-        outcome = self._keep(plan, remote, file, check) if first is None else Duplicate(first, None)
+        key = protocol_id_of(plan, file)
+        first = self._kept_before(plan, key)
+        if first is not None and plan.settings.from_.after != "leave":
+            content = _digest(remote, file, check)
+            if [content] != [part.sha256 for part in first.parts]:
+                key = protocol_id_of(plan, file, content)
+                first = self._kept_before(plan, key)
+        outcome = self._keep(plan, remote, file, key, check) if first is None else Duplicate(first, None)
         self._afterwards(plan, remote, file)
         if plan.marker is not None and (marker := markers.get(_marker_of(plan, file))) is not None:
             # The file comes first: without its marker nobody would find it again.
             self._afterwards(plan, remote, marker)
         return outcome
 
-    def _kept_before(self, plan: FlowPlan, file: RemoteFile) -> Message | None:
-        key = protocol_id_of(plan, file)
+    def _kept_before(self, plan: FlowPlan, key: str) -> Message | None:
         partner = _partner(plan)
         found = self._hub.store.read(lambda view: view.find_message(Direction.IN, partner, key))
         return None if found is None or found.state is MessageState.REJECTED else found
 
     def _keep(
-        self, plan: FlowPlan, remote: Remote, file: RemoteFile, check: Callable[[], None]
+        self, plan: FlowPlan, remote: Remote, file: RemoteFile, key: str, check: Callable[[], None]
     ) -> Kept | Duplicate:
         arrival = Arrival(
             partner=_partner(plan),
             protocol=plan.kind,
-            protocol_id=protocol_id_of(plan, file),
+            protocol_id=key,
             facts={"channel": f"{plan.kind}:{plan.place}", "path": file.path, "file_size": file.size},
             flow=plan.id,
         )
@@ -424,6 +437,14 @@ def _at_once(
                 following = next(waiting, None)
                 if following is not None:
                     running[threads.submit(take, following)] = following
+
+
+def _digest(remote: Remote, file: RemoteFile, check: Callable[[], None]) -> str:
+    digest = sha256()
+    for chunk in remote.read(file):
+        check()
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _check_type(plan: FlowPlan, file: RemoteFile, intake: Intake) -> None:

@@ -16,14 +16,27 @@ class Protection(Protocol):
     """OpenPGP with partners. Everything is streamed; facts are for the log and hold no secret."""
 
     def open(
-        self, partner: PartnerId, chunks: Iterator[bytes], write: Callable[[bytes], None]
+        self,
+        partner: PartnerId,
+        chunks: Iterator[bytes],
+        write: Callable[[bytes], None],
+        *,
+        max_size: int,
+        max_ratio: int,
     ) -> Mapping[str, Any]:
         """Decrypt and verify what came from a partner, as its file demands.
 
         What was written must not be used where this raises: it is known at the end only whether it is authentic.
 
+        Args:
+            partner: Whom it came from.
+            chunks: The message.
+            write: Takes the document.
+            max_size: Octets of the document at most.
+            max_ratio: Octets at most that come out of compressed data for each that goes in.
+
         Raises:
-            EcluseError: It does not open, or is not what the partner's file demands.
+            EcluseError: It does not open, is not what the partner's file demands, or is too large.
         """
 
     def seal(

@@ -20,10 +20,11 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.flows.plan import FlowPlan, TargetPlan
 from ecluse.exchange.flows.ports import Protection
 from ecluse.exchange.hub import Hub
-from ecluse.exchange.inspect import Inspector
+from ecluse.exchange.inspect import Inspector, Problem
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Message, Part
 from ecluse.trust.fields import octets
+from ecluse.trust.flow import Opening
 from ecluse.wire.archive.gzip import GzipReader, GzipWriter
 from ecluse.wire.archive.limits import Limits
 from ecluse.wire.archive.zip import Entry, ZipReader, ZipWriter
@@ -78,13 +79,16 @@ class Workshop:
 
     Attributes:
         facts: What was done, for the log.
+        problem: Why a person should look at what was opened before it goes on.
     """
 
     hub: Hub
     protection: Protection
     check: Callable[[], None] = lambda: None
     facts: dict[str, Any] = field(default_factory=dict)
+    problem: Problem | None = None
     _made: dict[str, Sealed] = field(default_factory=dict)
+    _problems: dict[str, Problem] = field(default_factory=dict)
 
     def open(self, plan: FlowPlan, message: Message) -> list[Piece]:
         """The documents of a message as the flow opens them, of the types that it takes.
@@ -98,7 +102,7 @@ class Workshop:
             for number, part in enumerate(message.parts)
         ]
         if opening.openpgp:
-            pieces = [self._open_pgp(message.partner, piece) for piece in pieces]
+            pieces = [self._open_pgp(opening, message.partner, piece) for piece in pieces]
             self.facts["opened"] = "openpgp"
         if opening.unpack != "none":
             limits = Limits(octets(opening.max_size), opening.max_ratio, opening.max_files)
@@ -106,6 +110,9 @@ class Workshop:
             pieces = [inner for piece in pieces for inner in unpack(piece, limits)]
             self.facts["unpacked"] = opening.unpack
         if plan.opens:
+            # What is inside was not seen when the message was kept.
+            found = (self._problems.get(piece.part.blob) for piece in pieces)
+            self.problem = next((problem for problem in found if problem is not None), None)
             for piece in pieces:
                 why = plan.type_refusal(piece.part.kind)
                 if why:
@@ -157,12 +164,14 @@ class Workshop:
 
     # Steps
 
-    def _open_pgp(self, partner: PartnerId, piece: Piece) -> Piece:
-        name = _without(piece.name, _PGP_ENDINGS)
-        with self._read(piece.part) as chunks:
-            return self._make(
-                name, lambda write: self.protection.open(partner, chunks, write), "openpgp_facts"
+    def _open_pgp(self, opening: Opening, partner: PartnerId, piece: Piece) -> Piece:
+        def decrypt(write: Callable[[bytes], None]) -> Mapping[str, Any]:
+            return self.protection.open(
+                partner, chunks, write, max_size=octets(opening.max_size), max_ratio=opening.max_ratio
             )
+
+        with self._read(piece.part) as chunks:
+            return self._make(_without(piece.name, _PGP_ENDINGS), decrypt, "openpgp_facts")
 
     def _gunzip(self, piece: Piece, limits: Limits) -> Iterator[Piece]:
         name = _without(piece.name, (".gz", ".gzip"))
@@ -297,6 +306,8 @@ class _Making:
         sealed = self._writer.finish()
         row = sealed.row
         self._shop._made[row.id] = sealed
+        if (problem := self._inspector.problem()) is not None:
+            self._shop._problems[row.id] = problem
         kind = self._inspector.kind
         part = Part(row.id, 0, row.size, row.sha256.hex(), _content_type(kind, self._name), self._name, kind)
         return Piece(part, self._name, reference=self._inspector.reference)

@@ -13,6 +13,7 @@ from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.openpgp import seconds
 from ecluse.trust.openpgp_rules import encryption_problem
 from ecluse.trust.places import OpenPgp
+from ecluse.wire.openpgp.limits import CONTENT_OCTETS, INFLATED_RATIO, Limits
 
 __all__ = ["PartnerProtection"]
 
@@ -30,9 +31,23 @@ class PartnerProtection:
         self._clock = clock
 
     def open(
-        self, partner: PartnerId, chunks: Iterable[bytes], write: Callable[[bytes], object]
+        self,
+        partner: PartnerId,
+        chunks: Iterable[bytes],
+        write: Callable[[bytes], object],
+        *,
+        max_size: int = CONTENT_OCTETS,
+        max_ratio: int = INFLATED_RATIO,
     ) -> dict[str, Any]:
         """Decrypt and verify what came from a partner, as its file demands.
+
+        Args:
+            partner: Whom it came from.
+            chunks: The message.
+            write: Takes the document.
+            max_size: Octets of the document at most.
+            max_ratio: Octets at most that come out of compressed data for each that goes in; small documents of up
+                to :data:`~ecluse.wire.openpgp.limits.INFLATED_FLOOR` octets may grow as they like.
 
         Returns:
             :meth:`Opened.as_dict`.
@@ -54,6 +69,7 @@ class PartnerProtection:
             require_signed=settings.require_signed,
             require_encrypted=settings.require_encrypted,
             allowed=view.exceptions_at(now),
+            limits=Limits(content=max_size, inflated_ratio=max_ratio),
         )
         return opened.as_dict()
 

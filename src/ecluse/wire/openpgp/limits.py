@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CERTIFICATE_OCTETS", "CERTIFICATE_SIGNATURES", "MAX_MPI_BITS", "Limits"]
+__all__ = [
+    "CERTIFICATE_OCTETS",
+    "CERTIFICATE_SIGNATURES",
+    "CONTENT_OCTETS",
+    "INFLATED_RATIO",
+    "MAX_MPI_BITS",
+    "Limits",
+]
 
 MIB: Final = 1 << 20
 

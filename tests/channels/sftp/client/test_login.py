@@ -322,6 +322,7 @@ def test_jump_hosts(world, tmp_path):
         world.configure(lines(server, 'key = "ssh"', key="SHA256:" + "C" * 43), both)
         assert delivered(world) == "sftp.host-key-changed"
         server.stop()
+        world.links.loop.call(world.links._clear())
         world.configure(lines(server, 'key = "ssh"'), both)
         assert delivered(world) == "sftp.unreachable"
 

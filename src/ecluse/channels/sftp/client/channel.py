@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,7 +22,7 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.hub import Document, Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes, Sealed
-from ecluse.exchange.target import target_of
+from ecluse.exchange.target import file_names, target_of
 from ecluse.model.nouns import Answer, Delivery, Message, Part
 from ecluse.model.paths import MAX_NAME
 from ecluse.store.port import Tx, View
@@ -31,6 +32,8 @@ from ecluse.trust.secrets import ResolveSecret
 __all__ = ["SftpChannel"]
 
 _STEP: Final = 1 << 20
+_AT_ONCE: Final = 8
+"""Documents of one message under way at once: each waits for three answers and a commit, one after the other."""
 _REMEMBERED: Final = 1000
 """Deliveries whose progress is held for another attempt; each takes some hundred octets."""
 
@@ -92,6 +95,20 @@ class SftpChannel:
     def send_answer(self, message: Message, answer: Answer) -> None:
         """Nothing is answered by this channel."""
 
+    def _place_all(
+        self, relation: Relation, link: Link, message: Message, delivery: Delivery
+    ) -> list[Placed]:
+        """Several documents share the connection, and their commits; what one fails with, the others end before."""
+        count = len(message.parts)
+        if count == 1:
+            return [self._place(relation, link, message, delivery, 0)]
+        with ThreadPoolExecutor(min(_AT_ONCE, count), thread_name_prefix="sftp-document") as threads:
+            work = [
+                threads.submit(self._place, relation, link, message, delivery, number)
+                for number in range(count)
+            ]
+        return [each.result() for each in work]
+
     # --- one document ---------------------------------------------------------------------------------------
 
     def _place(
@@ -102,7 +119,7 @@ class SftpChannel:
         part = message.parts[number]
         folders = [name for name in target.folder.split("/") if name]
         made = tuple("/".join([base.rstrip("/"), *folders[: n + 1]]) for n in range(len(folders)))
-        name = names_of(message)[number]
+        name = file_names(message)[number]
         terms = Terms(
             folder=made[-1] if made else base,
             made=made,
@@ -185,15 +202,6 @@ def base_of(folder: str | None, link: Link) -> str:
     return folder if folder.startswith("/") else join(home, folder)
 
 
-def names_of(message: Message) -> list[str]:
-    """The file names of a message's documents; unlike each other, and none is empty."""
-    names: list[str] = []
-    for number, part in enumerate(message.parts, 1):
-        name = part.name or f"{message.id}-{number}"
-        names.append(f"{number}-{name}" if name in names else name)
-    return names
-
-
 def temporary_name(pattern: str, name: str, id: str) -> str:
     """A temporary name of this attempt; the document's name in it is cut where the whole would be too long."""
     rest = len(pattern.replace("{name}", "").replace("{id}", id).encode())
@@ -246,23 +254,27 @@ class _Events:
 
     def left(self, path: str) -> tuple[str, bool] | None:
         """See the port."""
+        return self._hub.store.read(lambda view: self._last(view, path, resent=True))
 
-        def work(view: View) -> tuple[str, bool] | None:
-            found: tuple[str, bool] | None = None
-            for logged in view.events(self._message.id):
-                if logged.event.kind not in ("delivery.uploaded", "delivery.withdrawn", "message.resent"):
-                    continue
-                facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_UploadFacts)
-                if logged.event.kind == "message.resent":
-                    # A person wants it there again: that it was fetched once does not end this.
-                    if self._delivery.id in facts.deliveries:
-                        found = None
-                elif (facts.delivery, facts.path) == (self._delivery.id, path):
-                    uploaded = logged.event.kind == "delivery.uploaded"
-                    found = (facts.temporary, facts.synced) if uploaded else None
-            return found
+    def appeared(self, path: str) -> bool:
+        """See the port."""
+        return self._hub.store.read(lambda view: self._last(view, path, resent=False)) is not None
 
-        return self._hub.store.read(work)
+    def _last(self, view: View, path: str, *, resent: bool) -> tuple[str, bool] | None:
+        """The upload to a path that was not withdrawn; ``resent``: nor sent again by a person since."""
+        found: tuple[str, bool] | None = None
+        for logged in view.events(self._message.id):
+            if logged.event.kind not in ("delivery.uploaded", "delivery.withdrawn", "message.resent"):
+                continue
+            facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_UploadFacts)
+            if logged.event.kind == "message.resent":
+                # A person wants it there again: that it was fetched once does not end this.
+                if resent and self._delivery.id in facts.deliveries:
+                    found = None
+            elif (facts.delivery, facts.path) == (self._delivery.id, path):
+                uploaded = logged.event.kind == "delivery.uploaded"
+                found = (facts.temporary, facts.synced) if uploaded else None
+        return found
 
 
 _: type[Memory] = _Events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +78,7 @@ class FolderChannel:
         """
         name = delivery.channel.partition(":")[2]
         if name == "inbox" and self._inbox is not None:
-            return self._inbox.deliver(message)
+            return _or_raise(self._inbox.deliver([message])[0])
         place = self._place(name)
         target = target_of(message)
         path = folder_of(target)
@@ -93,11 +93,27 @@ class FolderChannel:
                 files.append(Landed(f"{path}/{name}" if path else name, part.size, part.sha256))
         return landed(files)
 
+    def deposit(self, messages: Sequence[Message]) -> list[Outcome | EcluseError]:
+        """Write the documents of several messages into the inbox, in one go.
+
+        Returns:
+            For each message what :meth:`deliver` would give, or raise.
+        """
+        if self._inbox is None:
+            return [NoFolder("There is no folder inbox.") for _ in messages]
+        return self._inbox.deliver(messages)
+
     def open_received(self, message: Message) -> None:
         """Nothing comes in by this channel."""
 
     def send_answer(self, message: Message, answer: Answer) -> None:
         """Nothing is answered by this channel."""
+
+
+def _or_raise(outcome: Outcome | EcluseError) -> Outcome:
+    if isinstance(outcome, EcluseError):
+        raise outcome
+    return outcome
 
 
 class OneFolder:

@@ -6,10 +6,11 @@ file there, and nothing that a partner sends can replace another document or lea
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from ecluse.blobs.durable import NameTaken, disk_errors, make_folder, write_new
+from ecluse.blobs.durable import NameTaken, disk_errors, make_folder, write_together
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes
@@ -40,21 +41,43 @@ class Inbox:
         self._hub = hub
         self._folder = folder
 
-    def deliver(self, message: Message) -> Outcome:
-        """Write each document durably under its own name; one that is there already was written before."""
-        folder = self._folder / message.partner
-        make_folder(folder)
-        names = []
-        for number, part in enumerate(message.parts):
-            path = folder / file_name(message, number)
-            with self._hub.document(part) as document:
-                try:
-                    write_new(path, document.chunks(_STEP))
-                except NameTaken:
-                    if _digest(path) != part.sha256:
-                        raise SomebodysFile(f"The inbox has another file named {path.name}.") from None
-            names.append(path.name)
-        return Confirmed(ReceiptBytes("file", "written", body="\n".join(names).encode()))
+    def deliver(self, messages: Sequence[Message]) -> list[Outcome | EcluseError]:
+        """Write every document durably under its own name; one that is there already was written before.
+
+        Returns:
+            For each message how it ended, or why it is not there.
+        """
+        paths: list[tuple[Path, int, int]] = []
+        for place, message in enumerate(messages):
+            folder = self._folder / message.partner
+            paths += [(folder / file_name(message, part), place, part) for part in range(len(message.parts))]
+        for folder in {path.parent for path, _, _ in paths}:
+            make_folder(folder)
+        errors = write_together(
+            (path, self._chunks(messages[place].parts[part])) for path, place, part in paths
+        )
+        names: list[list[str]] = [[] for _ in messages]
+        failed: dict[int, EcluseError] = {}
+        for (path, place, part), error in zip(paths, errors, strict=True):
+            if error is not None and not _is_there(path, messages[place].parts[part], error):
+                taken = isinstance(error, NameTaken)
+                failed[place] = (
+                    SomebodysFile(f"The inbox has another file named {path.name}.") if taken else error
+                )
+            names[place].append(path.name)
+        return [
+            failed.get(place) or Confirmed(ReceiptBytes("file", "written", body="\n".join(each).encode()))
+            for place, each in enumerate(names)
+        ]
+
+    def _chunks(self, part: Part) -> Iterator[bytes]:
+        with self._hub.document(part) as document:
+            yield from document.chunks(_STEP)
+
+
+def _is_there(path: Path, part: Part, error: EcluseError) -> bool:
+    """Whether the file that an earlier attempt wrote is in the way."""
+    return isinstance(error, NameTaken) and _digest(path) == part.sha256
 
 
 def file_name(message: Message, number: int) -> str:

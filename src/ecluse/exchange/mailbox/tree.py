@@ -21,7 +21,7 @@ from ecluse.exchange.mailbox.landing import (
     put_row,
     row_at,
 )
-from ecluse.exchange.mailbox.octets import Piece, open_pieces, pieces_of
+from ecluse.exchange.mailbox.octets import Held, Piece, open_pieces, pieces_of
 from ecluse.exchange.mailbox.pickup import pick_up
 from ecluse.exchange.mailbox.session import Session
 from ecluse.exchange.mailbox.taking import message_of, take
@@ -48,6 +48,11 @@ class AccountTree:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._store = session.hub.store
+
+    @property
+    def prompt(self) -> bool:
+        """See the port."""
+        return self._store.local
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -96,11 +101,12 @@ class AccountTree:
 
         def look(view: View) -> tuple[FileRow, list[Piece]]:
             row = self._file(view, path)
-            return row, pieces_of(view, row)
+            return row, [] if row.content else pieces_of(view, row)
 
         try:
             row, pieces = self._store.read(look)
-            return Download(session, row, open_pieces(session.hub, pieces))
+            held = Held(row.content) if row.content else open_pieces(session.hub, pieces)
+            return Download(session, row, held)
         except BlobMissing:
             raise NoSuchPath(f"The octets of {path} are not kept any more.") from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant
@@ -138,7 +138,7 @@ class TreeWriter(Protocol):
             EcluseError: It is neither; nothing of it became a message.
         """
 
-    def begin_commit(self) -> Future[object] | None:
+    def begin_commit(self) -> Future[Any] | None:
         """Have :meth:`commit` begun, without waiting, where that can be; it is called all the same. Never raises.
 
         Returns:

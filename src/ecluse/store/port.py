@@ -318,7 +318,15 @@ class Store(Protocol):
         Its callbacks run on a writer's thread: they hand over and return, and don't write themselves.
         """
 
-    def read(self, work: Callable[[View], T]) -> T: ...
+    def read(self, work: Callable[[View], T], *, snapshot: bool = True) -> T:
+        """Run ``work`` on the state of one moment.
+
+        Args:
+            work: Reads, and nothing else.
+            snapshot: False where what it reads need not be of one moment: a look that is checked again in the
+                transaction that acts on it, and is cheaper so.
+        """
+
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         """Return when another thread or node may have added a due job, or after ``timeout`` seconds.

@@ -60,7 +60,7 @@ class AccountTree:
         """See the port."""
         if self._session.places.given(path):
             return self._folder(path)
-        row = self._store.read(lambda view: row_at(view, self._session, path))
+        row = self._store.read(lambda view: row_at(view, self._session, path), snapshot=False)
         if row is None:
             raise NoSuchPath(f"There is no {path}.")
         return self._entry(row)
@@ -117,7 +117,7 @@ class AccountTree:
         def look(view: View) -> tuple[FileRow | None, tuple[int, int]]:
             return self._place(view, path), view.file_usage(session.partner)
 
-        there, usage = self._store.read(look)
+        there, usage = self._store.read(look, snapshot=False)
         if there is not None:
             if exclusive:
                 raise NameExists(f"There is a file {path} already.")

@@ -286,7 +286,7 @@ class Upload:
         """See the port."""
         return 0 if self._durable else self._session.hub.vault.inline_limit
 
-    def begin_commit(self) -> Future[object] | None:
+    def begin_commit(self) -> Future[list[Segment]] | None:
         """See the port: what is small enough to lie in its row, and in nothing's place whose bytes go with it."""
         if self._broken is not None or self._ahead or self._replaces_bytes or self._size > self.prompt:
             return None

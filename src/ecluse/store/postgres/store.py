@@ -63,7 +63,7 @@ class PostgresStore:
         self._check_usable()
         return self._writers.submit(work)
 
-    def read(self, work: Callable[[View], T]) -> T:
+    def read(self, work: Callable[[View], T], *, snapshot: bool = True) -> T:
         self._check_usable()
         return on_connection(self._readers, lambda connection: look(connection, work))
 

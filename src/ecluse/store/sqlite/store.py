@@ -69,11 +69,12 @@ class SqliteStore:
     def submit(self, work: Callable[[Tx], T]) -> Future[T]:
         return (self._writer or self._start_writer()).submit(work)
 
-    def read(self, work: Callable[[View], T]) -> T:
+    def read(self, work: Callable[[View], T], *, snapshot: bool = True) -> T:
         reader = self._take_reader()
         try:
             main, keys = reader
-            main.execute("BEGIN")
+            if snapshot:
+                main.execute("BEGIN")
             try:
                 result = work(SqliteView(main, keys))
             finally:

@@ -118,7 +118,7 @@ class Operations:
             isinstance(request, requests.PathAttributes) and self.tree.prompt
         )
 
-    def begin(self, request: Request) -> Future[object] | None:
+    def begin(self, request: Request) -> Future[Any] | None:
         """Have one that :meth:`finishes` begun without waiting, where that can be: a small file's end.
 
         Returns:

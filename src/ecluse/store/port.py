@@ -327,7 +327,6 @@ class Store(Protocol):
                 transaction that acts on it, and is cheaper so.
         """
 
-
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         """Return when another thread or node may have added a due job, or after ``timeout`` seconds.
 

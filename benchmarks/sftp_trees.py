@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support.hubs import bare_hub
 
 from ecluse.app.folder import make_hub
-from ecluse.app.service import SWITCH_INTERVAL, Service
+from ecluse.app.service import KEPT_FREE, SWITCH_INTERVAL, Service
 from ecluse.app.settings import apply_files
 from ecluse.app.sftp import SftpService
 from ecluse.channels.guard.bans import Bans
@@ -31,7 +31,7 @@ from ecluse.trust.secrets import Secret
 
 __all__ = ["site"]
 
-SIZES = {"big-0": 1 << 30, "far": 256 << 20, "s-1-0-0-0": 4096}
+SIZES = {"big-0": 1 << 30, "big": 1 << 30, "far": 256 << 20, "s-1-0-0-0": 4096}
 _CHUNK = bytes(256 * 1024)
 
 
@@ -147,6 +147,7 @@ def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer | Sftp
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     sys.setswitchinterval(SWITCH_INTERVAL)
+    bytearray(KEPT_FREE)
     if tree in ("node", "mailbox"):
         with (_node if tree == "node" else _hub)(folder, line) as found:
             yield found

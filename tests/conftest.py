@@ -47,5 +47,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if set(_skipped) - OPTIONAL and os.environ.get("ECLUSE_PEERS_REQUIRED") == "1" and session.exitstatus == 0:
+    if (
+        set(_skipped) - OPTIONAL
+        and os.environ.get("ECLUSE_PEERS_REQUIRED") == "1"
+        and session.exitstatus == 0
+    ):
         session.exitstatus = 1

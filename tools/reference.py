@@ -31,7 +31,9 @@ SOURCES = ROOT / "src" / "ecluse"
 NOTE = "<!-- Made by tools/reference.py (`make docs`): change the code instead. -->\n"
 COMMON = ("hub", "json", "quiet", "help")
 
-EVENT_CALLS = frozenset({"event", "_event", "_note", "_record", "record_keys", "_changed", "record", "_failure"})
+EVENT_CALLS = frozenset(
+    {"event", "_event", "_note", "_record", "record_keys", "_changed", "record", "_failure"}
+)
 KIND = re.compile(r"[a-z]+\.[a-z-]+")
 CODE = re.compile(r"[a-z0-9]+(\.[a-z0-9-]+)+")
 

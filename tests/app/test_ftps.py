@@ -116,6 +116,31 @@ def test_a_suspended_partner_and_another_password(running: Running) -> None:
         assert talker.cmd("PASS correct-horse").startswith("530")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        'state = "suspended"\n' + PARTNER,
+        PARTNER + 'protocols = ["sftp"]\n',
+        PARTNER + 'addresses = ["192.0.2.0/24"]\n',
+        PARTNER + "second_factor = true\n",
+        PARTNER.replace("secrets/birch", "secrets/other"),
+    ],
+)
+def test_a_session_ends_once_its_login_would_fail(running: Running, change: str) -> None:
+    (running.folder / "secrets" / "other").write_text("correct-horse")
+    (running.folder / "secrets" / "other").chmod(0o600)
+    with Talker(running.port) as talker:
+        running.apply(PARTNER + "rate = '100 MiB'\n")
+        running.node.reload()
+        running.service.ftps.follow()  # type: ignore[union-attr]
+        assert talker.cmd("PWD").startswith("257"), "what does not touch the login ends nothing"
+        running.apply(change)
+        running.node.reload()
+        running.service.ftps.follow()  # type: ignore[union-attr]
+        with pytest.raises((OSError, EOFError)):
+            talker.cmd("PWD")
+
+
 def test_sessions_of_one_partner_are_counted(tmp_path) -> None:
     running = Running(tmp_path, "[listen.ftps.guard]\nsessions_per_partner = 1")
     try:

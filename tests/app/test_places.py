@@ -164,7 +164,11 @@ def test_folders_of_the_hub(node: Node, tmp_path: Path) -> None:
         ('[webdav]\nurl = "http://dav.example/x"\n', "config.clear-text", "webdav.url"),
         ('[webdav]\nurl = "https://u:p@dav.example/x"\n', "config.bad-value", "webdav.url"),
         ('[webdav]\nurl = "https://dav.example"\nuser = "u"\n', "config.missing-field", "webdav.password"),
-        ('[s3]\nbucket = "b"\naccess_key = "AKIA"\nsecret_key = "x"\n', "config.literal-secret", "s3.access_key"),
+        (
+            '[s3]\nbucket = "b"\naccess_key = "AKIA"\nsecret_key = "x"\n',
+            "config.literal-secret",
+            "s3.access_key",
+        ),
     ],
 )
 def test_what_a_file_may_not_say(node: Node, text: str, code: str, field: str) -> None:

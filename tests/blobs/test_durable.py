@@ -188,11 +188,11 @@ def test_files_written_together_each_have_their_end(tmp_path: Path) -> None:
     (tmp_path / "a" / "taken").write_bytes(b"before")
     errors = write_together(
         [
-            (tmp_path / "a" / "one", [b"1"]),
-            (tmp_path / "a" / "taken", [b"2"]),
-            (tmp_path / "a" / "broken", broken()),
-            (tmp_path / "missing" / "three", [b"3"]),
-            (tmp_path / "a" / "two", [b"2", b"2"]),
+            (tmp_path / "a" / "one", [b"1"], "w"),
+            (tmp_path / "a" / "taken", [b"2"], "w"),
+            (tmp_path / "a" / "broken", broken(), "w"),
+            (tmp_path / "missing" / "three", [b"3"], "w"),
+            (tmp_path / "a" / "two", [b"2", b"2"], "w"),
         ]
     )
     assert [type(error) for error in errors] == [type(None), NameTaken, DiskError, DiskError, type(None)]

@@ -32,7 +32,8 @@ def test_delivered_and_collected(tmp_path: Path) -> None:
         flows = hub / "flows"
         flows.mkdir(exist_ok=True)
         (flows / "from-birch.toml").write_text(
-            'name = "Invoices"\n[from]\nchannel = "sftp:birch"\nfolder = "out"\nnames = ["*.xml"]\nevery = "1s"\nstable = "1s"\n'
+            'name = "Invoices"\n[from]\nchannel = "sftp:birch"\n'
+            'folder = "out"\nnames = ["*.xml"]\nevery = "1s"\nstable = "1s"\n'
             '[[to]]\nchannel = "folder:inbox"\n'
         )
         say("apply", "--yes", "--reason", "Birch has an SFTP server", hub=hub)

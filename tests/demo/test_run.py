@@ -103,7 +103,12 @@ def test_what_is_kept(played: tuple[Path, str]) -> None:
     assert (root / "traces" / "order-sent-aster.mdn").read_bytes().lower().count(b"disposition:") >= 1
     assert (root / "traces" / "order-received-birch.tlog-proof").read_text().startswith("c2sp.org/tlog-proof")
     assert (root / "traces" / "aster.checkpoint").read_text().splitlines()[0].startswith("ecluse/aster")
-    assert len(list((root / "birch" / "inbox" / "aster").iterdir())) == 2
+    assert len(list((root / "birch" / "inbox" / "aster").iterdir())) == 3, (
+        "an order, a file, the supplier's order"
+    )
+    bridged = json.loads((root / "traces" / "bridged-sent-aster.json").read_text())
+    assert (bridged["partner"], bridged["state"]) == ("cedar", "delivered"), "told from what came on"
+    assert (root / "traces" / "bridged-sent-aster.mdn").exists()
 
 
 def test_no_process_is_left(played: tuple[Path, str]) -> None:

@@ -122,7 +122,7 @@ class Town:
             {
                 f"flows/{id}.toml": text
                 for id, text in self._flows.items()
-                if not any(f":{partner}\"" in text for partner in absent)
+                if not any(f':{partner}"' in text for partner in absent)
             }
         )
         (aster.folder / "drop").mkdir()
@@ -149,8 +149,8 @@ class Town:
         password = self.aster.secret("dahlia", "aster@example")
         return {
             "certificates/dahlia.pem": shown.pem.decode(),
-            "partners/dahlia.toml": f'name = "Dahlia"\n[ftps]\nhost = "127.0.0.1:{self.vsftpd.port}"\nuser = "anonymous"\n'
-            f'password = "{password}"\nfolder = "in"\nallow_private_network = true\n{RETRY}'
+            "partners/dahlia.toml": f'name = "Dahlia"\n[ftps]\nhost = "127.0.0.1:{self.vsftpd.port}"\n'
+            f'user = "anonymous"\npassword = "{password}"\nfolder = "in"\nallow_private_network = true\n{RETRY}'
             '[[certificates]]\nfile = "certificates/dahlia.pem"\nuse = ["tls"]\n',
         }
 
@@ -189,13 +189,26 @@ class Town:
     def curl(self, *words: object, code: int = 0, user: str = "cedar") -> bytes:
         """curl at Aster's FTPS listener; a word that begins with ``/`` is a path there."""
         where = f"ftp://localhost:{self.aster.ftps_port}"
-        said = [f"{where}{word}" if str(word).startswith("/in") or str(word).startswith("/out") else word for word in words]
+        said = [
+            f"{where}{word}" if str(word).startswith("/in") or str(word).startswith("/out") else word
+            for word in words
+        ]
         ca = self.aster.folder / "tls.pem"
         return tool(
-            "curl", "-sS", "--ipv4", "--cacert", ca, "--ssl-reqd", "--tls-max", "1.2", "-u", f"{user}:{PASSWORD}", *said, code=code
+            "curl",
+            "-sS",
+            "--ipv4",
+            "--cacert",
+            ca,
+            "--ssl-reqd",
+            "--tls-max",
+            "1.2",
+            "-u",
+            f"{user}:{PASSWORD}",
+            *said,
+            code=code,
         )
 
     def at_birch(self, name: str) -> list[bytes]:
         """What Birch's application has of that name."""
         return self.birch.inbox().get(name, [])
-

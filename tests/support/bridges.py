@@ -4,6 +4,7 @@ carry documents through.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -79,6 +80,9 @@ class House:
         pgp: Have an OpenPGP key.
         command: What serves it: words for Python, before the folder and ``more``.
         database: Instead of the embedded one.
+
+    Attributes:
+        words: What stands behind the folder when it is started.
     """
 
     def __init__(
@@ -98,7 +102,8 @@ class House:
         self.name = name
         self.port, self.sftp_port, self.ftps_port = free_port(), free_port(), free_port()
         self.log = folder.with_suffix(".log")
-        self._command = [sys.executable, *command, str(folder), *more]
+        self.words = tuple(more)
+        self._command = [sys.executable, *command, str(folder)]
         self._process: subprocess.Popen[bytes] | None = None
         node = make_hub(
             folder,
@@ -168,11 +173,20 @@ class House:
         """Serve; return when it is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=child_env(), cwd=ROOT
+                [*self._command, *self.words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=child_env(),
+                cwd=ROOT,
             )
         assert self._process.stdout is not None
         assert self._process.stdout.readline(), f"it did not start: {self.log.read_text()[-2000:]}"
         return self
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -201,6 +215,12 @@ class House:
                 stream.close()
         return code
 
+    def twin(self) -> House:
+        """Another node of the same hub, not started: to be killed, and not to be closed."""
+        twin = copy.copy(self)
+        twin._process = None
+        return twin
+
     def close(self) -> None:
         self.kill()
         self.node.close()
@@ -225,7 +245,9 @@ class House:
     def trace(self, message: Message | str) -> Trace:
         return trace(self.node.store, MessageId(message if isinstance(message, str) else message.id))
 
-    def delivered(self, name: str, state: MessageState = MessageState.DELIVERED, patience: float = 20) -> Trace:
+    def delivered(
+        self, name: str, state: MessageState = MessageState.DELIVERED, patience: float = 20
+    ) -> Trace:
         """The life of the one message that came with this document, once it has ended so."""
 
         def look() -> Message | None:
@@ -233,7 +255,10 @@ class House:
 
         def otherwise() -> str:
             lives = [self.trace(message).as_dict() for message in self.came(name)]
-            return f"{name} is not {state.value} at {self.name}: " + json.dumps(lives, indent=1, default=repr)[-6000:]
+            return (
+                f"{name} is not {state.value} at {self.name}: "
+                + json.dumps(lives, indent=1, default=repr)[-6000:]
+            )
 
         message = until(look, patience, otherwise)
         assert len(self.came(name)) == 1, f"{name} came more than once"

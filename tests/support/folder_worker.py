@@ -39,7 +39,7 @@ def main(folder: str, mutant: str = "") -> None:
 
     part = Part("b1", 0, len(DATA), hashlib.sha256(DATA).hexdigest(), "text/plain", "order.edi")
     with open_root(Path(folder), create=True) as handle:
-        OneFolder(handle, replace=False).put("order.edi", Document(part, _Reader()))  # type: ignore[arg-type]
+        OneFolder(handle, replace=False, again=True).put("order.edi", Document(part, _Reader()))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

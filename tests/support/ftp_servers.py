@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.peers import PROFTPD, VSFTPD
+from tests.support.peers import PROFTPD, VSFTPD, PublicFolder
 from tests.support.tls_certs import Identity
 
 __all__ = ["PASSWORD", "USER", "ForeignServer", "proftpd", "vsftpd"]
@@ -49,17 +49,15 @@ def _free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def _home(tmp: Path, name: str) -> Path:
+@contextlib.contextmanager
+def _home() -> Iterator[Path]:
     """A folder that the server's own user may write into."""
-    home = tmp / name
-    home.mkdir()
-    for parent in (home, *home.parents):
-        if parent == Path("/tmp") or not str(parent).startswith("/tmp/"):
-            break
-        parent.chmod(parent.stat().st_mode | 0o055)
-    nobody = pwd.getpwnam(OWNER)
-    os.chown(home, nobody.pw_uid, nobody.pw_gid)
-    return home
+    with PublicFolder() as name:
+        home = Path(name) / "home"
+        home.mkdir()
+        owner = pwd.getpwnam(OWNER)
+        os.chown(home, owner.pw_uid, owner.pw_gid)
+        yield home
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -75,11 +73,16 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def vsftpd(
-    tmp: Path, identity: Identity, *, implicit: bool = False, tls: bool = True, reuse: bool = True
-) -> Iterator[ForeignServer]:
+def vsftpd(tmp: Path, identity: Identity, **options: bool) -> Iterator[ForeignServer]:
     """vsftpd for one anonymous user, whose name is ``anonymous``: it knows others through PAM only."""
-    home = _home(tmp, "vsftpd-files")
+    with _home() as home, _vsftpd(tmp, home, identity, **options) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _vsftpd(
+    tmp: Path, home: Path, identity: Identity, *, implicit: bool = False, tls: bool = True, reuse: bool = True
+) -> Iterator[ForeignServer]:
     home.chmod(0o555)
     files = home / "in"
     files.mkdir()
@@ -128,7 +131,14 @@ def proftpd(
     tmp: Path, identity: Identity, *, implicit: bool = False, reuse: bool = True, extra: str = ""
 ) -> Iterator[ForeignServer]:
     """proftpd with mod_tls."""
-    home = _home(tmp, "proftpd-files")
+    with _home() as home, _proftpd(tmp, home, identity, implicit, reuse, extra) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _proftpd(
+    tmp: Path, home: Path, identity: Identity, implicit: bool, reuse: bool, extra: str
+) -> Iterator[ForeignServer]:
     log, port = tmp / "proftpd.log", _free_port()
     (tmp / "proftpd.key").write_bytes(identity.key_pem)
     (tmp / "proftpd.key").chmod(0o600)

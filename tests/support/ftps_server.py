@@ -42,6 +42,9 @@ class FakeVisit:
     def suspicious(self, what: str) -> None:
         self.gate.suspicions.append(what)
 
+    def welcome(self) -> bool:
+        return True
+
     def left(self) -> None:
         self.gate.left += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Sender:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.hub: Hub = bare_hub(folder, FakeClock())
+        self._attempts: Counter[str] = Counter()
 
     def message(
         self,
@@ -58,12 +60,14 @@ class Sender:
         self.hub.store.write(lambda tx: tx.add_blob(kept.row, kept.wrapped_key))
         return Part(kept.row.id, 0, len(data), hashlib.sha256(data).hexdigest(), content_type, name)
 
-    def deliver(self, channel: Channel, name: str, message: Message) -> Outcome:
-        """One attempt by the channel of that name (``folder:orders``)."""
+    def deliver(self, channel: Channel, name: str, message: Message, attempts: int | None = None) -> Outcome:
+        """Another attempt, or the how-manieth, by the channel of that name (``folder:orders``)."""
+        self._attempts[message.id] += 1
+        number = self._attempts[message.id] if attempts is None else attempts
         now = self.hub.clock()
         id = DeliveryId(self.hub.new_id("d"))
         state = DeliveryState.SENDING
-        delivery = Delivery(id, message.id, message.partner, name, state, 1, now, now)
+        delivery = Delivery(id, message.id, message.partner, name, state, number, now, now)
         return channel.deliver(message, delivery, None)
 
 

@@ -7,11 +7,26 @@ import glob
 import importlib.util
 import os
 import shutil
+import tempfile
+from pathlib import Path
 
-__all__ = ["PROFTPD", "VSFTPD", "missing"]
+__all__ = ["PROFTPD", "VSFTPD", "PublicFolder", "missing"]
 
 VSFTPD = "build/peers/vsftpd/usr/sbin/vsftpd"
 PROFTPD = "/usr/sbin/proftpd"
+
+
+class PublicFolder(tempfile.TemporaryDirectory[str]):
+    """A folder that a server which changes its user can reach; it goes with the context, or by ``cleanup``.
+
+    Never below ``tmp_path``: whenever a pytest session starts, it takes away what others may do in the folder that
+    the sessions of one user share, and a server at work in there refuses every login from then on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(prefix="ecluse-peer-")
+        self.path = Path(self.name)
+        self.path.chmod(0o755)
 
 
 @functools.cache

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import asyncssh
+from tests.support.peers import PublicFolder
 from tests.support.sshd import free_port, wait_for
 
 __all__ = ["PASSWORD", "Proftpd"]
@@ -25,8 +24,9 @@ class Proftpd:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # Not below pytest's own folder: every run of pytest closes that to others than its user.
-        self.files = Path(tempfile.mkdtemp(prefix="proftpd-"))
+        self._public = PublicFolder()
+        self.files = self._public.path / "files"
+        self.files.mkdir()
         owner = pwd.getpwnam(OWNER)
         self.uid, self.gid = owner.pw_uid, owner.pw_gid
         os.chown(self.files, self.uid, self.gid)
@@ -105,4 +105,4 @@ SFTPAuthMethods publickey password
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)
-        shutil.rmtree(self.files, ignore_errors=True)
+        self._public.cleanup()

@@ -159,3 +159,11 @@ def test_two_flows_that_collect_the_same_files() -> None:
     read(a=simple(FOLDER + '\nnames = ["*.edi"]'), b=simple(FOLDER + '\nnot_names = ["*.edi"]'))
     read(a=simple(FOLDER), b=simple(FOLDER + '\nfolder = "deep"'))
     read(a=simple('channel = "as2:birch"'), b=simple('channel = "as2:*"'))
+
+
+def test_two_names_for_one_folder_would_hide_circles() -> None:
+    hub = HUB + FOLDERS + '[folders.again]\npath = "./x/../orders/"\n[folders.theirs]\npath = "inbox"\n'
+    assert problems(hub) == [
+        ("config.same-place", "folders.again.path"),
+        ("config.same-place", "folders.theirs.path"),
+    ]

@@ -88,12 +88,16 @@ class FtpsService:
         self._hashers.shutdown(wait=False, cancel_futures=True)
 
     def follow(self) -> None:
-        """Take up the configuration in force, and the bans of other nodes."""
+        """Take up the configuration in force, and the bans of other nodes.
+
+        Certificates end by their own windows too, so that open sessions are looked at whatever happened.
+        """
         settings = self._node.directory.hub.listen.ftps or self._settings
         if settings != self._settings:
             self._settings = settings
             self._gate.limits = settings.guard
             self._server.limits = SessionLimits.of(settings)
+        self._server.follow()
         if time.monotonic() - self._refreshed >= REFRESH:
             self._refreshed = time.monotonic()
             self._bans.refresh()

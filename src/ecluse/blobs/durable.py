@@ -5,8 +5,9 @@ between. The order that makes it so: a temporary name in the same folder, write,
 rename), fsync the folder. A failed fsync is never tried again: the kernel may have dropped the very pages
 that it could not write, and the next fsync would lie.
 
-A temporary name begins with a dot and ends in ``.part``; whoever lists a folder leaves such names out, and
-:func:`sweep_parts` deletes those that a killed process left.
+A temporary name begins with a dot and ends in ``.part``; whoever lists a folder leaves such names out. In a folder
+of the hub's own :func:`sweep_parts` deletes those that a killed process left; in one that others write into too, a name
+says whose work it is, and :func:`drop_parts` deletes those of that work alone.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = [
     "NameTaken",
     "NewFile",
     "disk_errors",
+    "drop_parts",
     "is_part",
     "make_folder",
     "remove",
@@ -175,6 +177,7 @@ class NewFile:
         mode: Permissions, before the process's umask.
         over: True to take the place of a file of that name; otherwise a taken name is left alone.
         at: Handle of an open folder, which ``path`` is then a plain name in. It stays open until the end.
+        work: Letters and digits that its temporary name says; see :func:`drop_parts`.
 
     Raises:
         DiskError: Here and from every method but :meth:`abort`.
@@ -183,7 +186,13 @@ class NewFile:
     __slots__ = ("_at", "_handle", "_linked", "_over", "_part", "_path", "_pushed", "_size")
 
     def __init__(
-        self, path: str | os.PathLike[str], mode: int = 0o600, *, over: bool = False, at: int | None = None
+        self,
+        path: str | os.PathLike[str],
+        mode: int = 0o600,
+        *,
+        over: bool = False,
+        at: int | None = None,
+        work: str = "",
     ) -> None:
         self._path = os.fspath(path)
         self._over = over
@@ -192,7 +201,7 @@ class NewFile:
         self._linked = False
         folder, name = os.path.split(self._path)
         # The name is cut because a folder takes at most 255 octets of it, and the rest needs some.
-        self._part = os.path.join(folder, f".{name[:48]}.{secrets.token_hex(8)}{_PART}")
+        self._part = os.path.join(folder, f".{name[:48]}.{_mark(work)}{secrets.token_hex(8)}{_PART}")
         self._handle = -1
         with disk_errors(self._path):
             self._handle = os.open(
@@ -280,15 +289,23 @@ class NewFile:
             self.abort()
 
 
-def write_new(path: str | os.PathLike[str], chunks: Iterable[bytes], mode: int = 0o600) -> int:
+def write_new(
+    path: str | os.PathLike[str], chunks: Iterable[bytes], mode: int = 0o600, *, work: str = ""
+) -> int:
     """Write a file under a name that is not taken; return its size when it is durable.
+
+    Args:
+        path: Its name.
+        chunks: Its content.
+        mode: Permissions, before the process's umask.
+        work: See :class:`NewFile`.
 
     Raises:
         NameTaken: There is a file of that name; it was left as it is.
         DiskError: The disk did not take it; nothing is visible.
     """
     size = 0
-    new = NewFile(path, mode)
+    new = NewFile(path, mode, work=work)
     try:
         for chunk in chunks:
             new.write(chunk)
@@ -301,9 +318,13 @@ def write_new(path: str | os.PathLike[str], chunks: Iterable[bytes], mode: int =
 
 
 def write_together(
-    files: Iterable[tuple[str | os.PathLike[str], Iterable[bytes]]], mode: int = 0o600
+    files: Iterable[tuple[str | os.PathLike[str], Iterable[bytes], str]], mode: int = 0o600
 ) -> list[EcluseError | None]:
     """Write files under names that are not taken; return when they are durable, each folder synced once.
+
+    Args:
+        files: Name, content, and work (see :class:`NewFile`) of each.
+        mode: Permissions, before the process's umask.
 
     Returns:
         For each, ``None``, or why nothing of it is visible: what its octets raised, or as :func:`write_new`. What
@@ -311,11 +332,11 @@ def write_together(
     """
     errors: list[EcluseError | None] = []
     folders: dict[str, list[tuple[int, NewFile]]] = {}
-    for number, (path, chunks) in enumerate(files):
+    for number, (path, chunks, work) in enumerate(files):
         inside = folders.setdefault(os.path.dirname(path) or ".", [])
         errors.append(None)
         try:
-            new = NewFile(path, mode)
+            new = NewFile(path, mode, work=work)
             inside.append((number, new))
             for chunk in chunks:
                 new.write(chunk)
@@ -352,6 +373,29 @@ def replace(path: str | os.PathLike[str], data: bytes, mode: int = 0o600) -> Non
 def is_part(name: str) -> bool:
     """Whether a file name is one of this module's temporary ones."""
     return name.startswith(".") and name.endswith(_PART)
+
+
+def _mark(work: str) -> str:
+    return f"{work}-" if work else ""
+
+
+def drop_parts(folder: int, work: str) -> int:
+    """Delete the temporary files that a killed process left of some work; give their number.
+
+    A process that is still at it fails: it does not find its file any more.
+
+    Args:
+        folder: Handle of the open folder.
+        work: As it was given to :class:`NewFile`.
+    """
+    count = 0
+    with disk_errors("a folder"), os.scandir(folder) as entries:
+        for entry in entries:
+            if is_part(entry.name) and f".{_mark(work)}" in entry.name:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(entry.name, dir_fd=folder)
+                    count += 1
+    return count
 
 
 def sweep_parts(folder: str | os.PathLike[str], older_than: float) -> int:

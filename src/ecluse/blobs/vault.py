@@ -211,13 +211,17 @@ class VaultReader:
             BlobDamaged: An octet of the chunks that hold them is wrong.
             BlobUnavailable: The place can't give them at present.
         """
+        return bytes(self.view(offset, size))
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """The same octets, not copied; what is behind the view does not change."""
         end = min(offset + size, self.size)
         if offset < 0 or offset >= end:
-            return b""
+            return memoryview(b"")
         first, past = offset // CHUNK, (end - 1) // CHUNK + 1
         clear = self._open(first, past)
         start = offset - first * CHUNK
-        return bytes(memoryview(clear)[start : start + end - offset])
+        return memoryview(clear)[start : start + end - offset].toreadonly()
 
     def chunks(self, offset: int = 0, size: int | None = None, step: int = _SPAN) -> Iterator[bytes]:
         """The same range in pieces of at most ``step`` octets."""

@@ -53,7 +53,7 @@ def scan(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Make it a command of ``ecluse partner``."""
+    """Make it a command about partners."""
     command(
         app,
         "scan-host-key",

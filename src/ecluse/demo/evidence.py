@@ -16,7 +16,7 @@ from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.proof import check_proof, prove
 from ecluse.evidence.verify import verify_log
 from ecluse.exchange.trace import Trace, trace
-from ecluse.model.nouns import Message
+from ecluse.model.nouns import Message, Receipt
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import View
 from ecluse.trust.card import read_card
@@ -76,11 +76,21 @@ def _open(company: Company) -> bool:
 def _complete(life: Trace, whose: str) -> None:
     message = life.message
     proven = all(step.index is not None and step.index < life.checkpoint_size for step in life.steps)
-    confirmed = all(delivery.state is DeliveryState.CONFIRMED for delivery in life.deliveries)
-    receipts = any(receipt.positive for receipt in life.receipts)
-    answered = message.direction.value == "out" or (life.answer is not None and life.answer.positive)
+    deliveries = [*life.deliveries, *(each for branch in life.branches for each in branch.deliveries)]
+    confirmed = all(delivery.state is DeliveryState.CONFIRMED for delivery in deliveries)
+    receipts = any(receipt.positive for receipt in _receipts(life))
+    answered = message.protocol != "as2" or message.direction.value == "out" or _answered(life)
     if not (message.state is MessageState.DELIVERED and proven and confirmed and receipts and answered):
         raise Unheld(f"the trace is not complete ({whose})")
+
+
+def _receipts(life: Trace) -> list[Receipt]:
+    """Its receipts, and those of what a flow made of it."""
+    return [*life.receipts, *(receipt for branch in life.branches for receipt in branch.receipts)]
+
+
+def _answered(life: Trace) -> bool:
+    return life.answer is not None and life.answer.positive
 
 
 def _proof(stage: Stage, done: Exchange, folder: Path) -> None:
@@ -116,11 +126,11 @@ def _write(stem: Path, life: Trace) -> None:
         msgspec.json.format(msgspec.json.encode(life.as_dict()), indent=2) + b"\n"
     )
     stem.with_suffix(".txt").write_text(trace_text(life), encoding="utf-8")
-    for number, receipt in enumerate(life.receipts):
-        if receipt.kind == "mdn":
-            name = ".mdn" if len(life.receipts) == 1 else f".{number + 1}.mdn"
-            block = receipt.headers.rstrip(b"\r\n") + b"\r\n\r\n"
-            stem.with_suffix(name).write_bytes(block + receipt.body)
+    signed = [receipt for receipt in _receipts(life) if receipt.kind == "mdn"]
+    for number, receipt in enumerate(signed):
+        name = ".mdn" if len(signed) == 1 else f".{number + 1}.mdn"
+        block = receipt.headers.rstrip(b"\r\n") + b"\r\n\r\n"
+        stem.with_suffix(name).write_bytes(block + receipt.body)
 
 
 def trace_text(life: Trace) -> str:
@@ -129,7 +139,7 @@ def trace_text(life: Trace) -> str:
     way = "to" if message.direction.value == "out" else "from"
     lines = [
         f"{message.id} {message.state.value}: {message.subject or '(no subject)'}, {way} {message.partner}",
-        f"  Message-ID {message.protocol_id}"
+        f"  {'Message-ID' if message.protocol == 'as2' else message.protocol} {message.protocol_id}"
         + (f", number {message.reference}" if message.reference else ""),
     ]
     lines += [f"  {part.name}, {part.size} octets, SHA-256 {part.sha256}" for part in message.parts]

@@ -108,14 +108,14 @@ class Stage:
 
     def check_receipt(self, done: Exchange, how: str) -> None:
         """Check that the sender holds a signed, positive receipt whose digest is that of what was sent."""
-        life = self.trace(done.sender, done.sent)
-        receipt = life.receipts[-1] if life.receipts else None
+        receipts = done.sender.node.store.read(lambda view: view.receipts(done.sent.id))
+        receipt = receipts[-1] if receipts else None
         self.check(
             receipt is not None
             and receipt.positive
             and receipt.kind == "mdn"
             and b"multipart/signed" in receipt.headers.lower()
-            and life.deliveries[0].state is DeliveryState.CONFIRMED,
+            and self.delivery(done.sender, done.sent).state is DeliveryState.CONFIRMED,
             f"its signed receipt {how}, and holds the digest of what was sent",
         )
 

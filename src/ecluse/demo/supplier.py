@@ -62,7 +62,9 @@ def bridge(stage: Stage) -> None:
     _check_receipt(stage, cedar, octets, done)
     life = stage.trace(aster, came)
     stage.check(
-        life.message.state is MessageState.DELIVERED and _relayed(aster, came) is not None,
+        life.message.id == came.id
+        and life.message.state is MessageState.DELIVERED
+        and [branch.message.id for branch in life.branches] == [sent.id],
         "one trace tells it all: what came by SFTP, what left by AS2, and both answers",
     )
 
@@ -109,7 +111,7 @@ def _check_receipt(stage: Stage, cedar: _Supplier, octets: bytes, done: Exchange
     )
     facts = msgspec.json.decode(next(path for path in found if path.suffix == ".json").read_bytes())
     mdn = next(path for path in found if path.suffix == ".mdn").read_bytes()
-    held = stage.trace(done.sender, done.sent).receipts[-1]
+    held = stage.trace(done.sender, done.sent).branches[0].receipts[-1]
     stage.check(
         facts["state"] == "delivered"
         and facts["documents"][0]["sha256"] == sha256(octets).hexdigest()

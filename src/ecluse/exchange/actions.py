@@ -76,7 +76,7 @@ def release(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
             _wake(tx, message_job("open", after))
         elif held:
             for delivery in held:
-                _let_pass(hub, tx, delivery)
+                _let_pass(hub, tx, delivery, message.reason_code)
         else:
             after = assigned(hub, after)
             tx.update_message(after)
@@ -86,12 +86,12 @@ def release(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
     return hub.store.write(work)
 
 
-def _let_pass(hub: Hub, tx: Tx, delivery: Delivery) -> None:
+def _let_pass(hub: Hub, tx: Tx, delivery: Delivery, was: str) -> None:
     """What a flow held for a person goes on, and is not held for the same reason again."""
     if delivery.state is not DeliveryState.WAITING:
         return
     now = hub.clock()
-    if delivery.reason_code == WhyHeld.DUPLICATE:
+    if delivery.reason_code == was:
         tx.update_delivery(
             msgspec.structs.replace(
                 delivery, updated=now, reason_code=WhyHeld.RELEASED, reason="A person released it."

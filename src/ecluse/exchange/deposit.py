@@ -7,7 +7,7 @@ delivered one by one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, cast
 
 from ecluse.engine.context import JobContext, Together
@@ -17,6 +17,7 @@ from ecluse.errors import EcluseError
 from ecluse.exchange.deliver import OVER, Attempt, delivery_of, finder
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel, Confirmed, Outcome
+from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Message
 
 __all__ = ["deposits"]
@@ -25,7 +26,9 @@ __all__ = ["deposits"]
 class _Inbox(Protocol):
     """What the channel of the application's folder has besides."""
 
-    def deposit(self, messages: Sequence[Message]) -> list[Outcome | EcluseError]: ...
+    def deposit(
+        self, messages: Sequence[Message], again: Collection[MessageId]
+    ) -> list[Outcome | EcluseError]: ...
 
 
 def deposits(
@@ -52,9 +55,11 @@ def deposits(
         ends: list[Callable[[], JobOutcome]] = [attempt.run for attempt in attempts]
         if inward:
             inbox = cast("_Inbox", channel_of(hub.inbox))
+            # Nothing but the job's own count tells of an attempt that was cut.
+            again = {message.id for number, message in inward.items() if contexts[number].job.attempts > 1}
             # What fails is tried once more by itself, and told of as ever.
             with contextlib.suppress(EcluseError):
-                for number, outcome in zip(inward, inbox.deposit(list(inward.values())), strict=True):
+                for number, outcome in zip(inward, inbox.deposit(list(inward.values()), again), strict=True):
                     if isinstance(outcome, Confirmed):
                         ends[number] = attempts[number].deposited(outcome)
         return ends

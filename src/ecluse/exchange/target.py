@@ -9,13 +9,13 @@ import msgspec
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.port import Confirmed, ReceiptBytes
 from ecluse.model.nouns import Message
-from ecluse.model.paths import BadPath, VirtualPath
+from ecluse.model.paths import MAX_NAME, BadPath, VirtualPath
 
-__all__ = ["Landed", "Target", "UnfitName", "file_names", "folder_of", "landed", "target_of"]
+__all__ = ["Landed", "Target", "UnfitName", "file_names", "folder_of", "landed", "target_of", "unused"]
 
 
 class UnfitName(EcluseError):
-    """A document has no name, or one that no file can have everywhere, or two of a message share one."""
+    """A document has no name, or one that no file can have everywhere."""
 
     code = "target.unfit-name"
     fault = Fault.PERMANENT
@@ -58,21 +58,37 @@ def folder_of(target: Target) -> str:
 def file_names(message: Message) -> tuple[str, ...]:
     """The names under which the documents of a message are put, in order: each one component, checked, and unique.
 
+    Of several documents of one name the later ones get their number before it.
+
     Raises:
-        UnfitName: A document has no name that every system can have, or two have the same.
+        UnfitName: A document has no name that every system can have.
     """
-    names = []
-    for part in message.parts:
+    names: list[str] = []
+    taken: set[str] = set()
+    for number, part in enumerate(message.parts, 1):
         try:
             path = VirtualPath.parse(part.name)
         except BadPath as error:
             raise UnfitName(f"The name of a document can't be used: {error.cause}") from None
         if len(path.names) != 1 or "/" in part.name:
             raise UnfitName("A document has no name of its own, or one with a folder in it.")
-        names.append(path.name)
-    if len({name.casefold() for name in names}) != len(names):
-        raise UnfitName("Two documents of one message have the same name.")
+        names.append(unused(path.name, number, taken))
     return tuple(names)
+
+
+def unused(name: str, number: int, taken: set[str]) -> str:
+    """A name that none of ``taken`` equals, whatever case a system may ignore; it is added to them.
+
+    Args:
+        name: The wanted one.
+        number: Stands before it where it is taken.
+        taken: Those that are, case folded.
+    """
+    wanted = name
+    while wanted.casefold() in taken:
+        wanted = f"{number}-{wanted}"[-MAX_NAME:]
+    taken.add(wanted.casefold())
+    return wanted
 
 
 class Landed(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -93,8 +93,8 @@ class TreeReader(Protocol):
 
     size: int
 
-    def read(self, offset: int, size: int) -> bytes:
-        """At most ``size`` octets from ``offset``; empty past the end."""
+    def read(self, offset: int, size: int) -> bytes | memoryview:
+        """At most ``size`` octets from ``offset``; empty past the end. What is behind a view does not change."""
 
     def close(self) -> None:
         """The client is done. A document of outbound of which every octet was handed out is picked up then.
@@ -120,8 +120,10 @@ class TreeWriter(Protocol):
     def prompt(self) -> int:
         """Octets of the file up to which :meth:`write` waits for nothing: a thread that must not wait may call it."""
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         """Take octets. Small gaps are waited for, in bounded memory; what stands already may be sent again.
+
+        A view is read-only, and what is behind it does not change.
 
         Raises:
             NoSpace: The file or the folders are full.

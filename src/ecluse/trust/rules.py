@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from posixpath import normpath
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -77,7 +78,26 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
             "The folder inbox is the application's.",
             "Choose another name, or set [inbox] folder = false.",
         )
+    yield from _folders(hub)
     yield from _own_keys(hub.organisation.keys)
+
+
+def _folders(hub: Hub) -> Iterator[Problem]:
+    """Two names for one folder would hide circles of flows, and flows that take each other's files."""
+    named = {name: normpath(folder.path) for name, folder in hub.folders.items()}
+    if isinstance(hub.inbox.folder, str):
+        named["inbox"] = normpath(hub.inbox.folder)
+    for name, path in named.items():
+        first = next(each for each in named if named[each] == path)
+        if first != name:
+            other = first if name == "inbox" else name
+            yield Problem(
+                "config.same-place",
+                HUB_FILE,
+                f"folders.{other}.path",
+                f"The folders {first} and {name} are one.",
+                "Leave one of them out, and let flows name folders below the other.",
+            )
 
 
 def _database(database: str) -> Iterator[Problem]:

@@ -73,6 +73,8 @@ def test_a_document_arrives_whole_once(sender: Sender, peer: str, data: bytes) -
     again = files_of(sender.deliver(to, "s3:birch", message))
     assert again[0]["before"] is True
     assert keys(access) == [key]
+    with pytest.raises(NameTaken):
+        sender.deliver(to, "s3:birch", sender.message(("Bestellung 4711.edi", data), folder="orders/2026"))
 
 
 @pytest.mark.parametrize("peer", STORES)

@@ -13,6 +13,7 @@ from tests.support.outbound import Sender, files_of
 from ecluse.blobs.durable import DiskError
 from ecluse.channels.folder.beneath import FolderMissing, NotAFolder
 from ecluse.channels.folder.channel import FolderChannel, NoFolder
+from ecluse.channels.folder.inbox import work_of
 from ecluse.channels.folder.source import FolderPlace
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.remote import NameTaken
@@ -110,16 +111,19 @@ def test_a_missing_folder_comes_back(sender: Sender, tmp_path: Path) -> None:
         sender.deliver(FolderChannel(sender.hub, None), "folder:orders", message)
 
 
-def test_two_documents_of_the_same_name_are_refused_before_anything_is_written(
-    sender: Sender, tmp_path: Path
-) -> None:
-    with pytest.raises(UnfitName):
-        sender.deliver(
-            channel(sender, tmp_path / "out", create=True),
-            "folder:orders",
-            sender.message(("A.txt", b"x"), ("a.txt", b"y")),
-        )
-    assert not (tmp_path / "out" / "A.txt").exists()
+def test_documents_of_the_same_name_do_not_end_as_one(sender: Sender, tmp_path: Path) -> None:
+    to = channel(sender, tmp_path / "out", create=True, replace=True)
+    documents = [("3-a.txt", b"u"), ("A.txt", b"v"), ("a.txt", b"w")]
+    sender.deliver(to, "folder:orders", sender.message(*documents))
+    found = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert found == {"3-a.txt": b"u", "A.txt": b"v", "3-3-a.txt": b"w"}
+
+
+def test_the_same_content_of_another_message_is_another_document(sender: Sender, tmp_path: Path) -> None:
+    to = channel(sender, tmp_path / "out", create=True)
+    sender.deliver(to, "folder:orders", sender.message(("stock.csv", b"1")))
+    with pytest.raises(NameTaken):
+        sender.deliver(to, "folder:orders", sender.message(("stock.csv", b"1")))
 
 
 @pytest.mark.peer("root")
@@ -199,3 +203,21 @@ def test_the_error_of_an_unknown_folder_is_ours() -> None:
     with pytest.raises(EcluseError) as caught:
         raise NoFolder("There is no folder x.")
     assert caught.value.code == "folder.unknown"
+
+
+@pytest.mark.parametrize("channel_name", ["folder:orders", "folder:inbox"])
+def test_what_a_killed_attempt_left_goes_with_the_next(
+    sender: Sender, tmp_path: Path, channel_name: str
+) -> None:
+    folder = tmp_path / "out"
+    below = folder / "birch" if channel_name == "folder:inbox" else folder
+    below.mkdir(parents=True)
+    to = FolderChannel(sender.hub, folder, lambda name: FolderPlace(folder))
+    message = sender.message(("a.txt", b"mine"))
+    (below / ".theirs.part").write_bytes(b"somebody's")
+    (below / f".a.txt.{work_of(message)}-0011223344556677.part").write_bytes(b"mi")
+    sender.deliver(to, channel_name, message, attempts=2)
+    names = sorted(os.listdir(below))
+    assert names[0] == ".theirs.part"
+    assert [name for name in names[1:] if name.startswith(".")] == []
+    assert len(names) == 2

@@ -51,6 +51,9 @@ def test_a_document_arrives_whole_once(sender: Sender, peer: str, data: bytes) -
     (file,) = files_of(sender.deliver(to, "webdav:birch", message))
     assert file["before"] is True
     assert names(far) == ["Bestellung #4711.edi"]
+    other = sender.message(("Bestellung #4711.edi", data), folder="orders")
+    with pytest.raises(NameTaken):
+        sender.deliver(to, "webdav:birch", other)
 
 
 @pytest.mark.parametrize("peer", SERVERS)

@@ -414,6 +414,23 @@ def test_what_is_released_from_quarantine_goes_to_its_flow(make: Make) -> None:
     assert world.message(message.id).flow == "x"
 
 
+@pytest.mark.parametrize(("inside", "code"), [(b"MZ a program", "inspect.program"), (b"", "inspect.empty")])
+def test_what_is_inside_is_inspected_too(make: Make, inside: bytes, code: str) -> None:
+    import gzip
+
+    world = make({"x": flow(SFTP, S3, open='unpack = "gzip"')})
+    message = world.arrive(gzip.compress(inside), name="x.exe.gz")
+    assert message.state is MessageState.ACCEPTED
+    world.work()
+    assert not world.arrived("sftp")
+    held = world.message(message.id)
+    assert (held.state, held.reason_code) == (MessageState.QUARANTINED, code)
+    release(world.hub, message.id, actor="operator:test", reason="agreed")
+    world.work()
+    assert world.message(message.id).state is MessageState.DELIVERED
+    assert len(world.arrived("sftp")) == len(world.arrived("s3")) == 1
+
+
 def test_a_relay_that_is_repeated_finds_its_own_child(make: Make) -> None:
     """The lease was lost without anybody's knowing: two nodes relay the same delivery."""
     world = make({"x": flow(SFTP)})

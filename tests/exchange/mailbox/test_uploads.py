@@ -24,6 +24,7 @@ from tests.support.tree_worlds import (
 
 from ecluse.blobs.port import BlobUnavailable
 from ecluse.evidence.states import verify_states
+from ecluse.exchange.mailbox import order
 from ecluse.exchange.mailbox import upload as upload_module
 from ecluse.exchange.mailbox.expiry import expire
 from ecluse.exchange.tree import Denied, NameExists, NoSuchPath
@@ -403,6 +404,22 @@ def test_two_that_pick_two_documents_of_one_delivery_up_at_once(real: RealWorld)
         after = real.hub.store.read(lambda view, id=delivery.id: view.delivery(id))  # type: ignore[misc]
         assert after is not None
         assert after.state is DeliveryState.CONFIRMED
+
+
+def test_pieces_of_single_octets_take_no_memory(real: RealWorld) -> None:
+    """Each costs a hundred octets: four million that wait for those before them would be half a gigabyte."""
+    writer = real.open().write(at("/inbound/x"))
+    for n in range(order.PIECES):
+        writer.write(2 + 2 * n, b"x")
+    with pytest.raises(Denied):
+        writer.write(1_000_000, b"x")
+    writer.abort()
+    writer = real.open().write(at("/inbound/y"))
+    for n in range(3 * order.PIECES):
+        writer.write(n, b"y")
+    assert len(writer._recent._pieces) <= order.PIECES
+    writer.commit()
+    assert get(real.open(), "/inbound/y") == b"y" * 3 * order.PIECES
 
 
 def test_a_small_commit_is_begun_without_waiting(real: RealWorld) -> None:

@@ -1,8 +1,8 @@
 """Delivering into a bucket: once, under a key that follows from the document alone.
 
-Every attempt looks first: what lies there with our own digest in its metadata is what an earlier attempt brought, even
-where its answer was lost. Then it is put under the condition that nothing lies there, and looked at again: the receipt
-says what the store showed.
+Every attempt looks first: what lies there with this message's id and digest in its metadata is what an earlier attempt
+brought, even where its answer was lost; the same content of another message is another document. Then it is put under
+the condition that nothing lies there, and looked at again: the receipt says what the store showed.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _put(
     """Put one document; true beside it where nothing could come between looking and writing."""
     store, part, key = place.store, document.part, place.prefix + path
     found = store.look(key)
-    if found is not None and _same(found, part):
+    if found is not None and _same(found, part, message):
         return _landed(path, found, part, before=True), True
     if found is not None and not replace:
         raise _taken(store, key)
@@ -94,7 +94,7 @@ def _put(
     except Taken:
         compared, before = "", True
     found = store.look(key)
-    if found is None or not _same(found, part):
+    if found is None or not _same(found, part, message):
         if before or found is not None:
             raise _taken(store, key)
         raise BucketUnavailable(
@@ -105,8 +105,8 @@ def _put(
     return _landed(path, found, part, compared, before=before), exact
 
 
-def _same(found: Stored, part: Part) -> bool:
-    return found.size == part.size and found.sha256 == part.sha256
+def _same(found: Stored, part: Part, message: str) -> bool:
+    return (found.size, found.sha256, found.message) == (part.size, part.sha256, message)
 
 
 def _taken(store: ObjectStore, key: str) -> NameTaken:

@@ -92,7 +92,8 @@ class NativeObjects:
                 if _word(error) in _NO_BUCKET:
                     raise
                 return None
-            return _stored(found.meta, str(found.attributes.get(_SHA256, "")))
+            ours = (str(found.attributes.get(name, "")) for name in (_SHA256, _MESSAGE))
+            return _stored(found.meta, *ours)
 
     def read(self, key: str, etag: str) -> Iterator[bytes]:
         """See the port."""
@@ -273,10 +274,10 @@ def _client(settings: Bucket, endpoint: str, ca: bytes) -> ClientConfig:
     return client
 
 
-def _stored(meta: ObjectMeta, sha256: str = "") -> Stored:
+def _stored(meta: ObjectMeta, sha256: str = "", message: str = "") -> Stored:
     modified = Instant(round(meta["last_modified"].timestamp() * 1_000_000))
     etag = (meta["e_tag"] or "").strip('"')
-    return Stored(meta["path"], meta["size"], modified, etag, meta["version"] or "", sha256)
+    return Stored(meta["path"], meta["size"], modified, etag, meta["version"] or "", sha256, message)
 
 
 def _quoted(etag: str) -> str:

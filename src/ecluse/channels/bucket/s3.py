@@ -134,6 +134,7 @@ class S3Objects:
                 answer.header("etag").strip('"'),
                 answer.header("x-amz-version-id"),
                 answer.header("x-amz-meta-ecluse-sha256"),
+                answer.header("x-amz-meta-ecluse-message"),
             )
 
     def read(self, key: str, etag: str) -> Iterator[bytes]:

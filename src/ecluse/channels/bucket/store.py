@@ -73,6 +73,7 @@ class Stored:
         etag: Without quotation marks.
         version: Version id, where there is one.
         sha256: What its writer said of its content, in our own metadata; only :meth:`ObjectStore.look` tells.
+        message: Id of the message that it was put for, likewise.
     """
 
     key: str
@@ -81,6 +82,7 @@ class Stored:
     etag: str
     version: str = ""
     sha256: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

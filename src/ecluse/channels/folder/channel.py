@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from ecluse.blobs.durable import NameTaken as DiskNameTaken
-from ecluse.blobs.durable import NewFile, disk_errors, is_part
+from ecluse.blobs.durable import NewFile, disk_errors, drop_parts, is_part
 from ecluse.blobs.vault import VaultReader
 from ecluse.channels.folder.beneath import down, open_file, open_root
-from ecluse.channels.folder.inbox import Inbox
+from ecluse.channels.folder.inbox import Inbox, work_of
 from ecluse.channels.folder.source import FolderPlace
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Document, Hub
 from ecluse.exchange.port import Outcome, Sealed
 from ecluse.exchange.remote import NameTaken
 from ecluse.exchange.target import Landed, UnfitName, file_names, folder_of, landed, target_of
+from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Answer, Delivery, Message
 
 __all__ = ["FolderChannel", "NoFolder", "OneFolder"]
@@ -44,8 +45,8 @@ def no_folders(name: str) -> FolderPlace:
 class FolderChannel:
     """The application's inbox (``folder:inbox``), and the folders of ``[folders]`` (``folder:NAME``).
 
-    A document of a named folder keeps its name. One that lies there already with the same content was delivered
-    before; another of that name is left as it is, unless replacing was agreed.
+    A document of a named folder keeps its name. Where an earlier attempt of the same delivery may have brought it, a
+    file of that name with the same content is it; any other one is left as it is, unless replacing was agreed.
 
     Args:
         hub: What the chamber shares.
@@ -78,7 +79,8 @@ class FolderChannel:
         """
         name = delivery.channel.partition(":")[2]
         if name == "inbox" and self._inbox is not None:
-            return _or_raise(self._inbox.deliver([message])[0])
+            again = [message.id] if delivery.attempts > 1 else []
+            return _or_raise(self._inbox.deliver([message], again)[0])
         place = self._place(name)
         target = target_of(message)
         path = folder_of(target)
@@ -86,22 +88,31 @@ class FolderChannel:
         files = []
         with open_root(place.path, create=place.create) as root, down(root, path, create=True) as handle:
             assert handle is not None, "made where it is missing"
-            folder = OneFolder(handle, replace=replace)
+            work, again = work_of(message), delivery.attempts > 1
+            if again:
+                drop_parts(handle, work)
+            folder = OneFolder(handle, replace=replace, again=again, work=work)
             for name, document in zip(file_names(message), self._hub.documents(message), strict=True):
                 folder.put(name, document)
                 part = document.part
                 files.append(Landed(f"{path}/{name}" if path else name, part.size, part.sha256))
         return landed(files)
 
-    def deposit(self, messages: Sequence[Message]) -> list[Outcome | EcluseError]:
+    def deposit(
+        self, messages: Sequence[Message], again: Collection[MessageId]
+    ) -> list[Outcome | EcluseError]:
         """Write the documents of several messages into the inbox, in one go.
+
+        Args:
+            messages: Whose.
+            again: Those that were attempted before.
 
         Returns:
             For each message what :meth:`deliver` would give, or raise.
         """
         if self._inbox is None:
             return [NoFolder("There is no folder inbox.") for _ in messages]
-        return self._inbox.deliver(messages)
+        return self._inbox.deliver(messages, again)
 
     def open_received(self, message: Message) -> None:
         """Nothing comes in by this channel."""
@@ -122,19 +133,23 @@ class OneFolder:
     Args:
         handle: It.
         replace: A document may take the place of a file of the same name.
+        again: An earlier attempt may have put them there.
+        work: What the names of unfinished files say.
     """
 
-    def __init__(self, handle: int, *, replace: bool) -> None:
+    def __init__(self, handle: int, *, replace: bool, again: bool, work: str = "") -> None:
         self._handle = handle
         self._replace = replace
+        self._again = again
+        self._work = work
 
     def put(self, name: str, document: Document) -> None:
         """Return when the document lies durably under ``name``. See :meth:`FolderChannel.deliver`."""
         if is_part(name):
             raise UnfitName(f"The name {name} is one of those that unfinished files have here.")
-        if self._holds(name, document):
+        if self._again and self._holds(name, document):
             return
-        new = NewFile(name, _MODE, over=self._replace, at=self._handle)
+        new = NewFile(name, _MODE, over=self._replace, at=self._handle, work=self._work)
         try:
             for chunk in document.chunks(_STEP):
                 new.write(chunk)
@@ -144,7 +159,7 @@ class OneFolder:
         try:
             new.commit()
         except DiskNameTaken:
-            if not self._holds(name, document):
+            if not (self._again and self._holds(name, document)):
                 raise NameTaken(f"There is another file {name} already.") from None
 
     def _holds(self, name: str, document: Document) -> bool:

@@ -6,17 +6,19 @@ file there, and nothing that a partner sends can replace another document or lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from ecluse.blobs.durable import NameTaken, disk_errors, make_folder, write_together
+from ecluse.blobs.durable import NameTaken, disk_errors, drop_parts, make_folder, write_together
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes
+from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Message, Part
 
-__all__ = ["Inbox", "file_name"]
+__all__ = ["Inbox", "file_name", "work_of"]
 
 _STEP = 1 << 20
 
@@ -41,8 +43,14 @@ class Inbox:
         self._hub = hub
         self._folder = folder
 
-    def deliver(self, messages: Sequence[Message]) -> list[Outcome | EcluseError]:
+    def deliver(
+        self, messages: Sequence[Message], again: Collection[MessageId] = ()
+    ) -> list[Outcome | EcluseError]:
         """Write every document durably under its own name; one that is there already was written before.
+
+        Args:
+            messages: Whose.
+            again: Those that were attempted before, so that something unfinished may lie there.
 
         Returns:
             For each message how it ended, or why it is not there.
@@ -53,8 +61,12 @@ class Inbox:
             paths += [(folder / file_name(message, part), place, part) for part in range(len(message.parts))]
         for folder in {path.parent for path, _, _ in paths}:
             make_folder(folder)
+        for message in messages:
+            if message.id in again:
+                _drop_parts(self._folder / message.partner, work_of(message))
         errors = write_together(
-            (path, self._chunks(messages[place].parts[part])) for path, place, part in paths
+            (path, self._chunks(messages[place].parts[part]), work_of(messages[place]))
+            for path, place, part in paths
         )
         names: list[list[str]] = [[] for _ in messages]
         failed: dict[int, EcluseError] = {}
@@ -86,6 +98,20 @@ def file_name(message: Message, number: int) -> str:
     several = f"{number + 1}-" if len(message.parts) > 1 else ""
     name = part.name.encode()[:200].decode("utf-8", "ignore") or "document"
     return f"{message.id}-{several}{name}"
+
+
+def work_of(message: Message) -> str:
+    """What the names of a message's unfinished files say: the end of its id, which differs the most."""
+    return message.id[-12:]
+
+
+def _drop_parts(folder: Path, work: str) -> None:
+    with disk_errors(folder):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        drop_parts(handle, work)
+    finally:
+        os.close(handle)
 
 
 def _digest(path: Path) -> str:

@@ -10,59 +10,34 @@ It leans on the inside of asyncssh 2.24. Under any other version :data:`FITS` is
 
 from __future__ import annotations
 
+import enum
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final, cast
 
 import asyncssh
 from asyncssh.channel import SSHChannel
 from asyncssh.connection import SSHConnection
-from asyncssh.constants import MSG_CHANNEL_DATA, MSG_IGNORE, MSG_KEX_LAST
+from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST, MSG_IGNORE, MSG_KEX_LAST
 from asyncssh.encryption import GCMEncryption
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ecluse.channels.sftp.gcm import BLOCK, TAG, Gcm
 
 __all__ = ["FITS", "Channel", "FastChannel", "FastPackets", "Packets", "PlainChannel", "PlainPackets"]
 
 FITS: Final = asyncssh.__version__.split(".")[:2] == ["2", "24"]
 
-_TAG: Final = 16
-_BLOCK: Final = 16
-_PADDING: Final = bytes(2 * _BLOCK)
+HEAD: Final = 10
+"""Octets of a packet before the data of a channel: length of the padding, kind, channel, length of the data."""
+STRETCH: Final = 1 << 20
+"""Octets of clear text that lie together: a large write of SFTP, a quarter of that, is seldom cut in two."""
+SMALL: Final = 16 * 1024
+"""Octets of which less is no large transfer: they get memory of their own size."""
+_PADDING: Final = bytes(2 * BLOCK)
 """RFC 4253 s6 asks for arbitrary padding; under AES-GCM it is encrypted and authenticated whatever it is."""
-
-
-class _Gcm:
-    """One direction of AES-GCM (RFC 5647): the nonce is four fixed octets and a count."""
-
-    __slots__ = ("_aes", "_cipher", "_count", "_fixed", "nonce", "of")
-
-    def __init__(self, of: GCMEncryption) -> None:
-        self.of = of
-        self._cipher = of._cipher
-        self._aes = AESGCM(self._cipher._key)
-        self.nonce = self._cipher._iv
-        self._fixed = self.nonce[:4]
-        self._count = int.from_bytes(self.nonce[4:], "big")
-
-    def holds(self, encryption: GCMEncryption) -> bool:
-        """Whether this is the present key, at the present nonce: asyncssh may have used it meanwhile."""
-        return self.of is encryption and self.nonce is self._cipher._iv
-
-    def used(self) -> None:
-        """The nonce is spent; asyncssh's own object goes on from the next one."""
-        self._count = (self._count + 1) & 0xFFFFFFFFFFFFFFFF
-        self.nonce = self._cipher._iv = self._fixed + self._count.to_bytes(8, "big")
-
-    def decrypt(self, data: memoryview, header: memoryview) -> bytes:
-        return self._aes.decrypt(self.nonce, data, header)
-
-    def encrypt(self, header: bytes, packet: bytes) -> bytearray:
-        out = bytearray(4 + len(packet) + _TAG)
-        out[:4] = header
-        self._aes.encrypt_into(self.nonce, packet, header, memoryview(out)[4:])
-        self.used()
-        return out
+_LENGTHS: Final = [bytes((length,)) for length in range(2 * BLOCK)]
+_DATA: Final = bytes((MSG_CHANNEL_DATA,))
 
 
 class PlainPackets(SSHConnection):
@@ -73,6 +48,16 @@ class PlainPackets(SSHConnection):
         """Octets that arrived and were not taken apart yet."""
         return len(self._inpbuf)
 
+    def view_received(self, view: memoryview) -> None:
+        """As :meth:`data_received` of asyncssh, of octets that may change once this returns."""
+        SSHConnection.data_received(self, bytes(view))
+
+    def take_back(self, most: int) -> bytes:
+        """What has arrived of the next packet, to be given again with what follows; nothing where it is longer than
+        ``most``, or asyncssh has begun with it.
+        """
+        return b""
+
     def log_sent_packet(self, *args: object) -> None:
         """A line for every packet is written by nobody here."""
 
@@ -80,12 +65,25 @@ class PlainPackets(SSHConnection):
         """The same."""
 
 
+class _Then(enum.Enum):
+    """What follows a run of packets."""
+
+    WAIT = enum.auto()
+    """A packet that has not arrived whole."""
+    OTHER = enum.auto()
+    """A packet that is asyncssh's to read."""
+    MORE = enum.auto()
+    """Another run."""
+
+
 class FastPackets(PlainPackets):
     """To be mixed in before a class of connections of asyncssh."""
 
     _at = 0
-    _receiving: _Gcm | None = None
-    _sending: _Gcm | None = None
+    _receiving: Gcm | None = None
+    _sending: Gcm | None = None
+    _clear = bytearray()
+    _filled = 0
 
     @property
     def buffered(self) -> int:
@@ -94,91 +92,183 @@ class FastPackets(PlainPackets):
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
         """See asyncio."""
-        rest = self._inpbuf[self._at :] if self._at else self._inpbuf
-        self._inpbuf = rest + data if rest else data
-        self._at = 0
+        # What comes through another connection's channel is a view.
+        self._inpbuf = self._inpbuf + data if self._inpbuf else bytes(data)
         self._recv_data()
 
+    def view_received(self, view: memoryview) -> None:
+        """See :class:`PlainPackets`."""
+        if self._inpbuf or self._recv_handler != self._recv_pkthdr:
+            self._inpbuf = self._inpbuf + view
+        else:
+            self._inpbuf = view  # type: ignore[assignment]  # only the methods below see it as such
+        self._recv_data()
+        if not isinstance(self._inpbuf, bytes):
+            self._inpbuf = bytes(self._inpbuf)
+
+    def take_back(self, most: int) -> bytes:
+        """See :class:`PlainPackets`."""
+        rest = self._inpbuf
+        if len(rest) > most or self._recv_handler != self._recv_pkthdr:
+            return b""
+        self._inpbuf = b""
+        return rest
+
+    def arrived(self, channel: SSHChannel[bytes], clear: bytearray, start: int, end: int) -> None:
+        """Give a channel the data of some packets. What follows it may lie right behind it; nothing is overwritten."""
+        channel._accept_data(memoryview(clear)[start:end].toreadonly())  # type: ignore[arg-type]
+
     def _recv_pkthdr(self) -> bool:
-        """Take one packet of a channel's data; hand every other one to asyncssh, at the front of the buffer."""
+        """Take packets of a channel's data; hand every other one to asyncssh, at the front of the buffer."""
         encryption = self._recv_encryption
         if type(encryption) is GCMEncryption and self._auth_complete and self._decompressor is None:
-            taken = self._take_data(encryption)
-            if taken is not None:
-                return taken
-        if self._at:
+            view = memoryview(self._inpbuf)
+            then = _Then.MORE
+            while then is _Then.MORE and self._transport is not None:
+                then = self._take_run(encryption, view)
             self._inpbuf, self._at = self._inpbuf[self._at :], 0
+            if then is not _Then.OTHER or self._transport is None:
+                return False
+        if not isinstance(self._inpbuf, bytes):
+            self._inpbuf = bytes(self._inpbuf)
         return super()._recv_pkthdr()
 
-    def _take_data(self, encryption: GCMEncryption) -> bool | None:
-        """True: a packet was taken. False: it has not arrived whole. ``None``: it is asyncssh's to read."""
-        gcm = self._receiving
-        if gcm is None or not gcm.holds(encryption):
-            gcm = self._receiving = _Gcm(encryption)
-        at = self._at
-        view = memoryview(self._inpbuf)
-        size = int.from_bytes(view[at : at + 4], "big")
-        end = at + 4 + size + _TAG
-        if size > self._max_recv_pktlen or len(view) < at + _BLOCK:
-            return None
-        if len(view) < end:
-            return False
-        try:
-            packet = gcm.decrypt(view[at + 4 : end], view[at : at + 4])
-        except InvalidTag:
-            return None  # asyncssh finds the same, and says so to the client
-        payload_end = len(packet) - packet[0]
-        if packet[1] != MSG_CHANNEL_DATA or payload_end < 10:
-            return None
-        channel = self._channels.get(int.from_bytes(packet[2:6], "big"))
-        data = memoryview(packet)[10:payload_end]
-        if (
-            channel is None
-            or channel._recv_state != "open"
-            or int.from_bytes(packet[6:10], "big") != len(data)
-            or len(data) > channel._recv_window
-            or channel._encoding
-        ):
-            return None
-        gcm.used()
-        self._at = end
-        self._auth_final = True
-        self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
-        channel._accept_data(data)  # type: ignore[arg-type]  # a view is what our sessions take
-        if end == len(view):
-            self._inpbuf, self._at = b"", 0
-        return self._transport is not None
+    def _take_run(self, encryption: GCMEncryption, view: memoryview) -> _Then:
+        """Take packets of one channel's data, or window, as far as they go, and give it to the channel.
+
+        Each is decrypted to where the data of the one before it ends, so that all of it lies in one stretch. What
+        stands before the data in a packet comes to lie over the end of what is there, which is put back.
+        """
+        gcm = self._receiving = Gcm.at(encryption, self._receiving)
+        at, end = self._at, len(view)
+        clear, begun = self._room_for(end - at)
+        out, filled = memoryview(clear), begun
+        number, channel, window, granted = b"", None, 0, 0
+        then = _Then.WAIT
+        while at + BLOCK <= end:
+            header = view[at : at + 4]
+            size = int.from_bytes(header, "big")
+            past = at + 4 + size + TAG
+            if not HEAD < size <= self._max_recv_pktlen:
+                then = _Then.OTHER
+                break
+            if past > end:
+                break
+            lead = filled - HEAD
+            if lead + size > len(out):
+                self._clear = bytearray()
+                then = _Then.MORE
+                break
+            before = bytes(out[lead:filled])
+            try:
+                gcm.decrypt(view[at + 4 : past], header, out[lead : lead + size])
+                head = bytes(out[lead:filled])
+            except InvalidTag:
+                head = bytes(HEAD)  # asyncssh finds the same, and says so to the client
+            out[lead:filled] = before
+            length = int.from_bytes(head[6:], "big")  # of the data, or by how much the client's window grows
+            grant = head[1] == MSG_CHANNEL_WINDOW_ADJUST
+            if (head[1] != MSG_CHANNEL_DATA and not grant) or size - HEAD - head[0] != (
+                0 if grant else length
+            ):
+                then = _Then.OTHER
+                break
+            if head[2:6] != number:
+                if channel is not None:
+                    then = _Then.MORE
+                    break
+                number = head[2:6]
+                channel = self._channels.get(int.from_bytes(number, "big"))
+                if channel is None or channel._recv_state != "open" or channel._encoding:
+                    channel, then = None, _Then.OTHER
+                    break
+                window = channel._recv_window
+            if grant:
+                granted += length
+                length = 0
+            if filled - begun + length > window:
+                then = _Then.MORE if filled > begun else _Then.OTHER
+                break
+            gcm.used()
+            self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
+            filled += length
+            at = past
+        self._at, self._filled = at, filled
+        if channel is not None:
+            self._auth_final = True
+            if granted:
+                channel._send_window += granted
+                channel._flush_send_buf()
+            if filled > begun:
+                self.arrived(channel, clear, begun, filled)
+        return then
+
+    def _room_for(self, size: int) -> tuple[bytearray, int]:
+        """Where clear text of so many octets goes, or the first of them."""
+        if size < SMALL:
+            self._clear = bytearray()
+            return bytearray(HEAD + size), HEAD
+        if not self._clear:
+            self._clear, self._filled = bytearray(max(STRETCH, self._max_recv_pktlen + HEAD)), HEAD
+        return self._clear, self._filled
 
     def send_packet(self, pkttype: int, *args: bytes, handler: object = None) -> None:
         """See asyncssh."""
         encryption = self._send_encryption
         if pkttype == MSG_IGNORE and b"cbc" not in (self._enc_alg_sc if self._server else self._enc_alg_cs):
             return  # RFC 4253 s9.3.1's cure, for a cipher that needs none
-        if (
-            type(encryption) is GCMEncryption
-            and pkttype > MSG_KEX_LAST
-            and self._auth_complete
-            and self._kex_complete
-            and self._compressor is None
-            and self._rekey_bytes_sent < self._rekey_bytes
-            and not (self._rekey_seconds and time.monotonic() >= self._rekey_time)
-        ):
-            self._send_gcm(encryption, pkttype, args)
+        if type(encryption) is GCMEncryption and pkttype > MSG_KEX_LAST and self._may_send():
+            self._send_gcm(encryption, [_padded(bytes((pkttype,)), args)])
         else:
             super().send_packet(pkttype, *args, handler=handler)  # type: ignore[arg-type]
 
-    def _send_gcm(self, encryption: GCMEncryption, kind: int, args: tuple[bytes, ...]) -> None:
-        gcm = self._sending
-        if gcm is None or not gcm.holds(encryption):
-            gcm = self._sending = _Gcm(encryption)
-        size = 2 + sum(map(len, args))
-        padding = -size % _BLOCK
-        if padding < 4:
-            padding += _BLOCK
-        packet = b"".join((bytes((padding, kind)), *args, _PADDING[:padding]))
-        self._send(gcm.encrypt(len(packet).to_bytes(4, "big"), packet))  # type: ignore[arg-type]
-        self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
-        self._rekey_bytes_sent += len(packet)
+    def send_data(self, channel: bytes, pieces: Sequence[Sequence[bytes]]) -> None:
+        """Send packets of a channel's data, each in some pieces that the first of them tells the length of."""
+        encryption = self._send_encryption
+        at = 0
+        if type(encryption) is GCMEncryption:
+            packets = []
+            ahead = 0
+            while at < len(pieces) and self._may_send(ahead):
+                packets.append(_padded(_DATA, (channel, *pieces[at])))
+                ahead += len(packets[-1])
+                at += 1
+            if packets:
+                self._send_gcm(encryption, packets)
+        for each in pieces[at:]:
+            self.send_packet(MSG_CHANNEL_DATA, channel, *each)
+
+    def _may_send(self, ahead: int = 0) -> bool:
+        """Whether a packet may go the straight way: keys are not being changed, nor due to be."""
+        return (
+            self._auth_complete
+            and self._kex_complete
+            and self._compressor is None
+            and self._rekey_bytes_sent + ahead < self._rekey_bytes
+            and not (self._rekey_seconds and time.monotonic() >= self._rekey_time)
+        )
+
+    def _send_gcm(self, encryption: GCMEncryption, packets: Sequence[bytes]) -> None:
+        gcm = self._sending = Gcm.at(encryption, self._sending)
+        out = bytearray(sum(map(len, packets)) + len(packets) * (4 + TAG))
+        view = memoryview(out)
+        at = 0
+        for packet in packets:
+            end = at + 4 + len(packet) + TAG
+            gcm.encrypt(packet, view[at:end])
+            self._rekey_bytes_sent += len(packet)
+            at = end
+        view.release()
+        self._send_seq = (self._send_seq + len(packets)) & 0xFFFFFFFF
+        self._send(out)  # type: ignore[arg-type]
+
+
+def _padded(kind: bytes, pieces: Sequence[bytes]) -> bytes:
+    """A packet before its encryption."""
+    padding = -(2 + sum(map(len, pieces))) % BLOCK
+    if padding < 4:
+        padding += BLOCK
+    return b"".join((_LENGTHS[padding], kind, *pieces, _PADDING[:padding]))
 
 
 class PlainChannel(SSHChannel[bytes]):
@@ -209,10 +299,11 @@ class FastChannel(PlainChannel):
 
     def _flush_send_buf(self) -> None:
         held = self._send_buf
+        packets: list[list[bytes]] = []
         done = 0
         while done < len(held) and self._send_window:
             room = min(self._send_window, self._send_pktsize)
-            parts: list[bytes] = []
+            parts = [b""]
             size = 0
             while done < len(held) and size < room:
                 piece, kind = held[done]
@@ -229,8 +320,11 @@ class FastChannel(PlainChannel):
                 break  # of another kind: asyncssh's to send
             self._send_buf_len -= size
             self._send_window -= size
-            self.send_packet(MSG_CHANNEL_DATA, size.to_bytes(4, "big"), *parts)
+            parts[0] = size.to_bytes(4, "big")
+            packets.append(parts)
         del held[:done]
+        if packets and self._send_chan is not None and self._conn is not None:
+            cast(FastPackets, self._conn).send_data(self._send_chan.to_bytes(4, "big"), packets)
         super()._flush_send_buf()
 
     def send_packet(self, pkttype: int, *args: bytes) -> None:

@@ -41,8 +41,8 @@ class WebDavChannel:
     def deliver(self, message: Message, delivery: Delivery, sealed: VaultReader | None) -> Outcome:
         """Put each document.
 
-        A file of its name that is there with the same content (it is read to find out) is what an earlier attempt
-        brought.
+        Where there was an earlier attempt, a file of its name that is there with the same content (it is read to find
+        out) is what that one brought.
 
         Raises:
             NameTaken: Another file of that name is there.
@@ -55,7 +55,8 @@ class WebDavChannel:
         files = []
         for name, document in zip(file_names(message), self._hub.documents(message), strict=True):
             path = f"{folder}/{name}" if folder else name
-            files.append(_put(place.client, folder, path, message.id, document, replace=replace))
+            again = delivery.attempts > 1
+            files.append(_put(place.client, folder, path, message.id, document, replace=replace, again=again))
         return landed(files, server=place.client.where)
 
     def open_received(self, message: Message) -> None:
@@ -71,11 +72,18 @@ def part_name(name: str, message: str) -> str:
 
 
 def _put(
-    client: DavClient, folder: str, path: str, message: str, document: Document, *, replace: bool
+    client: DavClient,
+    folder: str,
+    path: str,
+    message: str,
+    document: Document,
+    *,
+    replace: bool,
+    again: bool,
 ) -> Landed:
     part = document.part
     there = client.look(path)
-    before = there is not None and client.same(path, part.size, part.sha256)
+    before = again and there is not None and client.same(path, part.size, part.sha256)
     if there is not None and not before and not replace:
         raise _taken(path, client)
     if not before:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -23,9 +24,10 @@ from ecluse.exchange.flows.ports import Leaving, Protection
 from ecluse.exchange.flows.state import WhyHeld, is_paused
 from ecluse.exchange.flows.workshop import Piece, Workshop, digest_of
 from ecluse.exchange.hub import Hub
+from ecluse.exchange.inspect import Problem
 from ecluse.exchange.route import delivery_job
 from ecluse.exchange.settle import brood, lets_pass, settle_message, settle_origin, wake_next
-from ecluse.exchange.target import Target
+from ecluse.exchange.target import Target, unused
 from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
 from ecluse.model.calendars import local
 from ecluse.model.naming import Facts
@@ -121,10 +123,7 @@ def named(
             at=local(now, plan.zone),
             number=number,
         )
-        name = target.name.file_name(facts)
-        if name.casefold() in taken:
-            name = f"{count}-{name}"  # two files of one message must not end as one
-        taken.add(name.casefold())
+        name = unused(target.name.file_name(facts), count, taken)  # two files must not end as one
         parts.append(msgspec.structs.replace(piece.part, name=name))
         if target.subject is not None and count == 1:
             subject = target.subject.text(facts)
@@ -237,6 +236,10 @@ class _Relay:
         submitted = False
         try:
             opened = shop.open(plan, message)
+            if shop.problem is not None and delivery.reason_code != WhyHeld.RELEASED:
+                set_aside = partial(self._set_aside, problem=shop.problem)
+                shop.clear()
+                return self._context.finish(set_aside)
             digest = digest_of(opened) if plan.window else b""
             packed = opened[0].name if len(opened) == 1 else (message.parts[0].name or "documents")
             made = bundles(self._leaving, delivery.id, target, shop.close(target, opened, packed))
@@ -411,20 +414,45 @@ class _Relay:
         if action == "skip":
             settle_message(hub, tx, message.id)
             wake_next(hub, tx, held)
-        elif message.state is not MessageState.QUARANTINED:
-            check_move(message.state, MessageState.QUARANTINED)
-            message = msgspec.structs.replace(
-                message,
-                state=MessageState.QUARANTINED,
-                updated=now,
-                reason_code=WhyHeld.DUPLICATE,
-                reason=reason,
-            )
-            tx.update_message(message)
-            facts = {"reason": WhyHeld.DUPLICATE, "first": first.id, "flow": plan.id}
-            hub.event(tx, "message.quarantined", message.id, facts, at=now)
-            hub.settled(tx, message)
+        else:
+            self._quarantine(tx, message, WhyHeld.DUPLICATE, reason, now, first=first.id, flow=plan.id)
         return True
+
+    # Quarantine
+
+    def _set_aside(self, tx: Tx, problem: Problem) -> None:
+        """What was inside a document is for a person to look at first."""
+        delivery = tx.delivery(self._id)
+        if delivery is None or delivery.state in _OVER:
+            return self._still_over(tx)
+        message = tx.message(delivery.message)
+        assert message is not None, "a message is never deleted while it is relayed"
+        now = self._hub.clock()
+        check_move(delivery.state, DeliveryState.WAITING)
+        tx.update_delivery(
+            msgspec.structs.replace(
+                delivery,
+                state=DeliveryState.WAITING,
+                updated=now,
+                reason_code=problem.code,
+                reason=problem.reason,
+            )
+        )
+        self._quarantine(tx, message, problem.code, problem.reason, now, flow=delivery.flow)
+        return None
+
+    def _quarantine(
+        self, tx: Tx, message: Message, code: str, reason: str, now: Instant, **facts: str
+    ) -> None:
+        if message.state is MessageState.QUARANTINED:
+            return
+        check_move(message.state, MessageState.QUARANTINED)
+        message = msgspec.structs.replace(
+            message, state=MessageState.QUARANTINED, updated=now, reason_code=code, reason=reason
+        )
+        tx.update_message(message)
+        self._hub.event(tx, "message.quarantined", message.id, {"reason": code, **facts}, at=now)
+        self._hub.settled(tx, message)
 
     def _failed(self, error: EcluseError) -> Outcome:
         hub = self._hub

@@ -112,11 +112,13 @@ def _try(hub: Hub, plan: FlowPlan, message: Message, shop: Workshop, leaving: Le
     now = hub.clock()
     counts = [0]
     ways = [_way(plan, target, message, shop, pieces, leaving, now, counts, name) for target in plan.targets]
-    held = hub.store.read(lambda view: is_paused(view, plan))
+    why = "the flow is paused: it would wait" if hub.store.read(lambda view: is_paused(view, plan)) else ""
+    if shop.problem is not None:
+        why = f"it would go into quarantine: {shop.problem.reason}"
     return Trial(
         name,
         taken=True,
-        why="the flow is paused: it would wait" if held else "",
+        why=why,
         opened=opened,
         documents=[(piece.name, piece.part.kind, piece.part.size) for piece in pieces],
         duplicate=_duplicate(hub, plan, message, pieces, now),

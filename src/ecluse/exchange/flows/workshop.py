@@ -20,7 +20,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.flows.plan import FlowPlan, TargetPlan
 from ecluse.exchange.flows.ports import Protection
 from ecluse.exchange.hub import Hub
-from ecluse.exchange.inspect import Inspector
+from ecluse.exchange.inspect import Inspector, Problem
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Message, Part
 from ecluse.trust.fields import octets
@@ -79,13 +79,16 @@ class Workshop:
 
     Attributes:
         facts: What was done, for the log.
+        problem: Why a person should look at what was opened before it goes on.
     """
 
     hub: Hub
     protection: Protection
     check: Callable[[], None] = lambda: None
     facts: dict[str, Any] = field(default_factory=dict)
+    problem: Problem | None = None
     _made: dict[str, Sealed] = field(default_factory=dict)
+    _problems: dict[str, Problem] = field(default_factory=dict)
 
     def open(self, plan: FlowPlan, message: Message) -> list[Piece]:
         """The documents of a message as the flow opens them, of the types that it takes.
@@ -107,6 +110,9 @@ class Workshop:
             pieces = [inner for piece in pieces for inner in unpack(piece, limits)]
             self.facts["unpacked"] = opening.unpack
         if plan.opens:
+            # What is inside was not seen when the message was kept.
+            found = (self._problems.get(piece.part.blob) for piece in pieces)
+            self.problem = next((problem for problem in found if problem is not None), None)
             for piece in pieces:
                 why = plan.type_refusal(piece.part.kind)
                 if why:
@@ -300,6 +306,8 @@ class _Making:
         sealed = self._writer.finish()
         row = sealed.row
         self._shop._made[row.id] = sealed
+        if (problem := self._inspector.problem()) is not None:
+            self._shop._problems[row.id] = problem
         kind = self._inspector.kind
         part = Part(row.id, 0, row.size, row.sha256.hex(), _content_type(kind, self._name), self._name, kind)
         return Piece(part, self._name, reference=self._inspector.reference)

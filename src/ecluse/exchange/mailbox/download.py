@@ -35,32 +35,32 @@ class Download:
         self._session = session
         self._file = file
         self._octets = octets
-        self._windows: list[tuple[int, bytes]] = []
+        self._windows: list[tuple[int, memoryview]] = []
         self._next = 0
         self._ranges = Ranges()
         self._counted = file.state is FileState.WAITING
         self._closed = False
 
-    def read(self, offset: int, size: int) -> bytes:
+    def read(self, offset: int, size: int) -> memoryview:
         """See the port."""
         end = min(offset + size, self.size)
         if not 0 <= offset < end:
-            return b""
+            return memoryview(b"")
         data = self._held(offset, end)
         if data is None:
             if self._next - WINDOW <= offset <= self._next + NEAR:
                 start = offset - offset % CHUNK
-                window = self._octets.read(start, max(WINDOW, end - start))
+                window = self._octets.view(start, max(WINDOW, end - start))
                 self._windows = [*self._windows[1 - WINDOWS :], (start, window)]
                 data = window[offset - start : end - start]
             else:
-                data = self._octets.read(offset, end - offset)
+                data = self._octets.view(offset, end - offset)
         self._next = end
         if self._counted:
             self._ranges.add(offset, end)
         return data
 
-    def _held(self, offset: int, end: int) -> bytes | None:
+    def _held(self, offset: int, end: int) -> memoryview | None:
         for start, window in reversed(self._windows):
             if start <= offset and end <= start + len(window):
                 return window[offset - start : end - start]

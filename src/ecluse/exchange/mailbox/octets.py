@@ -94,9 +94,13 @@ class Octets:
 
     def read(self, offset: int, size: int) -> bytes:
         """At most ``size`` octets from ``offset``; fewer only at the end."""
+        return bytes(self.view(offset, size))
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """The same octets, not copied where they lie in one piece; what is behind the view does not change."""
         end = min(offset + size, self.size)
         if not 0 <= offset < end:
-            return b""
+            return memoryview(b"")
         found = []
         at = bisect_right(self._starts, offset) - 1
         while offset < end:
@@ -104,10 +108,10 @@ class Octets:
             inside = offset - self._starts[at]
             wanted = min(end - offset, piece.size - inside)
             if wanted:
-                found.append(self._readers[at].read(piece.offset + inside, wanted))
+                found.append(self._readers[at].view(piece.offset + inside, wanted))
             offset += wanted
             at += 1
-        return found[0] if len(found) == 1 else b"".join(found)
+        return found[0] if len(found) == 1 else memoryview(b"".join(found))
 
     def chunks(self) -> Iterator[bytes]:
         """All of it."""
@@ -131,7 +135,11 @@ class Held:
 
     def read(self, offset: int, size: int) -> bytes:
         """See :meth:`Octets.read`."""
-        return self._content[offset : offset + size] if offset >= 0 else b""
+        return bytes(self.view(offset, size))
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """See :meth:`Octets.view`."""
+        return memoryview(self._content)[offset : offset + size] if offset >= 0 else memoryview(b"")
 
     def close(self) -> None:
         """There is nothing to let go."""

@@ -14,6 +14,8 @@ REORDERED: Final = 4 << 20
 and a server may work on several at once."""
 RECENT: Final = 1 << 20
 """Octets that are remembered to be compared with what is sent again."""
+PIECES: Final = 1024
+"""Pieces of either kind: one of a single octet takes a hundred of memory, and each is looked through."""
 
 
 class Ahead:
@@ -28,10 +30,10 @@ class Ahead:
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
-    def hold(self, offset: int, data: bytes) -> None:
+    def hold(self, offset: int, data: bytes | memoryview) -> None:
         """Keep it until its turn. Raises :class:`Denied` where that is too much."""
         self._size += len(data) - len(self._pieces.get(offset, b""))
-        if self._size > REORDERED:
+        if self._size > REORDERED or len(self._pieces) >= PIECES:
             raise Denied("What was sent leaves a gap.", remedy="Send the file from its beginning to its end.")
         self._pieces[offset] = bytes(data)
 
@@ -56,14 +58,14 @@ class Recent:
     __slots__ = ("_pieces", "_size")
 
     def __init__(self) -> None:
-        self._pieces: deque[tuple[int, bytes]] = deque()
+        self._pieces: deque[tuple[int, bytes | memoryview]] = deque()
         self._size = 0
 
-    def note(self, offset: int, data: bytes) -> None:
+    def note(self, offset: int, data: bytes | memoryview) -> None:
         """What was written last; it is not copied."""
         self._pieces.append((offset, data))
         self._size += len(data)
-        while self._size > RECENT and len(self._pieces) > 1:
+        while (self._size > RECENT or len(self._pieces) > PIECES) and len(self._pieces) > 1:
             self._size -= len(self._pieces.popleft()[1])
 
     def read(self, offset: int, size: int) -> bytes | None:

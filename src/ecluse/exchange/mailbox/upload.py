@@ -109,7 +109,7 @@ class Upload:
 
     # --- writing -------------------------------------------------------------------------------------------
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         """See the port. An upload whose writing failed once is not a file any more: its commit fails likewise."""
         if self._broken is not None:
             raise self._broken
@@ -126,7 +126,7 @@ class Upload:
             self._broken = error
             raise
 
-    def _take(self, offset: int, data: bytes) -> None:
+    def _take(self, offset: int, data: bytes | memoryview) -> None:
         """Append what is new of some octets; what was written before is not to change."""
         again = self._size - offset
         if again:
@@ -138,9 +138,9 @@ class Upload:
                 )
             data = data[again:]
         if data:
-            self._append(bytes(data))
+            self._append(data)
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         end = self._size + len(data)
         self._room.take(end)
         writer = self._writer
@@ -152,7 +152,7 @@ class Upload:
             self._writer_began = self._session.hub.clock()
         writer.write(data)
         if self._inspector is not None and self._size < HEAD_LIMIT:
-            self._inspector.feed(data)
+            self._inspector.feed(bytes(data[: HEAD_LIMIT - self._size]))
         self._recent.note(self._size, data)
         self._size = end
 

@@ -84,7 +84,7 @@ def handle(id: int, value: bytes) -> bytes:
     return _packet(_HANDLE, id.to_bytes(4, "big"), _text(value))
 
 
-def data(id: int, octets: bytes) -> tuple[bytes, bytes]:
+def data(id: int, octets: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
     """SSH_FXP_DATA in two pieces: the head, and the octets as they were given."""
     size = len(octets)
     return (

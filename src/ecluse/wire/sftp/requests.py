@@ -42,6 +42,7 @@ __all__ = [
     "SetHandle",
     "SetPath",
     "Space",
+    "Stretch",
     "Sync",
     "Unsupported",
     "Write",
@@ -60,6 +61,10 @@ APPEND: Final = 0x04
 CREATE: Final = 0x08
 TRUNCATE: Final = 0x10
 EXCLUSIVE: Final = 0x20
+
+
+_MUCH: Final = 64 * 1024
+"""Octets of which less is copied, rather than that all it came with is kept because of it."""
 
 
 class _Asked(msgspec.Struct, frozen=True, gc=False):
@@ -99,11 +104,11 @@ class Read(_Asked, frozen=True, gc=False):
 
 
 class Write(_Asked, frozen=True, gc=False):
-    """SSH_FXP_WRITE."""
+    """SSH_FXP_WRITE. A view as data is read-only, and what is behind it does not change."""
 
     handle: bytes
     offset: int
-    data: bytes
+    data: bytes | memoryview
 
 
 class PathAttributes(_Asked, frozen=True, gc=False):
@@ -251,6 +256,24 @@ _SET_PATH, _SET_HANDLE, _MKDIR, _RENAME, _SYMLINK, _EXTENDED = 9, 10, 14, 18, 20
 _INIT, _OPEN, _READ, _WRITE = 1, 3, 5, 6
 
 
+class Stretch:
+    """Octets that lie in a buffer, which is written once, from its front to its end.
+
+    Attributes:
+        buffer: Where.
+        start: First of them.
+        end: Behind the last of them.
+    """
+
+    __slots__ = ("buffer", "end", "start")
+
+    def __init__(self, buffer: bytearray, start: int, end: int) -> None:
+        self.buffer, self.start, self.end = buffer, start, end
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+
 class RequestReader:
     """Takes requests out of the octets of one channel.
 
@@ -258,19 +281,30 @@ class RequestReader:
     its octets and not an object each.
     """
 
-    __slots__ = ("_at", "_begun", "_chunks", "pending")
+    __slots__ = ("_at", "_begun", "_chunks", "_last", "pending")
 
     def __init__(self) -> None:
         self._chunks: deque[bytes | memoryview] = deque()
         self._at = 0
         self._begun = False
+        self._last: Stretch | None = None
         self.pending = 0
 
-    def feed(self, data: bytes | memoryview) -> None:
-        """Add what arrived. A view is kept as it is: what is behind it must not change."""
-        if data:
+    def feed(self, data: bytes | memoryview | Stretch) -> None:
+        """Add what arrived. A view or stretch is not copied: what is behind it must not change."""
+        if not data:
+            return
+        self.pending += len(data)
+        if not isinstance(data, Stretch):
             self._chunks.append(data)
-            self.pending += len(data)
+            self._last = None
+            return
+        last, start = self._last, data.start
+        if last is not None and self._chunks and last.buffer is data.buffer and last.end == start:
+            start = last.start
+            self._chunks.pop()
+        self._last = Stretch(data.buffer, start, data.end)
+        self._chunks.append(memoryview(data.buffer)[start : data.end].toreadonly())
 
     def next(self) -> Request | None:
         """The next request; ``None`` where it has not arrived whole. The first one is :class:`Init`.
@@ -312,10 +346,24 @@ class RequestReader:
             return Malformed(id)
         head = self._take(4 + size + 12)
         rest -= len(head)
-        data = self._take(rest)
+        data = self._take_data(rest)
         if int.from_bytes(head[-4:], "big") != rest:
             return Malformed(id)
         return Write(id, head[4:-12], int.from_bytes(head[-12:-4], "big"), data)
+
+    def _take_data(self, size: int) -> bytes | memoryview:
+        """As :meth:`_take`, but much is not copied where it lies together."""
+        if size >= _MUCH:
+            first, end = self._chunks[0], self._at + size
+            if isinstance(first, memoryview) and len(first) >= end:
+                self.pending -= size
+                data = first[self._at : end]
+                self._at = end
+                if len(first) == end:
+                    self._chunks.popleft()
+                    self._at = 0
+                return data
+        return self._take(size)
 
     def _peek(self, size: int) -> bytes:
         found = bytes(self._chunks[0][self._at : self._at + size])

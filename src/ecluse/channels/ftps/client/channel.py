@@ -25,7 +25,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Document, Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes, Sealed
 from ecluse.exchange.remote import NameTaken
-from ecluse.exchange.target import target_of
+from ecluse.exchange.target import file_names, target_of
 from ecluse.model.nouns import Answer, Delivery, Message, Part
 from ecluse.model.paths import MAX_NAME
 from ecluse.trust.directory import Directory
@@ -108,8 +108,8 @@ class FtpsChannel:
         may_replace = place.replace if target.replace is None else target.replace
         with closing(Line(place)) as line:
             files = []
-            for number, part in enumerate(message.parts):
-                names = _names(message, number, joined(place.folder, target.folder), place.temporary)
+            for number, (part, name) in enumerate(zip(message.parts, file_names(message), strict=True)):
+                names = _names(message, number, name, joined(place.folder, target.folder), place.temporary)
                 with self._hub.document(part) as document:
                     upload = _Upload(line, names, document, may_replace, again=delivery.attempts > 1)
                     files.append(upload.run())
@@ -252,9 +252,8 @@ class _Upload:
         )
 
 
-def _names(message: Message, number: int, folder: str, template: str) -> _Names:
+def _names(message: Message, number: int, name: str, folder: str, template: str) -> _Names:
     """Where a document goes. The temporary name is this message's alone, whatever others are called."""
-    name = message.parts[number].name or f"{message.id}-{number + 1}"
     several = f"-{number + 1}" if len(message.parts) > 1 else ""
     mark = f".{message.id[-10:]}{several}"
     room = MAX_NAME - len(template.encode()) - len(mark)

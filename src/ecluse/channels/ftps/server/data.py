@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from ecluse.channels.ftps.server.errors import ConnectionCut, TlsFailed, TooSlow
@@ -16,11 +18,15 @@ from ecluse.channels.ftps.server.stream import Stream, plain_address
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.tree import TreeReader, TreeWriter
 
-__all__ = ["DataPort", "NoPort", "receive", "send", "send_lines"]
+__all__ = ["DataPort", "NoPort", "pieces", "receive", "send", "send_lines"]
 
-UPLOAD_BLOCK: Final = 1 << 18
-"""Octets that are kept at once: 16 records of TLS."""
+FIRST_BLOCK: Final = 1 << 16
+"""Octets of an upload that are kept at once while it may be a small one, which needs no large buffer."""
+UPLOAD_BLOCK: Final = 1 << 20
+"""The same once it is a large one: 64 records of TLS, and what the vault hands over to its own thread uncopied."""
 DOWNLOAD_BLOCK: Final = 1 << 20
+AHEAD_FROM: Final = 4 << 20
+"""Octets from which a download is read ahead: below, a thread costs more than it saves."""
 LISTING_BLOCK: Final = 1 << 16
 _BACKLOG: Final = 4
 """Connections that wait to be looked at: the client's, and those of whoever tries to be first."""
@@ -138,27 +144,21 @@ def receive(stream: Stream, writer: TreeWriter, offset: int, pace: Pace) -> int:
     Raises:
         EcluseError: It was cut, or can't be kept. What came before is with the writer.
     """
-    view = memoryview(bytearray(pace.block(UPLOAD_BLOCK)))
-    total, ended = 0, False
-    while not ended:
-        filled, cut = 0, None
-        try:
-            while filled < len(view):
-                count = stream.read(view[filled:], pace.deadline)
-                if count == 0:
-                    ended = True
-                    break
-                filled += count
-        except EcluseError as error:
-            cut = error
+    view = memoryview(bytearray(pace.block(FIRST_BLOCK)))
+    total = 0
+    while True:
+        filled, error = stream.fill(view, pace.wait)
         if filled:
             writer.write(offset + total, bytes(view[:filled]))
             total += filled
-        if cut is not None:
-            raise cut
+        if error is not None:
+            raise error
+        if filled < len(view):
+            return total
         stream.glance()
-        time.sleep(pace.took(filled))
-    return total
+        _rest(pace.took(filled))
+        if len(view) < UPLOAD_BLOCK:
+            view = memoryview(bytearray(pace.block(UPLOAD_BLOCK)))
 
 
 def send(stream: Stream, reader: TreeReader, offset: int, pace: Pace) -> int:
@@ -167,14 +167,40 @@ def send(stream: Stream, reader: TreeReader, offset: int, pace: Pace) -> int:
     Raises:
         EcluseError: The client does not have it all.
     """
-    at, size = offset, pace.block(DOWNLOAD_BLOCK)
-    while block := reader.read(at, size):
-        stream.write(block, pace.deadline)
-        at += len(block)
-        stream.glance()
-        time.sleep(pace.took(len(block)))
+    total = 0
+    with contextlib.closing(pieces(reader, offset, pace.block(DOWNLOAD_BLOCK))) as blocks:
+        for block in blocks:
+            stream.write(block, pace.deadline)
+            total += len(block)
+            stream.glance()
+            _rest(pace.took(len(block)))
     stream.finish(pace.deadline)
-    return at - offset
+    return total
+
+
+def pieces(reader: TreeReader, offset: int, size: int) -> Generator[bytes, None, None]:
+    """A file from ``offset`` on, ``size`` octets at a time; of a large one the next are read while these are sent.
+
+    The last ones never are: the reader counts what it was asked for as handed out, and a document of which all was
+    handed out is taken for picked up. Closing the generator waits until nothing is being read any more.
+    """
+    if reader.size - offset < AHEAD_FROM:
+        while block := reader.read(offset, size):
+            offset += len(block)
+            yield block
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="ftps-ahead") as pool:
+        block = reader.read(offset, size)
+        while block:
+            offset += len(block)
+            ahead = pool.submit(reader.read, offset, size) if offset + size < reader.size else None
+            yield block
+            block = ahead.result() if ahead is not None else reader.read(offset, size)
+
+
+def _rest(seconds: float) -> None:
+    if seconds > 0:
+        time.sleep(seconds)
 
 
 def send_lines(stream: Stream, lines: Iterator[str], pace: Pace) -> None:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -139,6 +140,21 @@ class HubReception:
             self.hub.store.submit(work).add_done_callback(_reported)
 
 
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What a login was proven with.
+
+    Attributes:
+        user: The name.
+        password: Reference of the password that was right; ``None`` where none was asked for.
+        certificate: The certificate that counted (DER).
+    """
+
+    user: str
+    password: str | None
+    certificate: bytes | None
+
+
 class HubVisit:
     """One connection; see :class:`~ecluse.channels.ftps.server.reception.Visit`."""
 
@@ -147,6 +163,7 @@ class HubVisit:
         self._address = address
         self._counted = not refused
         self._partner = ""
+        self._proof: _Proof | None = None
         self._tls: dict[str, Json] = {}
         self.refused = refused
 
@@ -159,14 +176,13 @@ class HubVisit:
         if password is None:
             if view is None or account is None or account.password is not None or not by_certificate:
                 return None
-            return self._admit(view, account, user, _fingerprint(certificate))
+            return self._admit(view, account, _Proof(user, None, certificate))
         right = reception.password_right(view, password)
         if view is not None and account is not None and right:
             needed = account.second_factor or view.shows_tls_client
             if by_certificate or not needed:
-                return self._admit(
-                    view, account, user, _fingerprint(certificate) if by_certificate else "password"
-                )
+                proof = _Proof(user, account.password, certificate if by_certificate else None)
+                return self._admit(view, account, proof)
         self._failed(began, user)
         return None
 
@@ -174,14 +190,28 @@ class HubVisit:
         known = view.tls_client_certificates(self._reception.hub.clock())
         return certificate is not None and certificate in {each.public_bytes(Encoding.DER) for each in known}
 
-    def _admit(self, view: PartnerView, account: Account, user: str, shown: str) -> Guest | None:
+    def welcome(self) -> bool:
+        """See the port. A reference to another password is another password."""
+        proof, reception = self._proof, self._reception
+        if proof is None:
+            return True
+        view = find_account(reception.directory(), proof.user, "ftps", self._address)
+        account = view.settings.account if view is not None else None
+        if view is None or account is None or view.id != self._partner or account.password != proof.password:
+            return False
+        if proof.certificate is not None:
+            return self._certified(view, proof.certificate)
+        return not (account.second_factor or view.shows_tls_client)
+
+    def _admit(self, view: PartnerView, account: Account, proof: _Proof) -> Guest | None:
         reception = self._reception
-        reception.gate.succeeded(self._address, user)
+        shown = _fingerprint(proof.certificate) or "password"
+        reception.gate.succeeded(self._address, proof.user)
         if not reception.gate.opened(view.id):
             reception.count("sessions")
             self.refused = "There are too many sessions."
             return None
-        self._partner = view.id
+        self._partner, self._proof = view.id, proof
         method = "password" if shown == "password" else "certificate" if account.password is None else "both"
         reception.opened(view.id, {"protocol": "ftps", "method": method, "shown": shown, **self._tls})
         return reception.guest(view, account, self._address, shown)

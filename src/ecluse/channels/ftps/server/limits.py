@@ -99,6 +99,11 @@ class Pace:
         """When to stop waiting for the next octets, on the monotonic clock."""
         return time.monotonic() + self._idle
 
+    @property
+    def wait(self) -> float:
+        """Seconds to wait for the next octets."""
+        return self._idle
+
     def block(self, size: int) -> int:
         """Octets to move at once: at most ``size``, and no more than a quarter of a second's where there is a rate."""
         return size if self._rate is None else min(size, max(1 << 12, self._rate.most // 4))

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from ecluse.channels.ftps.server.limits import SessionLimits
-from ecluse.channels.ftps.server.reception import Reception
+from ecluse.channels.ftps.server.reception import Reception, Visit
 from ecluse.channels.ftps.server.session import Session
 from ecluse.channels.ftps.server.stream import Stream, plain_address
 from ecluse.channels.ftps.server.table import COMMANDS
@@ -57,7 +57,7 @@ class FtpsServer:
         self._reception = reception
         self.limits = limits
         self._sockets: list[socket.socket] = []
-        self._threads: dict[threading.Thread, Stream] = {}
+        self._threads: dict[threading.Thread, tuple[Stream, Visit]] = {}
         self._lock = threading.Lock()
         self._quit = threading.Event()
         self._acceptor = threading.Thread(target=self._accept, name="ftps-acceptor", daemon=True)
@@ -91,12 +91,19 @@ class FtpsServer:
         until = time.monotonic() + grace
         while self._running() and time.monotonic() < until:
             time.sleep(0.05)
-        for stream in self._running().values():
+        for stream, _ in self._running().values():
             stream.cut()
         for thread in self._running():
             thread.join(5.0)
 
-    def _running(self) -> dict[threading.Thread, Stream]:
+    def follow(self) -> None:
+        """The configuration changed: end the sessions of those that could not log in any more."""
+        for stream, visit in self._running().values():
+            if not visit.welcome():
+                _log.info("session ended by the configuration")
+                stream.cut()
+
+    def _running(self) -> dict[threading.Thread, tuple[Stream, Visit]]:
         with self._lock:
             return dict(self._threads)
 
@@ -145,7 +152,7 @@ class FtpsServer:
 
         thread = threading.Thread(target=run, name="ftps-session", daemon=True)
         with self._lock:
-            self._threads[thread] = stream
+            self._threads[thread] = stream, visit
         try:
             thread.start()
         except RuntimeError:  # no threads left

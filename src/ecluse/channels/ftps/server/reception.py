@@ -52,6 +52,9 @@ class Visit(Protocol):
     def suspicious(self, what: str) -> None:
         """The client did what no proper client does (``injection``, ``bounce``, ``garbage``...)."""
 
+    def welcome(self) -> bool:
+        """Whether whoever logged in could log in yet, with what it showed. From any thread."""
+
     def left(self) -> None:
         """The connection ended. Called exactly once."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ecluse.channels.ftps.server.errors import ConnectionCut, TlsFailed, TooSlow
+from ecluse.errors import EcluseError
 
 __all__ = ["Stream", "plain_address"]
 
@@ -120,6 +121,31 @@ class Stream:
                 return found
             self._wait(select.POLLIN, deadline)
 
+    def fill(self, into: memoryview, wait: float) -> tuple[int, EcluseError | None]:
+        """Read until ``into`` is full or all has come; give how many octets there are.
+
+        Args:
+            into: Where to.
+            wait: Seconds of silence that are borne.
+
+        Returns:
+            The number, less than was asked for only at a proper end or beside the error that came instead.
+        """
+        filled, size = 0, len(into)
+        try:
+            while filled < size:
+                # A record of TLS at a time, of which there are 64 in a mebibyte: nothing else is done for each.
+                found = self.read_now(into[filled:])
+                if found is None:
+                    self._wait(select.POLLIN, time.monotonic() + wait)
+                elif found == 0:
+                    break
+                else:
+                    filled += found
+        except EcluseError as error:
+            return filled, error
+        return filled, None
+
     def read_now(self, into: memoryview) -> int | None:
         """The same, with ``None`` where one would have to wait."""
         try:
@@ -133,7 +159,7 @@ class Stream:
         except (OSError, ValueError):
             raise ConnectionCut("The connection was cut.") from None
 
-    def write(self, data: bytes, deadline: float) -> None:
+    def write(self, data: bytes | memoryview, deadline: float) -> None:
         """Send all of it.
 
         Raises:

@@ -22,7 +22,7 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.hub import Document, Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes, Sealed
-from ecluse.exchange.target import target_of
+from ecluse.exchange.target import file_names, target_of
 from ecluse.model.nouns import Answer, Delivery, Message, Part
 from ecluse.model.paths import MAX_NAME
 from ecluse.store.port import Tx, View
@@ -119,7 +119,7 @@ class SftpChannel:
         part = message.parts[number]
         folders = [name for name in target.folder.split("/") if name]
         made = tuple("/".join([base.rstrip("/"), *folders[: n + 1]]) for n in range(len(folders)))
-        name = names_of(message)[number]
+        name = file_names(message)[number]
         terms = Terms(
             folder=made[-1] if made else base,
             made=made,
@@ -202,15 +202,6 @@ def base_of(folder: str | None, link: Link) -> str:
     return folder if folder.startswith("/") else join(home, folder)
 
 
-def names_of(message: Message) -> list[str]:
-    """The file names of a message's documents; unlike each other, and none is empty."""
-    names: list[str] = []
-    for number, part in enumerate(message.parts, 1):
-        name = part.name or f"{message.id}-{number}"
-        names.append(f"{number}-{name}" if name in names else name)
-    return names
-
-
 def temporary_name(pattern: str, name: str, id: str) -> str:
     """A temporary name of this attempt; the document's name in it is cut where the whole would be too long."""
     rest = len(pattern.replace("{name}", "").replace("{id}", id).encode())
@@ -263,23 +254,27 @@ class _Events:
 
     def left(self, path: str) -> tuple[str, bool] | None:
         """See the port."""
+        return self._hub.store.read(lambda view: self._last(view, path, resent=True))
 
-        def work(view: View) -> tuple[str, bool] | None:
-            found: tuple[str, bool] | None = None
-            for logged in view.events(self._message.id):
-                if logged.event.kind not in ("delivery.uploaded", "delivery.withdrawn", "message.resent"):
-                    continue
-                facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_UploadFacts)
-                if logged.event.kind == "message.resent":
-                    # A person wants it there again: that it was fetched once does not end this.
-                    if self._delivery.id in facts.deliveries:
-                        found = None
-                elif (facts.delivery, facts.path) == (self._delivery.id, path):
-                    uploaded = logged.event.kind == "delivery.uploaded"
-                    found = (facts.temporary, facts.synced) if uploaded else None
-            return found
+    def appeared(self, path: str) -> bool:
+        """See the port."""
+        return self._hub.store.read(lambda view: self._last(view, path, resent=False)) is not None
 
-        return self._hub.store.read(work)
+    def _last(self, view: View, path: str, *, resent: bool) -> tuple[str, bool] | None:
+        """The upload to a path that was not withdrawn; ``resent``: nor sent again by a person since."""
+        found: tuple[str, bool] | None = None
+        for logged in view.events(self._message.id):
+            if logged.event.kind not in ("delivery.uploaded", "delivery.withdrawn", "message.resent"):
+                continue
+            facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_UploadFacts)
+            if logged.event.kind == "message.resent":
+                # A person wants it there again: that it was fetched once does not end this.
+                if resent and self._delivery.id in facts.deliveries:
+                    found = None
+            elif (facts.delivery, facts.path) == (self._delivery.id, path):
+                uploaded = logged.event.kind == "delivery.uploaded"
+                found = (facts.temporary, facts.synced) if uploaded else None
+        return found
 
 
 _: type[Memory] = _Events

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import asyncssh
+from asyncssh.channel import SSHChannel
 from asyncssh.connection import SSHServerConnection, SSHServerConnectionOptions
 from asyncssh.constants import (
     DISC_NO_MORE_AUTH_METHODS_AVAILABLE,
@@ -28,8 +29,10 @@ from ecluse.channels.sftp.hotpath import Packets
 from ecluse.channels.sftp.server.algorithms import is_legacy, offer
 from ecluse.channels.sftp.server.authority import Identity
 from ecluse.channels.sftp.server.channel import SftpChannel
+from ecluse.channels.sftp.server.inbox import Inbox
 from ecluse.channels.sftp.server.session import Session
 from ecluse.trust.fields import octets, seconds
+from ecluse.wire.sftp.requests import Stretch
 
 if TYPE_CHECKING:
     from ecluse.channels.sftp.server.listener import Shared
@@ -103,6 +106,7 @@ class Connection(Packets, SSHServerConnection):
         self.shared.connections.add(self)
         cast(asyncio.Transport, transport).set_write_buffer_limits(high=UNREAD, low=UNREAD // 4)
         super().connection_made(transport)
+        cast(asyncio.Transport, transport).set_protocol(Inbox(self, self.shared.arrivals))
         self._check = self._loop.call_later(CHECK_EVERY, self._look)
 
     def connection_lost(self, exc: Exception | None = None) -> None:
@@ -112,16 +116,24 @@ class Connection(Packets, SSHServerConnection):
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
         """See asyncio."""
-        self._moved += len(data)
+        self.received(memoryview(data), len(data))
+
+    def received(self, view: memoryview, fresh: int) -> None:
+        """Octets that may change once this returns; all but the last ``fresh`` ones were given before."""
+        self._moved += fresh
         if self._sent_at is not None:
             # Before the login is through, each side waits for the other: the shortest wait is the line's own.
             waited = self._loop.time() - self._sent_at
             self._round_trip = waited if self._round_trip is None else min(waited, self._round_trip)
             self._sent_at = None
-        super().data_received(data, datatype)
+        self.view_received(view)
         if self.buffered > UNANSWERED and not self._blocked:
             self._blocked = True
             self._read_or_not()
+
+    def arrived(self, channel: SSHChannel[bytes], clear: bytearray, start: int, end: int) -> None:
+        """See :class:`FastPackets`."""
+        channel._accept_data(Stretch(clear, start, end))  # type: ignore[arg-type]  # what our sessions take
 
     def _send(self, data: bytes) -> None:
         if self._send_encryption is not None and not self._channels:

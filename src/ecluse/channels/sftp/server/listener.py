@@ -20,6 +20,7 @@ from ecluse.channels.http.errors import ListenFailed
 from ecluse.channels.sftp.server.algorithms import SIGNATURES
 from ecluse.channels.sftp.server.authority import Authority, Identity
 from ecluse.channels.sftp.server.connection import Connection
+from ecluse.channels.sftp.server.inbox import Arrivals
 from ecluse.channels.sftp.server.operations import Operations
 from ecluse.channels.sftp.server.pace import Pace
 from ecluse.channels.sftp.server.session import Session
@@ -93,6 +94,7 @@ class Shared:
         self.connections: set[Connection] = set()
         self.sessions: set[Session] = set()
         self.windows = Windows()
+        self.arrivals = Arrivals()
         self.workers = Workers(WORKERS, "sftp")
         self._open_tree = open_tree
         self._paces: dict[tuple[str, int], Pace] = {}

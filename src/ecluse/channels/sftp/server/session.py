@@ -10,7 +10,7 @@ import asyncssh
 
 from ecluse.channels.sftp.server.operations import Operations
 from ecluse.wire.sftp.errors import BrokenStream
-from ecluse.wire.sftp.requests import MAX_PACKET, Read, Request, RequestReader, Write
+from ecluse.wire.sftp.requests import MAX_PACKET, Read, Request, RequestReader, Stretch, Write
 
 if TYPE_CHECKING:
     from ecluse.channels.sftp.server.channel import SftpChannel
@@ -91,7 +91,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         """See asyncssh."""
         self._started = True
 
-    def data_received(self, data: bytes, datatype: int | None) -> None:
+    def data_received(self, data: bytes | Stretch, datatype: int | None) -> None:
         """See asyncssh."""
         self._reader.feed(data)
         self._busy()

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -377,7 +378,7 @@ def by_thread() -> dict[str, float]:
     for thread in threading.enumerate():
         if thread.native_id is not None:
             fields = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()
-            part = thread.name.rpartition("/")[2].rstrip("0123456789-_").rpartition("-")[2]
+            part = re.sub(r"^.*-(?=worker|bell|heart|disp)|\d+$", "", thread.name)
             found[part] = found.get(part, 0) + int(fields[0]) / 1e9
     return found
 

@@ -7,6 +7,7 @@ import contextlib
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 from tests.support.hubs import bare_hub
@@ -62,6 +63,12 @@ class Discard:
     def close(self) -> None: ...
 
     size = 0
+    prompt = 1 << 20
+
+    def begin_commit(self) -> Future[None]:
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
 
     def rename(self, path: VirtualPath, to: VirtualPath, *, replace: bool = False) -> None: ...
     def remove(self, path: VirtualPath) -> None: ...
@@ -159,7 +166,9 @@ def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer | Sftp
         settings = SftpListener(address="127.0.0.1:0")
         gate = Gate(settings.guard, Bans(hub.store, hub.clock, hub.entropy, hub.node), "sftp")
         pair = KeyringKeyPair(keyring, "ssh-host")
-        server = SftpServer(hub, settings, lambda: directory, [pair], gate, lambda view: DiscardTree())  # type: ignore[arg-type]
+        server = SftpServer(
+            hub, settings, lambda: directory, [pair], gate, lambda identity, address: DiscardTree()
+        )  # type: ignore[arg-type]
         server.start()
         try:
             yield server, keyring.ssh_public_key("ssh-host")

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ecluse.blobs.durable import (
     replace,
     sweep_parts,
     write_new,
+    write_together,
 )
 from ecluse.blobs.port import BlobUnavailable
 from ecluse.errors import Fault
@@ -175,3 +177,24 @@ def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ecluse.blobs.durable.os.write", lambda handle, data: real(handle, data[:7]))
     write_new(tmp_path / "f", [b"0123456789" * 5, memoryview(b"abc" * 9)])
     assert (tmp_path / "f").read_bytes() == b"0123456789" * 5 + b"abc" * 9
+
+
+def test_files_written_together_each_have_their_end(tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise DiskError("the source failed")
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "taken").write_bytes(b"before")
+    errors = write_together(
+        [
+            (tmp_path / "a" / "one", [b"1"], "w"),
+            (tmp_path / "a" / "taken", [b"2"], "w"),
+            (tmp_path / "a" / "broken", broken(), "w"),
+            (tmp_path / "missing" / "three", [b"3"], "w"),
+            (tmp_path / "a" / "two", [b"2", b"2"], "w"),
+        ]
+    )
+    assert [type(error) for error in errors] == [type(None), NameTaken, DiskError, DiskError, type(None)]
+    assert sorted(os.listdir(tmp_path / "a")) == ["one", "taken", "two"]
+    assert (tmp_path / "a" / "taken").read_bytes() == b"before"

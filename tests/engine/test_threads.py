@@ -234,10 +234,10 @@ def test_a_store_that_fails_in_a_way_nobody_knows_stops_nothing() -> None:
                 raise RuntimeError("secret")
             return super().write(work)
 
-        def wait_for_jobs(self, timeout):
+        def wait_for_jobs(self, timeout, kinds=()):
             if self.odd:
                 raise RuntimeError("secret")
-            super().wait_for_jobs(timeout)
+            super().wait_for_jobs(timeout, kinds)
 
     store = Odd()
     runner = Runner(

@@ -151,7 +151,7 @@ class JobStore:
         with self._lock:
             return work(JobTx(self))
 
-    def wait_for_jobs(self, timeout: float) -> None:
+    def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         with self._bell:
             before = self._rung
             self._bell.wait_for(lambda: self._rung != before, timeout)

@@ -92,6 +92,8 @@ class MemoryMailbox:
 class MemoryTree:
     """See :class:`ecluse.exchange.tree.Tree`."""
 
+    prompt = False
+
     def __init__(self, box: MemoryMailbox) -> None:
         self.box = box
 
@@ -247,6 +249,8 @@ class MemoryReader:
 class MemoryWriter:
     """See :class:`ecluse.exchange.tree.TreeWriter`."""
 
+    prompt = 0
+
     def __init__(self, box: MemoryMailbox, path: VirtualPath, base: _File | None) -> None:
         self._box, self._path, self._base = box, path, base
         self._data = bytearray(base.data if base else b"")
@@ -323,6 +327,9 @@ class MemoryWriter:
             box.files[self._path] = _File(bytes(self._data), box.clock(), state)
             if state == "taken":
                 box.documents.append((str(self._path), bytes(self._data)))
+
+    def begin_commit(self) -> None:
+        return None
 
     def suspend(self) -> None:
         with self._box.lock:

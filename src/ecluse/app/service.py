@@ -28,6 +28,7 @@ from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.loop import SequencerLoop
 from ecluse.evidence.sequencer import Sequencer
 from ecluse.exchange.deliver import buried, handlers
+from ecluse.exchange.deposit import deposits
 from ecluse.exchange.receipts import mark_overdue
 from ecluse.exchange.route import PARTNER_KINDS
 from ecluse.trust.directory import Directory
@@ -40,6 +41,8 @@ PARTNER_WORKERS: Final = 32
 wait for them. A thread that waits takes 600 KiB, its connection to the database included."""
 WORKERS: Final = 8
 """All other jobs at once. They are apart from those: no partner's server can hold up what comes in."""
+DEPOSITS: Final = 128
+"""Documents at once on their way into places of our own: two groups, of which one is written while the other ends."""
 OPENERS: Final = 4
 """Large bodies opened at once: cipher and hash keep both cores of a small machine busy."""
 OVERDUE_EVERY: Final = 5
@@ -105,10 +108,21 @@ class Service:
             node.name,
             hub.clock,
             hub.entropy,
-            {kind: work for kind, work in jobs.items() if kind not in PARTNER_KINDS},
+            {kind: work for kind, work in jobs.items() if kind not in PARTNER_KINDS | {"deposit"}},
             workers=WORKERS,
             on_bury=buried(hub),
             tick=schedule.tick,
+        )
+        self._depositor = Runner(
+            node.store,
+            node.name,
+            hub.clock,
+            hub.entropy,
+            {"deposit": jobs["deposit"]},
+            workers=DEPOSITS,
+            lane_limit=DEPOSITS,
+            together=deposits(hub, node.channels, node.retry_policy),
+            on_bury=buried(hub),
         )
         sequencer = Sequencer(
             node.store,
@@ -163,6 +177,7 @@ class Service:
             await asyncio.to_thread(self.ftps.start)
         await asyncio.to_thread(self._succession.begin, self.node.store)
         self._own_runner.start()
+        self._depositor.start()
         self._runner.start()
         self._loop.start()
         self._flows.follow()
@@ -192,7 +207,10 @@ class Service:
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.stop, grace)
         await asyncio.gather(
-            *(asyncio.to_thread(runner.stop, grace) for runner in (self._runner, self._own_runner))
+            *(
+                asyncio.to_thread(runner.stop, grace)
+                for runner in (self._runner, self._own_runner, self._depositor)
+            )
         )
         await asyncio.to_thread(self._loop.stop)
         self._succession.end()

@@ -38,6 +38,7 @@ __all__ = [
     "sync_at",
     "sync_folder",
     "write_new",
+    "write_together",
 ]
 
 _PART: Final = ".part"
@@ -182,7 +183,7 @@ class NewFile:
         DiskError: Here and from every method but :meth:`abort`.
     """
 
-    __slots__ = ("_at", "_handle", "_over", "_part", "_path", "_pushed", "_size")
+    __slots__ = ("_at", "_handle", "_linked", "_over", "_part", "_path", "_pushed", "_size")
 
     def __init__(
         self,
@@ -197,6 +198,7 @@ class NewFile:
         self._over = over
         self._at = at
         self._size = self._pushed = 0
+        self._linked = False
         folder, name = os.path.split(self._path)
         # The name is cut because a folder takes at most 255 octets of it, and the rest needs some.
         self._part = os.path.join(folder, f".{name[:48]}.{_mark(work)}{secrets.token_hex(8)}{_PART}")
@@ -228,7 +230,21 @@ class NewFile:
         Raises:
             NameTaken: There is a file of that name, and ``over`` was not given.
         """
-        linked = False
+        self.put()
+        try:
+            if self._at is not None:
+                with disk_errors(self._path):
+                    sync_at(self._at)
+            else:
+                sync_folder(os.path.dirname(self._path) or ".")
+        except BaseException:
+            self.withdraw()
+            raise
+
+    def put(self) -> None:
+        """The first half of :meth:`commit`: the file is durable and has its name, which the folder's sync makes
+        durable. Otherwise nothing is left of it. Raises as that does.
+        """
         try:
             with disk_errors(self._path):
                 os.fsync(self._handle)
@@ -240,19 +256,21 @@ class NewFile:
                         os.link(self._part, self._path, src_dir_fd=self._at, dst_dir_fd=self._at)
                     except FileExistsError:
                         raise NameTaken(f"There is a file {self._path} already.") from None
-                    linked = True
+                    self._linked = True
                     os.unlink(self._part, dir_fd=self._at)
-                if self._at is not None:
-                    sync_at(self._at)
-            if self._at is None:
-                sync_folder(os.path.dirname(self._path) or ".")
         except BaseException:
-            if linked:
-                # The name may or may not outlive a power cut; who was told of a failure must not find it.
-                with contextlib.suppress(OSError):
-                    os.unlink(self._path, dir_fd=self._at)
-            self.abort()
+            self.withdraw()
             raise
+
+    def withdraw(self) -> None:
+        """Leave nothing of what :meth:`put` gave a name, where the folder's sync failed; never raises.
+
+        The name may or may not outlive a power cut; who was told of a failure must not find it.
+        """
+        if self._linked:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path, dir_fd=self._at)
+        self.abort()
 
     def abort(self) -> None:
         """Leave nothing. May be called at any time, also twice or after :meth:`commit`; never raises."""
@@ -297,6 +315,45 @@ def write_new(
         raise
     new.commit()
     return size
+
+
+def write_together(
+    files: Iterable[tuple[str | os.PathLike[str], Iterable[bytes], str]], mode: int = 0o600
+) -> list[EcluseError | None]:
+    """Write files under names that are not taken; return when they are durable, each folder synced once.
+
+    Args:
+        files: Name, content, and work (see :class:`NewFile`) of each.
+        mode: Permissions, before the process's umask.
+
+    Returns:
+        For each, ``None``, or why nothing of it is visible: what its octets raised, or as :func:`write_new`. What
+        was there under a taken name is durable too.
+    """
+    errors: list[EcluseError | None] = []
+    folders: dict[str, list[tuple[int, NewFile]]] = {}
+    for number, (path, chunks, work) in enumerate(files):
+        inside = folders.setdefault(os.path.dirname(path) or ".", [])
+        errors.append(None)
+        try:
+            new = NewFile(path, mode, work=work)
+            inside.append((number, new))
+            for chunk in chunks:
+                new.write(chunk)
+            new.put()
+        except EcluseError as error:
+            errors[number] = error
+    for folder, inside in folders.items():
+        try:
+            sync_folder(folder)
+        except DiskError as error:
+            for number, new in inside:
+                new.withdraw()
+                errors[number] = error
+        for number, new in inside:
+            if errors[number] is not None:
+                new.abort()
+    return errors
 
 
 def replace(path: str | os.PathLike[str], data: bytes, mode: int = 0o600) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -12,7 +12,7 @@ from ecluse.model.basics import Clock, Entropy, Instant
 from ecluse.model.nouns import Job
 from ecluse.store.port import Lost, Store, Tx
 
-__all__ = ["Buried", "Handler", "JobContext", "Outcome"]
+__all__ = ["Buried", "Handler", "JobContext", "Outcome", "Together"]
 
 
 class Outcome(StrEnum):
@@ -79,6 +79,10 @@ class JobContext:
             Lost: Another claim has the job; nothing was recorded. The handler lets it pass.
             StoreUnavailable: Nothing was recorded.
         """
+        return self.begin_finish(work)()
+
+    def begin_finish(self, work: Callable[[Tx], None] | None = None) -> Callable[[], Outcome]:
+        """:meth:`finish` without waiting: what is given waits for it, and gives or raises what that does."""
 
         def both(tx: Tx) -> None:
             # The fence comes first: whoever lost the job must hear that, not what its work trips over.
@@ -86,9 +90,14 @@ class JobContext:
             if work is not None:
                 work(tx)
 
-        self._store.write(both)
-        self.outcome = Outcome.FINISHED
-        return self.outcome
+        recorded = self._store.submit(both)
+
+        def wait() -> Outcome:
+            recorded.result()
+            self.outcome = Outcome.FINISHED
+            return self.outcome
+
+        return wait
 
     def retry(
         self,
@@ -147,6 +156,9 @@ class JobContext:
         self.outcome = Outcome.BURIED
         return self.outcome
 
+
+Together = Callable[[Sequence[JobContext]], Sequence[Callable[[], Outcome]]]
+"""Begins several jobs, and gives for each what ends it: called once, in their order, as a :data:`Handler` would be."""
 
 Handler = Callable[[Job, JobContext], Outcome]
 """Does one kind of job. Runs in a worker thread, several at once. What it raises counts as its error."""

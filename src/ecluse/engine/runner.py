@@ -15,13 +15,14 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 import structlog
 
-from ecluse.engine.context import Buried, Handler, JobContext, Outcome
+from ecluse.engine.context import Buried, Handler, JobContext, Outcome, Together
 from ecluse.engine.retry import RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, Entropy, Instant
@@ -35,6 +36,16 @@ LEASE: Final = 20.0
 
 LANE_LIMIT: Final = 4
 """Jobs of one lane (a partner) at once on this node, so that a slow partner leaves workers for the others."""
+
+GROUP: Final = 64
+"""Jobs of one group: with documents that lie in their rows, some megabytes."""
+
+GATHER: Final = 0.025
+"""Seconds between two claims of jobs that are done together, so that there are some."""
+
+RINGS_TOGETHER: Final = 0.01
+"""Seconds between two looks for jobs where one comes after the other; the first one is looked for at once, and a job
+that ends has the next ones claimed. Each look is a transaction."""
 
 _POLL: Final = 0.5  # seconds at most until a job that became due by time alone is seen
 _PAUSE: Final = 1.0  # seconds to leave a database alone that did not answer
@@ -61,6 +72,8 @@ class Runner:
         entropy: For the jitter of retries.
         handlers: By kind of job. Other kinds are left to other nodes.
         workers: Handlers at once.
+        together: Does jobs in groups, in place of the handlers: a thread takes what waits, up to :data:`GROUP`, while
+            another group ends. For small work of our own, much of which is to share its waits for the disk.
         lane_limit: Jobs of one lane at once on this node; the empty lane has no limit.
         lane_limits: The same for lanes by name; see :meth:`limit_lanes`.
         policy: When to try again.
@@ -78,6 +91,7 @@ class Runner:
         handlers: Mapping[str, Handler],
         *,
         workers: int = 8,
+        together: Together | None = None,
         lane_limit: int = LANE_LIMIT,
         lane_limits: Mapping[str, int] = MappingProxyType({}),
         policy: RetryPolicy | None = None,
@@ -94,6 +108,7 @@ class Runner:
         self._workers = workers
         self._lane_limit = lane_limit
         self._lane_limits = dict(lane_limits)
+        self._together = together
         self._policy = policy or RetryPolicy()
         self._on_bury = on_bury
         self._tick = tick
@@ -111,7 +126,7 @@ class Runner:
         """Start the threads; return at once."""
         self._spawn("bell", self._listen)
         self._spawn("heart", self._beat)
-        for number in range(self._workers):
+        for number in range(self._hands):
             self._spawn(f"worker-{number}", self._serve)
         self._spawn("dispatcher", self._dispatch)
 
@@ -129,13 +144,18 @@ class Runner:
             self._change.notify_all()
             ended = self._change.wait_for(lambda: not self._running, timeout)
         self._quit.set()
-        for _ in range(self._workers):
+        for _ in range(self._hands):
             self._work.put(None)
         for thread in self._threads:
             if ended or not thread.name.startswith(f"{self._node}-worker"):
                 thread.join(_POLL + _PAUSE)
         self._threads.clear()
         return ended
+
+    @property
+    def _hands(self) -> int:
+        """Threads that work."""
+        return self._workers if self._together is None else -(-self._workers // GROUP)
 
     def poke(self) -> None:
         """Look for due jobs now."""
@@ -235,13 +255,41 @@ class Runner:
     def _run(self, context: JobContext) -> None:
         """Run one claimed job to an outcome; raises nothing."""
         job = context.job
+        self._end(context, lambda: self._handlers[job.kind](job, context))
+        self._ended([context])
+
+    def _run_together(self, contexts: Sequence[JobContext], together: Together) -> None:
+        """Run several claimed jobs to their outcomes; raises nothing."""
+        ends: list[Callable[[], Outcome]] = []
+        begun = [context for context in contexts if not self._is_worn(context.job)]
         try:
-            if job.attempts > self._policy.most_attempts + _SPARE_CLAIMS:
+            ends += together(begun)
+        except Exception as error:  # noqa: BLE001 - it is each job's own, and told of there
+            ends += [partial(_raise, error)] * len(begun)
+        end = dict(zip((id(context) for context in begun), ends, strict=True))
+        for context in contexts:
+            self._end(context, end.get(id(context), lambda: Outcome.LOST))
+        self._ended(contexts)
+
+    def _ended(self, contexts: Sequence[JobContext]) -> None:
+        with self._change:
+            for context in contexts:
+                self._running.pop((context.job.key, context.job.fence), None)
+            self._poked = True
+            self._change.notify_all()
+
+    def _is_worn(self, job: Job) -> bool:
+        return job.attempts > self._policy.most_attempts + _SPARE_CLAIMS
+
+    def _end(self, context: JobContext, end: Callable[[], Outcome]) -> None:
+        job = context.job
+        try:
+            if self._is_worn(job):
                 context.bury(
                     CrashedHandler(f"The job was claimed {job.attempts} times and never came to an end.")
                 )
             else:
-                self._handle(context)
+                self._handle(context, end)
         except Lost:
             context.outcome = Outcome.LOST
         except EcluseError as error:
@@ -252,16 +300,11 @@ class Runner:
         except Exception as crash:  # noqa: BLE001 - a worker outlives whatever a handler raises
             context.outcome = Outcome.UNRECORDED
             _log.error("job.unrecorded", key=job.key, kind=job.kind, **_trace(crash))
-        finally:
-            with self._change:
-                self._running.pop((job.key, job.fence), None)
-                self._poked = True
-                self._change.notify_all()
 
-    def _handle(self, context: JobContext) -> None:
+    def _handle(self, context: JobContext, end: Callable[[], Outcome]) -> None:
         job = context.job
         try:
-            self._handlers[job.kind](job, context)
+            end()
             if context.outcome is not None:
                 return
             error: EcluseError = CrashedHandler(f"The handler of {job.kind} ended without an outcome.")
@@ -288,6 +331,7 @@ class Runner:
         thread.start()
 
     def _dispatch(self) -> None:
+        claimed = 0.0
         while True:
             with self._change:
                 self._change.wait_for(
@@ -296,6 +340,10 @@ class Runner:
                 if self._stopping:
                     return
                 self._poked = False
+            if self._together is not None:
+                self._quit.wait(max(0.0, claimed + GATHER - time.monotonic()))
+                claimed = time.monotonic()
+            with self._change:
                 free = self._workers - len(self._running)
             try:
                 contexts = self._claim(free)
@@ -311,7 +359,22 @@ class Runner:
 
     def _serve(self) -> None:
         while (context := self._work.get()) is not None:
-            self._run(context)
+            if self._together is None:
+                self._run(context)
+            else:
+                self._run_together([context, *self._waiting()], self._together)
+
+    def _waiting(self) -> Iterator[JobContext]:
+        """What waits for a thread beside the job that one has just taken."""
+        for _ in range(GROUP - 1):
+            try:
+                context = self._work.get_nowait()
+            except queue.Empty:
+                return
+            if context is None:
+                self._work.put(None)  # the end mark belongs to the loop above
+                return
+            yield context
 
     def _listen(self) -> None:
         self.poke()
@@ -320,13 +383,13 @@ class Runner:
             try:
                 if self._tick is not None:
                     self._tick(self._clock())
-                self._store.wait_for_jobs(_POLL)
+                self._store.wait_for_jobs(_POLL, self._kinds)
             except Exception as error:  # noqa: BLE001 - a node whose threads end does nothing, and says nothing
                 _warn("jobs.unheard", error)
                 self._quit.wait(_PAUSE)
             self.poke()
-            if time.monotonic() - before < 0.001:
-                self._quit.wait(0.001)  # a store that is closed, or rings without end, must not spin
+            if time.monotonic() - before < RINGS_TOGETHER:
+                self._quit.wait(RINGS_TOGETHER)
 
     def _beat(self) -> None:
         while True:
@@ -362,6 +425,10 @@ def _warn(event: str, error: Exception) -> None:
         _log.warning(event, **error.as_dict())
     else:
         _log.error(event, **_trace(error))
+
+
+def _raise(error: Exception) -> Outcome:
+    raise error
 
 
 def _trace(crash: Exception) -> dict[str, str]:

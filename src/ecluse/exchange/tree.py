@@ -6,8 +6,9 @@ Servers (SFTP, FTPS) speak to a :class:`Tree` alone. A path from the wire become
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant
@@ -115,6 +116,10 @@ class TreeWriter(Protocol):
     def size(self) -> int:
         """Octets that it has so far, those of an earlier session among them."""
 
+    @property
+    def prompt(self) -> int:
+        """Octets of the file up to which :meth:`write` waits for nothing: a thread that must not wait may call it."""
+
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Take octets. Small gaps are waited for, in bounded memory; what stands already may be sent again.
 
@@ -135,6 +140,14 @@ class TreeWriter(Protocol):
             EcluseError: It is neither; nothing of it became a message.
         """
 
+    def begin_commit(self) -> Future[Any] | None:
+        """Have :meth:`commit` begun, without waiting, where that can be; it is called all the same. Never raises.
+
+        Returns:
+            Done when :meth:`commit` has nothing left to wait for; where it failed, that is for :meth:`commit` to mend
+            or to tell of, and may take its time. ``None`` where nothing was begun.
+        """
+
     def suspend(self) -> None:
         """The connection was cut: keep what there is aside, to be resumed. Never raises."""
 
@@ -148,6 +161,10 @@ class Tree(Protocol):
     Methods raise :class:`~ecluse.errors.EcluseError` only: those above, :class:`~ecluse.model.paths.BadPath`, or
     one whose fault class is TRANSIENT or OURS, which the protocol's general failure stands for.
     """
+
+    @property
+    def prompt(self) -> bool:
+        """Whether :meth:`stat`, and :meth:`write` of a file anew, wait for nothing (see :attr:`TreeWriter.prompt`)."""
 
     def stat(self, path: VirtualPath) -> Entry: ...
 

@@ -56,6 +56,7 @@ class FileRow(msgspec.Struct, frozen=True, omit_defaults=True):
         delivery: The delivery that put it out; empty for what came from the partner.
         segments: Blobs of its own that hold its octets, in order; empty for a message's document.
         expires: When it goes; ``None`` where it stays.
+        content: All of a small file of ours, which has no segments then; empty elsewhere.
     """
 
     partner: PartnerId
@@ -70,6 +71,7 @@ class FileRow(msgspec.Struct, frozen=True, omit_defaults=True):
     delivery: DeliveryId = DeliveryId("")
     segments: tuple[Segment, ...] = ()
     expires: Instant | None = None
+    content: bytes = b""
 
     @property
     def path(self) -> str:

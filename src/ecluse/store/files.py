@@ -35,12 +35,13 @@ def _row(file: FileRow) -> Row:
         file.delivery,
         _encode(file.segments),
         file.expires,
+        file.content,
     )
 
 
 def _file(row: Row) -> FileRow:
     values = list(row)
-    values[4], values[10] = FileState(row[4]), _decode(row[10])
+    values[4], values[10], values[12] = FileState(row[4]), _decode(row[10]), bytes(row[12])
     return FileRow(*values)
 
 

@@ -298,7 +298,13 @@ class Tx(View, Protocol):
 
 
 class Store(Protocol):
-    """A database. All methods may be called from any thread."""
+    """A database. All methods may be called from any thread.
+
+    Attributes:
+        local: Reads by key wait for no other machine and for no writer: a thread that must not wait may do them.
+    """
+
+    local: bool
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run ``work`` in one transaction and return when it is durable.
@@ -312,10 +318,22 @@ class Store(Protocol):
         Its callbacks run on a writer's thread: they hand over and return, and don't write themselves.
         """
 
-    def read(self, work: Callable[[View], T]) -> T: ...
+    def read(self, work: Callable[[View], T], *, snapshot: bool = True) -> T:
+        """Run ``work`` on the state of one moment.
 
-    def wait_for_jobs(self, timeout: float) -> None:
-        """Return when another thread or node may have added a due job, or after ``timeout`` seconds."""
+        Args:
+            work: Reads, and nothing else.
+            snapshot: False where what it reads need not be of one moment: a look that is checked again in the
+                transaction that acts on it, and is cheaper so.
+        """
+
+    def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
+        """Return when another thread or node may have added a due job, or after ``timeout`` seconds.
+
+        Args:
+            timeout: Seconds.
+            kinds: Of jobs, the same in every call of a thread: others need not be told of. Any where there are none.
+        """
 
     def migrate(self) -> list[str]:
         """Apply the missing migrations, in order; give their names."""

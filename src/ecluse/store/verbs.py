@@ -199,8 +199,8 @@ class RowTx(RowView, RowFileTx, Protocol):
         """How many rows a named statement changed."""
 
     @abstractmethod
-    def _ring(self) -> None:
-        """Wake those that wait for jobs once this transaction is durable."""
+    def _ring(self, kind: str = "") -> None:
+        """Wake those that wait for jobs of a kind (or of any) once this transaction is durable."""
 
     def _add(self, what: str, query: str, *values: object) -> None:
         if not self._run(query, *values):
@@ -245,7 +245,7 @@ class RowTx(RowView, RowFileTx, Protocol):
     def add_job(self, job: Job) -> bool:
         added = self._run("add_job", *rows.job_row(job)) > 0
         if added:
-            self._ring()
+            self._ring(job.kind)
         return added
 
     def extend_lease(self, job: Job, until: Instant) -> None:
@@ -256,7 +256,7 @@ class RowTx(RowView, RowFileTx, Protocol):
 
     def retry_job(self, job: Job, due: Instant, fault: str, error: str) -> None:
         self._fenced(job, "retry_job", due, fault, clean(error))
-        self._ring()
+        self._ring(job.kind)
 
     def bury_job(self, job: Job, fault: str, error: str) -> None:
         self._fenced(job, "bury_job", fault, clean(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from hashlib import sha256
 from typing import Any
 
@@ -26,7 +27,7 @@ from ecluse.evidence.states import verify_states
 from ecluse.exchange.mailbox import order
 from ecluse.exchange.mailbox import upload as upload_module
 from ecluse.exchange.mailbox.expiry import expire
-from ecluse.exchange.tree import Denied, NoSuchPath
+from ecluse.exchange.tree import Denied, NameExists, NoSuchPath
 from ecluse.model.files import FileState
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import StoreUnavailable, Tx
@@ -419,3 +420,91 @@ def test_pieces_of_single_octets_take_no_memory(real: RealWorld) -> None:
     assert len(writer._recent._pieces) <= order.PIECES
     writer.commit()
     assert get(real.open(), "/inbound/y") == b"y" * 3 * order.PIECES
+
+
+def test_a_small_commit_is_begun_without_waiting(real: RealWorld) -> None:
+    tree = real.open()
+    writers = [begin(tree, f"/inbound/{number}", ORDER) for number in range(3)]
+    begun = [writer.begin_commit() for writer in writers]
+    for writer, future in zip(writers, begun, strict=True):
+        assert future is not None
+        future.result(5)
+        writer.suspend()
+        writer.commit()
+    assert real.documents() == [(f"/inbound/{number}", ORDER) for number in range(3)]
+    assert_tidy(real)
+
+
+def test_what_is_large_or_resumed_or_broken_is_not_begun(real: RealWorld) -> None:
+    tree = real.open(max_file="1 MiB")
+    large = begin(tree, "/inbound/large", bytes(real.hub.vault.inline_limit + 1))
+    assert large.begin_commit() is None
+    large.commit()
+    begin(tree, "/inbound/half", ORDER).suspend()
+    resumed = tree.write(at("/inbound/half"), resume=True)
+    assert resumed.prompt == 0
+    assert resumed.begin_commit() is None
+    anew = tree.write(at("/inbound/half"))
+    anew.write(0, ORDER)
+    assert anew.begin_commit() is None, "the bytes of the half go with it"
+    anew.commit()
+    torn = begin(tree, "/inbound/torn", ORDER)
+    torn.write(len(ORDER) + 1, b"x")
+    assert torn.begin_commit() is None
+    with pytest.raises(Denied):
+        torn.commit()
+    assert sorted(path for path, _ in real.documents()) == ["/inbound/half", "/inbound/large"]
+    assert_tidy(real)
+
+
+def test_a_begun_commit_that_finds_another_file_there_says_so(real: RealWorld) -> None:
+    tree = real.open()
+    late = begin(tree, "/inbound/a", b"late")
+    put(tree, "/inbound/a", ORDER)
+    begun = late.begin_commit()
+    assert begun is not None
+    assert isinstance(begun.exception(5), NameExists)
+    with pytest.raises(NameExists):
+        late.commit()
+    assert real.documents() == [("/inbound/a", ORDER)]
+    assert_tidy(real)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_begun_commit_in_doubt(real: RealWorld, monkeypatch: pytest.MonkeyPatch, done: bool) -> None:
+    tree, store = real.open(), real.hub.store
+    writer, submit = begin(tree, "/inbound/a", ORDER), store.submit
+
+    def lost(work: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if done:
+            submit(work).result()
+        future.set_exception(StoreUnavailable("gone"))
+        return future
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "submit", lost)
+        begun = writer.begin_commit()
+    assert begun is not None
+    assert isinstance(begun.exception(5), StoreUnavailable)
+    if done:
+        writer.commit()
+    else:
+        with pytest.raises(StoreUnavailable):
+            writer.commit()
+    assert real.documents() == ([("/inbound/a", ORDER)] if done else [])
+
+
+def test_a_store_that_is_closed_fails_the_commit_and_not_its_begin(
+    real: RealWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(work: Any) -> Future[Any]:
+        raise StoreUnavailable("closed")
+
+    writer = begin(real.open(), "/inbound/a", ORDER)
+    with monkeypatch.context() as patched:
+        patched.setattr(real.hub.store, "submit", closed)
+        assert writer.begin_commit() is None
+    with pytest.raises(StoreUnavailable):
+        writer.commit()
+    assert real.documents() == []

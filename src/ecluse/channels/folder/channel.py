@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from ecluse.exchange.hub import Document, Hub
 from ecluse.exchange.port import Outcome, Sealed
 from ecluse.exchange.remote import NameTaken
 from ecluse.exchange.target import Landed, UnfitName, file_names, folder_of, landed, target_of
+from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Answer, Delivery, Message
 
 __all__ = ["FolderChannel", "NoFolder", "OneFolder"]
@@ -78,7 +79,8 @@ class FolderChannel:
         """
         name = delivery.channel.partition(":")[2]
         if name == "inbox" and self._inbox is not None:
-            return self._inbox.deliver(message, again=delivery.attempts > 1)
+            again = [message.id] if delivery.attempts > 1 else []
+            return _or_raise(self._inbox.deliver([message], again)[0])
         place = self._place(name)
         target = target_of(message)
         path = folder_of(target)
@@ -96,11 +98,33 @@ class FolderChannel:
                 files.append(Landed(f"{path}/{name}" if path else name, part.size, part.sha256))
         return landed(files)
 
+    def deposit(
+        self, messages: Sequence[Message], again: Collection[MessageId]
+    ) -> list[Outcome | EcluseError]:
+        """Write the documents of several messages into the inbox, in one go.
+
+        Args:
+            messages: Whose.
+            again: Those that were attempted before.
+
+        Returns:
+            For each message what :meth:`deliver` would give, or raise.
+        """
+        if self._inbox is None:
+            return [NoFolder("There is no folder inbox.") for _ in messages]
+        return self._inbox.deliver(messages, again)
+
     def open_received(self, message: Message) -> None:
         """Nothing comes in by this channel."""
 
     def send_answer(self, message: Message, answer: Answer) -> None:
         """Nothing is answered by this channel."""
+
+
+def _or_raise(outcome: Outcome | EcluseError) -> Outcome:
+    if isinstance(outcome, EcluseError):
+        raise outcome
+    return outcome
 
 
 class OneFolder:

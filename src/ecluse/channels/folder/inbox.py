@@ -7,13 +7,15 @@ file there, and nothing that a partner sends can replace another document or lea
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from ecluse.blobs.durable import NameTaken, disk_errors, drop_parts, make_folder, write_new
+from ecluse.blobs.durable import NameTaken, disk_errors, drop_parts, make_folder, write_together
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes
+from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Message, Part
 
 __all__ = ["Inbox", "file_name", "work_of"]
@@ -41,29 +43,53 @@ class Inbox:
         self._hub = hub
         self._folder = folder
 
-    def deliver(self, message: Message, *, again: bool = False) -> Outcome:
-        """Write each document durably under its own name; one that is there already was written before.
+    def deliver(
+        self, messages: Sequence[Message], again: Collection[MessageId] = ()
+    ) -> list[Outcome | EcluseError]:
+        """Write every document durably under its own name; one that is there already was written before.
 
         Args:
-            message: Whose.
-            again: It was attempted before, so that something unfinished may lie there.
+            messages: Whose.
+            again: Those that were attempted before, so that something unfinished may lie there.
+
+        Returns:
+            For each message how it ended, or why it is not there.
         """
-        folder = self._folder / message.partner
-        make_folder(folder)
-        work = work_of(message)
-        if again:
-            _drop_parts(folder, work)
-        names = []
-        for number, part in enumerate(message.parts):
-            path = folder / file_name(message, number)
-            with self._hub.document(part) as document:
-                try:
-                    write_new(path, document.chunks(_STEP), work=work)
-                except NameTaken:
-                    if _digest(path) != part.sha256:
-                        raise SomebodysFile(f"The inbox has another file named {path.name}.") from None
-            names.append(path.name)
-        return Confirmed(ReceiptBytes("file", "written", body="\n".join(names).encode()))
+        paths: list[tuple[Path, int, int]] = []
+        for place, message in enumerate(messages):
+            folder = self._folder / message.partner
+            paths += [(folder / file_name(message, part), place, part) for part in range(len(message.parts))]
+        for folder in {path.parent for path, _, _ in paths}:
+            make_folder(folder)
+        for message in messages:
+            if message.id in again:
+                _drop_parts(self._folder / message.partner, work_of(message))
+        errors = write_together(
+            (path, self._chunks(messages[place].parts[part]), work_of(messages[place]))
+            for path, place, part in paths
+        )
+        names: list[list[str]] = [[] for _ in messages]
+        failed: dict[int, EcluseError] = {}
+        for (path, place, part), error in zip(paths, errors, strict=True):
+            if error is not None and not _is_there(path, messages[place].parts[part], error):
+                taken = isinstance(error, NameTaken)
+                failed[place] = (
+                    SomebodysFile(f"The inbox has another file named {path.name}.") if taken else error
+                )
+            names[place].append(path.name)
+        return [
+            failed.get(place) or Confirmed(ReceiptBytes("file", "written", body="\n".join(each).encode()))
+            for place, each in enumerate(names)
+        ]
+
+    def _chunks(self, part: Part) -> Iterator[bytes]:
+        with self._hub.document(part) as document:
+            yield from document.chunks(_STEP)
+
+
+def _is_there(path: Path, part: Part, error: EcluseError) -> bool:
+    """Whether the file that an earlier attempt wrote is in the way."""
+    return isinstance(error, NameTaken) and _digest(path) == part.sha256
 
 
 def file_name(message: Message, number: int) -> str:

@@ -160,7 +160,9 @@ def _put_out(
 
 def safe_name(name: str) -> str:
     """A name that a folder of ours can have, as near to ``name`` as may be."""
-    printable = "".join(c for c in name.translate(_FORBIDDEN) if c.isprintable()).strip(". ")
+    printable = name.translate(_FORBIDDEN).strip(". ")
+    if not printable.isprintable():
+        printable = "".join(filter(str.isprintable, printable)).strip(". ")
     for each in (name, printable, f"_{printable}"):
         cut = each.encode("utf-8", "ignore")[:MAX_NAME].decode("utf-8", "ignore")
         with contextlib.suppress(BadPath):

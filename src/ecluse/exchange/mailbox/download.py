@@ -6,7 +6,7 @@ from typing import Final
 
 from ecluse.blobs.sealed import CHUNK
 from ecluse.exchange.desk import Ranges
-from ecluse.exchange.mailbox.octets import Octets
+from ecluse.exchange.mailbox.octets import Held, Octets
 from ecluse.exchange.mailbox.pickup import pick_up
 from ecluse.exchange.mailbox.session import Session
 from ecluse.model.files import FileRow, FileState
@@ -30,7 +30,7 @@ class Download:
         octets: The same, open.
     """
 
-    def __init__(self, session: Session, file: FileRow, octets: Octets) -> None:
+    def __init__(self, session: Session, file: FileRow, octets: Octets | Held) -> None:
         self.size = octets.size
         self._session = session
         self._file = file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Final, TypeVar
 
 from ecluse.errors import EcluseError
@@ -105,7 +106,12 @@ def delete_bytes(hub: Hub, segments: Iterable[Segment]) -> None:
                 hub.vault.place.delete(segment.blob)
 
 
-def durably(hub: Hub, work: Callable[[Tx], T], after_all: Callable[[View], T | None]) -> T:
+def durably(
+    hub: Hub,
+    work: Callable[[Tx], T],
+    after_all: Callable[[View], T | None],
+    begun: Future[T] | None = None,
+) -> T:
     """Run a unit of work; again where another one was in its way.
 
     Args:
@@ -113,6 +119,7 @@ def durably(hub: Hub, work: Callable[[Tx], T], after_all: Callable[[View], T | N
         work: The unit.
         after_all: Gives its result where it turns out to have been done, although the database went away while it
             committed.
+        begun: Its first run, where it was submitted already.
 
     Raises:
         Conflict: Others were in its way each time.
@@ -120,10 +127,11 @@ def durably(hub: Hub, work: Callable[[Tx], T], after_all: Callable[[View], T | N
     """
     for left in reversed(range(TRIES)):
         try:
-            return hub.store.write(work)
+            return hub.store.write(work) if begun is None else begun.result()
         except Conflict:
             if not left:
                 raise
+            begun = None
         except StoreUnavailable:
             with contextlib.suppress(StoreUnavailable):
                 result = hub.store.read(after_all)

@@ -13,7 +13,7 @@ from ecluse.model.files import FileRow, Segment
 from ecluse.model.nouns import BlobRow
 from ecluse.store.port import View
 
-__all__ = ["Octets", "Piece", "join", "open_pieces", "pieces_of", "segments_of"]
+__all__ = ["Held", "Octets", "Piece", "join", "open_pieces", "pieces_of", "segments_of"]
 
 STEP: Final = 1 << 20
 """Octets that are read at once where all of a file is."""
@@ -122,6 +122,27 @@ class Octets:
         """Let the blobs go."""
         for reader in self._readers:
             reader.close()
+
+
+class Held:
+    """A small file that is held whole, read as :class:`Octets` are."""
+
+    __slots__ = ("_content", "size")
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.size = len(content)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """See :meth:`Octets.read`."""
+        return bytes(self.view(offset, size))
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """See :meth:`Octets.view`."""
+        return memoryview(self._content)[offset : offset + size] if offset >= 0 else memoryview(b"")
+
+    def close(self) -> None:
+        """There is nothing to let go."""
 
 
 def join(hub: Hub, pieces: Sequence[Piece], look: Callable[[bytes], object] = lambda data: None) -> Sealed:

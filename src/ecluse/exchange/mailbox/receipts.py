@@ -42,6 +42,9 @@ from ecluse.trust.directory import Directory
 __all__ = ["FORMAT", "receipt_writer"]
 
 FORMAT: Final = "ecluse.receipt/1"
+IN_ROW: Final = 4096
+"""Octets of a receipt that lies in its row. A key of its own would hide nothing, as what it says stands in the rows of
+the message, its deliveries and their receipts, and would cost more than all the rest of it."""
 SHORT: Final = 8
 """Characters of the message's id in a name: 40 bits of randomness tell two documents of one name apart."""
 
@@ -130,10 +133,14 @@ def _put(hub: Hub, tx: Tx, message: Message, ending: str, data: bytes, expires: 
     mark = f".{message.id[-SHORT:]}{ending}"
     stem = safe_name(message.parts[0].name if message.parts else "document").encode()
     name = stem[: MAX_NAME - len(mark)].decode("utf-8", "ignore") + mark
-    writer = hub.vault.create()
-    writer.write(data)
-    sealed = writer.finish()
-    tx.add_blob(sealed.row, sealed.wrapped_key)
+    segments: tuple[Segment, ...] = ()
+    content = data
+    if len(data) > IN_ROW:
+        writer = hub.vault.create()
+        writer.write(data)
+        sealed = writer.finish()
+        tx.add_blob(sealed.row, sealed.wrapped_key)
+        segments, content = (Segment(sealed.row.id, len(data)),), b""
     row = FileRow(
         partner=message.partner,
         folder=str(RECEIPTS),
@@ -143,8 +150,9 @@ def _put(hub: Hub, tx: Tx, message: Message, ending: str, data: bytes, expires: 
         size=len(data),
         modified=message.updated,
         message=message.id,
-        segments=(Segment(sealed.row.id, len(data)),),
+        segments=segments,
         expires=expires,
+        content=content,
     )
     there = tx.file(row.partner, row.folder, row.name)
     if there is None:

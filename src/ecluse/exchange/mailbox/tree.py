@@ -21,7 +21,7 @@ from ecluse.exchange.mailbox.landing import (
     put_row,
     row_at,
 )
-from ecluse.exchange.mailbox.octets import Piece, open_pieces, pieces_of
+from ecluse.exchange.mailbox.octets import Held, Piece, open_pieces, pieces_of
 from ecluse.exchange.mailbox.pickup import pick_up
 from ecluse.exchange.mailbox.session import Session
 from ecluse.exchange.mailbox.taking import message_of, take
@@ -49,13 +49,18 @@ class AccountTree:
         self._session = session
         self._store = session.hub.store
 
+    @property
+    def prompt(self) -> bool:
+        """See the port."""
+        return self._store.local
+
     # --- looking -------------------------------------------------------------------------------------------
 
     def stat(self, path: VirtualPath) -> Entry:
         """See the port."""
         if self._session.places.given(path):
             return self._folder(path)
-        row = self._store.read(lambda view: row_at(view, self._session, path))
+        row = self._store.read(lambda view: row_at(view, self._session, path), snapshot=False)
         if row is None:
             raise NoSuchPath(f"There is no {path}.")
         return self._entry(row)
@@ -96,11 +101,12 @@ class AccountTree:
 
         def look(view: View) -> tuple[FileRow, list[Piece]]:
             row = self._file(view, path)
-            return row, pieces_of(view, row)
+            return row, [] if row.content else pieces_of(view, row)
 
         try:
             row, pieces = self._store.read(look)
-            return Download(session, row, open_pieces(session.hub, pieces))
+            held = Held(row.content) if row.content else open_pieces(session.hub, pieces)
+            return Download(session, row, held)
         except BlobMissing:
             raise NoSuchPath(f"The octets of {path} are not kept any more.") from None
 
@@ -111,7 +117,7 @@ class AccountTree:
         def look(view: View) -> tuple[FileRow | None, tuple[int, int]]:
             return self._place(view, path), view.file_usage(session.partner)
 
-        there, usage = self._store.read(look)
+        there, usage = self._store.read(look, snapshot=False)
         if there is not None:
             if exclusive:
                 raise NameExists(f"There is a file {path} already.")

@@ -7,8 +7,9 @@ message and its route are one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -44,6 +45,14 @@ SEGMENTS: Final = 16
 LONGEST: Final = 6 * 3600 * 1_000_000
 """Microseconds after which what was written is made durable, and another blob begun: half of what the vault
 allows a blob in the writing."""
+
+
+class _Unit(NamedTuple):
+    """The transaction that ends an upload; the arguments of :func:`durably`, and the blob that goes if it fails."""
+
+    work: Callable[[Tx], list[Segment]]
+    after_all: Callable[[View], list[Segment] | None]
+    new: Sealed | None
 
 
 class Upload:
@@ -82,6 +91,9 @@ class Upload:
         self._recent = Recent()
         self._broken: EcluseError | None = None
         self._ended = False
+        self._replaces_bytes = there is not None and bool(there.segments)
+        self._unit: _Unit | None = None
+        self._begun: Future[list[Segment]] | None = None
         self._room = Room(
             session,
             usage,
@@ -269,7 +281,38 @@ class Upload:
             raise
         self._room.give_back()
 
+    @property
+    def prompt(self) -> int:
+        """See the port."""
+        return 0 if self._durable else self._session.hub.vault.inline_limit
+
+    def begin_commit(self) -> Future[list[Segment]] | None:
+        """See the port: what is small enough to lie in its row, and in nothing's place whose bytes go with it."""
+        if self._broken is not None or self._ahead or self._replaces_bytes or self._size > self.prompt:
+            return None
+        self._ended = True
+        try:
+            self._unit = self._last_unit()
+            self._begun = self._session.hub.store.submit(self._unit.work)
+        except EcluseError as error:
+            self._broken = error
+        return self._begun
+
     def _commit(self) -> None:
+        hub = self._session.hub
+        unit = self._unit if self._unit is not None else self._last_unit()
+        try:
+            obsolete = durably(hub, unit.work, unit.after_all, self._begun)
+        except StoreUnavailable:
+            raise  # it may have been done: the sweep knows
+        except EcluseError:
+            if unit.new is not None:
+                hub.vault.discard(unit.new)
+            raise
+        delete_bytes(hub, obsolete)
+
+    def _last_unit(self) -> _Unit:
+        """The unit of work that makes the row, and the message, of all of it."""
         session, hub = self._session, self._session.hub
         blob, new, inspector = self._whole()
         now = hub.clock()
@@ -298,15 +341,7 @@ class Upload:
         def after_all(view: View) -> list[Segment] | None:
             return [] if _was_kept(view, session, row, message) else None
 
-        try:
-            obsolete = durably(hub, work, after_all)
-        except StoreUnavailable:
-            raise  # it may have been done: the sweep knows
-        except EcluseError:
-            if new is not None:
-                hub.vault.discard(new)
-            raise
-        delete_bytes(hub, obsolete)
+        return _Unit(work, after_all, new)
 
     def _whole(self) -> tuple[BlobRow, Sealed | None, Inspector]:
         """All of it as one blob: its row, itself where its row is not written yet, and who has seen its head."""

@@ -42,6 +42,8 @@ class PostgresStore:
         StoreUnavailable: It can't be reached.
     """
 
+    local = False
+
     def __init__(self, url: str, *, node: str, password: str | None = None) -> None:
         self._connector = Connector(url, node, password)
         self._connections = Pool(self._connector.connect, WRITERS)
@@ -61,13 +63,13 @@ class PostgresStore:
         self._check_usable()
         return self._writers.submit(work)
 
-    def read(self, work: Callable[[View], T]) -> T:
+    def read(self, work: Callable[[View], T], *, snapshot: bool = True) -> T:
         self._check_usable()
         return on_connection(self._readers, lambda connection: look(connection, work))
 
-    def wait_for_jobs(self, timeout: float) -> None:
+    def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         self._notices.listen()
-        self._bell.wait(timeout)
+        self._bell.wait(timeout, kinds)
 
     def migrate(self) -> list[str]:
         # Not from the pool: a step over a large table may take longer than a unit of work ever may.
@@ -107,8 +109,8 @@ class PostgresStore:
                 )
             self._migrated = True
 
-    def _ring(self) -> None:
-        self._bell.ring()
+    def _ring(self, kinds: set[str]) -> None:
+        self._bell.ring(kinds)
         self._notices.send()
 
 

@@ -33,11 +33,11 @@ class Doubtful(StoreUnavailable):
     """The connection was lost after COMMIT was sent: it may have been done."""
 
 
-def transact(connection: Connection, works: Iterable[Callable[[Tx], T]]) -> tuple[list[T], bool]:
+def transact(connection: Connection, works: Iterable[Callable[[Tx], T]]) -> tuple[list[T], set[str]]:
     """Run units of work in one transaction.
 
     Returns:
-        Their results, when they are durable, and whether a job may have become due.
+        Their results, when they are durable, and of which kinds jobs may have become due.
 
     Raises:
         Doubtful: The connection was lost while it committed.

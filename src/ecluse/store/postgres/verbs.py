@@ -80,14 +80,14 @@ class PostgresTx(PostgresView, RowTx):
     """One unit of work inside its transaction.
 
     Attributes:
-        rings: Whether those that wait for jobs are to be woken.
+        rings: Kinds of jobs that those who wait for them are to be told of; the empty one for any.
     """
 
     __slots__ = ("rings",)
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self.rings = False
+        self.rings: set[str] = set()
 
     def _rows(self, query: str, *values: object) -> list[Row]:
         sql = _HELD.get(query) or _SQL[query]
@@ -99,8 +99,8 @@ class PostgresTx(PostgresView, RowTx):
             return 1
         return len(self._connection.execute(COUNTED[query], values).fetchall())
 
-    def _ring(self) -> None:
-        self.rings = True
+    def _ring(self, kind: str = "") -> None:
+        self.rings.add(kind)
 
     def add_blob(self, row: BlobRow, wrapped_key: bytes) -> None:
         self._run("add_blob", row.id, row.size, row.sha256, row.inline, row.created)

@@ -41,10 +41,10 @@ class Writers:
 
     Args:
         pool: Where connections come from.
-        ring: Called after a commit that may have made a job due.
+        ring: Called, with their kinds, after a commit that may have made jobs due.
     """
 
-    def __init__(self, pool: Pool, ring: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, ring: Callable[[set[str]], None]) -> None:
         self._pool = pool
         self._ring = ring
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
@@ -132,8 +132,8 @@ class Writers:
         else:
             self._resolve([unit], results, rings)
 
-    def _resolve(self, units: list[_Unit], results: list[Any], rings: bool) -> None:
+    def _resolve(self, units: list[_Unit], results: list[Any], rings: set[str]) -> None:
         if rings:
-            self._ring()
+            self._ring(rings)
         for (_, future), result in zip(units, results, strict=True):
             future.set_result(result)

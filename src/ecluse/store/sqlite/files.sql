@@ -2,22 +2,22 @@
 
 -- name: file
 -- By its place (the primary key).
-SELECT partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires
+SELECT partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires, content
 FROM files WHERE partner = ? AND folder = ? AND name = ?;
 
 -- name: files
 -- A page of a folder, in order of name.
-SELECT partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires
+SELECT partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires, content
 FROM files WHERE partner = ? AND folder = ? AND name > ? ORDER BY name LIMIT ?;
 
 -- name: delivery_files
 -- What a delivery put out (index files_by_delivery).
-SELECT partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires
+SELECT partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires, content
 FROM files WHERE delivery = ? AND delivery <> '' ORDER BY part, id;
 
 -- name: expired_files
 -- The longest expired first (index files_expiring).
-SELECT partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires
+SELECT partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires, content
 FROM files WHERE expires < ? ORDER BY expires LIMIT ?;
 
 -- name: file_usage
@@ -25,12 +25,14 @@ SELECT octets, files FROM file_usage WHERE partner = ?;
 
 -- name: add_file
 -- Nothing is added where the place is taken.
-INSERT INTO files (partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+INSERT INTO files (partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires,
+    content)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: update_file
 -- All but its place; nothing where another one lies there by now.
-UPDATE files SET id = ?, state = ?, size = ?, modified = ?, message = ?, part = ?, delivery = ?, segments = ?, expires = ?
+UPDATE files SET id = ?, state = ?, size = ?, modified = ?, message = ?, part = ?, delivery = ?, segments = ?, expires = ?,
+    content = ?
 WHERE partner = ? AND folder = ? AND name = ? AND id = ?;
 
 -- name: drop_file

@@ -44,6 +44,8 @@ class SqliteStore:
         StoreUnavailable: The folder or the files can't be used.
     """
 
+    local = True
+
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
         if not self._path.parent.is_dir():
@@ -67,11 +69,12 @@ class SqliteStore:
     def submit(self, work: Callable[[Tx], T]) -> Future[T]:
         return (self._writer or self._start_writer()).submit(work)
 
-    def read(self, work: Callable[[View], T]) -> T:
+    def read(self, work: Callable[[View], T], *, snapshot: bool = True) -> T:
         reader = self._take_reader()
         try:
             main, keys = reader
-            main.execute("BEGIN")
+            if snapshot:
+                main.execute("BEGIN")
             try:
                 result = work(SqliteView(main, keys))
             finally:
@@ -89,11 +92,11 @@ class SqliteStore:
         self._give_back(reader)
         return result
 
-    def wait_for_jobs(self, timeout: float) -> None:
+    def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         end = time.monotonic() + timeout
         while not self._closed:
             left = end - time.monotonic()
-            rang = self._bell.wait(max(0.0, min(left, POLL_SECONDS)))
+            rang = self._bell.wait(max(0.0, min(left, POLL_SECONDS)), kinds)
             before = getattr(self._seen, "version", None)
             self._seen.version = self._data_version()
             if rang or left <= 0 or before not in (None, self._seen.version):

@@ -59,7 +59,7 @@ class SqliteTx(SqliteView, RowTx):
     Attributes:
         new_keys: Wrapped keys to make durable before the transaction is.
         dropped_keys: Ids of keys to delete once the transaction is durable.
-        rings: Whether those that wait for jobs are to be woken.
+        rings: Kinds of jobs that those who wait for them are to be told of; the empty one for any.
     """
 
     __slots__ = ("dropped_keys", "new_keys", "rings")
@@ -68,13 +68,13 @@ class SqliteTx(SqliteView, RowTx):
         super().__init__(main, keys)
         self.new_keys: dict[str, bytes] = {}
         self.dropped_keys: list[str] = []
-        self.rings = False
+        self.rings: set[str] = set()
 
     def _run(self, query: str, *values: object) -> int:
         return self._main.execute(SQL[query], values).rowcount
 
-    def _ring(self) -> None:
-        self.rings = True
+    def _ring(self, kind: str = "") -> None:
+        self.rings.add(kind)
 
     def blob_key(self, id: str) -> bytes | None:
         return self.new_keys.get(id) or super().blob_key(id)

@@ -58,7 +58,7 @@ class _Group:
         self.failures: list[tuple[Future[Any], BaseException]] = []
         self.keys: dict[str, bytes] = {}
         self.drops: list[str] = []
-        self.rings = False
+        self.rings: set[str] = set()
 
     def is_open(self) -> bool:
         return len(self.futures) < GROUP_UNITS and time.monotonic() < self.end
@@ -79,10 +79,10 @@ class Writer:
 
     Args:
         path: The main file; both files are migrated.
-        ring: Called after a commit that may have made a job due.
+        ring: Called, with their kinds, after a commit that may have made jobs due.
     """
 
-    def __init__(self, path: Path, ring: Callable[[], None]) -> None:
+    def __init__(self, path: Path, ring: Callable[[set[str]], None]) -> None:
         self._path = path
         self._ring = ring
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
@@ -138,7 +138,7 @@ class Writer:
             self._done_drops.clear()
             self._drop_keys(group.drops)
             if group.rings:
-                self._ring()
+                self._ring(group.rings)
             busy = len(group.futures) > 1
             group.resolve()
 
@@ -191,7 +191,7 @@ class Writer:
         group.results.append((future, result))
         group.keys.update(tx.new_keys)
         group.drops += tx.dropped_keys
-        group.rings = group.rings or tx.rings
+        group.rings |= tx.rings
 
     def _undo(self, error: BaseException) -> None:
         # A full disk ends the transaction by itself, whatever the unit made of the error it saw.

@@ -122,14 +122,13 @@ def test_quota_is_told_and_nothing_becomes_a_message(site: Site) -> None:
     assert not site.box.documents
 
 
-def test_quota_of_a_small_file_is_told_at_its_close(site: Site) -> None:
+def test_quota_of_a_small_file_is_told_at_once(site: Site) -> None:
     site.accounts["birch"] += '\nquota = "1 KiB"'
     site.configure()
 
     async def work(sftp: Raw) -> tuple[int, bytes]:
         handle = await sftp.handle("/inbound/a", NEW)
-        await sftp.ask(raw.WRITE, handle, struct.pack(">Q", 0), text(bytes(4096)))
-        _, code, content = await sftp.ask(raw.CLOSE, handle)
+        _, code, content = await sftp.ask(raw.WRITE, handle, struct.pack(">Q", 0), text(bytes(4096)))
         return code, content
 
     code, content = on_channel(site, work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -23,8 +24,8 @@ __all__ = ["MAX_HANDLES", "Operations"]
 
 MAX_HANDLES: Final = 64
 """Open files and folders of one session. Clients that work on many files at once open up to 32."""
-HELD: Final = 32 * 1024
-"""Octets of a first write that is taken without asking the tree."""
+SMALL: Final = 32 * 1024
+"""Octets of a file that is written and sealed in the event loop: some 50 us of it, less than a trip to a thread."""
 PAGE: Final = 128
 """Names in one reply: with their lines for people, half of a packet at the longest."""
 
@@ -43,14 +44,6 @@ class _Writing:
     writer: TreeWriter
     append: bool
     modified: int | None = None
-    held: requests.Write | None = None
-    begun: bool = False
-
-    def write_held(self) -> None:
-        """Give the writer what was taken without asking it."""
-        held, self.held = self.held, None
-        if held is not None:
-            self.writer.write(self.writer.size if self.append else held.offset, held.data)
 
 
 @dataclass(slots=True)
@@ -106,21 +99,37 @@ class Operations:
             return (replies.status(request.id, Status.FAILURE, "The server failed."),)
 
     def instant(self, batch: Sequence[Request]) -> bool:
-        """Whether all of these are answered without asking the tree.
+        """Whether all of these are answered without waiting for anything."""
+        return all(self._instant(request) for request in batch)
 
-        The first write of a small file is one: it is taken as it is and given to the tree with what follows, so that
-        a small file takes one trip to a worker less. What is wrong with it is told at the close then.
-        """
-        return all(type(request) in _INSTANT or self._is_instant(request) for request in batch)
-
-    def _is_instant(self, request: Request) -> bool:
+    def _instant(self, request: Request) -> bool:
         if isinstance(request, requests.Write):
             handle = self._handles.get(request.handle)
-            return isinstance(handle, _Writing) and not handle.begun and len(request.data) <= HELD
+            if not isinstance(handle, _Writing):
+                return True
+            offset = handle.writer.size if handle.append else request.offset
+            return offset + len(request.data) <= min(SMALL, handle.writer.prompt)
+        if isinstance(request, requests.Open):
+            return request.flags & _ANEW == _ANEW and self.tree.prompt
         if isinstance(request, requests.Read):
-            handle = self._handles.get(request.handle)
-            return isinstance(handle, _Reading) and request.offset >= handle.reader.size
-        return False
+            reading = self._handles.get(request.handle)
+            return isinstance(reading, _Reading) and request.offset >= reading.reader.size
+        return type(request) in _INSTANT or (
+            isinstance(request, requests.PathAttributes) and self.tree.prompt
+        )
+
+    def begin(self, request: Request) -> Future[Any] | None:
+        """Have one that :meth:`finishes` begun without waiting, where that can be: a small file's end.
+
+        Returns:
+            Done when :meth:`answer`, which is called all the same, has nothing left to wait for.
+        """
+        if not isinstance(request, requests.Close):
+            return None
+        handle = self._handles.get(request.handle)
+        if not isinstance(handle, _Writing) or handle.modified is not None or handle.writer.size > SMALL:
+            return None
+        return handle.writer.begin_commit()
 
     def finishes(self, request: Request) -> bool:
         """Whether a request waits for durable storage, so that others should not wait for it."""
@@ -150,10 +159,7 @@ class Operations:
         for handle in handles:
             try:
                 if isinstance(handle, _Writing):
-                    try:
-                        handle.write_held()
-                    finally:
-                        handle.writer.suspend()
+                    handle.writer.suspend()
                 elif isinstance(handle, _Reading):
                     handle.reader.abandon()
             except Exception as error:  # noqa: BLE001 - the other handles want to be let go of too
@@ -186,17 +192,11 @@ class Operations:
         return (replies.handle(id, name),)
 
     def _close(self, request: requests.Close) -> tuple[bytes, ...]:
-        handle = self._handles.pop(request.handle, None)
-        if handle is None:
-            raise _Answer(Status.FAILURE, "There is no such handle.")
+        handle = self._handle(request.handle)
+        del self._handles[request.handle]
         if isinstance(handle, _Reading):
             handle.reader.close()
         elif isinstance(handle, _Writing):
-            try:
-                handle.write_held()
-            except BaseException:
-                handle.writer.abort()
-                raise
             handle.writer.commit()
             if handle.modified is not None:
                 self._set_time(handle.path, handle.modified)
@@ -214,15 +214,9 @@ class Operations:
         return cast("tuple[bytes, ...]", replies.data(request.id, data))  # views are written as bytes are
 
     def _write(self, request: requests.Write) -> tuple[bytes, ...]:
-        handle = self._handles.get(request.handle)
-        if isinstance(handle, _Writing) and not handle.begun and len(request.data) <= HELD:
-            handle.begun, handle.held = True, request
-            self.received += len(request.data)
-            return (replies.status(request.id, Status.OK),)
         handle = self._handle(request.handle)
         if not isinstance(handle, _Writing):
             raise _Answer(Status.PERMISSION_DENIED, "It was not opened to be written.")
-        handle.begun = True
         handle.writer.write(handle.writer.size if handle.append else request.offset, request.data)
         self.received += len(request.data)
         return (replies.status(request.id, Status.OK),)
@@ -237,8 +231,6 @@ class Operations:
         handle = self._handles.get(name)
         if handle is None:
             raise _Answer(Status.FAILURE, "There is no such handle.")
-        if isinstance(handle, _Writing):
-            handle.write_held()
         return handle
 
     # --- attributes -----------------------------------------------------------------------------------------
@@ -387,6 +379,7 @@ _DO: Final[dict[type[Request], Callable[[Operations, Any], tuple[bytes, ...]]]] 
 }
 """Each takes the request that it stands under."""
 
+_ANEW: Final = requests.WRITE | requests.CREATE | requests.TRUNCATE
 _INSTANT: Final = frozenset(
     (
         requests.Init,

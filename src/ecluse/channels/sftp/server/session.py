@@ -22,6 +22,9 @@ __all__ = ["Session"]
 
 BATCH: Final = 64
 """Requests that one trip to a worker's thread answers: a trip costs as much as several small requests."""
+AT_ONCE: Final = 8
+"""Requests that are answered in the event loop, one after the other, before a worker has the rest: what opens and fills
+a small file costs less there than the trip, and no client may hold the others up."""
 BATCH_OCTETS: Final = 1 << 20
 """Octets, written or read, of one such trip: what a session holds of replies."""
 BUFFER: Final = 2 * MAX_PACKET
@@ -35,9 +38,9 @@ _Pieces = tuple[bytes, ...]
 class Session(asyncssh.SSHServerSession[bytes]):
     """See the module.
 
-    Requests go to the workers in batches, one batch at a time. Those that make a file durable go there beside the
-    batches: only what is about the same path waits for them. While one batch is worked on, the replies of the one
-    before are written.
+    Requests go to the workers in batches, one batch at a time; a few that wait for nothing are answered at once. Those
+    that make a file durable are beside the batches: only what is about the same path waits for them. While one batch
+    is worked on, the replies of the one before are written.
 
     Args:
         operations: What requests do.
@@ -155,6 +158,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._end()
 
     def _give_work(self) -> None:
+        at_once = AT_ONCE
         while not (self._answering or self._gone or self._window_full or self._line_full or self._too_fast):
             try:
                 batch = self._collect()
@@ -162,7 +166,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
                 self._over = self._gone = True
                 return
             if batch:
-                if self.operations.instant(batch):
+                at_once -= len(batch)
+                if at_once >= 0 and self.operations.instant(batch):
                     self._send(self._answer(batch))
                     continue
                 self._answering = True
@@ -228,7 +233,11 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._send(replies)
             self._pump()
 
-        self._workers.submit(self.operations.answer, request, done)
+        begun = self.operations.begin(request)
+        if begun is None:
+            self._workers.submit(self.operations.answer, request, done)
+        else:
+            self._workers.after(begun, self.operations.answer, request, done)
         return True
 
     def _send(self, replies: _Pieces) -> None:

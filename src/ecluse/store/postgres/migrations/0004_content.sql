@@ -1,0 +1,3 @@
+-- Small files of ours (receipts) lie in their row: they say what the rows of their message say.
+
+ALTER TABLE files ADD COLUMN content BYTEA NOT NULL DEFAULT '';

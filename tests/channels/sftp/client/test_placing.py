@@ -17,6 +17,7 @@ from tests.support.sshd import Sshd
 
 from ecluse.channels.sftp.client import placing
 from ecluse.channels.sftp.client.channel import temporary_name
+from ecluse.channels.sftp.client.steps import Renamed
 from ecluse.exchange.actions import resend
 from ecluse.model.states import DeliveryState
 
@@ -97,8 +98,34 @@ def test_the_same_content_that_is_not_ours_is_another_file(world, server):
     (server.files / "orders.edi").write_bytes(ORDER)
     message = world.send(("orders.edi", ORDER))
     world.run(1)
-    assert world.delivery(message).reason_code == "remote.name-taken"
+    world.clock.forward(3600)
+    world.run(1)
+    assert (world.delivery(message).reason_code, world.delivery(message).attempts) == ("remote.name-taken", 2)
     assert files(server) == {"orders.edi": ORDER}
+    (server.files / "orders.edi").rename(server.files / "fetched.edi")
+    world.clock.forward(3600)
+    world.run()
+    assert world.delivery(message).state is DONE
+    assert files(server) == {"fetched.edi": ORDER, "orders.edi": ORDER}
+
+
+def test_a_name_that_is_free_again_after_the_look_is_asked_for_again(world, sshd, monkeypatch):
+    world.reach(sshd)
+    for name in files(sshd):
+        (sshd.files / name).unlink()
+    real, looks = placing.rename_free, []
+
+    async def taken_once(*of):
+        looks.append(of)
+        return Renamed("") if len(looks) == 1 else await real(*of)
+
+    monkeypatch.setattr(placing, "rename_free", taken_once)
+    message = world.send(("orders.edi", ORDER))
+    world.run()
+    world.clock.forward(3600)
+    world.run()
+    assert world.delivery(message).state is DONE, world.delivery(message).reason
+    assert (len(looks), files(sshd)) == (2, {"orders.edi": ORDER})
 
 
 def test_replacing_where_it_is_agreed(world, server):

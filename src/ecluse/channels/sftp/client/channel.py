@@ -254,23 +254,27 @@ class _Events:
 
     def left(self, path: str) -> tuple[str, bool] | None:
         """See the port."""
+        return self._hub.store.read(lambda view: self._last(view, path, resent=True))
 
-        def work(view: View) -> tuple[str, bool] | None:
-            found: tuple[str, bool] | None = None
-            for logged in view.events(self._message.id):
-                if logged.event.kind not in ("delivery.uploaded", "delivery.withdrawn", "message.resent"):
-                    continue
-                facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_UploadFacts)
-                if logged.event.kind == "message.resent":
-                    # A person wants it there again: that it was fetched once does not end this.
-                    if self._delivery.id in facts.deliveries:
-                        found = None
-                elif (facts.delivery, facts.path) == (self._delivery.id, path):
-                    uploaded = logged.event.kind == "delivery.uploaded"
-                    found = (facts.temporary, facts.synced) if uploaded else None
-            return found
+    def appeared(self, path: str) -> bool:
+        """See the port."""
+        return self._hub.store.read(lambda view: self._last(view, path, resent=False)) is not None
 
-        return self._hub.store.read(work)
+    def _last(self, view: View, path: str, *, resent: bool) -> tuple[str, bool] | None:
+        """The upload to a path that was not withdrawn; ``resent``: nor sent again by a person since."""
+        found: tuple[str, bool] | None = None
+        for logged in view.events(self._message.id):
+            if logged.event.kind not in ("delivery.uploaded", "delivery.withdrawn", "message.resent"):
+                continue
+            facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_UploadFacts)
+            if logged.event.kind == "message.resent":
+                # A person wants it there again: that it was fetched once does not end this.
+                if resent and self._delivery.id in facts.deliveries:
+                    found = None
+            elif (facts.delivery, facts.path) == (self._delivery.id, path):
+                uploaded = logged.event.kind == "delivery.uploaded"
+                found = (facts.temporary, facts.synced) if uploaded else None
+        return found
 
 
 _: type[Memory] = _Events

@@ -73,6 +73,9 @@ class Memory(Protocol):
     def left(self, path: str) -> tuple[str, bool] | None:
         """(temporary name, synced) of what was uploaded to ``path`` and not withdrawn."""
 
+    def appeared(self, path: str) -> bool:
+        """Whether the document may have appeared there, in whatever attempt: also before a person had it resent."""
+
 
 @dataclass(slots=True)
 class Progress:
@@ -196,7 +199,7 @@ class Placing:
         stale = [name for n in range(first, terms.attempt) if (name := terms.temporary(n)) not in spared]
         self.loop.call(remove_all(session, [octets_of(join(terms.folder, name)) for name in stale]))
         found = self.loop.call(session.lstat(octets_of(terms.path)))
-        if found is not None and self._is_ours(found):
+        if found is not None and self.memory.appeared(terms.path) and self._is_ours(found):
             if left is not None:
                 self._discard(left[0])
             return Placed(terms.path, "found", fsynced=bool(left and left[1]), compared="digest")
@@ -401,17 +404,11 @@ class Placing:
         """The name was refused: is it ours, somebody else's, or is there another reason?"""
         session, terms = self.link.session, self.terms
         found = await session.lstat(octets_of(terms.path))
-        if found is None:
-            assert status is not None, (
-                "a name that was there a moment ago is asked for again by the next attempt"
-            )
+        if found is None and status is not None:
             raise of_status(status, "rename the file")
-        if (
-            terms.attempt > 1
-            and found.plain
-            and found.size == terms.size
-            and await digest_of(self.link, terms.path, terms.size, self.rate) == terms.sha256
-        ):
+        # One that was taken away since the look is nobody's: the next attempt asks for the name again.
+        same = found is not None and found.plain and found.size == terms.size
+        if terms.attempt > 1 and same and await self._digest_of(terms.path) == terms.sha256:
             return "found"
         raise self._taken()
 
@@ -421,7 +418,10 @@ class Placing:
     # --- helpers --------------------------------------------------------------------------------------------
 
     def _digest(self, path: str) -> bytes:
-        return self.loop.call(digest_of(self.link, path, self.terms.size, self.rate))
+        return self.loop.call(self._digest_of(path))
+
+    async def _digest_of(self, path: str) -> bytes:
+        return await digest_of(self.link, path, self.terms.size, self.rate)
 
     def _discard(self, temporary: str) -> None:
         """Remove a temporary file, as far as that can be done."""

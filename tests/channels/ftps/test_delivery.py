@@ -133,22 +133,11 @@ def writing_under_the_final_name(patch) -> None:
     patch.setattr(channel_module, "_names", same)
 
 
-def appending_wherever_it_was(patch) -> None:
-    """A half upload is appended to, from the document's beginning."""
-    chunks = channel_module._Upload._chunks
-    patch.setattr(
-        channel_module._Upload,
-        "_chunks",
-        lambda self, offset, size=None: chunks(self, offset if size else 0, size),
-    )
-
-
 @pytest.mark.parametrize(
     ("mutant", "cut"),
     [
         (looking_for_nothing, {"verb": "RNTO", "when": "after"}),
         (writing_under_the_final_name, {"data_after": 2_000_000}),
-        (appending_wherever_it_was, {"data_after": 2_000_000}),
     ],
 )
 @pytest.mark.peer("proftpd")

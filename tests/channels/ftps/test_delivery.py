@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import threading
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -14,7 +13,7 @@ from tests.support.ftp_cutter import Cutter
 from tests.support.ftp_places import changed, foreign, sending
 
 from ecluse.channels.ftps.client import channel as channel_module
-from ecluse.channels.ftps.client.errors import Doubtful, ServerRefused
+from ecluse.channels.ftps.client.errors import ServerRefused
 from ecluse.channels.ftps.client.line import Line
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.port import Confirmed
@@ -134,35 +133,11 @@ def writing_under_the_final_name(patch) -> None:
     patch.setattr(channel_module, "_names", same)
 
 
-def trusting_what_was_cut(patch) -> None:
-    """A cut upload counts as whole, and nobody compares sizes."""
-    upload = Line.upload
-
-    def trusting(self, *arguments, **options):
-        with suppress(Doubtful):
-            upload(self, *arguments, **options)
-
-    patch.setattr(Line, "upload", trusting)
-    patch.setattr(channel_module._Upload, "_check_size", lambda self, path: True)
-
-
-def appending_wherever_it_was(patch) -> None:
-    """A half upload is appended to, from the document's beginning."""
-    chunks = channel_module._Upload._chunks
-    patch.setattr(
-        channel_module._Upload,
-        "_chunks",
-        lambda self, offset, size=None: chunks(self, offset if size else 0, size),
-    )
-
-
 @pytest.mark.parametrize(
     ("mutant", "cut"),
     [
         (looking_for_nothing, {"verb": "RNTO", "when": "after"}),
         (writing_under_the_final_name, {"data_after": 2_000_000}),
-        (trusting_what_was_cut, {"data_after": 2_000_000}),
-        (appending_wherever_it_was, {"data_after": 2_000_000}),
     ],
 )
 @pytest.mark.peer("proftpd")

@@ -1,15 +1,18 @@
 """Flat memory: the peak of a serving hub for messages of 10 KB and of 1 GiB (``--full``: 10 GiB) each way.
 
-The messages are compressed, signed and encrypted. Each size has processes of its own, so that one's peak does
-not hide another's.
+The messages are compressed, signed and encrypted. The same is measured for files that come and go by SFTP. Each
+size has processes of its own, so that one's peak does not hide another's.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
+from benchmarks import sftp_server
 from benchmarks.hubs import pair
 from benchmarks.limits import Row, row
 
@@ -41,15 +44,34 @@ def peaks(size: int) -> list[tuple[float, float]]:
         return [(begin, process.peak_memory()) for begin, process in zip(start, processes, strict=True)]
 
 
+def sftp_peaks(size: int) -> list[tuple[float, float]]:
+    """The same two figures of a process that serves SFTP, for an upload and for the download of what was uploaded."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
+        folder = Path(name)
+        key = sftp_server.make_key(folder)
+        file = folder / "file"
+        sftp_server.write_file(file, size)
+        with sftp_server.ecluse(folder, key, "mailbox") as target:
+            sftp_server.sftp(target, key, "pwd\n", folder)
+            found = []
+            for batch in (f"put {file} inbound/file\n", "get inbound/file /dev/null\n"):
+                start = sftp_server.memory(target.pids()) / MIB
+                sftp_server.forget_memory(target.pids())
+                sftp_server.sftp(target, key, batch, folder)
+                found.append((start, sftp_server.memory(target.pids()) / MIB))
+            return found
+
+
 def run(full: bool = False) -> list[Row]:
     """Rows for each direction and size."""
     rows = []
-    least = peaks(SMALL[1])
-    for label, size in FULL if full else SIZES:
-        for what, (_, small), (start, large) in zip(("send", "receive"), least, peaks(size), strict=True):
-            against = f"the goal; the start alone takes {start:.0f} MiB"
-            rows.append(row(f"flat.{what}.{label}", max(start, large), "MiB", TOTAL, against, 1.0))
-            more = max(large - small, 0.1)
-            against = f"the goal for what it takes beyond the {small:.0f} MiB of {SMALL[0]}"
-            rows.append(row(f"flat.{what}.{label}.more", more, "MiB", DIFFERENCE, against, 1.0))
+    for measure, names in ((peaks, ("send", "receive")), (sftp_peaks, ("sftp-up", "sftp-down"))):
+        least = measure(SMALL[1])
+        for label, size in FULL if full else SIZES:
+            for what, (_, small), (start, large) in zip(names, least, measure(size), strict=True):
+                against = f"the goal; the start alone takes {start:.0f} MiB"
+                rows.append(row(f"flat.{what}.{label}", max(start, large), "MiB", TOTAL, against, 1.0))
+                more = max(large - small, 0.1)
+                against = f"the goal for what it takes beyond the {small:.0f} MiB of {SMALL[0]}"
+                rows.append(row(f"flat.{what}.{label}.more", more, "MiB", DIFFERENCE, against, 1.0))
     return rows

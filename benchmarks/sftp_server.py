@@ -24,11 +24,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import asyncssh
+from benchmarks.limits import Row, row
 
 ROUNDS: Final = 3
 FILES: Final = 2000
@@ -73,6 +74,12 @@ def memory(pids: list[int]) -> int:
                 if line.startswith("VmHWM"):
                     most += int(line.split()[1]) * 1024
     return most
+
+
+def forget_memory(pids: list[int]) -> None:
+    """Have :func:`memory` count from now on."""
+    for pid in pids:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 @contextlib.contextmanager
@@ -190,67 +197,93 @@ def sftp(target: Target, key: Path, batch: str, folder: Path, port: int | None =
     return time.monotonic() - began
 
 
-def measure(target: Target, key: Path, folder: Path, size: int, only: str) -> dict[str, float]:
-    """Every figure of one server."""
-    figures: dict[str, float] = {}
-    big = folder / "big"
-    login = statistics.median(sftp(target, key, "pwd\n", folder) for _ in range(ROUNDS))
-    figures["login s"] = login
+def measure(
+    targets: Sequence[Target], key: Path, folder: Path, size: int, only: str
+) -> dict[str, dict[str, float]]:
+    """Every figure by server: one round is taken of each before the next, as the machine is never twice the same."""
+    figures: dict[str, dict[str, float]] = {target.name: {} for target in targets}
+    for target in targets:
+        login = statistics.median(sftp(target, key, "pwd\n", folder) for _ in range(ROUNDS))
+        figures[target.name]["login s"] = login
     if not only or "big" in only:
-        for way in ("up", "down"):
-            rates, costs = [], []
-            for number in range(ROUNDS):
+        large(targets, key, folder, size, figures)
+    if not only or "small" in only:
+        for target in targets:
+            small(target, key, folder, figures[target.name])
+    if not only or "line" in only:
+        for target in targets:
+            far(target, key, folder, figures[target.name])
+    for target in targets:
+        figures[target.name]["memory MB"] = memory(target.pids()) / 1e6
+    return figures
+
+
+def large(
+    targets: Sequence[Target], key: Path, folder: Path, size: int, figures: dict[str, dict[str, float]]
+) -> None:
+    """One large file, up and down."""
+    for way in ("up", "down"):
+        rates: dict[str, list[float]] = {target.name: [] for target in targets}
+        costs: dict[str, list[float]] = {target.name: [] for target in targets}
+        for _ in range(ROUNDS):
+            for target in targets:
                 if way == "up":
-                    batch = f"put {big} {target.folder}/big-{number}\n"
+                    batch = f"put {folder}/big {target.folder}/big-0\n"
                 else:
                     batch = f"get {target.folder}/big-0 /dev/null\n"
                 before = cpu(target.pids())
                 took = sftp(target, key, batch, folder)
-                rates.append(size / 1e6 / (took - login))
-                costs.append((cpu(target.pids()) - before) / (size / 1e9))
-            figures[f"{way} MB/s"] = statistics.median(rates)
-            figures[f"{way} CPU s/GB"] = statistics.median(costs)
-            figures[f"{way} best MB/s"] = max(rates)
-    if not only or "small" in only:
-        small = folder / "small"
-        for connections in (1, 8):
-            rates, costs, settling, spent = [], [], [], [target.parts()]
-            for number in range(ROUNDS):
-                before = cpu(target.pids())
-                share = FILES // connections
-                batches = []
-                for part in range(connections):
-                    lines = [
-                        f"put {small} {target.folder}/s-{connections}-{number}-{part}-{each}\n"
-                        for each in range(share)
-                    ]
-                    batches.append("".join(lines))
-                rates.append(FILES / (at_once(batches, target, key, folder) - login))
-                settling.append(settle(target))
-                costs.append((cpu(target.pids()) - before) / FILES * 1e3)
-            figures[f"small up x{connections} files/s"] = statistics.median(rates)
-            figures[f"small up x{connections} best"] = max(rates)
-            figures[f"small up x{connections} CPU ms"] = statistics.median(costs)
-            figures[f"small up x{connections} rest s"] = statistics.median(settling)
-            spent.append(target.parts())
-            for part, seconds in spent[1].items():
-                figures[f"  {part} ms"] = (seconds - spent[0].get(part, 0)) / FILES / ROUNDS * 1e3
-        for connections in (1, 8):
-            share = FILES // connections
-            batches = [f"get {target.folder}/s-1-0-0-0 /dev/null\n" * share for _ in range(connections)]
-            took = statistics.median(at_once(batches, target, key, folder) for _ in range(ROUNDS))
-            figures[f"small down x{connections} files/s"] = FILES / (took - login)
-    if not only or "line" in only:
-        medium = folder / "medium"
-        with slow_line(target.port) as port:
-            far = sftp(target, key, "pwd\n", folder, port)
-            size = medium.stat().st_size
-            took = sftp(target, key, f"put {medium} {target.folder}/far\n", folder, port)
-            figures["50 ms up MB/s"] = size / 1e6 / (took - far)
-            took = sftp(target, key, f"get {target.folder}/far /dev/null\n", folder, port)
-            figures["50 ms down MB/s"] = size / 1e6 / (took - far)
-    figures["memory MB"] = memory(target.pids()) / 1e6
-    return figures
+                rates[target.name].append(size / 1e6 / (took - figures[target.name]["login s"]))
+                costs[target.name].append((cpu(target.pids()) - before) / (size / 1e9))
+        for target in targets:
+            found = figures[target.name]
+            found[f"{way} MB/s"] = statistics.median(rates[target.name])
+            found[f"{way} CPU s/GB"] = statistics.median(costs[target.name])
+            found[f"{way} best MB/s"] = max(rates[target.name])
+
+
+def small(target: Target, key: Path, folder: Path, figures: dict[str, float]) -> None:
+    """Many small files, over one connection and over several."""
+    login = figures["login s"]
+    for connections in (1, 8):
+        rates, costs, settling, spent = [], [], [], [target.parts()]
+        share = FILES // connections
+        for number in range(ROUNDS):
+            before = cpu(target.pids())
+            batches = []
+            for part in range(connections):
+                lines = [
+                    f"put {folder}/small {target.folder}/s-{connections}-{number}-{part}-{each}\n"
+                    for each in range(share)
+                ]
+                batches.append("".join(lines))
+            rates.append(FILES / (at_once(batches, target, key, folder) - login))
+            settling.append(settle(target))
+            costs.append((cpu(target.pids()) - before) / FILES * 1e3)
+        figures[f"small up x{connections} files/s"] = statistics.median(rates)
+        figures[f"small up x{connections} best"] = max(rates)
+        figures[f"small up x{connections} CPU ms"] = statistics.median(costs)
+        figures[f"small up x{connections} rest s"] = statistics.median(settling)
+        spent.append(target.parts())
+        for part, seconds in spent[1].items():
+            figures[f"  {part} ms"] = (seconds - spent[0].get(part, 0)) / FILES / ROUNDS * 1e3
+    for connections in (1, 8):
+        share = FILES // connections
+        batches = [f"get {target.folder}/s-1-0-0-0 /dev/null\n" * share for _ in range(connections)]
+        took = statistics.median(at_once(batches, target, key, folder) for _ in range(ROUNDS))
+        figures[f"small down x{connections} files/s"] = FILES / (took - login)
+
+
+def far(target: Target, key: Path, folder: Path, figures: dict[str, float]) -> None:
+    """A file of middling size over a long line."""
+    medium = folder / "medium"
+    with slow_line(target.port) as port:
+        login = sftp(target, key, "pwd\n", folder, port)
+        size = medium.stat().st_size
+        took = sftp(target, key, f"put {medium} {target.folder}/far\n", folder, port)
+        figures["50 ms up MB/s"] = size / 1e6 / (took - login)
+        took = sftp(target, key, f"get {target.folder}/far /dev/null\n", folder, port)
+        figures["50 ms down MB/s"] = size / 1e6 / (took - login)
 
 
 def settle(target: Target) -> float:
@@ -349,29 +382,64 @@ def by_thread() -> dict[str, float]:
     return found
 
 
-def run(
+def compare(
     tree: str = "mailbox", mebibytes: int = 1024, only: str = "", which: str = ""
 ) -> dict[str, dict[str, float]]:
     """All figures, by server."""
-    results = {}
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
         folder = Path(name)
-        key = folder / "key"
-        asyncssh.generate_private_key("ssh-ed25519").write_private_key(key)
-        key.chmod(0o600)
-        asyncssh.read_private_key(key).write_public_key(f"{key}.pub")
-        octets = os.urandom(1 << 20)
-        for file, size in (("big", mebibytes), ("medium", 256)):
-            with (folder / file).open("wb") as out:
-                for _ in range(size):
-                    out.write(octets)
-        (folder / "small").write_bytes(os.urandom(SMALL))
-        for open_target in (lambda: openssh(folder, key), lambda: ecluse(folder, key, tree)):
-            with open_target() as target:
-                if which and which != target.name:
-                    continue
-                results[target.name] = measure(target, key, folder, mebibytes << 20, only)
-    return results
+        key = make_key(folder)
+        write_file(folder / "big", mebibytes << 20)
+        write_file(folder / "medium", 256 << 20)
+        write_file(folder / "small", SMALL)
+        with openssh(folder, key) as theirs, ecluse(folder, key, tree) as ours:
+            targets = [target for target in (theirs, ours) if which in ("", target.name)]
+            return measure(targets, key, folder, mebibytes << 20, only)
+
+
+def make_key(folder: Path) -> Path:
+    """A client's key, and its public half beside it."""
+    key = folder / "key"
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(key)
+    key.chmod(0o600)
+    asyncssh.read_private_key(key).write_public_key(f"{key}.pub")
+    return key
+
+
+def write_file(path: Path, size: int) -> None:
+    """Octets that do not compress."""
+    block = os.urandom(min(size, 1 << 20))
+    with path.open("wb") as out:
+        for at in range(0, size, len(block)):
+            out.write(block[: size - at])
+
+
+GOALS: Final = (
+    ("up", "up MB/s", "up MB/s", 0.75),
+    ("down", "down MB/s", "down MB/s", 0.75),
+    ("small.up.8-connections", "small up x8 files/s", "small up x1 files/s", 1.0),
+    ("small.up", "small up x1 files/s", "small up x1 files/s", None),
+    ("small.down", "small down x1 files/s", "small down x1 files/s", None),
+    ("50-ms.up", "50 ms up MB/s", "50 ms up MB/s", 4.0),
+    ("50-ms.down", "50 ms down MB/s", "50 ms down MB/s", 4.0),
+)
+"""Name of a row, our figure, OpenSSH's figure that it is compared with, the least of it that is wanted."""
+
+
+def run() -> list[Row]:
+    """A row for each figure that has a goal or tells what one costs."""
+    found = compare()
+    theirs, ours = found["OpenSSH"], found["Ecluse"]
+    rows = []
+    for name, our, their, goal in GOALS:
+        against = "OpenSSH, one connection" if our != their else "OpenSSH"
+        rows.append(
+            row(f"sftp-server.{name}", ours[our], our.rpartition(" ")[2], theirs[their], against, goal)
+        )
+    for way in ("up", "down"):
+        figure = f"{way} CPU s/GB"
+        rows.append(row(f"sftp-server.{way}.cpu", ours[figure], "s CPU a GB", theirs[figure], "OpenSSH"))
+    return rows
 
 
 def main() -> None:
@@ -389,7 +457,7 @@ def main() -> None:
     elif arguments.serve:
         serve(Path(arguments.serve), arguments.tree, Path(arguments.key))
     else:
-        results = run(arguments.tree, arguments.size, arguments.only, arguments.which)
+        results = compare(arguments.tree, arguments.size, arguments.only, arguments.which)
         for figure in dict.fromkeys(name for each in results.values() for name in each):
             values = [results[name].get(figure, 0.0) for name in results]
             shown = "".join(f"{value:12.2f}" for value in values)

@@ -11,13 +11,17 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["DEPTH", "PIECE", "THRESHOLD", "Behind"]
+__all__ = ["DEPTH", "LARGE", "PIECE", "THRESHOLD", "Behind"]
 
 THRESHOLD: Final = 4 << 20
 """Octets that the caller's own thread works on first: below, a thread costs more than it saves."""
 
 PIECE: Final = 1 << 20
 """Octets handed over at once; smaller pieces are gathered. A hand-over costs some 20 us."""
+
+LARGE: Final = 128 << 10
+"""Octets from which on pieces are worked on one by one; smaller ones are joined, since hash, cipher and ``write``
+each give the interpreter up and wait for it again."""
 
 DEPTH: Final = 4
 """Pieces on their way: at most so many mebibytes of memory for a large stream."""
@@ -39,7 +43,7 @@ class Behind:
         self._size = 0
         self._gathered: list[bytes | memoryview] = []
         self._gathered_size = 0
-        self._pieces: queue.Queue[bytes | memoryview | None] | None = None
+        self._pieces: queue.Queue[list[bytes | memoryview] | None] | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
@@ -82,11 +86,12 @@ class Behind:
         self._thread.start()
 
     def _hand_over(self) -> None:
-        whole = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
-        self._gathered.clear()
-        self._gathered_size = 0
+        gathered, size = self._gathered, self._gathered_size
+        self._gathered, self._gathered_size = [], 0
+        if size < LARGE * len(gathered):
+            gathered = [b"".join(gathered)]
         if self._pieces is not None:
-            self._pieces.put(whole)
+            self._pieces.put(gathered)
 
     def _join(self) -> None:
         thread, self._thread = self._thread, None
@@ -97,9 +102,10 @@ class Behind:
 
     def _serve(self) -> None:
         pieces = self._pieces
-        while pieces is not None and (data := pieces.get()) is not None:
+        while pieces is not None and (gathered := pieces.get()) is not None:
             if self._error is None:
                 try:
-                    self._work(data)
+                    for each in gathered:
+                        self._work(each)
                 except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
                     self._error = error

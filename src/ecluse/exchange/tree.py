@@ -116,9 +116,9 @@ class TreeWriter(Protocol):
         """Octets that it has so far, those of an earlier session among them."""
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Take octets; what is behind a view does not change, and the view is read-only.
+        """Take octets. Small gaps are waited for, in bounded memory; what stands already may be sent again.
 
-        Small gaps are waited for, in bounded memory; what stands already may be sent again.
+        A view is read-only, and what is behind it does not change.
 
         Raises:
             NoSpace: The file or the folders are full.

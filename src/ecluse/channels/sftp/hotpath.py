@@ -39,6 +39,7 @@ _PADDING: Final = bytes(2 * BLOCK)
 _LENGTHS: Final = [bytes((length,)) for length in range(2 * BLOCK)]
 _DATA: Final = bytes((MSG_CHANNEL_DATA,))
 
+
 class PlainPackets(SSHConnection):
     """asyncssh's own way, with the few names that the rest asks for."""
 
@@ -91,7 +92,8 @@ class FastPackets(PlainPackets):
 
     def data_received(self, data: bytes, datatype: int | None = None) -> None:
         """See asyncio."""
-        self._inpbuf = self._inpbuf + data if self._inpbuf else data
+        # What comes through another connection's channel is a view.
+        self._inpbuf = self._inpbuf + data if self._inpbuf else bytes(data)
         self._recv_data()
 
     def view_received(self, view: memoryview) -> None:
@@ -101,7 +103,7 @@ class FastPackets(PlainPackets):
         else:
             self._inpbuf = view  # type: ignore[assignment]  # only the methods below see it as such
         self._recv_data()
-        if type(self._inpbuf) is memoryview:
+        if not isinstance(self._inpbuf, bytes):
             self._inpbuf = bytes(self._inpbuf)
 
     def take_back(self, most: int) -> bytes:
@@ -127,15 +129,15 @@ class FastPackets(PlainPackets):
             self._inpbuf, self._at = self._inpbuf[self._at :], 0
             if then is not _Then.OTHER or self._transport is None:
                 return False
-        if type(self._inpbuf) is memoryview:
+        if not isinstance(self._inpbuf, bytes):
             self._inpbuf = bytes(self._inpbuf)
         return super()._recv_pkthdr()
 
     def _take_run(self, encryption: GCMEncryption, view: memoryview) -> _Then:
         """Take packets of one channel's data, or window, as far as they go, and give it to the channel.
 
-        Each is decrypted to where the data of the one before it ends, so that all of it lies in one stretch. What
-        stands before the data in a packet comes to lie over the end of what is there, which is put back.
+        Each but the first is decrypted to where the data of the one before it ends, so that all of it lies in one
+        stretch. What stands before the data in a packet comes to lie over the end of what is there, which is put back.
         """
         gcm = self._receiving = Gcm.at(encryption, self._receiving)
         at, end = self._at, len(view)
@@ -157,16 +159,20 @@ class FastPackets(PlainPackets):
                 self._clear = bytearray()
                 then = _Then.MORE
                 break
-            before = bytes(out[lead:filled])
+            # A channel may be reading what it was given, so the first packet must not lie over the end of it.
+            target = out[lead : lead + size] if filled > begun else memoryview(bytearray(size))
+            before = bytes(target[:HEAD])
             try:
-                gcm.decrypt(view[at + 4 : past], header, out[lead : lead + size])
-                head = bytes(out[lead:filled])
+                gcm.decrypt(view[at + 4 : past], header, target)
+                head = bytes(target[:HEAD])
             except InvalidTag:
                 head = bytes(HEAD)  # asyncssh finds the same, and says so to the client
-            out[lead:filled] = before
+            target[:HEAD] = before
             length = int.from_bytes(head[6:], "big")  # of the data, or by how much the client's window grows
             grant = head[1] == MSG_CHANNEL_WINDOW_ADJUST
-            if (head[1] != MSG_CHANNEL_DATA and not grant) or size - HEAD - head[0] != (0 if grant else length):
+            if (head[1] != MSG_CHANNEL_DATA and not grant) or size - HEAD - head[0] != (
+                0 if grant else length
+            ):
                 then = _Then.OTHER
                 break
             if head[2:6] != number:
@@ -186,6 +192,8 @@ class FastPackets(PlainPackets):
                 then = _Then.MORE if filled > begun else _Then.OTHER
                 break
             gcm.used()
+            if filled == begun:
+                out[filled : filled + length] = target[HEAD : HEAD + length]
             self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
             filled += length
             at = past

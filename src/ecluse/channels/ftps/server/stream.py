@@ -159,7 +159,7 @@ class Stream:
         except (OSError, ValueError):
             raise ConnectionCut("The connection was cut.") from None
 
-    def write(self, data: bytes, deadline: float) -> None:
+    def write(self, data: bytes | memoryview, deadline: float) -> None:
         """Send all of it.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 
@@ -211,7 +211,7 @@ class Operations:
         if not data:
             raise _Answer(Status.EOF, "End of file")
         self.sent += len(data)
-        return replies.data(request.id, data)
+        return cast("tuple[bytes, ...]", replies.data(request.id, data))  # views are written as bytes are
 
     def _write(self, request: requests.Write) -> tuple[bytes, ...]:
         handle = self._handles.get(request.handle)

@@ -57,9 +57,18 @@ def _list(frame: Frame) -> None:
         for row in rows:
             receipt = row["receipt"] if "as2" in row["channels"] else ""
             until = (row["certificate_until"] or "")[:10]
-            values = (row["id"], row["name"], row["state"], ", ".join(row["channels"]))
-            values += (row["as2_id"], row["url"], receipt, until)
-            table.add_row(*(Text(value or "") for value in values))
+            channels = ", ".join(row["channels"])
+            known = (
+                row["id"],
+                row["name"],
+                row["state"],
+                channels,
+                row["as2_id"],
+                row["url"],
+                receipt,
+                until,
+            )
+            table.add_row(*(Text(value or "") for value in known))
         console.print(table)
 
     frame.show({"partners": rows}, draw)

@@ -78,9 +78,9 @@ class FolderChannel:
             DiskError: The disk did not take it; nothing is visible of it.
         """
         name = delivery.channel.partition(":")[2]
+        again = delivery.attempts > 1
         if name == "inbox" and self._inbox is not None:
-            again = [message.id] if delivery.attempts > 1 else []
-            return _or_raise(self._inbox.deliver([message], again)[0])
+            return _or_raise(self._inbox.deliver([message], [message.id] if again else [])[0])
         place = self._place(name)
         target = target_of(message)
         path = folder_of(target)
@@ -88,7 +88,7 @@ class FolderChannel:
         files = []
         with open_root(place.path, create=place.create) as root, down(root, path, create=True) as handle:
             assert handle is not None, "made where it is missing"
-            work, again = work_of(message), delivery.attempts > 1
+            work = work_of(message)
             if again:
                 drop_parts(handle, work)
             folder = OneFolder(handle, replace=replace, again=again, work=work)

@@ -57,8 +57,8 @@ def _list(frame: Frame) -> None:
         for row in rows:
             receipt = row["receipt"] if "as2" in row["channels"] else ""
             until = (row["certificate_until"] or "")[:10]
-            values = (row["id"], row["name"], row["state"], ", ".join(row["channels"]))
-            values += (row["as2_id"], row["url"], receipt, until)
+            values = [row["id"], row["name"], row["state"], ", ".join(row["channels"])]
+            values += [row["as2_id"], row["url"], receipt, until]
             table.add_row(*(Text(value or "") for value in values))
         console.print(table)
 

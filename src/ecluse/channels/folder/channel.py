@@ -79,8 +79,8 @@ class FolderChannel:
         """
         name = delivery.channel.partition(":")[2]
         if name == "inbox" and self._inbox is not None:
-            again = [message.id] if delivery.attempts > 1 else []
-            return _or_raise(self._inbox.deliver([message], again)[0])
+            before = [message.id] if delivery.attempts > 1 else []
+            return _or_raise(self._inbox.deliver([message], before)[0])
         place = self._place(name)
         target = target_of(message)
         path = folder_of(target)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import random
 import statistics
 import threading
 import time
@@ -15,6 +17,8 @@ from tests.support.tls_certs import make
 from ecluse.app.folder import make_hub
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
+from ecluse.channels.ftps.server import house
+from ecluse.channels.guard import gate
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.mailbox.upload import Upload
 from ecluse.trust.configuration import read_folder
@@ -86,7 +90,7 @@ def test_an_upload_is_a_message_before_226(running: Running) -> None:
     assert len(running.node.store.read(lambda view: view.messages(limit=10))) == 2
 
 
-def test_wrong_logins_take_the_same_time_and_are_scored(running: Running) -> None:
+def test_wrong_logins_are_answered_late_and_scored(running: Running) -> None:
     times: dict[str, list[float]] = {"birch": [], "nobody": []}
     for user, taken in times.items():
         with Talker(running.port, login=False) as talker:
@@ -101,6 +105,63 @@ def test_wrong_logins_take_the_same_time_and_are_scored(running: Running) -> Non
             talker.cmd("PASS wrong")
             talker.cmd("USER birch")
         assert talker.cmd("PASS wrong").startswith("421")
+
+
+KINDS = ["birch", "cedar", "nobody"]
+"""A partner, one that is suspended, and nobody."""
+
+
+@pytest.fixture
+def without_delay(tmp_path, monkeypatch):
+    """A listener whose answers to wrong logins wait for nothing: what they take is the work behind them."""
+    monkeypatch.setattr(gate, "ANSWER_AFTER", 0.0)
+    monkeypatch.setattr(gate, "SLOWER_BY", 0.0)
+    running = Running(tmp_path, "[listen.ftps.guard]\nban_score = 1000")
+    suspended = 'name = "Cedar"\nstate = "suspended"\n' + PARTNER.split("\n", 1)[1].replace("birch", "cedar")
+    (running.folder / "partners" / "cedar.toml").write_text(suspended)
+    secret = running.folder / "secrets" / "cedar"
+    secret.write_text("correct-horse")
+    secret.chmod(0o600)
+    running.apply(PARTNER)
+    running.node.reload()
+    yield running
+    running.stop()
+
+
+def earlier(running: Running, samples: int = 15) -> float:
+    """How far the answers to the three kinds are told apart by their time: 0.5 not at all, 1 always.
+
+    Of each two kinds, the share of pairs in which the one was answered sooner than the other; no time counts by
+    itself, so that a slow machine is no finding.
+    """
+    taken: dict[str, list[float]] = {user: [] for user in KINDS}
+    order = KINDS * samples
+    random.Random(1).shuffle(order)
+    for user in order:
+        with Talker(running.port, login=False) as talker:
+            talker.cmd(f"USER {user}")
+            began = time.perf_counter()
+            assert talker.cmd("PASS wrong").startswith("530")
+            taken[user].append(time.perf_counter() - began)
+    shares = [
+        statistics.mean(a < b for a in taken[one] for b in taken[other])
+        for one, other in itertools.permutations(KINDS, 2)
+    ]
+    return max(shares)
+
+
+def test_the_time_of_an_answer_tells_nothing_of_the_user(without_delay: Running) -> None:
+    assert earlier(without_delay) < 0.92
+
+
+def test_a_mutant_that_compares_nothing_for_nobody_is_told_by_its_time(
+    without_delay: Running, monkeypatch
+) -> None:
+    compare = house.password_matches
+    monkeypatch.setattr(
+        house, "password_matches", lambda kept, given: kept is not None and compare(kept, given)
+    )
+    assert earlier(without_delay) > 0.92
 
 
 def test_a_suspended_partner_and_another_password(running: Running) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecluse.blobs.behind import DEPTH, PIECE, THRESHOLD, Behind
+from ecluse.blobs.behind import DEPTH, LARGE, PIECE, THRESHOLD, Behind
 from ecluse.blobs.port import BlobUnavailable
 
 HALF = bytes(THRESHOLD // 2)
@@ -92,3 +93,15 @@ def test_what_is_on_its_way_is_bounded_and_a_cancelled_thread_ends():
     blocked.join(5)
     behind.cancel()
     assert not any(thread.name == "blob-writer" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("size", [LARGE // 8, LARGE, 2 * LARGE - 1])
+def test_read_only_views_are_not_copied_and_come_in_order(size):
+    octets = os.urandom(THRESHOLD + 3 * PIECE + 17)
+    view = memoryview(octets)
+    taken = []
+    behind = Behind(lambda data: taken.append(bytes(data)))
+    for start in range(0, len(octets), size):
+        behind.feed(view[start : start + size])
+    behind.finish()
+    assert b"".join(taken) == octets

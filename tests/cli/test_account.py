@@ -8,6 +8,7 @@ import pytest
 from tests.support.commands import say
 from tests.support.tree_worlds import FACTS, begin, put
 
+from ecluse.app.health.places import clear_text, looks
 from ecluse.app.node import open_node
 from ecluse.exchange.mailbox import open_tree
 
@@ -65,3 +66,28 @@ def test_who_has_no_account(filled: Path) -> None:
     path.write_text('name = "Birch"\n[webdav]\nurl = "https://birch.example/in"\n')
     say("apply", "--yes", "--reason", "no account any more", hub=filled)
     assert "account.none" in say("account", "files", "birch", hub=filled, code=2).err
+
+
+def test_a_partner_without_as2_is_shown(filled: Path) -> None:
+    facts = say("partner", "show", "birch", "--json", hub=filled).data
+    assert facts["account"]["user"] == "birch"
+    assert facts["account"]["keys"][0].startswith("SHA256:")
+    text = say("partner", "show", "birch", hub=filled).text
+    assert "birch by sftp and ftps: key SHA256:" in text
+    assert "AS2" not in text
+    listed = say("partner", "list", hub=filled).text
+    assert "account" in listed
+    assert "[" not in listed
+
+
+def test_ftp_in_clear_is_told_whether_the_server_answers_or_not(filled: Path) -> None:
+    (filled / "partners" / "cedar.toml").write_text(
+        'name = "Cedar"\n[ftps]\nhost = "127.0.0.1:9"\nmode = "clear"\nuser = "aster"\npassword = "env:X"\n'
+        'allow_private_network = true\n[[exceptions]]\nalgorithm = "clear-text"\nreason = "Until March"\n'
+        'until = "2099-03-31"\n'
+    )
+    say("apply", "--yes", "--reason", "no TLS yet", hub=filled)
+    with open_node(filled) as node:
+        view = node.directory.partner("cedar")
+        [finding] = [look(node, view) for look in looks(view) if look is clear_text]
+    assert "clear text until 2099-03-31: Until March" in finding.observed

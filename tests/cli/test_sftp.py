@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.commands import free_port, say
 
+from ecluse.app.health.parties import keys
 from ecluse.app.node import open_node
 from ecluse.channels.guard.bans import Bans
 from ecluse.trust.ssh import fingerprint, key_blob
@@ -33,6 +34,25 @@ def test_host_key_for_partners(hub: Path) -> None:
     plain = say("cert", "ssh", "ssh-host", "--host", "sftp.aster.example", "--json", hub=hub).data
     assert plain["known_hosts"].startswith("sftp.aster.example ssh-ed25519 ")
     assert "keyring.no-key" in say("cert", "ssh", "nothing", hub=hub, code=1).err
+
+
+def test_keys_of_listeners_are_in_use(hub: Path) -> None:
+    say("cert", "generate", "tls", "--kind", "ec-p256", "--days", "20", hub=hub)
+    text = (hub / "ecluse.toml").read_text()
+    (hub / "ecluse.toml").write_text(f'{text}\n[listen.ftps]\naddress = "127.0.0.1:{free_port()}"\n')
+    say("apply", "--yes", "--reason", "FTPS", hub=hub)
+    listed = say("cert", "list", "--json", hub=hub).data["certificates"]
+    assert {row["source"]: row["use"] for row in listed} == {
+        "main": ["sign", "decrypt"],
+        "ssh-host": ["ssh"],
+        "tls": ["tls"],
+    }
+    with open_node(hub) as node:
+        told = [finding.observed for finding in keys(node)]
+    assert any("tls" in text for text in told), "its certificate ends soon"
+    assert not any("ssh-host" in text for text in told)
+    (hub / "ecluse.toml").write_text(text)
+    say("apply", "--yes", "--reason", "no FTPS", hub=hub)
 
 
 def test_bans_are_listed_and_lifted(hub: Path) -> None:

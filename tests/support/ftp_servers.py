@@ -128,16 +128,28 @@ def _vsftpd(
 
 @contextlib.contextmanager
 def proftpd(
-    tmp: Path, identity: Identity, *, implicit: bool = False, reuse: bool = True, extra: str = ""
+    tmp: Path,
+    identity: Identity,
+    *,
+    implicit: bool = False,
+    reuse: bool = True,
+    clients: Identity | None = None,
+    extra: str = "",
 ) -> Iterator[ForeignServer]:
-    """proftpd with mod_tls."""
-    with _home() as home, _proftpd(tmp, home, identity, implicit, reuse, extra) as server:
+    """proftpd with mod_tls; with ``clients`` it wants a certificate of a client, that one or one issued by it."""
+    with _home() as home, _proftpd(tmp, home, identity, implicit, reuse, clients, extra) as server:
         yield server
 
 
 @contextlib.contextmanager
 def _proftpd(
-    tmp: Path, home: Path, identity: Identity, implicit: bool, reuse: bool, extra: str
+    tmp: Path,
+    home: Path,
+    identity: Identity,
+    implicit: bool,
+    reuse: bool,
+    clients: Identity | None,
+    extra: str,
 ) -> Iterator[ForeignServer]:
     log, port = tmp / "proftpd.log", _free_port()
     (tmp / "proftpd.key").write_bytes(identity.key_pem)
@@ -150,6 +162,10 @@ def _proftpd(
     users = tmp / "proftpd.passwd"
     users.write_text(f"{USER}:{hashed}:{nobody.pw_uid}:{nobody.pw_gid}::{home}:/bin/false\n")
     users.chmod(0o600)
+    verify = "TLSVerifyClient off"
+    if clients is not None:
+        (tmp / "proftpd-clients.crt").write_bytes(clients.pem)
+        verify = f"TLSVerifyClient on\nTLSCACertificateFile {tmp}/proftpd-clients.crt"
     options = (["UseImplicitSSL"] if implicit else []) + ([] if reuse else ["NoSessionReuseRequired"])
     config = tmp / "proftpd.conf"
     config.write_text(
@@ -185,7 +201,7 @@ TLSRSACertificateFile {tmp}/proftpd.crt
 TLSRSACertificateKeyFile {tmp}/proftpd.key
 TLSECCertificateFile {tmp}/proftpd.crt
 TLSECCertificateKeyFile {tmp}/proftpd.key
-TLSVerifyClient off
+{verify}
 {"TLSOptions " + " ".join(options) if options else ""}
 </IfModule>
 {extra}

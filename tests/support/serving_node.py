@@ -1,7 +1,7 @@
 """A serving node in a process of its own: ``python -m tests.support.serving_node FOLDER [MUTANT]``.
 
-It prints ``ready PORT`` and serves until its standard input ends; then it stops in good order and prints ``stopped``.
-Its leases are short, so that a test need not wait for those of a killed node.
+It prints ``ready PORT FTPS-PORT`` (0 where none listens) and serves until its standard input ends; then it stops in
+good order and prints ``stopped``. Its leases are short, so that a test need not wait for those of a killed node.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class ServingNode:
             env=child_env(),
             cwd=ROOT,
         )
-        self.port = 0
+        self.port = self.ftps_port = 0
 
     def wait_until_ready(self) -> ServingNode:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.startswith("ready "):
-                self.port = int(line.split()[1])
+                self.port, self.ftps_port = map(int, line.split()[1:])
                 return self
         raise AssertionError(f"the node did not start: see {self._log.name}")
 
@@ -87,7 +87,8 @@ async def serve(folder: Path) -> None:
     with open_node(folder, migrate=True) as node:
         service = app.Service(node, listen="127.0.0.1:0")
         await service.start()
-        print(f"ready {service.port}", flush=True)
+        ftps = service.ftps.ports[0] if service.ftps is not None else 0
+        print(f"ready {service.port} {ftps}", flush=True)
         await asyncio.to_thread(sys.stdin.read)
         await service.stop()
     print("stopped", flush=True)

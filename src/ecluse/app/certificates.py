@@ -24,6 +24,7 @@ from ecluse.trust.place_rules import used_keys
 from ecluse.trust.secrets import Secret
 
 __all__ = [
+    "SSH",
     "Entry",
     "certificate_entries",
     "change_passphrase",
@@ -36,6 +37,9 @@ __all__ = [
     "record_keys",
     "remove_secret",
 ]
+
+SSH: Final = "ssh"
+"""Use of a key that proves us to SSH clients and servers: they look at the key alone, and never at its certificate."""
 
 _DAY: Final = 86_400 * 1_000_000
 
@@ -125,8 +129,11 @@ def certificate_entries(node: Node) -> list[Entry]:
 
 def _own(node: Node) -> Iterator[Entry]:
     hub = node.directory.hub
-    listener = hub.listen.as2.tls
-    shown = {ref for view in node.directory.partners for _, ref in used_keys(view.settings)}
+    listeners = {each.key for each in (hub.listen.as2.tls, hub.listen.ftps) if each is not None}
+    shown = [used for view in node.directory.partners for used in used_keys(view.settings)]
+    ssh = {ref for field, ref in shown if field.startswith("sftp")}
+    ssh |= set(hub.listen.sftp.host_keys) if hub.listen.sftp is not None else set()
+    clients = {ref for field, ref in shown if not field.startswith("sftp")}
     for ref in node.keyring.references():
         certificate = node.keyring.certificate(ref)
         named = [key for key in hub.organisation.keys if key.ref == ref]
@@ -140,8 +147,9 @@ def _own(node: Node) -> Iterator[Entry]:
             )
             yield _entry(None, f"our key {ref}", ref, key.use, dated)
         connecting = [
-            *(["tls"] if listener is not None and listener.key == ref else []),
-            *(["tls-client"] if ref in shown else []),
+            *(["tls"] if ref in listeners else []),
+            *(["tls-client"] if ref in clients else []),
+            *([SSH] if ref in ssh else []),
         ]
         if connecting or not named:
             dated = Dated(certificate, describe(certificate), frozenset(connecting))

@@ -116,7 +116,8 @@ class FtpsService:
     def _open_tree(self, view: PartnerView, address: str, shown: str) -> Tree:
         account = view.settings.account
         user = account.user if account is not None else ""
-        return open_tree(self._node.hub, view, SessionFacts("ftps", address, user, shown))
+        facts = SessionFacts("ftps", address, user, shown)
+        return open_tree(self._node.hub, view, facts, behind=False)
 
 
 def _door(address: str, *, implicit: bool = False) -> Door:

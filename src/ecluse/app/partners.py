@@ -15,6 +15,7 @@ from ecluse.trust.card import MAX_CARD, Card, partner_files, read_card
 from ecluse.trust.certificates import CertificateInfo, Dated, describe, leaves, load_certificates
 from ecluse.trust.directory import PartnerView
 from ecluse.trust.plan import Plan
+from ecluse.trust.ssh import fingerprint, key_blob
 
 __all__ = ["card_facts", "load_card", "partner_facts", "partner_from_card", "partner_summary", "read_small"]
 
@@ -166,6 +167,7 @@ def partner_facts(node: Node, view: PartnerView) -> dict[str, Any]:
         **partner_summary(node, view),
         "our_id": view.our_id,
         **({name: getattr(settings, name) for name in _AS2_FACTS} if settings is not None else {}),
+        "account": _account(view),
         "exceptions": [
             {"algorithm": entry.algorithm, "reason": entry.reason, "until": entry.until}
             for entry in view.settings.exceptions
@@ -180,6 +182,22 @@ def partner_facts(node: Node, view: PartnerView) -> dict[str, Any]:
             "tls": theirs["tls"],
             "tls-client": theirs["tls-client"],
         },
+    }
+
+
+def _account(view: PartnerView) -> dict[str, Any] | None:
+    """How a partner logs in at our listeners; ``None`` where it can't."""
+    account = view.settings.account
+    if account is None:
+        return None
+    return {
+        "user": account.user,
+        "protocols": list(account.protocols),
+        "keys": [fingerprint(key_blob(line)) for line in account.keys],
+        "authorities": [fingerprint(key_blob(line)) for line in account.authorities],
+        "password": account.password is not None,
+        "second_factor": account.second_factor,
+        "addresses": list(account.addresses),
     }
 
 

@@ -52,11 +52,14 @@ def _list(frame: Frame) -> None:
             console.print("There are no partners yet: `ecluse partner add CARD`.", markup=False)
             return
         table = Table(box=None, pad_edge=False)
-        for title in ("id", "name", "state", "AS2 id", "URL", "receipt", "certificate until"):
-            table.add_column(title, overflow="fold", no_wrap=title == "SHA-256")
+        for title in ("id", "name", "state", "channels", "AS2 id", "URL", "receipt", "certificate until"):
+            table.add_column(title, overflow="fold")
         for row in rows:
-            values = [str(value or "") for value in row.values()]
-            table.add_row(*(Text(value) for value in [*values[:-1], values[-1][:10]]))
+            receipt = row["receipt"] if "as2" in row["channels"] else ""
+            until = (row["certificate_until"] or "")[:10]
+            values = (row["id"], row["name"], row["state"], ", ".join(row["channels"]))
+            values += (row["as2_id"], row["url"], receipt, until)
+            table.add_row(*(Text(value or "") for value in values))
         console.print(table)
 
     frame.show({"partners": rows}, draw)
@@ -85,9 +88,10 @@ def show(
 command(
     app,
     "show",
-    gives="id, name, state, as2_id, url, receipt, channels, certificate_until, our_id, sign, encrypt, "
-    "key_padding, compress, receipt_signed, receipt_timeout, require_signed, "
-    "require_encrypted, exceptions[]{algorithm, reason, until}, roles{sign[], verify[], "
+    gives="id, name, state, as2_id, url, receipt, channels, certificate_until, our_id, exceptions[]{algorithm, "
+    "reason, until}, with [as2] sign, encrypt, key_padding, compress, receipt_signed, receipt_timeout, "
+    "require_signed, require_encrypted, account{user, protocols[], keys[], authorities[], password, "
+    "second_factor, addresses[]} or null, roles{sign[], verify[], "
     "encrypt[], decrypt[], mdn-sign[], mdn-verify[], tls[], tls-client[]}",
     example="ecluse --hub hub partner show birch",
 )(show)
@@ -98,14 +102,17 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
     from rich.text import Text
 
     console.print(Text.assemble((facts["name"], "bold"), f" ({facts['id']}), {facts['state']}"))
-    lines = (
-        (
-            "AS2",
-            f"{facts['our_id']} (we) - {facts['as2_id']} (they), {facts['url'] or 'no URL: they only send'}",
-        ),
-        ("we send", _sending(facts)),
-        ("they must", _must(facts)),
-    )
+    by_as2 = "as2" in facts["channels"]
+    lines = [("channels", ", ".join(facts["channels"]) or "none")]
+    if by_as2:
+        ids = f"{facts['our_id']} (we) - {facts['as2_id']} (they)"
+        lines += [
+            ("AS2", f"{ids}, {facts['url'] or 'no URL: they only send'}"),
+            ("we send", _sending(facts)),
+            ("they must", _must(facts)),
+        ]
+    if facts["account"] is not None:
+        lines.append(("account", _logging_in(facts["account"])))
     grid = Table.grid(padding=(0, 2))
     for title, text in lines:
         grid.add_row(Text(title, "dim"), Text(text))
@@ -119,7 +126,9 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
     for title in ("role", "certificate", "key", "valid", "SHA-256", ""):
         table.add_column(title, overflow="fold", no_wrap=title == "SHA-256")
     for role, entries in facts["roles"].items():
-        if not entries and role in ("tls", "tls-client"):
+        if role in ("tls", "tls-client") and not entries:
+            continue
+        if role not in ("tls", "tls-client") and not by_as2:
             continue
         if not entries:
             table.add_row(Text(_ROLES[role]), Text("none", "red"))
@@ -136,7 +145,18 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
                 Text(entry["fingerprint"][:16]),
                 Text("now", "green") if entry["current"] else Text("not now", "dim"),
             )
-    console.print(table)
+    if table.row_count:
+        console.print(table)
+
+
+def _logging_in(account: dict[str, Any]) -> str:
+    shown = [f"key {each}" for each in account["keys"]]
+    shown += [f"certificates of {each}" for each in account["authorities"]]
+    shown += ["a password"] if account["password"] else []
+    words = f"{account['user']} by {' and '.join(account['protocols'])}: {', '.join(shown) or 'no key or password'}"
+    if account["second_factor"]:
+        words += ", always with a second factor"
+    return words + (f"; from {', '.join(account['addresses'])}" if account["addresses"] else "")
 
 
 def _sending(facts: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import threading
+from dataclasses import replace
 
 import pytest
 from tests.support.ftp_cutter import Cutter
@@ -97,27 +98,54 @@ CUTS = [
 ]
 
 
+def deliver_through(tmp_path, monkeypatch, data: bytes, **cut) -> None:
+    """The suite of cuts: one connection is cut, and the document is there once, whole, after the next attempt."""
+    with foreign("proftpd", tmp_path) as far, Cutter(far.server.port, **cut) as cutter:
+        with sending(monkeypatch, changed(far.place, port=cutter.port, timeout=3.0), data) as it:
+            attempts = until_delivered(it, far)
+        assert (cutter.cuts, attempts) == (1, 2)
+        assert lying(far) == {"order.xml": data}
+
+
 @pytest.mark.parametrize(("verb", "when"), CUTS)
 @pytest.mark.peer("proftpd")
 def test_a_connection_cut_at_each_step(tmp_path, monkeypatch, verb: str, when: str) -> None:
-    data = os.urandom(300_000)
-    with foreign("proftpd", tmp_path) as far, Cutter(far.server.port, verb, when) as cutter:
-        with sending(monkeypatch, changed(far.place, port=cutter.port, timeout=2.0), data) as it:
-            attempts = until_delivered(it, far)
-        assert cutter.cuts == 1
-        assert attempts == 2
-        assert lying(far) == {"order.xml": data}
+    deliver_through(tmp_path, monkeypatch, os.urandom(300_000), verb=verb, when=when)
 
 
 @pytest.mark.parametrize("octets", [0, 1, 2_000_000, 3_900_000])
 @pytest.mark.peer("proftpd")
 def test_a_data_connection_cut_within_an_upload(tmp_path, monkeypatch, octets: int) -> None:
-    data = os.urandom(4_000_000)
-    with foreign("proftpd", tmp_path) as far, Cutter(far.server.port, data_after=octets) as cutter:
-        with sending(monkeypatch, changed(far.place, port=cutter.port, timeout=3.0), data) as it:
-            attempts = until_delivered(it, far)
-        assert (cutter.cuts, attempts) == (1, 2)
-        assert lying(far) == {"order.xml": data}
+    deliver_through(tmp_path, monkeypatch, os.urandom(4_000_000), data_after=octets)
+
+
+def looking_for_nothing(patch) -> None:
+    patch.setattr(channel_module._Upload, "_was_delivered", lambda self: False)
+
+
+def writing_under_the_final_name(patch) -> None:
+    names = channel_module._names
+
+    def same(*arguments):
+        found = names(*arguments)
+        return replace(found, temporary=found.final)
+
+    patch.setattr(channel_module, "_names", same)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "cut"),
+    [
+        (looking_for_nothing, {"verb": "RNTO", "when": "after"}),
+        (writing_under_the_final_name, {"data_after": 2_000_000}),
+    ],
+)
+@pytest.mark.peer("proftpd")
+def test_a_mutant_fails_the_suite_of_cuts(tmp_path, monkeypatch, mutant, cut) -> None:
+    """Each with the one cut of the suite that such a mistake can't live through."""
+    mutant(monkeypatch)
+    with pytest.raises((AssertionError, EcluseError)):
+        deliver_through(tmp_path, monkeypatch, os.urandom(4_000_000), **cut)
 
 
 def until_delivered(it, far) -> int:

@@ -415,9 +415,11 @@ def test_pieces_of_single_octets_take_no_memory(real: RealWorld) -> None:
         writer.write(1_000_000, b"x")
     writer.abort()
     writer = real.open().write(at("/inbound/y"))
+    buffer = memoryview(b"y" * 1_000_000)
     for n in range(3 * order.PIECES):
-        writer.write(n, b"y")
+        writer.write(n, buffer[:1])
     assert len(writer._recent._pieces) <= order.PIECES
+    assert all(type(data) is bytes for _, data in writer._recent._pieces), "none holds the buffer"
     writer.commit()
     assert get(real.open(), "/inbound/y") == b"y" * 3 * order.PIECES
 

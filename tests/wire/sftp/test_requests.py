@@ -173,3 +173,30 @@ def test_replies() -> None:
 def test_long_name(modified: int, now: int, shown: str) -> None:
     line = long_name("a b", "birch", folder=False, writable=True, size=12, modified=modified, now=now)
     assert line == f"-rw-------    1 birch    birch          12 {shown} a b"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 200_000), st.integers(1, 255)), min_size=1, max_size=6),
+    st.lists(st.integers(2_000, 150_000), min_size=1, max_size=8),
+    st.integers(0, 400_000),
+)
+def test_stretches_are_read_as_one(writes: list[tuple[int, int]], sizes: list[int], first: int) -> None:
+    """Whatever the buffers and the pieces of them are; what is large is not copied where it lies together."""
+    stream = INIT + b"".join(
+        packet(6, 1, text(b"h"), struct.pack(">Q", 0), text(bytes([fill]) * size)) for size, fill in writes
+    )
+    reader = RequestReader()
+    found: list[Request] = []
+    for part in (stream[:first], stream[first:]):
+        buffer, at = bytearray(10 + len(part)), 10
+        while at < len(buffer):
+            end = min(len(buffer), at + sizes[at % len(sizes)])
+            buffer[at:end] = part[at - 10 : end - 10]
+            reader.feed(requests.Stretch(buffer, at, end))
+            at = end
+            while (request := reader.next()) is not None:
+                found.append(request)
+    assert reader.pending == 0
+    data = [each.data for each in found if isinstance(each, requests.Write)]
+    assert [bytes(each) for each in data] == [bytes([fill]) * size for size, fill in writes]
+    assert all(each.readonly for each in data if isinstance(each, memoryview))

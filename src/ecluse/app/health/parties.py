@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 from urllib.parse import urlsplit
 
-from ecluse.app.certificates import Entry, certificate_entries
+from ecluse.app.certificates import SSH, Entry, certificate_entries
 from ecluse.app.health import places
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
@@ -42,7 +42,11 @@ def keys(node: Node) -> Iterator[Finding]:
             f"The organisation has no key to {use} with at this time.",
             "Name one under [[organisation.keys]], or renew its certificate: `ecluse cert request`.",
         )
-    own = [entry for entry in certificate_entries(node) if entry.partner is None and entry.use]
+    own = [
+        entry
+        for entry in certificate_entries(node)
+        if entry.partner is None and entry.use and entry.use != (SSH,)
+    ]
     ending = list(_ending("keys", own, now, "Renew it with `ecluse cert request` and `ecluse cert install`."))
     yield from ending
     if not lacking and not ending:

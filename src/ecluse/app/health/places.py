@@ -38,6 +38,7 @@ def looks(view: PartnerView) -> list[Look]:
     """What there is to look at of a partner's places."""
     found: list[Look] = [sftp] if view.settings.sftp is not None else []
     found += [ftps] if view.settings.ftps is not None else []
+    found += [clear_text] if view.settings.ftps is not None and view.settings.ftps.mode == "clear" else []
     found += [partial(bucket, kind=kind) for kind in BUCKETS if getattr(view.settings, kind) is not None]
     if view.settings.webdav is not None:
         found.append(webdav)
@@ -57,10 +58,6 @@ def ftps(node: Node, view: PartnerView) -> Finding:
         return level(check, error.cause, error.remedy)
     lacking = [name for name in ("SIZE", "MDTM", "REST") if name not in features]
     text = f"{place.host} answers and lets us in ({line.tls or 'no TLS'}, {(time.monotonic() - begun) * 1000:.0f} ms)"
-    if place.mode == "clear":
-        return warning(
-            check, f"{text}: all in clear.", "Agree on TLS with the partner before the exception ends."
-        )
     if lacking:
         return warning(
             check,
@@ -68,6 +65,17 @@ def ftps(node: Node, view: PartnerView) -> Finding:
             "Ask for a newer server: what is delivered can't be compared, or a half upload not be gone on with.",
         )
     return ok(check, f"{text}; file names can be taken by others in between, as always with FTP.")
+
+
+def clear_text(node: Node, view: PartnerView) -> Finding:
+    """FTP without TLS, whether the server can be reached or not."""
+    entry = next((each for each in view.settings.exceptions if each.algorithm == "clear-text"), None)
+    until = f" until {entry.until}: {entry.reason}" if entry is not None else ", and no exception allows it"
+    return warning(
+        f"ftps:{view.id}",
+        f"Documents, our user name and our password go in clear text{until}.",
+        "Agree on TLS with the partner before the exception ends.",
+    )
 
 
 def sftp(node: Node, view: PartnerView) -> Finding:

@@ -136,8 +136,8 @@ class FastPackets(PlainPackets):
     def _take_run(self, encryption: GCMEncryption, view: memoryview) -> _Then:
         """Take packets of one channel's data, or window, as far as they go, and give it to the channel.
 
-        Each is decrypted to where the data of the one before it ends, so that all of it lies in one stretch. What
-        stands before the data in a packet comes to lie over the end of what is there, which is put back.
+        Each but the first is decrypted to where the data of the one before it ends, so that all of it lies in one
+        stretch. What stands before the data in a packet comes to lie over the end of what is there, which is put back.
         """
         gcm = self._receiving = Gcm.at(encryption, self._receiving)
         at, end = self._at, len(view)
@@ -159,13 +159,15 @@ class FastPackets(PlainPackets):
                 self._clear = bytearray()
                 then = _Then.MORE
                 break
-            before = bytes(out[lead:filled])
+            # A channel may be reading what it was given, so the first packet must not lie over the end of it.
+            target = out[lead : lead + size] if filled > begun else memoryview(bytearray(size))
+            before = bytes(target[:HEAD])
             try:
-                gcm.decrypt(view[at + 4 : past], header, out[lead : lead + size])
-                head = bytes(out[lead:filled])
+                gcm.decrypt(view[at + 4 : past], header, target)
+                head = bytes(target[:HEAD])
             except InvalidTag:
                 head = bytes(HEAD)  # asyncssh finds the same, and says so to the client
-            out[lead:filled] = before
+            target[:HEAD] = before
             length = int.from_bytes(head[6:], "big")  # of the data, or by how much the client's window grows
             grant = head[1] == MSG_CHANNEL_WINDOW_ADJUST
             if (head[1] != MSG_CHANNEL_DATA and not grant) or size - HEAD - head[0] != (
@@ -190,6 +192,8 @@ class FastPackets(PlainPackets):
                 then = _Then.MORE if filled > begun else _Then.OTHER
                 break
             gcm.used()
+            if filled == begun:
+                out[filled : filled + length] = target[HEAD : HEAD + length]
             self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
             filled += length
             at = past

@@ -32,13 +32,15 @@ from ecluse.trust.errors import PartnerRefused
 __all__ = ["SessionFacts", "open_tree"]
 
 
-def open_tree(hub: Hub, view: PartnerView, facts: SessionFacts) -> Tree:
+def open_tree(hub: Hub, view: PartnerView, facts: SessionFacts, *, behind: bool = True) -> Tree:
     """The folders of a partner that has logged in. The session keeps the terms that it begins under.
 
     Args:
         hub: What the chamber shares.
         view: The partner.
         facts: What the server knows of the login.
+        behind: Whether large uploads are sealed and written on threads of their own, which is slower where the
+            server reads TLS in Python; see :meth:`ecluse.blobs.vault.Vault.create`.
 
     Raises:
         PartnerRefused: ``trust.no-account``: its file has no [account].
@@ -50,5 +52,5 @@ def open_tree(hub: Hub, view: PartnerView, facts: SessionFacts) -> Tree:
             code="trust.no-account",
             remedy="Add [account] to the partner's file.",
         )
-    session = Session(hub, view.id, facts, Places(account), Terms.of(account), hub.clock())
+    session = Session(hub, view.id, facts, Places(account), Terms.of(account), hub.clock(), behind)
     return AccountTree(session)

@@ -17,6 +17,9 @@ RECENT: Final = 1 << 20
 PIECES: Final = 1024
 """Pieces of either kind: one of a single octet takes a hundred of memory, and each is looked through."""
 
+COPIED: Final = 32 << 10
+"""Octets of a piece below which it is copied: a view of few octets would hold all of the buffer that it looks into."""
+
 
 class Ahead:
     """What came before those octets that it follows."""
@@ -62,8 +65,8 @@ class Recent:
         self._size = 0
 
     def note(self, offset: int, data: bytes | memoryview) -> None:
-        """What was written last; it is not copied."""
-        self._pieces.append((offset, data))
+        """What was written last; large pieces are not copied."""
+        self._pieces.append((offset, bytes(data) if len(data) < COPIED else data))
         self._size += len(data)
         while (self._size > RECENT or len(self._pieces) > PIECES) and len(self._pieces) > 1:
             self._size -= len(self._pieces.popleft()[1])

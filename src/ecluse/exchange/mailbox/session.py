@@ -48,6 +48,8 @@ class Session:
         places: The folders by agreement.
         terms: What was agreed.
         began: When.
+        behind: Whether uploads are sealed and written on threads of their own; see
+            :meth:`ecluse.blobs.vault.Vault.create`.
     """
 
     hub: Hub
@@ -56,6 +58,7 @@ class Session:
     places: Places
     terms: Terms
     began: Instant
+    behind: bool = True
 
     @property
     def actor(self) -> str:

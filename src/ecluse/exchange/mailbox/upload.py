@@ -148,7 +148,7 @@ class Upload:
             self.sync()
             writer = None
         if writer is None:
-            writer = self._writer = self._session.hub.vault.create()
+            writer = self._writer = self._session.hub.vault.create(behind=self._session.behind)
             self._writer_began = self._session.hub.clock()
         writer.write(data)
         if self._inspector is not None and self._size < HEAD_LIMIT:

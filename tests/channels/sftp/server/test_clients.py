@@ -267,3 +267,26 @@ def test_small_half_upload_is_kept_aside_with_what_was_taken(site: Site) -> None
     asyncio.run(run())
     assert [file.data for file in site.box.files.values()] == [b"half"]
     assert not site.box.documents
+
+
+def test_two_channels_of_one_connection_do_not_mix(site: Site) -> None:
+    """Packets of both arrive one after the other, and so do the grants of their windows."""
+    one, two = os.urandom(5_000_003), os.urandom(4_000_001)
+
+    async def run() -> None:
+        async with (
+            site.connect(encryption_algs=["aes256-gcm@openssh.com"], rekey_bytes=3_000_000) as connection,
+            connection.start_sftp_client() as first,
+            connection.start_sftp_client() as second,
+        ):
+
+            async def move(client: asyncssh.SFTPClient, name: str, data: bytes) -> None:
+                async with client.open(f"inbound/{name}.part", "wb") as file:
+                    for at in range(0, len(data), 300_000):
+                        await file.write(data[at : at + 300_000])
+                async with client.open(f"inbound/{name}.part", "rb") as file:
+                    assert await file.read() == data
+
+            await asyncio.wait_for(asyncio.gather(move(first, "one", one), move(second, "two", two)), 60)
+
+    asyncio.run(run())

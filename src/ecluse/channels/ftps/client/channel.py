@@ -2,8 +2,8 @@
 
 FTP has no operation that creates a file under its name only if there is none, and none that does so at once. So a
 document is written under a temporary name that only this message uses, its size is compared, and it is renamed after
-a look at whether the name is free; two senders that look at the same moment could both go on (posture says so). An
-attempt that follows a doubtful one compares what is there before it sends anything.
+a look at whether the name is free; two senders that look at the same moment could both go on (`ecluse doctor` says
+so). An attempt that follows a doubtful one compares what is there before it sends anything.
 """
 
 from __future__ import annotations

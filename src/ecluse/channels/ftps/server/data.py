@@ -178,7 +178,7 @@ def send(stream: Stream, reader: TreeReader, offset: int, pace: Pace) -> int:
     return total
 
 
-def pieces(reader: TreeReader, offset: int, size: int) -> Generator[bytes, None, None]:
+def pieces(reader: TreeReader, offset: int, size: int) -> Generator[bytes | memoryview, None, None]:
     """A file from ``offset`` on, ``size`` octets at a time; of a large one the next are read while these are sent.
 
     The last ones never are: the reader counts what it was asked for as handed out, and a document of which all was

@@ -5,9 +5,9 @@ gigabyte, its memory, and 256 MiB over a line of 50 ms (a proxy in the middle th
 into a folder on the same disk and syncs nothing; the listener's folders are either the hub's own, where everything is
 digested, sealed and durable before the answer (``--tree mailbox``), or those of a serving node, which deposits
 every document in the inbox besides, writes receipts and seals the log (``--tree node``), or (``--tree discard``)
-folders that keep nothing: what SSH and SFTP alone cost. With ``--parts``, the listener's CPU a small file by thread.
+folders that keep nothing: what SSH and SFTP alone cost. The CPU of a small file is told by thread too.
 
-    python -m benchmarks.sftp_server [--tree mailbox|node|discard] [--size MIB] [--only WORDS] [--parts]
+    python -m benchmarks.sftp_server [--tree mailbox|node|discard] [--size MIB] [--only WORDS]
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ def small(target: Target, key: Path, folder: Path, figures: dict[str, float]) ->
         figures[f"small up x{connections} rest s"] = statistics.median(settling)
         spent.append(target.parts())
         for part, seconds in spent[1].items():
-            figures[f"  {part} ms"] = (seconds - spent[0].get(part, 0)) / FILES / ROUNDS * 1e3
+            figures[f"  x{connections} {part} ms"] = (seconds - spent[0].get(part, 0)) / FILES / ROUNDS * 1e3
     for connections in (1, 8):
         share = FILES // connections
         batches = [f"get {target.folder}/s-1-0-0-0 /dev/null\n" * share for _ in range(connections)]

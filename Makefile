@@ -20,8 +20,9 @@ peers:
 demo: $(VENV)/.ready
 	$(BIN)/python -m ecluse demo --keep build/demo
 
+# All of it, or with ARGS what they name.
 test: $(VENV)/.ready peers
-	$(BIN)/python -m pytest $(ARGS)
+	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),sh tools/suite.sh $(BIN)/python)
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -42,7 +42,7 @@ from ecluse.model.nouns import Direction, JobState
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import Conflict
 
-EXAMPLES, SOAK_EXAMPLES = 300, 3000
+EXAMPLES, SOAK_EXAMPLES = 200, 3000
 STEPS = 6
 """Rules of an example, beside the busy hours: a busy hour is many."""
 START = 1_800_000_000_000_000  # within the certificates' windows

@@ -327,9 +327,14 @@ def test_the_hub_dies_at_each_point(roads: Callable[..., Roads], points: Sequenc
 )
 def test_a_wrong_hub_is_found(roads: Callable[..., Roads], mutant: str, point: str, found: str) -> None:
     it = roads(f"dies={point}", f"mutant={mutant}")
+    # What it lost may also keep the rest from ever coming to its end.
+    with pytest.raises(AssertionError, match=f"{found}|never ends"):
+        _die_and_check(it, point)
+
+
+def _die_and_check(it: Roads, point: str) -> None:
     die_at_each(it, [point])
-    with pytest.raises(AssertionError, match=found):
-        it.check()
+    it.check()
 
 
 @pytest.mark.peer("postgresql")

@@ -7,8 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from ecluse.demo.checks import until
 from ecluse.demo.company import Company
-from ecluse.demo.stage import Exchange, Stage
+from ecluse.demo.stage import PATIENCE, Exchange, Stage
 from ecluse.exchange.trace import Trace
 from ecluse.trust.card import read_card
 
@@ -80,7 +81,12 @@ def invoice(stage: Stage) -> None:
         facts["sign"] == "sha256" and facts["encrypt"] == "aes-256-gcm",
         "it was signed (RSA, SHA-256) and encrypted (AES-256-GCM)",
     )
-    life = stage.trace(stage.aster, done.arrived)
+    # Birch has the receipt a moment before Aster has recorded that it was sent.
+    life = until(
+        lambda: _with(stage.trace(stage.aster, done.arrived), "answer.sent"),
+        PATIENCE,
+        f"{stage.aster.whose} hub has not recorded its receipt as sent",
+    )
     kinds = [step.kind for step in life.steps]
     stage.check(
         kinds.index("message.received") < kinds.index("message.accepted") < kinds.index("answer.sent")
@@ -140,6 +146,10 @@ def _document(stage: Stage, name: str) -> Path:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
+
+
+def _with(life: Trace, kind: str) -> Trace | None:
+    return life if any(step.kind == kind for step in life.steps) else None
 
 
 def _sealed(life: Trace) -> dict[str, Any]:

@@ -112,6 +112,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "An entry of a partner's register ends, has ended, or is to be looked at again.",
     ),
     "access.reviewed": ("access or partner", "A person decided on every right whether it stays."),
+    "partner.rehearsed": (
+        "partner",
+        "A difficult partner was played against a copy of its channel, or it was tested.",
+    ),
     "config.applied": ("config", "A version of the configuration was put in force."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),

@@ -25,6 +25,7 @@ from ecluse.cli import (
     log,
     partner,
     pgp,
+    rehearse,
     secret,
     send,
     ssh,
@@ -81,7 +82,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send):
+for group in (hub, configuration, send, rehearse):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)

@@ -105,6 +105,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner",
         "Files with impossible names lie on its server; they are left there.",
     ),
+    "partner.seen-new": (
+        "partner",
+        "It was seen to use another key, algorithm or program in a role than before; both are named.",
+    ),
+    "partner.seen-many": (
+        "partner",
+        "It shows ever new values in a role: the oldest are forgotten, and for a month new ones are not told.",
+    ),
     "config.applied": ("config", "A version of the configuration was put in force."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),

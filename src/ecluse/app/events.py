@@ -105,6 +105,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner",
         "Files with impossible names lie on its server; they are left there.",
     ),
+    "partner.seen-new": (
+        "partner",
+        "It was seen to use another key, algorithm or program in a role than before; both are named.",
+    ),
+    "partner.seen-many": (
+        "partner",
+        "It shows ever new values in a role: the oldest are forgotten, and for a month new ones are not told.",
+    ),
     "assurance.recorded": ("partner", "A certification, an agreement or answers of a partner were recorded."),
     "assurance.removed": ("partner", "An entry was taken out of a partner's register, and its files erased."),
     "assurance.due": (

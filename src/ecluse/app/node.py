@@ -32,6 +32,7 @@ from ecluse.store.port import Store
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
+from ecluse.trust.inventory import Inventory
 from ecluse.trust.keyfiles import FileKeyring
 from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
@@ -90,6 +91,7 @@ class Node:
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
         pool: Connections to partners that are kept.
+        inventory: Remembers the credentials that were listed.
         keys_mark: What :data:`KEYS_SETTING` was when :meth:`reload` read the keyring last.
     """
 
@@ -106,6 +108,7 @@ class Node:
     resolver: SecretResolver
     pool: Pool
     keys_mark: bytes | None = None
+    inventory: Inventory = field(default_factory=Inventory)
     sources: dict[str, Source] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
 
@@ -121,10 +124,13 @@ class Node:
 
     def reload(self) -> bool:
         """Take up a configuration version, or keys, that came since; true where there were any."""
-        mark = self.store.read(lambda view: view.setting(KEYS_SETTING))
-        version, configuration = active_configuration(self.store, self.bootstrap)
-        if version == self.version and mark == self.keys_mark:
+        mark, number = self.store.read(lambda view: (view.setting(KEYS_SETTING), view.config_number()))
+        if number == self.version and mark == self.keys_mark:
             return False
+        present = self.directory.configuration
+        version, configuration = self.version, present
+        if number != self.version:
+            version, configuration = active_configuration(self.store, self.bootstrap, present)
         self.keyring.reload()
         self.directory = Directory(configuration, self.keyring, self.resolver)
         self.version = version
@@ -280,12 +286,17 @@ def open_node(
     return node
 
 
-def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
-    """The version in force and its number; the folder's own file, as number 0, where none was applied."""
+def active_configuration(
+    store: Store, bootstrap: Configuration, before: Configuration | None = None
+) -> tuple[int, Configuration]:
+    """The version in force and its number; the folder's own file, as number 0, where none was applied.
+
+    What did not change since ``before`` is taken from there.
+    """
     version = store.read(lambda view: view.config())
     if version is None:
         return 0, bootstrap
-    return version.number, Configuration.from_files(version.files)
+    return version.number, Configuration.from_files(version.files, before=before)
 
 
 def open_hub_store(folder: Path, unlocked: Unlocked, name: str) -> Store:

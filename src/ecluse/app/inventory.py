@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from ecluse.model.basics import Instant, iso
+from ecluse.trust.certificates import describe
 from ecluse.trust.inventory import Credential, Observed
+from ecluse.trust.revocation import every_verdict, shown
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
+    from ecluse.store.port import View
 
-__all__ = ["COLUMNS", "as_row", "days_left", "exported", "inventory", "last_instant"]
+__all__ = [
+    "COLUMNS",
+    "as_row",
+    "certificate_row",
+    "days_left",
+    "exported",
+    "inventory",
+    "last_instant",
+]
 
 _DAY: Final = 86_400 * 1_000_000
 
@@ -35,7 +46,14 @@ def inventory(node: Node) -> tuple[Credential, ...]:
 
 
 def _observed(node: Node) -> Observed:
-    return Observed()
+    """What the records tell of credentials."""
+
+    def read(view: View) -> Observed:
+        return Observed(
+            revocation={fingerprint: shown(verdict) for fingerprint, verdict in every_verdict(view)}
+        )
+
+    return node.store.read(read)
 
 
 def days_left(credential: Credential, now: Instant) -> int | None:
@@ -77,6 +95,38 @@ def as_row(credential: Credential, now: Instant) -> dict[str, Any]:
     return row
 
 
+def certificate_row(node: Node, credential: Credential, now: Instant) -> dict[str, Any] | None:
+    """The same for lists of certificates; ``None`` for what has none.
+
+    A key of ours that serves SSH has one too, which SSH never looks at.
+    """
+    if credential.kind == "ssh-key":
+        if not (credential.ours and credential.others):
+            return None
+        info = describe(node.keyring.certificate(credential.name))
+        credential = msgspec.structs.replace(
+            credential,
+            fingerprint=info.fingerprint,
+            others=(credential.fingerprint,),
+            purpose=("ssh",),
+            subject=info.subject,
+            issuer=info.issuer,
+            serial=info.serial,
+            signature=info.signature,
+            not_before=info.not_before,
+            not_after=info.not_after,
+        )
+    elif not credential.fingerprint:
+        return None
+    return {
+        **as_row(credential, now),
+        "source": credential.name,
+        "use": list(credential.purpose),
+        "key": credential.algorithm,
+        "usable": credential.state(now) == "valid",
+    }
+
+
 def _moment(when: Instant | None) -> str | None:
     return None if when is None else iso(when)
 
@@ -103,7 +153,7 @@ COLUMNS: Final = (
     "revocation",
     "used",
     "uses",
-    "source",
+    "kept",
 )
 """Columns of an export as CSV, one line for each credential."""
 

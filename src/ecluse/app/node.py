@@ -34,12 +34,14 @@ from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
 from ecluse.trust.inventory import Inventory
 from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.revocation import refused
 from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = [
     "KEYS_SETTING",
+    "REVOCATION_SETTING",
     "Node",
     "NotAHub",
     "NotMigrated",
@@ -53,6 +55,9 @@ __all__ = [
 
 KEYS_SETTING: Final = "keyring.changed"
 """Setting in the store that changes with the keyring, so that serving nodes see it."""
+
+REVOCATION_SETTING: Final = "revocation.changed"
+"""The same for which certificates are refused because they were revoked."""
 
 
 class NotAHub(EcluseError):
@@ -92,7 +97,7 @@ class Node:
         resolver: From references to secrets.
         pool: Connections to partners that are kept.
         inventory: Remembers the credentials that were listed.
-        keys_mark: What :data:`KEYS_SETTING` was when :meth:`reload` read the keyring last.
+        marks: What :data:`KEYS_SETTING` and :data:`REVOCATION_SETTING` were when :meth:`reload` looked last.
     """
 
     folder: Path
@@ -107,7 +112,7 @@ class Node:
     version: int
     resolver: SecretResolver
     pool: Pool
-    keys_mark: bytes | None = None
+    marks: tuple[bytes | None, bytes | None] = (None, None)
     inventory: Inventory = field(default_factory=Inventory)
     sources: dict[str, Source] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
@@ -124,17 +129,22 @@ class Node:
 
     def reload(self) -> bool:
         """Take up a configuration version, or keys, that came since; true where there were any."""
-        mark, number = self.store.read(lambda view: (view.setting(KEYS_SETTING), view.config_number()))
-        if number == self.version and mark == self.keys_mark:
+        marks, number = self.store.read(
+            lambda view: (
+                (view.setting(KEYS_SETTING), view.setting(REVOCATION_SETTING)),
+                view.config_number(),
+            )
+        )
+        if number == self.version and marks == self.marks:
             return False
         present = self.directory.configuration
         version, configuration = self.version, present
         if number != self.version:
             version, configuration = active_configuration(self.store, self.bootstrap, present)
         self.keyring.reload()
-        self.directory = Directory(configuration, self.keyring, self.resolver)
+        self.directory = _directory(self.store, configuration, self.keyring, self.resolver)
         self.version = version
-        self.keys_mark = mark
+        self.marks = marks
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -265,7 +275,7 @@ def open_node(
             vault=vault,
             hub=hub,
             channels={},
-            directory=Directory(configuration, keyring, resolver),
+            directory=_directory(store, configuration, keyring, resolver),
             version=version,
             resolver=resolver,
             pool=pool,
@@ -284,6 +294,14 @@ def open_node(
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node
+
+
+def _directory(
+    store: Store, configuration: Configuration, keyring: FileKeyring, resolver: SecretResolver
+) -> Directory:
+    mode = configuration.hub.revocation.mode
+    gone = store.read(lambda view: refused(view, mode)) if mode != "off" else None
+    return Directory(configuration, keyring, resolver, refused=gone)
 
 
 def active_configuration(

@@ -15,6 +15,7 @@ from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
+from ecluse.app.revocation import revocation_checks
 from ecluse.app.sftp import SftpService
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
@@ -85,6 +86,7 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                revocation_checks(node),
             ],
             hub.clock,
         )

@@ -19,6 +19,7 @@ from ecluse.cli import (
     flow,
     hostkey,
     hub,
+    key,
     keyring,
     log,
     partner,
@@ -87,6 +88,7 @@ hostkey.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
+app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -228,6 +228,7 @@ class Dated:
         end: Not used from here on, besides its own validity.
         chain: The certificates that came with it, itself first.
         entry: Number of the entry of the partner's file that names it.
+        refused: Not used from here on, whatever else is said: its authority revoked it, or can't be asked.
     """
 
     certificate: x509.Certificate
@@ -237,6 +238,7 @@ class Dated:
     end: Instant | None = None
     chain: tuple[x509.Certificate, ...] = ()
     entry: int = 0
+    refused: Instant | None = None
 
     @property
     def issuers(self) -> tuple[str, ...]:
@@ -249,6 +251,8 @@ class Dated:
             return False
         if self.end is not None and now >= self.end:
             return False
+        if self.refused is not None and now >= self.refused:
+            return False
         # RFC 5280 s4.1.2.5: both ends are inclusive, and count whole seconds.
         return now >= self.info.not_before and (expired_allowed or now < self.info.not_after + 1_000_000)
 
@@ -258,6 +262,24 @@ class CertificateSet:
     """Certificates of one party, chosen by use and time; overlapping windows make a rollover."""
 
     entries: tuple[Dated, ...] = ()
+
+    def refusing(self, refused: Mapping[str, Instant]) -> CertificateSet:
+        """The same without those that are refused, by fingerprint, themselves or as an issuer of theirs."""
+        found = [
+            (number, min(moments))
+            for number, entry in enumerate(self.entries)
+            if (
+                moments := [
+                    refused[print_] for print_ in (entry.info.fingerprint, *entry.issuers) if print_ in refused
+                ]
+            )
+        ]
+        if not found:
+            return self
+        entries = list(self.entries)
+        for number, moment in found:
+            entries[number] = replace(entries[number], refused=moment)
+        return CertificateSet(tuple(entries))
 
     def at(self, use: str, now: Instant, exceptions: Collection[str] = ()) -> tuple[x509.Certificate, ...]:
         """Those for ``use`` whose window holds ``now``, newest first (by start of the window).

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from cryptography import x509
+
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import CertificateSet, Dated, leaves, load_described
@@ -72,6 +74,10 @@ class Configuration:
     openpgp: Mapping[str, tuple[Certificate, ...]]
     files: Mapping[str, str]
     _loaded: Mapping[str, tuple[Dated, ...]] = field(repr=False)
+
+    def certificates_in(self, path: str) -> tuple[x509.Certificate, ...]:
+        """The certificates of a file, the end entity first."""
+        return self._loaded[path][0].chain
 
     def openpgp_certificates(self, paths: Iterable[str]) -> tuple[Certificate, ...]:
         """The OpenPGP certificates of some files, each once."""
@@ -137,6 +143,7 @@ class Configuration:
                 if now is not None:
                     problems.extend(in_time(path, partner, sets[name], now))
         if hub is not None:
+            problems.extend(_missing_authorities(hub, files))
             problems.extend(unique_ids(hub, named))
             for id, flow in flows.items():
                 problems.extend(flow_problems(f"flows/{id}.toml", flow, hub, named))
@@ -231,6 +238,18 @@ def _unknown_file(path: str) -> Problem:
         "Known are ecluse.toml, partners/<id>.toml and flows/<id>.toml (lower case letters, digits, dashes), "
         "certificates/<name>.pem and openpgp/<name>.asc.",
     )
+
+
+def _missing_authorities(hub: Hub, files: Mapping[str, str]) -> Iterable[Problem]:
+    for number, authority in enumerate(hub.revocation.authorities):
+        if authority.certificate not in files:
+            yield Problem(
+                "config.missing-file",
+                HUB_FILE,
+                f"revocation.authorities[{number}].certificate",
+                f"There is no {authority.certificate}.",
+                "Put the authority's certificate there, as PEM.",
+            )
 
 
 def _missing_certificates(path: str, partner: Partner, files: Mapping[str, str]) -> Iterable[Problem]:

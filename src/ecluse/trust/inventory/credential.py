@@ -151,7 +151,7 @@ class Credential(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         seen: Where and when it was met on the wire.
         used: When it was last used or met.
         uses: How often it was used, as far as that is counted.
-        source: Where it is kept: ``keyring``, ``configuration``, ``environment``, ``file``, ``system``.
+        kept: Where it is kept: ``keyring``, ``configuration``, ``environment``, ``file``, ``system``.
     """
 
     owner: str
@@ -178,7 +178,7 @@ class Credential(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     seen: tuple[Seen, ...] = ()
     used: Instant | None = None
     uses: int = 0
-    source: str = "configuration"
+    kept: str = "configuration"
 
     @property
     def ends(self) -> Instant | None:

@@ -166,7 +166,7 @@ def _observed(credentials: Sequence[Credential], observed: Observed) -> list[Cre
     joined: list[Credential] = []
     for each in credentials:
         seen = _met(each, observed.seen)
-        use = observed.uses.get(each.name) if each.ours and each.source == "keyring" else None
+        use = observed.uses.get(each.name) if each.ours and each.kept == "keyring" else None
         told = observed.revocation.get(each.fingerprint)
         if not seen and use is None and told is None:
             joined.append(each)

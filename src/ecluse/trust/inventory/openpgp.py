@@ -21,7 +21,7 @@ def openpgp_credential(
     bindings: Sequence[Binding],
     now: Instant,
     *,
-    source: str = "configuration",
+    kept: str = "configuration",
 ) -> Credential:
     """Describe a certificate as of ``now``."""
     view = certificate.at(seconds(now))
@@ -45,7 +45,7 @@ def openpgp_credential(
         not_after=_last(view.expires()),
         revocation=_revocation(view, now),
         subkeys=tuple(keys),
-        source=source,
+        kept=kept,
     )
 
 

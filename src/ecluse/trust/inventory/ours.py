@@ -13,7 +13,7 @@ from ecluse.trust.errors import KeyringError
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.inventory.credential import Binding, Credential
 from ecluse.trust.inventory.openpgp import openpgp_credential
-from ecluse.trust.inventory.references import kind_of, secret_references, source_of
+from ecluse.trust.inventory.references import kind_of, secret_references, kept_in
 from ecluse.trust.inventory.ssh import ssh_facts
 from ecluse.trust.inventory.theirs import certificate_credential, tls_channels
 from ecluse.trust.place_rules import used_keys
@@ -97,12 +97,12 @@ def own_credentials(
             ),
             *named.openpgp.get(ref, ()),
         ]
-        yield openpgp_credential("", ref, keyring.openpgp_certificate(ref), bindings, now, source="keyring")
+        yield openpgp_credential("", ref, keyring.openpgp_certificate(ref), bindings, now, kept="keyring")
     yield from _references(hub, secrets)
     if hub.blobs.ca is not None:
         binding = Binding("hub", "tls", HUB_FILE, "blobs.ca")
         yield Credential(
-            owner="", kind="trust-anchor", name=hub.blobs.ca, purpose=("tls",), bindings=(binding,), source="file"
+            owner="", kind="trust-anchor", name=hub.blobs.ca, purpose=("tls",), bindings=(binding,), kept="file"
         )
     if named.system:
         yield Credential(
@@ -111,7 +111,7 @@ def own_credentials(
             name="the system's authorities",
             purpose=("tls",),
             bindings=tuple(named.system),
-            source="system",
+            kept="system",
         )
     yield Credential(
         owner="",
@@ -121,7 +121,7 @@ def own_credentials(
         bindings=(Binding("hub", "wrap", HUB_FILE, "blobs"),),
         algorithm="AES-256",
         strength=256,
-        source="keyring",
+        kept="keyring",
     )
     yield Credential(
         owner="",
@@ -132,7 +132,7 @@ def own_credentials(
         algorithm="Ed25519",
         strength=128,
         fingerprint=keyring.log_public_key.hex(),
-        source="keyring",
+        kept="keyring",
     )
 
 
@@ -162,13 +162,13 @@ def _key(hub: Hub, keyring: Keys, ref: str, connecting: list[Binding]) -> Iterat
                 Binding("hub", use, HUB_FILE, f"organisation.keys[{number}]") for use in key.use
             )
             start, end = instant_from(key.from_), instant_until(key.until)
-            yield certificate_credential("", ref, dated, tuple(key.use), bindings, start, end, source="keyring")
+            yield certificate_credential("", ref, dated, tuple(key.use), bindings, start, end, kept="keyring")
     tls = tuple(binding for binding in connecting if binding.role not in _SSH_ROLES)
     ssh = tuple(binding for binding in connecting if binding.role in _SSH_ROLES)
     if tls or (not rows and not ssh):
         roles = {binding.role for binding in tls}
         purpose = tuple(role for role in ("tls", "tls-client") if role in roles)
-        yield certificate_credential("", ref, dated, purpose, tls, source="keyring")
+        yield certificate_credential("", ref, dated, purpose, tls, kept="keyring")
     if ssh:
         yield _ssh(keyring, ref, dated, ssh)
 
@@ -191,7 +191,7 @@ def _ssh(keyring: Keys, ref: str, dated: Dated, bindings: tuple[Binding, ...]) -
         strength=made.strength,
         fingerprint=print_,
         others=(made.fingerprint,),
-        source="keyring",
+        kept="keyring",
     )
 
 
@@ -206,8 +206,8 @@ def _references(hub: Hub, secrets: tuple[str, ...]) -> Iterator[Credential]:
             name=reference,
             purpose=tuple(dict.fromkeys(binding.role for binding in bindings)),
             bindings=tuple(bindings),
-            source=source_of(reference),
+            kept=kept_in(reference),
         )
     for name in secrets:
         if f"keyring:{name}" not in named:
-            yield Credential(owner="", kind="password", name=f"keyring:{name}", source="keyring")
+            yield Credential(owner="", kind="password", name=f"keyring:{name}", kept="keyring")

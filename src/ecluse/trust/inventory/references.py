@@ -10,7 +10,7 @@ import msgspec
 from ecluse.trust.inventory.credential import Kind
 from ecluse.trust.shape import special_fields
 
-__all__ = ["kind_of", "secret_references", "source_of"]
+__all__ = ["kind_of", "secret_references", "kept_in"]
 
 _ACCESS: Final = frozenset({"access_key", "secret_key"})
 """Fields whose secret is the key of an interface, and no password."""
@@ -29,7 +29,7 @@ def kind_of(field: str) -> Kind:
     return "access-key" if field.rpartition(".")[2] in _ACCESS else "password"
 
 
-def source_of(reference: str) -> str:
+def kept_in(reference: str) -> str:
     """Where the secret itself is: ``environment``, ``file``, ``keyring``."""
     scheme = reference.partition(":")[0]
     return _SOURCES.get(scheme, scheme)

@@ -10,7 +10,7 @@ from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.inventory.credential import Binding, Credential
 from ecluse.trust.inventory.openpgp import openpgp_credential
-from ecluse.trust.inventory.references import kind_of, secret_references, source_of
+from ecluse.trust.inventory.references import kind_of, secret_references, kept_in
 from ecluse.trust.inventory.ssh import ssh_facts, ssh_window
 from ecluse.trust.inventory.strength import strength_of
 from ecluse.trust.schema import Partner
@@ -54,7 +54,7 @@ def partner_credentials(
                 name=bucket.ca,
                 purpose=("tls",),
                 bindings=(binding,),
-                source="file",
+                kept="file",
             )
 
 
@@ -107,7 +107,7 @@ def certificate_credential(
     start: Instant | None = None,
     end: Instant | None = None,
     *,
-    source: str = "configuration",
+    kept: str = "configuration",
 ) -> Credential:
     """Describe a certificate."""
     info = dated.info
@@ -130,7 +130,7 @@ def certificate_credential(
         not_after=info.not_after,
         start=start,
         end=end,
-        source=source,
+        kept=kept,
     )
 
 
@@ -209,5 +209,5 @@ def _references(name: str, partner: Partner, file: str) -> Iterator[Credential]:
             name=reference,
             purpose=tuple(dict.fromkeys(binding.role for binding in bindings)),
             bindings=tuple(bindings),
-            source=source_of(reference),
+            kept=kept_in(reference),
         )

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from ecluse.app.certificates import last_instant
+from ecluse.app.inventory import last_instant
 from ecluse.app.node import Node
 from ecluse.app.settings import plan_files, settled_files
 from ecluse.errors import EcluseError, Fault

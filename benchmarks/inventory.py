@@ -101,9 +101,7 @@ def make(folder: Path) -> None:
         for kind, days in (("a", 20 + number % 700), ("b", 800 + number % 700), ("t", 60 + number % 300)):
             certificate = (
                 x509.CertificateBuilder()
-                .subject_name(
-                    x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Mill {number} {kind}")])
-                )
+                .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Mill {number} {kind}")]))
                 .issuer_name(issuer)
                 .public_key(publics[(number * 3 + ord(kind)) % len(publics)])
                 .serial_number(x509.random_serial_number())
@@ -113,7 +111,9 @@ def make(folder: Path) -> None:
                 .add_extension(_usage(), critical=True)
                 .sign(authority, hashes.SHA256())
             )
-            (folder / f"certificates/mill{number}-{kind}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+            (folder / f"certificates/mill{number}-{kind}.pem").write_bytes(
+                certificate.public_bytes(Encoding.PEM)
+            )
         openpgp, _ = make_openpgp_key(
             "curve25519",
             f"Mill {number} <edi@mill{number}.example>",

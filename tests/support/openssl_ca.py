@@ -82,14 +82,18 @@ class Authority:
 
     def point(self, pointers: str) -> None:
         """What the next certificates say about where to ask."""
-        text = _CONFIG.format(folder=self.folder, pointers=pointers).replace("noCheck = ignored\n", "noCheck = null\n")
+        text = _CONFIG.format(folder=self.folder, pointers=pointers).replace(
+            "noCheck = ignored\n", "noCheck = null\n"
+        )
         (self.folder / "ca.cnf").write_text(text)
 
     def issue(self, name: str, section: str = "leaf") -> x509.Certificate:
         """A certificate with a key of its own; both lie in the folder under its name."""
         self._new_key(name)
         self._run("req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-out", f"{name}.csr")
-        self._run("ca", "-batch", "-notext", "-in", f"{name}.csr", "-out", f"{name}.pem", "-extensions", section)
+        self._run(
+            "ca", "-batch", "-notext", "-in", f"{name}.csr", "-out", f"{name}.pem", "-extensions", section
+        )
         return self._load(f"{name}.pem")
 
     def revoke(self, name: str, reason: str = "keyCompromise") -> None:
@@ -173,7 +177,7 @@ def serve_bytes() -> Iterator[_Bytes]:
             self.end_headers()
             self.wfile.write(body or b"")
 
-        do_POST = do_GET  # noqa: N815 - the name that the base looks for
+        do_POST = do_GET
 
         def log_message(self, *_: object) -> None:
             """Nothing."""

@@ -177,9 +177,7 @@ def _known(node: Node, found: Iterable[Candidate]) -> dict[str, Record]:
     return node.store.read(read)  # type: ignore[arg-type]
 
 
-def _round(
-    node: Node, targets: list[Target], known: dict[str, Record], now: Instant
-) -> Iterator[Checked]:
+def _round(node: Node, targets: list[Target], known: dict[str, Record], now: Instant) -> Iterator[Checked]:
     if not targets:
         return
     settings = node.directory.hub.revocation
@@ -278,7 +276,9 @@ def _ask(node: Node, way: Way, question: bytes) -> bytes:
         reply = post(way.place, headers, question, egress=egress, tls=tls, limits=limits, idempotent=True)
         status, body = reply.status, reply.body
     else:
-        with request("GET", way.place, [("Accept", "*/*")], egress=egress, tls=tls, limits=limits) as answered:
+        with request(
+            "GET", way.place, [("Accept", "*/*")], egress=egress, tls=tls, limits=limits
+        ) as answered:
             status, body = answered.status, answered.read() if answered.status == 200 else b""
     if status != 200:
         raise BadAnswer(f"It answers with the status {status}.", fault=Fault.TRANSIENT)

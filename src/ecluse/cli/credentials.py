@@ -152,7 +152,18 @@ def _draw(console: Console, credentials: list[Credential], now: Instant) -> None
         console.print("There are none.")
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("owner", "kind", "name", "for", "algorithm", "bits", "until", "days", "state", "fingerprint"):
+    for title in (
+        "owner",
+        "kind",
+        "name",
+        "for",
+        "algorithm",
+        "bits",
+        "until",
+        "days",
+        "state",
+        "fingerprint",
+    ):
         table.add_column(title, overflow="fold", no_wrap=title == "fingerprint")
     for each in credentials:
         days, ends, state = days_left(each, now), each.ends, each.state(now)

@@ -20,7 +20,9 @@ from ecluse.cli.frame import Frame, command
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Everything that trust rests on: keys, certificates, passwords by name.", no_args_is_help=True)
+app = typer.Typer(
+    help="Everything that trust rests on: keys, certificates, passwords by name.", no_args_is_help=True
+)
 
 
 def _list(

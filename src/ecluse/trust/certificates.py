@@ -121,7 +121,9 @@ def load_described(data: bytes) -> dict[x509.Certificate, CertificateInfo]:
     if len(unique) > MAX_CERTIFICATES:
         raise CertificateError(f"There are more than {MAX_CERTIFICATES} certificates in one file.")
     infos = {certificate: describe(certificate) for certificate in unique}
-    return {certificate: infos[certificate] for certificate in order_chain(unique)} if len(unique) > 1 else infos
+    return (
+        {certificate: infos[certificate] for certificate in order_chain(unique)} if len(unique) > 1 else infos
+    )
 
 
 def _loaders(data: bytes) -> tuple[Callable[[bytes], list[x509.Certificate]], ...]:
@@ -270,7 +272,9 @@ class CertificateSet:
             for number, entry in enumerate(self.entries)
             if (
                 moments := [
-                    refused[print_] for print_ in (entry.info.fingerprint, *entry.issuers) if print_ in refused
+                    refused[print_]
+                    for print_ in (entry.info.fingerprint, *entry.issuers)
+                    if print_ in refused
                 ]
             )
         ]

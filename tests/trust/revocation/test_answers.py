@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -148,7 +147,9 @@ def make_unknown(mill: Authority) -> bytes:
         load(mill, "good"), mill.certificate, hashes.SHA1(), ocsp.OCSPCertStatus.UNKNOWN, now,
         now + timedelta(hours=1), None, None,
     )  # fmt: skip
-    answer = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, mill.certificate).sign(private(mill), hashes.SHA256())
+    answer = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, mill.certificate).sign(
+        private(mill), hashes.SHA256()
+    )
     return answer.public_bytes(Encoding.DER)
 
 
@@ -183,9 +184,7 @@ def _kept_answer(mill: Authority) -> bytes:
 @given(data=st.binary(max_size=400))
 def test_garbage_is_no_answer(data: bytes, mill: Authority) -> None:
     with pytest.raises(BadAnswer):
-        read_answer(
-            data, load(mill, "good"), mill.certificate, system_clock(), source="", max_age=AGE
-        )
+        read_answer(data, load(mill, "good"), mill.certificate, system_clock(), source="", max_age=AGE)
     with pytest.raises(BadAnswer):
         read_crl(data, mill.certificate, system_clock(), AGE)
 
@@ -319,8 +318,8 @@ def test_a_list_with_a_weak_signature(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def now() -> Iterator[Instant]:
-    yield Instant(1_790_000_000_000_000)
+def now() -> Instant:
+    return Instant(1_790_000_000_000_000)
 
 
 def verdict(state: str, at: int, made: int = 0, reason: str = "", lasts: int = DAY) -> Verdict:

@@ -6,6 +6,7 @@ kept beside them, and a partner that did not change is not gone through again.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,8 +16,9 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import CertificateSet
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.inventory.credential import Credential, Revocation, Seen
-from ecluse.trust.inventory.ours import Keys, OwnBindings, own_credentials
+from ecluse.trust.inventory.ours import OwnBindings, own_credentials
 from ecluse.trust.inventory.theirs import partner_credentials
+from ecluse.trust.keyring import Keyring
 from ecluse.trust.schema import Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
@@ -65,15 +67,16 @@ class _Part:
 
 
 class Inventory:
-    """Lists credentials, and remembers what it found in partners that did not change. Used from one thread at a time."""
+    """Lists credentials, and remembers what it found in partners that did not change. Any thread may ask."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._parts: dict[PartnerId, _Part] = {}
 
     def credentials(
         self,
         configuration: Configuration,
-        keyring: Keys,
+        keyring: Keyring,
         now: Instant,
         *,
         secrets: tuple[str, ...] = (),
@@ -88,6 +91,13 @@ class Inventory:
             secrets: Names of the secrets that the keyring holds.
             observed: What was observed of them.
         """
+        with self._lock:
+            every = self._every(configuration, keyring, now, secrets)
+        return every if observed is None else tuple(_observed(every, observed))
+
+    def _every(
+        self, configuration: Configuration, keyring: Keyring, now: Instant, secrets: tuple[str, ...]
+    ) -> tuple[Credential, ...]:
         day = now // _DAY
         named = OwnBindings()
         theirs: list[Credential] = []
@@ -102,9 +112,10 @@ class Inventory:
             for each in part.found:
                 (theirs if each.owner else ours).append(each)
         self._parts = parts
-        own = _judged([*own_credentials(configuration.hub, keyring, named, secrets, now), *ours])
-        every = (*own, *theirs)
-        return every if observed is None else tuple(_observed(every, observed))
+        held = {each.name for each in theirs if each.kept == "keyring"}
+        unnamed = tuple(name for name in secrets if f"keyring:{name}" not in held)
+        own = _judged([*own_credentials(configuration.hub, keyring, named, unnamed, now), *ours])
+        return (*own, *theirs)
 
 
 def _same(part: _Part, configuration: Configuration, name: PartnerId, partner: Partner, day: int) -> bool:
@@ -112,7 +123,8 @@ def _same(part: _Part, configuration: Configuration, name: PartnerId, partner: P
         return False
     # OpenPGP certificates change what they are as days go by.
     return not part.openpgp or (
-        part.day == day and all(a is b for a, b in zip(part.openpgp, _openpgp(configuration, partner), strict=True))
+        part.day == day
+        and all(a is b for a, b in zip(part.openpgp, _openpgp(configuration, partner), strict=True))
     )
 
 
@@ -123,9 +135,7 @@ def _openpgp(configuration: Configuration, partner: Partner) -> tuple[tuple[Cert
     return tuple(configuration.openpgp[path] for path in (*settings.certificates, *settings.recipients))
 
 
-def _part(
-    configuration: Configuration, name: PartnerId, partner: Partner, now: Instant, day: int
-) -> _Part:
+def _part(configuration: Configuration, name: PartnerId, partner: Partner, now: Instant, day: int) -> _Part:
     certificates = configuration.certificates[name]
     found = partner_credentials(name, partner, certificates, configuration.openpgp, now)
     return _Part(partner, certificates, _openpgp(configuration, partner), day, tuple(_judged(list(found))))
@@ -146,7 +156,9 @@ def _is_replaced(credential: Credential, others: Collection[Credential]) -> bool
     later = {
         purpose
         for other in others
-        if other is not credential and other.kind == credential.kind and (other.ends is None or other.ends > ends)
+        if other is not credential
+        and other.kind == credential.kind
+        and (other.ends is None or other.ends > ends)
         for purpose in other.purpose
     }
     return later.issuperset(credential.purpose)

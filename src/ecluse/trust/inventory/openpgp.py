@@ -28,7 +28,9 @@ def openpgp_credential(
     primary = certificate.primary
     keys = [_subkey(view, subkey.key) for subkey in certificate.subkeys]
     users = view.user_ids or certificate.user_ids
-    strengths = [each for each in (strength_of(primary.name), *(key.strength for key in keys)) if each is not None]
+    strengths = [
+        each for each in (strength_of(primary.name), *(key.strength for key in keys)) if each is not None
+    ]
     return Credential(
         owner=owner,
         kind="openpgp-key",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Protocol
-
-from cryptography import x509
+from typing import Final
 
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import Dated, describe
@@ -13,30 +11,17 @@ from ecluse.trust.errors import KeyringError
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.inventory.credential import Binding, Credential
 from ecluse.trust.inventory.openpgp import openpgp_credential
-from ecluse.trust.inventory.references import kind_of, secret_references, kept_in
+from ecluse.trust.inventory.references import kept_in, kind_of, secret_references
 from ecluse.trust.inventory.ssh import ssh_facts
 from ecluse.trust.inventory.theirs import certificate_credential, tls_channels
+from ecluse.trust.keyring import Keyring
 from ecluse.trust.place_rules import used_keys
 from ecluse.trust.schema import Hub, Partner
-from ecluse.wire.openpgp.certificate import Certificate
 
-__all__ = ["Keys", "OwnBindings", "own_credentials"]
+__all__ = ["OwnBindings", "own_credentials"]
 
 HUB_FILE: Final = "ecluse.toml"
 _SSH_ROLES: Final = frozenset({"host-key", "client-key"})
-
-
-class Keys(Protocol):
-    """What is asked of a keyring here: names and public parts."""
-
-    def references(self) -> tuple[str, ...]: ...
-    def certificate(self, ref: str) -> x509.Certificate: ...
-    def chain(self, ref: str) -> tuple[x509.Certificate, ...]: ...
-    def ssh_public_key(self, ref: str) -> str: ...
-    def openpgp_references(self) -> tuple[str, ...]: ...
-    def openpgp_certificate(self, ref: str) -> Certificate: ...
-    @property
-    def log_public_key(self) -> bytes: ...
 
 
 class OwnBindings:
@@ -73,7 +58,7 @@ class OwnBindings:
 
 
 def own_credentials(
-    hub: Hub, keyring: Keys, named: OwnBindings, secrets: tuple[str, ...], now: Instant
+    hub: Hub, keyring: Keyring, named: OwnBindings, secrets: tuple[str, ...], now: Instant
 ) -> Iterator[Credential]:
     """Everything of the hub's own.
 
@@ -81,7 +66,7 @@ def own_credentials(
         hub: ``ecluse.toml``.
         keyring: Our keys.
         named: Where partners' files name them.
-        secrets: Names of the secrets that the keyring holds.
+        secrets: Names of the secrets that the keyring holds and no partner's file names.
         now: When OpenPGP keys are looked at.
     """
     listeners = _listeners(hub)
@@ -102,7 +87,12 @@ def own_credentials(
     if hub.blobs.ca is not None:
         binding = Binding("hub", "tls", HUB_FILE, "blobs.ca")
         yield Credential(
-            owner="", kind="trust-anchor", name=hub.blobs.ca, purpose=("tls",), bindings=(binding,), kept="file"
+            owner="",
+            kind="trust-anchor",
+            name=hub.blobs.ca,
+            purpose=("tls",),
+            bindings=(binding,),
+            kept="file",
         )
     if named.system:
         yield Credential(
@@ -150,7 +140,7 @@ def _listeners(hub: Hub) -> Mapping[str, list[Binding]]:
     return found
 
 
-def _key(hub: Hub, keyring: Keys, ref: str, connecting: list[Binding]) -> Iterator[Credential]:
+def _key(hub: Hub, keyring: Keyring, ref: str, connecting: list[Binding]) -> Iterator[Credential]:
     """A key once for each window that it is named with, once for what connects, once for SSH."""
     chain = keyring.chain(ref)
     dated = Dated(chain[0], describe(chain[0]), frozenset(), chain=chain)
@@ -158,9 +148,7 @@ def _key(hub: Hub, keyring: Keys, ref: str, connecting: list[Binding]) -> Iterat
     for number, key in enumerate(hub.organisation.keys):
         if key.ref == ref:
             rows += 1
-            bindings = tuple(
-                Binding("hub", use, HUB_FILE, f"organisation.keys[{number}]") for use in key.use
-            )
+            bindings = tuple(Binding("hub", use, HUB_FILE, f"organisation.keys[{number}]") for use in key.use)
             start, end = instant_from(key.from_), instant_until(key.until)
             yield certificate_credential("", ref, dated, tuple(key.use), bindings, start, end, kept="keyring")
     tls = tuple(binding for binding in connecting if binding.role not in _SSH_ROLES)
@@ -173,7 +161,7 @@ def _key(hub: Hub, keyring: Keys, ref: str, connecting: list[Binding]) -> Iterat
         yield _ssh(keyring, ref, dated, ssh)
 
 
-def _ssh(keyring: Keys, ref: str, dated: Dated, bindings: tuple[Binding, ...]) -> Credential:
+def _ssh(keyring: Keyring, ref: str, dated: Dated, bindings: tuple[Binding, ...]) -> Credential:
     """SSH looks at the key alone, and never at its certificate: that has no say in when it ends."""
     try:
         print_ = ssh_facts(keyring.ssh_public_key(ref)).fingerprint

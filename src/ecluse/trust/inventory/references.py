@@ -10,7 +10,7 @@ import msgspec
 from ecluse.trust.inventory.credential import Kind
 from ecluse.trust.shape import special_fields
 
-__all__ = ["kind_of", "secret_references", "kept_in"]
+__all__ = ["kept_in", "kind_of", "secret_references"]
 
 _ACCESS: Final = frozenset({"access_key", "secret_key"})
 """Fields whose secret is the key of an interface, and no password."""

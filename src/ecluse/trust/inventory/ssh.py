@@ -51,7 +51,7 @@ class SshFacts:
 
 @lru_cache(maxsize=1024)
 def ssh_facts(line: str) -> SshFacts:
-    """Describe a public key, a pinned fingerprint, or an authority. Never raises: what it can't read has no algorithm."""
+    """Describe a public key, a pinned fingerprint, or an authority. What can't be read has no strength."""
     authority = line.startswith(_AUTHORITY)
     text = line.removeprefix(_AUTHORITY)
     if text.startswith("SHA256:"):

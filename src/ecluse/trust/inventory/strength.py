@@ -60,5 +60,5 @@ def _of_modulus(bits: int) -> int:
     if bits < 512:
         return 0
     natural = bits * math.log(2)
-    work = (1.923 * natural ** (1 / 3) * math.log(natural) ** (2 / 3) - 4.69) / math.log(2)
-    return min(MAX_STRENGTH, round(work / 8) * 8)
+    work: float = (1.923 * natural ** (1 / 3) * math.log(natural) ** (2 / 3) - 4.69) / math.log(2)
+    return min(MAX_STRENGTH, 8 * round(work / 8))

@@ -10,7 +10,7 @@ from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.inventory.credential import Binding, Credential
 from ecluse.trust.inventory.openpgp import openpgp_credential
-from ecluse.trust.inventory.references import kind_of, secret_references, kept_in
+from ecluse.trust.inventory.references import kept_in, kind_of, secret_references
 from ecluse.trust.inventory.ssh import ssh_facts, ssh_window
 from ecluse.trust.inventory.strength import strength_of
 from ecluse.trust.schema import Partner
@@ -18,7 +18,12 @@ from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["certificate_credential", "partner_credentials", "tls_channels"]
 
-_USES: Final = {"verify": ("as2",), "encrypt": ("as2",), "mdn-verify": ("as2",), "tls-client": ("as2", "account")}
+_USES: Final = {
+    "verify": ("as2",),
+    "encrypt": ("as2",),
+    "mdn-verify": ("as2",),
+    "tls-client": ("as2", "account"),
+}
 _TLS: Final = ("as2", "ftps", "webdav")
 """Channels whose server is checked with a partner's certificates for "tls"."""
 
@@ -88,9 +93,7 @@ def _certificates(
                     yield certificate_credential(name, entry.file, above, ("tls",), tls, start, end)
 
 
-def _bindings(
-    name: str, partner: Partner, uses: tuple[str, ...], file: str, field: str
-) -> Iterator[Binding]:
+def _bindings(name: str, partner: Partner, uses: tuple[str, ...], file: str, field: str) -> Iterator[Binding]:
     for use in uses:
         kinds = tuple(tls_channels(partner)) if use == "tls" else _USES[use]
         for kind in kinds:
@@ -201,7 +204,9 @@ def _references(name: str, partner: Partner, file: str) -> Iterator[Credential]:
     named: dict[str, list[Binding]] = {}
     for field, reference in secret_references(partner):
         place, _, role = field.partition(".")
-        named.setdefault(reference, []).append(Binding(f"{place}:{name}", role.rpartition(".")[2], file, field))
+        named.setdefault(reference, []).append(
+            Binding(f"{place}:{name}", role.rpartition(".")[2], file, field)
+        )
     for reference, bindings in named.items():
         yield Credential(
             owner=name,

@@ -19,7 +19,14 @@ __all__ = ["MAX_CRL", "Crl", "read_crl"]
 MAX_CRL: Final = 32 << 20
 """Octets of one list: some 800,000 entries. Public authorities keep theirs below a tenth (partitioned lists)."""
 
-_ERRORS: Final = (ValueError, TypeError, UnsupportedAlgorithm, OverflowError, x509.InvalidVersion, AssertionError)
+_ERRORS: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    OverflowError,
+    x509.InvalidVersion,
+    AssertionError,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +74,9 @@ class Crl:
         ):
             raise BadAnswer("The list is about certificates of another kind.")
         if scope.indirect_crl or scope.only_some_reasons:
-            raise BadAnswer("The list is of a kind that is not done here: indirect, or for some reasons alone.")
+            raise BadAnswer(
+                "The list is of a kind that is not done here: indirect, or for some reasons alone."
+            )
         if scope.relative_name is not None:
             raise BadAnswer("The list names its part in a way that is not done here.")
         if scope.full_name is not None and not set(scope.full_name) & set(_places(certificate)):

@@ -38,7 +38,9 @@ _ERRORS: Final = (
 )
 
 
-def make_question(certificate: x509.Certificate, issuer: x509.Certificate, nonce: bytes | None = None) -> bytes:
+def make_question(
+    certificate: x509.Certificate, issuer: x509.Certificate, nonce: bytes | None = None
+) -> bytes:
     """A request in DER.
 
     The certificate is named by SHA-1 digests of its issuer, as every responder knows it (RFC 5019 s2.1.1); nothing
@@ -138,7 +140,10 @@ def _about(
         if single.serial_number != certificate.serial_number:
             continue
         wanted = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, single.hash_algorithm).build()
-        if (single.issuer_name_hash, single.issuer_key_hash) == (wanted.issuer_name_hash, wanted.issuer_key_hash):
+        if (single.issuer_name_hash, single.issuer_key_hash) == (
+            wanted.issuer_name_hash,
+            wanted.issuer_key_hash,
+        ):
             return single
     raise BadAnswer("The answer is about another certificate.")
 
@@ -164,7 +169,10 @@ def _is(answer: ocsp.OCSPResponse, certificate: x509.Certificate) -> bool:
     """Whether the answer names a certificate as its responder's, by name or by the SHA-1 digest of its key."""
     if answer.responder_name is not None:
         return answer.responder_name == certificate.subject
-    return answer.responder_key_hash == x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+    return (
+        answer.responder_key_hash
+        == x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+    )
 
 
 def _answers_for_others(certificate: x509.Certificate) -> bool:

@@ -134,9 +134,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _ways(
-    certificate: x509.Certificate, settings: RevocationSettings, given: int | None
-) -> Iterator[Way]:
+def _ways(certificate: x509.Certificate, settings: RevocationSettings, given: int | None) -> Iterator[Way]:
     authority = settings.authorities[given] if given is not None else None
     for method in settings.methods:
         place = None if authority is None else authority.ocsp if method == "ocsp" else authority.crl

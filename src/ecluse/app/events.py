@@ -133,6 +133,18 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "openpgp.extended": ("key", "An OpenPGP key lasts longer; partners need its certificate again."),
     "openpgp.revoked": ("key", "An OpenPGP key was revoked; partners need its certificate again."),
     "openpgp.removed": ("key", "An OpenPGP key was forgotten for good."),
+    "certificate.revoked": (
+        "partner or key",
+        "Its authority says that a certificate was revoked; where [revocation] asks for it, it is not taken any more.",
+    ),
+    "certificate.restored": (
+        "partner or key",
+        "Its authority took the revocation of a certificate back: it had been on hold.",
+    ),
+    "certificate.unproven": (
+        "partner or key",
+        'Nobody answers for a certificate any more; with mode = "hard" it is not taken until somebody does.',
+    ),
     "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
     "secret.put": ("secret", "A secret was put into the keyring."),
     "secret.removed": ("secret", "A secret was removed from the keyring."),

@@ -16,6 +16,7 @@ from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
+from ecluse.app.revocation import revocation_checks
 from ecluse.app.sftp import SftpService
 from ecluse.app.sightings import SightingsWork
 from ecluse.app.succession import Succession
@@ -87,6 +88,7 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                revocation_checks(node),
                 remind(node),
             ],
             hub.clock,

@@ -51,7 +51,7 @@ def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuratio
     Raises:
         ConfigurationError: With every problem there is; nothing would be applied.
     """
-    wanted = Configuration.from_files(files, node.hub.clock())
+    wanted = Configuration.from_files(files, node.hub.clock(), before=node.directory.configuration)
     Directory(wanted, node.keyring, node.resolver)
     present = node.directory.configuration if node.version else None
     return plan(present, wanted), wanted
@@ -129,7 +129,8 @@ def settled_files(node: Node) -> dict[str, str]:
         PendingChanges: They do not: a command that adds to them would put more in force than it says.
     """
     files = read_folder(node.folder)
-    if node.version and plan(node.directory.configuration, Configuration.from_files(files)):
+    present = node.directory.configuration
+    if node.version and plan(present, Configuration.from_files(files, before=present)):
         raise PendingChanges("The hub's files hold changes that are not in force yet.")
     return files
 

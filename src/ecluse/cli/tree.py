@@ -21,6 +21,7 @@ from ecluse.cli import (
     flow,
     hostkey,
     hub,
+    key,
     keyring,
     log,
     partner,
@@ -92,6 +93,7 @@ roles.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
+app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)

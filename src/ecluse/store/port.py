@@ -191,6 +191,9 @@ class View(Protocol):
     def config(self, number: int | None = None) -> ConfigVersion | None:
         """A version; the newest where ``number`` is ``None``."""
 
+    def config_number(self) -> int:
+        """The number of the newest version; 0 where there is none."""
+
     def config_history(self, limit: int) -> list[ConfigVersion]: ...
     def setting(self, name: str) -> bytes | None: ...
     def nodes(self) -> list[tuple[str, Instant]]:

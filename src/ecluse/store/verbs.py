@@ -181,6 +181,11 @@ class RowView(RowFileView, RowRecordView, Protocol):
         row = self._one("config", number)
         return rows.config_from(row) if row else None
 
+    def config_number(self) -> int:
+        row = self._one("config_number")
+        assert row is not None, "it always gives one"
+        return int(row[0])
+
     def config_history(self, limit: int) -> list[ConfigVersion]:
         return [rows.config_from(row) for row in self._rows("config_history", limit)]
 

@@ -38,6 +38,7 @@ from ecluse.trust.fields import (
 )
 from ecluse.trust.listeners import FtpsListener, SftpListener
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
 from ecluse.trust.tls import PartnerTls, Retry
 
 __all__ = [
@@ -61,6 +62,8 @@ __all__ = [
     "Partner",
     "PartnerTls",
     "Retry",
+    "RevocationAuthority",
+    "RevocationSettings",
     "StoreSettings",
 ]
 
@@ -296,6 +299,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         folders: Folders of ours that flows use, by name.
         calendars: Working days that schedules and expectations use, by name.
         openpgp: Our OpenPGP keys.
+        revocation: Whether certificates were revoked.
     """
 
     organisation: Organisation
@@ -308,6 +312,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     folders: dict[Label, Folder] = msgspec.field(default_factory=dict)
     calendars: dict[Label, Calendar] = msgspec.field(default_factory=dict)
     openpgp: OwnOpenPgp = OwnOpenPgp()
+    revocation: RevocationSettings = RevocationSettings()
 
     @property
     def log_origin(self) -> str:

@@ -249,6 +249,10 @@ DELETE FROM jobs WHERE key IN (SELECT key FROM jobs WHERE state = 'done' AND due
 -- name: config
 SELECT number, at, actor, reason, files FROM config_versions WHERE number = ?;
 
+-- name: config_number
+-- Who watches for another version reads no files for it.
+SELECT coalesce(max(number), 0) FROM config_versions;
+
 -- name: config_history
 -- Newest first.
 SELECT number, at, actor, reason, files FROM config_versions ORDER BY number DESC LIMIT ?;

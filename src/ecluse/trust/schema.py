@@ -37,6 +37,7 @@ from ecluse.trust.fields import (
     Weekday,
 )
 from ecluse.trust.listeners import FtpsListener, SftpListener
+from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.tls import PartnerTls, Retry
 
@@ -296,6 +297,8 @@ class Hub(Strict, frozen=True, kw_only=True):
         folders: Folders of ours that flows use, by name.
         calendars: Working days that schedules and expectations use, by name.
         openpgp: Our OpenPGP keys.
+        operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
+        changes: Changes to trust that wait for approval.
     """
 
     organisation: Organisation
@@ -308,6 +311,8 @@ class Hub(Strict, frozen=True, kw_only=True):
     folders: dict[Label, Folder] = msgspec.field(default_factory=dict)
     calendars: dict[Label, Calendar] = msgspec.field(default_factory=dict)
     openpgp: OwnOpenPgp = OwnOpenPgp()
+    operators: tuple[Operator, ...] = ()
+    changes: Changes = Changes()
 
     @property
     def log_origin(self) -> str:

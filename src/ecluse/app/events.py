@@ -116,7 +116,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "change.refused": ("change", "An operator signed that it shall not be."),
     "change.withdrawn": ("change", "Who proposed it took it back."),
     "change.expired": ("change", "It was not approved in time."),
-    "change.stale": ("change", "It would not change what was signed any more, as another version came between."),
+    "change.stale": (
+        "change",
+        "It would not change what was signed any more, as another version came between.",
+    ),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),
     "key.certified": ("key", "A key got another certificate."),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from ecluse.app.changes.gate import hold, must_hold
 from ecluse.app.changes.proposal import Signer
 from ecluse.app.node import Node
-from ecluse.app.versions import plan_files, write_version
+from ecluse.app.versions import needs_restart, plan_files, write_version
 from ecluse.blobs import durable
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.nouns import ConfigVersion
 from ecluse.trust.configuration import Configuration, export, read_folder
-from ecluse.trust.plan import Plan, plan
+from ecluse.trust.plan import plan
 from ecluse.trust.sensitive import sensitive
 
 __all__ = [
@@ -27,11 +26,6 @@ __all__ = [
     "plan_files",
     "settled_files",
 ]
-
-_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
-"""Fields of ``ecluse.toml`` that a node reads at its start only."""
-_FOLLOWED: Final = "listen.as2.tls."
-"""Among them those that it follows, where the listener spoke TLS from the start."""
 
 
 class NoSuchVersion(EcluseError):
@@ -74,16 +68,6 @@ def apply_files(
     node.store.write(lambda tx: write_version(tx, node, version, changes, facts))
     node.reload()
     return version
-
-
-def needs_restart(changes: Plan) -> bool:
-    """Whether something changes that a serving node reads at its start only."""
-    return any(
-        change.subject == "hub"
-        and change.field.startswith(_AT_START)
-        and not (change.kind == "change" and change.field.startswith(_FOLLOWED))
-        for change in changes.changes
-    )
 
 
 class PendingChanges(EcluseError):

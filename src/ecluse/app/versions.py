@@ -15,10 +15,16 @@ from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
 from ecluse.trust.plan import Plan, plan
 
-__all__ = ["files_digest", "plan_files", "told", "write_version"]
+__all__ = ["files_digest", "needs_restart", "plan_files", "told", "write_version"]
 
 RECORDED: Final = 32_768
 """Octets of changes that one event has room for; a first version of many partners has more."""
+
+
+_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
+"""Fields of ``ecluse.toml`` that a node reads at its start only."""
+_FOLLOWED: Final = "listen.as2.tls."
+"""Among them those that it follows, where the listener spoke TLS from the start."""
 
 
 def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuration]:
@@ -73,3 +79,13 @@ def _recorded(changes: Plan) -> dict[str, object]:
     shown = told(lines, RECORDED)
     left_out = len(lines) - len(shown)
     return {"changes": shown, **({"left_out": left_out} if left_out else {})}
+
+
+def needs_restart(changes: Plan) -> bool:
+    """Whether something changes that a serving node reads at its start only."""
+    return any(
+        change.subject == "hub"
+        and change.field.startswith(_AT_START)
+        and not (change.kind == "change" and change.field.startswith(_FOLLOWED))
+        for change in changes.changes
+    )

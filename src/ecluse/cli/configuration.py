@@ -66,7 +66,9 @@ def plan(frame: Frame) -> None:
     def draw(console: Console) -> None:
         draw_plan(console, changes)
         if held:
-            console.print("It changes trust: it would wait for a second operator's signature.", soft_wrap=True)
+            console.print(
+                "It changes trust: it would wait for a second operator's signature.", soft_wrap=True
+            )
 
     frame.show(facts, draw)
 
@@ -89,9 +91,7 @@ def apply(
             if not yes and not frame.json:
                 draw_plan(frame.err, changes)
             frame.confirm("Apply this?", yes=yes)
-        version = apply_files(
-            node, files, actor=frame.actor, reason=reason, signer=frame.signer(node)
-        )
+        version = apply_files(node, files, actor=frame.actor, reason=reason, signer=frame.signer(node))
         facts = {
             "version": node.version,
             "applied": version is not None,

@@ -14,6 +14,7 @@ from ecluse.cli import (
     account,
     ban,
     cert,
+    change,
     configuration,
     decide,
     flow,
@@ -21,6 +22,7 @@ from ecluse.cli import (
     hub,
     keyring,
     log,
+    operator,
     partner,
     pgp,
     secret,
@@ -92,6 +94,8 @@ app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(account.app, name="account", cls=Group)
 app.add_typer(ban.app, name="ban", cls=Group)
+app.add_typer(change.app, name="change", cls=Group)
+app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 
 

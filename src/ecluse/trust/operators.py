@@ -123,7 +123,11 @@ def operator_problems(file: str, operators: Sequence[Operator], changes: Changes
             yield from _once(file, field, "email", operator.email.casefold(), number, seen)
         if not operator.roles:
             yield Problem(
-                "config.bad-value", file, f"{field}.roles", "They may do nothing.", "Name a role, or leave them out."
+                "config.bad-value",
+                file,
+                f"{field}.roles",
+                "They may do nothing.",
+                "Name a role, or leave them out.",
             )
         if "trust" in operator.roles and not operator.keys:
             yield Problem(
@@ -181,5 +185,3 @@ def operator_words(operator: Operator) -> str:
     prints = ", ".join(sorted(fingerprint(key.blob) for key in operator_keys(operator)))
     mail = f"{operator.email}, " if operator.email else ""
     return f"{mail}roles {', '.join(sorted(operator.roles)) or 'none'}, keys {prints or 'none'}"
-
-

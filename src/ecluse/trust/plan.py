@@ -15,8 +15,8 @@ from ecluse.trust.certificates import Dated
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.fields import Strict
 from ecluse.trust.flow import Flow
-from ecluse.trust.operators import operator_words
 from ecluse.trust.openpgp import END_OF_TIME
+from ecluse.trust.operators import operator_words
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.wire.openpgp.certificate import Certificate

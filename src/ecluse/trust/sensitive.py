@@ -64,7 +64,12 @@ class Sensitive:
 
     def as_dict(self) -> dict[str, str]:
         """For ``--json`` and events."""
-        return {"subject": self.change.subject, "field": self.change.field, "kind": self.kind, "why": self.why}
+        return {
+            "subject": self.change.subject,
+            "field": self.change.field,
+            "kind": self.kind,
+            "why": self.why,
+        }
 
 
 def _ladder(*steps: str) -> dict[str, int]:
@@ -80,7 +85,9 @@ _CIPHERS: Final = _ladder(
     "no", "aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "aes-128-gcm", "aes-192-gcm", "aes-256-gcm"
 )
 
-_THEIR_KEY: Final = Rule("key", "Whoever has that key is taken for the partner, or reads what is meant for it.")
+_THEIR_KEY: Final = Rule(
+    "key", "Whoever has that key is taken for the partner, or reads what is meant for it."
+)
 _OUR_KEY: Final = Rule("key", "Partners know us by this key.")
 _LOGIN: Final = Rule("key", "It is what we log in with at theirs.")
 _PLACE: Final = Rule("endpoint", "Documents go there, or come from there.")
@@ -153,15 +160,15 @@ _PARTNER: Final[dict[str, Rule]] = {
     "as2.our_id": Rule("identity", "It is who we say that we are."),
     "as2.url": _PLACE,
     "as2.async_receipt_hosts": _PLACE,
-    "as2.sign": Rule(
-        "policy", "It is what they know us by.", _ladder("no", "sha-256", "sha-384", "sha-512")
-    ),
+    "as2.sign": Rule("policy", "It is what they know us by.", _ladder("no", "sha-256", "sha-384", "sha-512")),
     "as2.encrypt": Rule("policy", "It is what keeps documents secret on their way.", _CIPHERS),
     "as2.key_padding": Rule(
         "policy", "PKCS#1 v1.5 is the weakest padding.", _ladder("pkcs1", "oaep-sha1", "oaep-sha256")
     ),
     "as2.sign_scheme": Rule("policy", "PSS is the stronger padding.", _ladder("pkcs1", "auto", "pss")),
-    "as2.receipt": Rule("policy", "Without receipts nobody knows what arrived.", _ladder("none", "async sync")),
+    "as2.receipt": Rule(
+        "policy", "Without receipts nobody knows what arrived.", _ladder("none", "async sync")
+    ),
     "as2.receipt_signed": Rule("policy", "An unsigned receipt proves nothing.", _MORE_IS_SAFE),
     "as2.require_signed": Rule("policy", "What is not signed may be anybody's.", _MORE_IS_SAFE),
     "as2.require_encrypted": Rule("policy", "What is not encrypted may have been read.", _MORE_IS_SAFE),

@@ -100,9 +100,7 @@ def checked(
     blob = signature.key.blob
     line = next((line for line in person.keys if public_key(line).blob == blob), None)
     if line is None:
-        raise BadApproval(
-            f"The key {fingerprint(blob)} is none of {person.name}'s.", code="change.wrong-key"
-        )
+        raise BadApproval(f"The key {fingerprint(blob)} is none of {person.name}'s.", code="change.wrong-key")
     signature.check(proposal.statement(action, operator, because).encode(), NAMESPACE)
     return Signed(operator, action, now, " ".join(line.split()[:2]), fingerprint(blob), signature.armored())
 
@@ -122,7 +120,9 @@ def standing(proposal: Proposal, operators: Sequence[Operator]) -> tuple[Signed,
         except BadApproval:
             continue  # they are no operator any more, or have another key: their word counts no more
         except BadSshSignature:
-            raise ChangeTampered(f"The signature of {signed.operator[:64]!a} does not fit {proposal.id}.") from None
+            raise ChangeTampered(
+                f"The signature of {signed.operator[:64]!a} does not fit {proposal.id}."
+            ) from None
         if all(again.operator != each.operator and again.key != each.key for each in counting):
             counting.append(again)
     return tuple(counting)
@@ -163,4 +163,6 @@ def replan(node: Node, entry: Entry) -> Replanned:
         return Replanned(files, wanted, changes, text)
     if not moved:
         raise ChangeTampered(f"{proposal.id} would change something else than its text says.")
-    return Replanned(files, wanted, changes, text, "it would change something else since another version came")
+    return Replanned(
+        files, wanted, changes, text, "it would change something else since another version came"
+    )

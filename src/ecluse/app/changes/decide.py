@@ -13,7 +13,7 @@ from ecluse.app.changes.folder import put_into_folder
 from ecluse.app.changes.lookup import Entry, find
 from ecluse.app.changes.proposal import KIND, Action, Proposal, Signed, signed_facts
 from ecluse.app.node import Node
-from ecluse.app.versions import write_version
+from ecluse.app.versions import needs_restart, write_version
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import ConfigVersion
@@ -58,6 +58,7 @@ class Decision:
         version: The version that it became; ``None`` where it is not in force.
         written: Files that were brought up to date in the hub's folder.
         left: Files of that folder that were not, as somebody had changed them.
+        restart: Whether serving nodes read something of it at their start only.
     """
 
     proposal: Proposal
@@ -65,6 +66,7 @@ class Decision:
     version: ConfigVersion | None = None
     written: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    restart: bool = False
 
 
 def approve(node: Node, id: str, operator: str, armored: str) -> Decision:
@@ -120,7 +122,9 @@ def _write(node: Node, entry: Entry, work: Callable[[Tx], None]) -> None:
     except Conflict:
         node.reload()
         _waiting(node, entry.proposal.id)
-        raise ChangeRaced(f"Somebody else was at work on {entry.proposal.id}, or applied a version.") from None
+        raise ChangeRaced(
+            f"Somebody else was at work on {entry.proposal.id}, or applied a version."
+        ) from None
 
 
 def _stale(node: Node, entry: Entry, again: Replanned, now: Instant) -> None:
@@ -129,7 +133,12 @@ def _stale(node: Node, entry: Entry, again: Replanned, now: Instant) -> None:
 
     def work(tx: Tx) -> None:
         close(tx, node, entry.record, proposal, "stale", now)
-        facts = {"digest": proposal.digest, "base": proposal.base, "version": node.version, "why": again.stale}
+        facts = {
+            "digest": proposal.digest,
+            "base": proposal.base,
+            "version": node.version,
+            "why": again.stale,
+        }
         node.hub.event(tx, "change.stale", f"change:{proposal.id}", facts, at=now)
 
     _write(node, entry, work)
@@ -181,7 +190,7 @@ def _apply(
     _write(node, entry, work)
     node.reload()
     written, left = put_into_folder(node, again.files)
-    return Decision(proposal, "applied", version, written, left)
+    return Decision(proposal, "applied", version, written, left, needs_restart(again.changes))
 
 
 def _approved(tx: Tx, node: Node, proposal: Proposal, now: Instant) -> None:

@@ -12,6 +12,7 @@ from ecluse.app.changes.lookup import pending, read
 from ecluse.app.changes.proposal import (
     FILES,
     KIND,
+    MAX_REASON,
     Delta,
     Proposal,
     Signer,
@@ -21,7 +22,6 @@ from ecluse.app.changes.proposal import (
     pack,
     shown,
     signed_facts,
-    MAX_REASON,
 )
 from ecluse.app.node import Node
 from ecluse.errors import EcluseError, Fault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,10 +12,21 @@ from ecluse.app.changes.expiry import expire
 from ecluse.app.changes.proposal import FILES, KIND, Action, Delta, Proposal, unpack
 from ecluse.app.node import Node
 from ecluse.errors import EcluseError, Fault
+from ecluse.model.basics import iso
 from ecluse.model.records import Record
 from ecluse.store.port import View
 
-__all__ = ["Entry", "NoSuchChange", "files_of", "find", "pending", "proposals", "read", "statement"]
+__all__ = [
+    "Entry",
+    "NoSuchChange",
+    "facts_of",
+    "files_of",
+    "find",
+    "pending",
+    "proposals",
+    "read",
+    "statement",
+]
 
 _PAGE: Final = 200
 
@@ -75,18 +86,20 @@ def pending(view: View) -> Iterator[Record]:
         after = page[-1].key
 
 
-def proposals(node: Node, *, all: bool = False) -> list[Entry]:  # noqa: A002 - the word of the command line
+def proposals(node: Node, *, all: bool = False) -> list[Entry]:
     """Those that wait; with ``all`` those too that are over and still kept. Oldest first."""
     expire(node)
-    if not all:
-        return [read(record) for record in node.store.read(lambda view: list(pending(view)))]
     entries: list[Entry] = []
     after = ""
     while True:
-        page = node.store.read(lambda view, after=after: view.records(KIND, after=after, limit=_PAGE))
+        page = node.store.read(
+            lambda view, after=after: view.records(
+                KIND, state=None if all else "pending", after=after, limit=_PAGE
+            )
+        )
         entries += [read(record) for record in page]
         if len(page) < _PAGE:
-            return entries
+            return sorted(entries, key=lambda entry: entry.proposal.at)
         after = page[-1].key
 
 
@@ -102,7 +115,9 @@ def find(node: Node, id: str) -> Entry:
         return read(record)
     close = [each for each in proposals(node, all=True) if len(id) >= 4 and each.record.key.endswith(id)]
     if len(close) != 1:
-        raise NoSuchChange(f"There is no change {id[:60]!a}." if not close else f"Several changes end in {id!a}.")
+        raise NoSuchChange(
+            f"There is no change {id[:60]!a}." if not close else f"Several changes end in {id!a}."
+        )
     return close[0]
 
 
@@ -119,6 +134,33 @@ def files_of(view: View, id: str) -> Delta | None:
         return unpack(msgspec.json.decode(record.body, type=bytes))
     except (ValueError, msgspec.DecodeError):
         raise DamagedChange(f"The files of the change {id} can't be read.") from None
+
+
+def facts_of(proposal: Proposal, state: str) -> dict[str, Any]:
+    """A proposal without its text, for ``--json``."""
+    return {
+        "id": proposal.id,
+        "state": state,
+        "at": iso(proposal.at),
+        "until": iso(proposal.until),
+        "base": proposal.base,
+        "by": proposal.by,
+        "proposer": proposal.proposer or None,
+        "reason": proposal.reason,
+        "digest": proposal.digest,
+        "trust": proposal.trust,
+        "signatures": [
+            {
+                "operator": each.operator,
+                "action": each.action,
+                "at": iso(each.at),
+                "fingerprint": each.fingerprint,
+            }
+            for each in proposal.signatures
+        ],
+        "version": proposal.version,
+        "ended": proposal.ended or None,
+    }
 
 
 def statement(node: Node, id: str, action: Action, operator: str, because: str = "") -> str:

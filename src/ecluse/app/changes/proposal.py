@@ -1,8 +1,8 @@
-"""What is proposed, and the text that operators sign.
+r"""What is proposed, and the text that operators sign.
 
 The text says everything that would change, so that whoever signs it elsewhere sees what they sign. It is made of
 facts alone, the same on every node: it can be made again from the files and the configuration in force. What can't be
-printed in it is escaped (``\\u{202e}``): no value can end a line, or turn the reading direction round.
+printed in it is escaped (``\u{202e}``): no value can end a line, or turn the reading direction round.
 """
 
 from __future__ import annotations
@@ -277,6 +277,4 @@ def _listed(files: Delta) -> str:
 
 def shown(text: str) -> str:
     """A text on one line as it can be read: what can't be printed is escaped, spaces but the plain one too."""
-    return "".join(
-        each if each.isprintable() and each != "\\" else f"\\u{{{ord(each):x}}}" for each in text
-    )
+    return "".join(each if each.isprintable() and each != "\\" else f"\\u{{{ord(each):x}}}" for each in text)

@@ -99,9 +99,7 @@ def parse_key(blob: bytes) -> PublicKey:
     return PublicKey(kind, bytes(blob), key, application)
 
 
-_KEY_REMEDY: Final = (
-    "Give the line of a .pub file: ssh-ed25519, ecdsa-sha2-nistp256/384/521, ssh-rsa, or a sk- key of a token."
-)
+_KEY_REMEDY: Final = "Give the line of a .pub file: ssh-ed25519, ecdsa-sha2-nistp256/384/521, ssh-rsa, or a sk- key of a token."
 
 
 def _ed25519(reader: Reader, kind: str) -> tuple[_Key, bytes]:
@@ -187,5 +185,3 @@ def _verify(key: PublicKey, algorithm: str, value: bytes, data: bytes) -> None:
         reader.end()
         digest = hashes.SHA256() if algorithm == _SK_ECDSA else _CURVES[algorithm][2]
         public.verify(encode_dss_signature(r, s), data, ec.ECDSA(digest))
-
-

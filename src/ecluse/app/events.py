@@ -120,6 +120,13 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "change",
         "It would not change what was signed any more, as another version came between.",
     ),
+    "assurance.recorded": ("partner", "A certification, an agreement or answers of a partner were recorded."),
+    "assurance.removed": ("partner", "An entry was taken out of a partner's register, and its files erased."),
+    "assurance.due": (
+        "partner",
+        "An entry of a partner's register ends, has ended, or is to be looked at again.",
+    ),
+    "access.reviewed": ("access or partner", "A person decided on every right whether it stays."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),
     "key.certified": ("key", "A key got another certificate."),

@@ -321,7 +321,8 @@ def _tell(frame: Frame, decision: Decision) -> None:
     if decision.version is not None:
         text = f"Version {decision.version.number} is in force: {_names(proposal.signatures)} signed it."
         if decision.left:
-            text += f"\nThese files hold something else and were left: {', '.join(decision.left)}. Look with `ecluse plan`."
+            left = ", ".join(decision.left)
+            text += f"\nThese files hold something else and were left: {left}. Look with `ecluse plan`."
         if decision.restart:
             text += (
                 "\nRestart the hub: where it listens and what it keeps its state in are read at its start."

@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from ecluse.cli import (
+    access,
     account,
+    audit,
     ban,
     cert,
     change,
@@ -96,6 +98,8 @@ app.add_typer(account.app, name="account", cls=Group)
 app.add_typer(ban.app, name="ban", cls=Group)
 app.add_typer(change.app, name="change", cls=Group)
 app.add_typer(operator.app, name="operator", cls=Group)
+app.add_typer(audit.app, name="audit", cls=Group)
+app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 
 

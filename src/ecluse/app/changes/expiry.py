@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -29,17 +30,17 @@ def expire(node: Node) -> int:
     now = node.hub.clock()
     for record in node.store.read(lambda view: view.records_due(KIND, now, _PAGE), snapshot=False):
         try:
-            if record.state == "pending":
-                node.store.write(lambda tx, record=record: _end(tx, node, record, now))
-                ended += 1
-            else:
-                node.store.write(lambda tx, record=record: tx.drop_record(KIND, record.key))
+            node.store.write(partial(_end, node, record, now))
+            ended += record.state == "pending"
         except Conflict:
             continue  # somebody decided it, or another node was first
     return ended
 
 
-def _end(tx: Tx, node: Node, record: Record, now: Instant) -> None:
+def _end(node: Node, record: Record, now: Instant, tx: Tx) -> None:
+    if record.state != "pending":
+        tx.drop_record(KIND, record.key)
+        return
     try:
         proposal = msgspec.json.decode(record.body, type=Proposal)
     except msgspec.DecodeError:

@@ -27,7 +27,7 @@ from ecluse.app.node import Node
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant
 from ecluse.model.records import Record
-from ecluse.store.port import Tx
+from ecluse.store.port import Tx, View
 from ecluse.trust.fields import seconds
 from ecluse.trust.operators import approvers, four_eyes
 from ecluse.trust.plan import Plan
@@ -148,11 +148,17 @@ def hold(
 
 def _same(node: Node, waiting: Sequence[Record], packed: bytes) -> Proposal | None:
     """One that waits and would change the same files in the same way."""
-    for record in waiting:
-        kept = node.store.read(lambda view, record=record: view.record(FILES, record.key))
-        if kept is not None and kept.body == msgspec.json.encode(packed):
-            return read(record).proposal
-    return None
+    body = msgspec.json.encode(packed)
+
+    def look(view: View) -> Record | None:
+        for record in waiting:
+            kept = view.record(FILES, record.key)
+            if kept is not None and kept.body == body:
+                return record
+        return None
+
+    found = node.store.read(look)
+    return None if found is None else read(found).proposal
 
 
 def _proposal(

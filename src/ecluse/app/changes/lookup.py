@@ -76,10 +76,14 @@ def read(record: Record) -> Entry:
 
 
 def pending(view: View) -> Iterator[Record]:
-    """The rows of those that wait, in order of time."""
+    """The rows of those that wait."""
+    return _rows(view, "pending")
+
+
+def _rows(view: View, state: str | None) -> Iterator[Record]:
     after = ""
     while True:
-        page = view.records(KIND, state="pending", after=after, limit=_PAGE)
+        page = view.records(KIND, state=state, after=after, limit=_PAGE)
         yield from page
         if len(page) < _PAGE:
             return
@@ -89,18 +93,11 @@ def pending(view: View) -> Iterator[Record]:
 def proposals(node: Node, *, all: bool = False) -> list[Entry]:
     """Those that wait; with ``all`` those too that are over and still kept. Oldest first."""
     expire(node)
-    entries: list[Entry] = []
-    after = ""
-    while True:
-        page = node.store.read(
-            lambda view, after=after: view.records(
-                KIND, state=None if all else "pending", after=after, limit=_PAGE
-            )
-        )
-        entries += [read(record) for record in page]
-        if len(page) < _PAGE:
-            return sorted(entries, key=lambda entry: entry.proposal.at)
-        after = page[-1].key
+
+    def look(view: View) -> list[Record]:
+        return list(_rows(view, None if all else "pending"))
+
+    return sorted(map(read, node.store.read(look)), key=lambda entry: entry.proposal.at)
 
 
 def find(node: Node, id: str) -> Entry:

@@ -238,23 +238,24 @@ def _ended(node: Node, id: str, operator: str, armored: str, action: Action, bec
             remedy="Refuse it with `ecluse change refuse`.",
         )
     signed = checked(entry.proposal, operators, action, operator, armored, now, because)
-    state, kind = {
-        "refuse": ("refused", "change.refused"),
-        "withdraw": ("withdrawn", "change.withdrawn"),
-    }[action]
-    words = f"{operator} {'refused it: ' + because if because else 'took it back'}"
+    refused = action == "refuse"
+    words = f"{operator} refused it: {because}" if refused else f"{operator} took it back"
     proposal = msgspec.structs.replace(entry.proposal, ended=words)
+    state = "refused" if refused else "withdrawn"
+    facts = {
+        "digest": proposal.digest,
+        **({"because": because} if refused else {}),
+        "statement": proposal.statement(action, operator, because),
+        **signed_facts(signed),
+    }
+    subject, by = f"change:{proposal.id}", f"operator:{operator}"
 
     def work(tx: Tx) -> None:
         close(tx, node, entry.record, proposal, state, now)
-        facts = {
-            "digest": proposal.digest,
-            **({"because": because} if because else {}),
-            "statement": proposal.statement(action, operator, because),
-            **signed_facts(signed),
-        }
-        by = f"operator:{operator}"
-        node.hub.event(tx, kind, f"change:{proposal.id}", facts, actor=by, at=now)
+        if refused:
+            node.hub.event(tx, "change.refused", subject, facts, actor=by, at=now)
+        else:
+            node.hub.event(tx, "change.withdrawn", subject, facts, actor=by, at=now)
 
     _write(node, entry, work)
     return Decision(proposal, state)

@@ -12,6 +12,7 @@ import structlog
 
 from ecluse.app.accounts import account_expiry
 from ecluse.app.audit import remind
+from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
@@ -89,6 +90,7 @@ class Service:
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
                 revocation_checks(node),
+                change_expiry(node),
                 remind(node),
             ],
             hub.clock,

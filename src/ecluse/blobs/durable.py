@@ -46,6 +46,9 @@ _PART: Final = ".part"
 _PUSH: Final = 8 << 20
 """Octets after which the kernel is asked to begin writing them."""
 
+_OPEN: Final = 64
+"""Files that are open at once where many are written together."""
+
 
 class DiskError(BlobUnavailable):
     """The disk does not do what it was asked. Nothing is visible of what was being written."""
@@ -218,11 +221,18 @@ class NewFile:
                     rest = rest[os.write(self._handle, rest) :]
             self._size += len(data)
             if self._size - self._pushed >= _PUSH:
-                # On Linux this begins to write what is dirty, so that the fsync of a large file has little left.
-                os.posix_fadvise(
-                    self._handle, self._pushed, self._size - self._pushed, os.POSIX_FADV_DONTNEED
-                )
-                self._pushed = self._size
+                self._push()
+
+    def push(self) -> None:
+        """Have what was written so far be on its way to the disk. A hint: what fails is found by :meth:`put`."""
+        with contextlib.suppress(OSError):
+            self._push()
+
+    def _push(self) -> None:
+        # On Linux this begins to write what is dirty, so that the fsync of a large file has little left.
+        if self._pushed < self._size:
+            os.posix_fadvise(self._handle, self._pushed, self._size - self._pushed, os.POSIX_FADV_DONTNEED)
+            self._pushed = self._size
 
     def commit(self) -> None:
         """Return when the whole file is durable under its name. Otherwise nothing is left of it.
@@ -332,17 +342,33 @@ def write_together(
     """
     errors: list[EcluseError | None] = []
     folders: dict[str, list[tuple[int, NewFile]]] = {}
+    some: list[tuple[int, NewFile]] = []
+
+    def put() -> None:
+        # All are on their way to the disk before the first is waited for, whose wait then is that of all.
+        for _, new in some:
+            new.push()
+        for number, new in some:
+            try:
+                new.put()
+            except EcluseError as error:
+                errors[number] = error
+        some.clear()
+
     for number, (path, chunks, work) in enumerate(files):
-        inside = folders.setdefault(os.path.dirname(path) or ".", [])
         errors.append(None)
         try:
             new = NewFile(path, mode, work=work)
-            inside.append((number, new))
+            folders.setdefault(os.path.dirname(path) or ".", []).append((number, new))
             for chunk in chunks:
                 new.write(chunk)
-            new.put()
         except EcluseError as error:
             errors[number] = error
+        else:
+            some.append((number, new))
+        if len(some) == _OPEN:
+            put()
+    put()
     for folder, inside in folders.items():
         try:
             sync_folder(folder)

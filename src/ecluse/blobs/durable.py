@@ -255,10 +255,23 @@ class NewFile:
         """The first half of :meth:`commit`: the file is durable and has its name, which the folder's sync makes
         durable. Otherwise nothing is left of it. Raises as that does.
         """
+        self.sync()
+        self.give_name()
+
+    def sync(self) -> None:
+        """The first half of :meth:`put`: what was written is durable, under the temporary name."""
         try:
             with disk_errors(self._path):
                 os.fsync(self._handle)
                 self._close()
+        except BaseException:
+            self.withdraw()
+            raise
+
+    def give_name(self) -> None:
+        """The second half of :meth:`put`, after :meth:`sync`."""
+        try:
+            with disk_errors(self._path):
                 if self._over:
                     os.rename(self._part, self._path, src_dir_fd=self._at, dst_dir_fd=self._at)
                 else:
@@ -345,14 +358,17 @@ def write_together(
     some: list[tuple[int, NewFile]] = []
 
     def put() -> None:
-        # All are on their way to the disk before the first is waited for, whose wait then is that of all.
+        # All are on their way to the disk before the first is waited for, whose wait then is that of all; and no name
+        # is given before the last is waited for, since what changes a folder is one more thing to wait for.
         for _, new in some:
             new.push()
-        for number, new in some:
-            try:
-                new.put()
-            except EcluseError as error:
-                errors[number] = error
+        for step in (NewFile.sync, NewFile.give_name):
+            for number, new in some:
+                if errors[number] is None:
+                    try:
+                        step(new)
+                    except EcluseError as error:
+                        errors[number] = error
         some.clear()
 
     for number, (path, chunks, work) in enumerate(files):

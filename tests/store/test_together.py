@@ -148,7 +148,12 @@ def test_usage_follows_within_a_group(store: Store) -> None:
 
     works = [lambda tx: add(tx, "a"), lambda tx: add(tx, "b"), drop, lambda tx: add(tx, "c")]
     if store.local:  # elsewhere units of one commit may be run at the same time
-        assert [future.result() for future in in_one_group(store, *works)] == [(7, 1), (14, 2), (7, 1), (14, 2)]
+        assert [future.result() for future in in_one_group(store, *works)] == [
+            (7, 1),
+            (14, 2),
+            (7, 1),
+            (14, 2),
+        ]
         assert usage(store) == (14, 2)
 
 

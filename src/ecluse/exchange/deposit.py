@@ -70,7 +70,9 @@ def deposits(
                     for number, outcome in zip(inward, outcomes, strict=True)
                     if isinstance(outcome, Confirmed)
                 }
-                ended = dict(zip(done, _recorded([(contexts[n], attempts[n], done[n]) for n in done]), strict=True))
+                ended = dict(
+                    zip(done, _recorded([(contexts[n], attempts[n], done[n]) for n in done]), strict=True)
+                )
                 ends = [ended.get(number, end) for number, end in enumerate(ends)]
         return ends
 

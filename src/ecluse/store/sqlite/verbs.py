@@ -44,7 +44,9 @@ _WORDS: Final = {name: frozenset(re.findall(r"\w+", sql)) for name, sql in SQL.i
 
 TOUCHING: Final = {
     name: tuple(
-        adding for adding, table in _HELD.items() if table in words or (table == "files" and "file_usage" in words)
+        adding
+        for adding, table in _HELD.items()
+        if table in words or (table == "files" and "file_usage" in words)
     )
     for name, words in _WORDS.items()
 }

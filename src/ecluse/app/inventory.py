@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from ecluse.app.key_uses import key_uses
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.certificates import describe
 from ecluse.trust.inventory import Credential, Observed
+from ecluse.trust.inventory.listing import Use
 from ecluse.trust.revocation import every_verdict, shown
 
 if TYPE_CHECKING:
@@ -49,8 +51,13 @@ def _observed(node: Node) -> Observed:
     """What the records tell of credentials."""
 
     def read(view: View) -> Observed:
+        uses: dict[str, Use] = {}
+        for use in key_uses(view):
+            before = uses.get(use.ref, Use(use.last, 0))
+            uses[use.ref] = Use(max(before.last, use.last), before.count + use.count)
         return Observed(
-            revocation={fingerprint: shown(verdict) for fingerprint, verdict in every_verdict(view)}
+            uses=uses,
+            revocation={fingerprint: shown(verdict) for fingerprint, verdict in every_verdict(view)},
         )
 
     return node.store.read(read)

@@ -32,9 +32,13 @@ from ecluse.store.open import open_store
 from ecluse.store.port import Store
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
+from ecluse.trust.errors import KeyringError
 from ecluse.trust.fields import octets, seconds
 from ecluse.trust.inventory import Inventory
 from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.keyring import Keyring
+from ecluse.trust.keystores.settings import open_stores
+from ecluse.trust.keystores.signer import SignerKeyring
 from ecluse.trust.revocation import refused
 from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
@@ -104,7 +108,7 @@ class Node:
     folder: Path
     name: str
     bootstrap: Configuration
-    keyring: FileKeyring
+    keyring: FileKeyring | SignerKeyring
     store: Store
     vault: Vault
     hub: Hub
@@ -122,6 +126,22 @@ class Node:
     def log_key(self) -> NoteKey:
         """The verifier key of this hub's log."""
         return NoteKey(self.directory.hub.log_origin, self.keyring.log_public_key)
+
+    @property
+    def keyfiles(self) -> FileKeyring:
+        """The keyring's files, to make and change keys.
+
+        Raises:
+            KeyringError: ``keyring.elsewhere``: a signer has the keys.
+        """
+        if isinstance(self.keyring, FileKeyring):
+            return self.keyring
+        raise KeyringError(
+            "Keys are not made or changed by a hub whose keys are in a signer.",
+            code="keyring.elsewhere",
+            remedy="Run the command by itself, with the passphrase; serving nodes take the change up.",
+            fault=Fault.USAGE,
+        )
 
     @property
     def checkpoint_file(self) -> Path:
@@ -193,14 +213,24 @@ class Unlocked(NamedTuple):
     """
 
     bootstrap: Configuration
-    keyring: FileKeyring
+    keyring: FileKeyring | SignerKeyring
     resolver: SecretResolver
 
 
 def unlock(
-    folder: Path, *, environ: Mapping[str, str] | None = None, clock: Clock = system_clock
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock = system_clock,
+    serving: bool = False,
 ) -> Unlocked:
     """Read the hub's files and open its keyring.
+
+    Args:
+        folder: The hub's.
+        environ: Where ``env:`` secrets are looked up; the process's own by default.
+        clock: Time.
+        serving: Use the signer, where the configuration has one, instead of opening the files.
 
     Raises:
         NotAHub: There is none in ``folder``.
@@ -212,7 +242,15 @@ def unlock(
     bootstrap = Configuration.from_files(read_hub_file(folder))
     settings = bootstrap.hub.keyring
     resolver = SecretResolver(folder, environ)
-    keyring = FileKeyring.open(folder / settings.folder, resolver(settings.passphrase), clock=clock)
+    if serving and settings.signer is not None:
+        signer = SignerKeyring(folder / settings.signer, clock)
+        return Unlocked(bootstrap, signer, SecretResolver(folder, environ, signer.secret))
+    keyring = FileKeyring.open(
+        folder / settings.folder,
+        resolver(settings.passphrase),
+        clock=clock,
+        stores=open_stores(settings.stores, folder, resolver),
+    )
     return Unlocked(bootstrap, keyring, SecretResolver(folder, environ, keyring.secret))
 
 
@@ -233,6 +271,7 @@ def open_node(
     clock: Clock = system_clock,
     entropy: Entropy = system_entropy,
     migrate: bool = False,
+    serving: bool = False,
 ) -> Node:
     """Open the hub in ``folder``.
 
@@ -242,13 +281,14 @@ def open_node(
         clock: Time.
         entropy: Randomness.
         migrate: Apply missing migrations instead of refusing.
+        serving: As of :func:`unlock`.
 
     Raises:
         NotAHub: There is none.
         NotMigrated: The database is of an older release, and ``migrate`` was not said.
         EcluseError: The configuration, the keyring or the database can't be used.
     """
-    unlocked = unlock(folder, environ=environ, clock=clock)
+    unlocked = unlock(folder, environ=environ, clock=clock, serving=serving)
     bootstrap, keyring, resolver = unlocked
     settings = bootstrap.hub
     name = f"{socket.gethostname()}-{os.getpid()}-{new_id('n', clock(), entropy)[-6:]}"
@@ -300,7 +340,7 @@ def open_node(
 
 
 def _directory(
-    store: Store, configuration: Configuration, keyring: FileKeyring, resolver: SecretResolver
+    store: Store, configuration: Configuration, keyring: Keyring, resolver: SecretResolver
 ) -> Directory:
     mode = configuration.hub.revocation.mode
     gone = store.read(lambda view: refused(view, mode)) if mode != "off" else None

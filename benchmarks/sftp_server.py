@@ -242,9 +242,7 @@ def large(
             found[f"{way} best MB/s"] = max(rates[target.name])
 
 
-def small(
-    targets: Sequence[Target], key: Path, folder: Path, figures: dict[str, dict[str, float]]
-) -> None:
+def small(targets: Sequence[Target], key: Path, folder: Path, figures: dict[str, dict[str, float]]) -> None:
     """Many small files, over one connection and over several; and what one durable commit a file would allow."""
     commits: list[float] = []
     for connections in (1, 8):

@@ -164,7 +164,9 @@ Handler = Callable[[Job, JobContext], Outcome]
 """Does one kind of job. Runs in a worker thread, several at once. What it raises counts as its error."""
 
 
-def finish_together(contexts: Sequence[JobContext], work: Callable[[Tx], None]) -> list[Callable[[], Outcome]]:
+def finish_together(
+    contexts: Sequence[JobContext], work: Callable[[Tx], None]
+) -> list[Callable[[], Outcome]]:
     """:meth:`JobContext.begin_finish` for several jobs in one transaction, with what they have to record.
 
     Returns:

@@ -185,7 +185,6 @@ class Attempt:
         Returns:
             Waits, and gives or raises what :meth:`run` does.
         """
-
         return self._context.begin_finish(lambda tx: self.record_deposited(tx, outcome))
 
     def record_deposited(self, tx: Tx, outcome: Confirmed) -> None:

@@ -1,7 +1,8 @@
 """DELIVER of many documents to the application's folder at once: one wait for the disk, one commit for their ends.
 
-Each keeps its own job, fence, events and receipt; what they share are the waits, and the statements that read and record
-them. All else of the hub's own places is delivered one by one, and so is the end of those that can't end together.
+Each keeps its own job, fence, events and receipt; what they share are the waits, and the statements that read and
+record them. All else of the hub's own places is delivered one by one, and so is the end of those that can't end
+together.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def deposits(
                     for number, outcome in zip(inward, outcomes, strict=True)
                     if isinstance(outcome, Confirmed)
                 }
-                ended = dict(zip(done, _recorded([(contexts[n], attempts[n], done[n]) for n in done]), strict=True))
+                ended = dict(
+                    zip(done, _recorded([(contexts[n], attempts[n], done[n]) for n in done]), strict=True)
+                )
                 ends = [ended.get(number, end) for number, end in enumerate(ends)]
         return ends
 

@@ -106,7 +106,9 @@ def _checked(name: str) -> str:
         raise BadPath("A name is not Unicode.") from None
     if size > MAX_NAME:
         raise BadPath("A name is longer than 255 octets.")
-    if not plain and any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in name):
+    if not plain and any(
+        unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in name
+    ):
         raise BadPath("A name has a control or an invisible character in it.")
     if _FORBIDDEN & set(name) or name[-1] in ". " or name[0] == " " or _DEVICE.fullmatch(name):
         raise BadPath("A name is not one that every system can have.")

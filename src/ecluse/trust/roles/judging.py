@@ -275,6 +275,7 @@ def other_than_newest(case: Case, what: str, values: Sequence[RoleValue], doing:
 # --- SSH keys and secrets -----------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=65_536)
 def ssh_key(line: str) -> RoleValue:
     """A public key as a file has it: ``ssh-ed25519 AAAA...``, with ``@cert-authority`` before it, or ``SHA256:...``."""
     if line.startswith("SHA256:"):

@@ -248,13 +248,21 @@ class Directory:
         configuration: Who, and under which rules.
         keyring: Our keys.
         resolve_secret: From references to secrets; called when one is needed.
+        refused: Fingerprints of partners' certificates that are not taken any more, and since when: revoked ones.
 
     Raises:
         ConfigurationError: ``trust.no-key``: the configuration names keys that the keyring does not hold;
             ``trust.wrong-use``: a key can't serve a use that it is named for.
     """
 
-    def __init__(self, configuration: Configuration, keyring: Keyring, resolve_secret: ResolveSecret) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        keyring: Keyring,
+        resolve_secret: ResolveSecret,
+        *,
+        refused: Mapping[str, Instant] | None = None,
+    ) -> None:
         self.configuration = configuration
         self.keyring = keyring
         self.keys = _own_keys(configuration.hub, keyring)
@@ -268,7 +276,9 @@ class Directory:
                     id=name,
                     settings=partner,
                     our_id=(partner.as2.our_id if partner.as2 is not None else None) or ours,
-                    certificates=configuration.certificates[name],
+                    certificates=configuration.certificates[name].refusing(refused)
+                    if refused
+                    else configuration.certificates[name],
                     keys=self.keys,
                     _secret=resolve_secret,
                 )

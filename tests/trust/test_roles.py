@@ -587,7 +587,8 @@ def test_their_webdav_server_and_buckets():
 @pytest.fixture(scope="module")
 def pgp():
     aster, birch = party("Aster"), party("Birch")
-    aster.keyring.generate("main", "ec-p256", subject="Aster")
+    if "main" not in aster.keyring.references():  # another module may have been there
+        aster.keyring.generate("main", "ec-p256", subject="Aster")
     return aster, birch
 
 

@@ -25,6 +25,15 @@ _COLOURS: Final = {
 }
 
 
+_NONE: Final = {
+    "tls-version": "no TLS",
+    "signature-algorithm": "not signed",
+    "mdn-signature-algorithm": "not signed",
+    "encryption-algorithm": "not encrypted",
+    "receipt-asked": "none asked for",
+}
+
+
 class NoPartnerNamed(EcluseError):
     """It was not said of which partner."""
 
@@ -141,7 +150,10 @@ def _used(used: list[dict[str, Any]]) -> str:
     if not used:
         return ""
     last = max(each["last"] for each in used)
-    return ", ".join(_shown(each["value"]) for each in used) + f" ({last[:16].replace('T', ' ')})"
+    words = (
+        _NONE.get(each["what"], "none") if each["value"] == "none" else _shown(each["value"]) for each in used
+    )
+    return ", ".join(words) + f" ({last[:16].replace('T', ' ')})"
 
 
 def _shown(value: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from ecluse.trust.roles.facts import Case, RoleSpec, RoleValue
 from ecluse.trust.roles.judging import (
+    below,
     former_certificates,
     other_than_newest,
     our_certificate,
@@ -72,7 +73,7 @@ def _verified(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
     if scheme == "none":
         yield "They don't sign their messages."
     elif scheme.endswith("sha1"):
-        yield f"They sign with {scheme}, which is below the floor."
+        yield f"They sign with {scheme}, which is {below(case, 'sha-1')}."
 
 
 def _decrypted(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
@@ -83,7 +84,7 @@ def _decrypted(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
     if cipher == "none":
         yield "They don't encrypt their messages."
     elif cipher == "3des":
-        yield "They encrypt with 3des, which is below the floor."
+        yield f"They encrypt with 3des, which is {below(case, '3des')}."
     elif isinstance(reads, str) and reads.endswith("-gcm") and cipher.endswith("-cbc"):
         yield f"They read {reads}, and send {cipher}, which is not authenticated."
     if reads and settings.key_padding.startswith("oaep") and case.last("key-algorithm") == "rsa-pkcs1":
@@ -103,8 +104,9 @@ def _receipts(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
     if case.last("receipt") == "unsigned" and case.view.as2.receipt_signed:
         ever = any(each.value == "signed" for each in case.seen.values(case.channel, "receipt"))
         yield "They stopped signing receipts." if ever else "They never signed a receipt."
-    if case.last("mdn-signature-algorithm").endswith("sha1"):
-        yield f"They sign receipts with {case.last('mdn-signature-algorithm')}, which is below the floor."
+    scheme = case.last("mdn-signature-algorithm")
+    if scheme.endswith("sha1"):
+        yield f"They sign receipts with {scheme}, which is {below(case, 'sha-1')}."
 
 
 def _shown(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
@@ -127,7 +129,7 @@ AS2: Final[tuple[RoleSpec, ...]] = (
         partial(their_certificates, use="verify"),
         lambda case: "" if case.view.as2.require_signed else "Their messages need no signature.",
         _SIGNING,
-        used=("verify", "signature-algorithm"),
+        used=("verify", "signature-algorithm", "version"),
         differs=_verified,
     ),
     RoleSpec(

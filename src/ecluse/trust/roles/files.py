@@ -9,6 +9,7 @@ from typing import Final
 from ecluse.trust.places import Account, Bucket, Ftps, Sftp, WebDav
 from ecluse.trust.roles.facts import Case, RoleSpec, RoleValue
 from ecluse.trust.roles.judging import (
+    below,
     other_than_newest,
     our_certificate,
     our_ssh_key,
@@ -52,7 +53,7 @@ def _old_algorithms(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
     for what in _SPOKEN:
         last = case.last(what)
         if last == "ssh-rsa" or any(old in last for old in _OLD):
-            yield f"The {what} was {last}, which is below the floor."
+            yield f"The {what} was {last}, which is {below(case, 'ssh-legacy')}."
 
 
 def _sftp_key(case: Case) -> list[RoleValue]:

@@ -18,6 +18,7 @@ from ecluse.trust.ssh import MIN_RSA, fingerprint, key_blob
 
 __all__ = [
     "EXPIRING",
+    "below",
     "former_certificates",
     "is_authority",
     "judge",
@@ -270,6 +271,12 @@ def other_than_newest(case: Case, what: str, values: Sequence[RoleValue], doing:
         yield f"{doing} {short(last)}; the newest of record is {short(values[0].value)}."
     else:
         yield f"{doing} {short(last)}, which is not of record."
+
+
+def below(case: Case, exception: str) -> str:
+    """What is said of an algorithm that only ``exception`` could allow."""
+    until = case.allowed.get(exception)
+    return "below the floor" if until is None else f"below the floor, and allowed until {until}"
 
 
 # --- SSH keys and secrets -----------------------------------------------------------------------------------

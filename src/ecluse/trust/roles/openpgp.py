@@ -11,7 +11,7 @@ from ecluse.trust.openpgp import seconds
 from ecluse.trust.openpgp_rules import encryption_problem, verification_problem
 from ecluse.trust.places import OpenPgp
 from ecluse.trust.roles.facts import Case, RoleSpec, RoleValue, ValueState
-from ecluse.trust.roles.judging import EXPIRING, short
+from ecluse.trust.roles.judging import EXPIRING, below, short
 from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.errors import BadCertificate
 
@@ -103,7 +103,7 @@ def _verified(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
     elif last and all(value.value != last for value in values):
         yield f"They sign with {short(last)}, which is not of record."
     if scheme.upper().endswith("SHA1"):
-        yield f"They sign with {scheme}, which is below the floor."
+        yield f"They sign with {scheme}, which is {below(case, _LEGACY)}."
 
 
 def _opened(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _opened(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
     if cipher == "none":
         yield "They don't encrypt their documents."
     elif cipher and not cipher.startswith(("AES", "Camellia", "Twofish")):
-        yield f"They encrypt with {cipher}, which is below the floor."
+        yield f"They encrypt with {cipher}, which is {below(case, _LEGACY)}."
     if last and values and values[0].value != last and cipher != "none":
         yield f"They encrypt to {short(last)}; our present key is {short(values[0].value)}."
 
@@ -153,7 +153,7 @@ OPENPGP: Final[tuple[RoleSpec, ...]] = (
         _opening,
         lambda case: "" if _settings(case).require_encrypted else "Their documents need not be encrypted.",
         _FLOOR,
-        used=("decrypt", "encryption-algorithm"),
+        used=("decrypt", "encryption-algorithm", "recipient"),
         differs=_opened,
     ),
 )

@@ -74,7 +74,7 @@ def add_to(app: typer.Typer) -> None:
         "roles",
         gives="roles[]{partner, channel, role, whose, about, state, why, floor, values[]{value, label, ref, "
         "algorithm, state, why, not_before, not_after, from, until, current}, used[]{what, value, last, count}, "
-        "differs[]}",
+        "differs[]{code, text}}",
         example="ecluse --hub hub partner roles birch\n"
         "ecluse --hub hub partner roles --all --state missing,expiring",
     )(roles)
@@ -121,7 +121,7 @@ def draw_roles(console: Console, rows: list[dict[str, Any]], *, named: bool = Fa
     for row in rows:
         whose = f"{row['partner']} " if named else ""
         said = [] if row["state"] in ("set", "not-needed") else [row["why"]]
-        for sentence in (*said, *row["differs"]):
+        for sentence in (*said, *(each["text"] for each in row["differs"])):
             head = f"{whose}{row['channel']} {row['role']}: "
             console.print(Text.assemble((head, "yellow"), sentence), soft_wrap=True)
 

@@ -20,13 +20,33 @@ from ecluse.model.basics import Instant
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.fields import instant_until
 from ecluse.trust.roles.as2 import AS2
-from ecluse.trust.roles.facts import STATES, Case, RoleRow, RoleSpec, RoleValue, State
+from ecluse.trust.roles.facts import (
+    DIFFERENCES,
+    STATES,
+    Case,
+    Difference,
+    RoleRow,
+    RoleSpec,
+    RoleValue,
+    State,
+)
 from ecluse.trust.roles.files import ACCOUNT_FTPS, ACCOUNT_SFTP, BUCKET, FTPS, SFTP, WEBDAV
 from ecluse.trust.roles.judging import EXPIRING, judge
 from ecluse.trust.roles.openpgp import OPENPGP
 from ecluse.trust.sightings import Seen
 
-__all__ = ["EXPIRING", "ROLES", "STATES", "RoleRow", "RoleValue", "State", "channels_of", "role_table"]
+__all__ = [
+    "DIFFERENCES",
+    "EXPIRING",
+    "ROLES",
+    "STATES",
+    "Difference",
+    "RoleRow",
+    "RoleValue",
+    "State",
+    "channels_of",
+    "role_table",
+]
 
 ROLES: Final[dict[str, tuple[RoleSpec, ...]]] = {
     "as2": AS2,

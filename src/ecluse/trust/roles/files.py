@@ -7,14 +7,13 @@ from functools import partial
 from typing import Final
 
 from ecluse.trust.places import Account, Bucket, Ftps, Sftp, WebDav
-from ecluse.trust.roles.facts import Case, RoleSpec, RoleValue
+from ecluse.trust.roles.facts import Case, Difference, RoleSpec, RoleValue
 from ecluse.trust.roles.judging import (
     below,
     other_than_newest,
     our_certificate,
     our_ssh_key,
     secret,
-    short,
     ssh_key,
     their_certificates,
 )
@@ -42,18 +41,18 @@ def _pins(case: Case) -> list[RoleValue]:
     return [ssh_key(line) for line in _sftp(case).host_keys]
 
 
-def _host_key_differs(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _host_key_differs(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     last = case.last("host-key")
     if last and all(value.value != last for value in values):
-        yield f"Their server showed {last}, which is not pinned."
+        yield Difference("unknown-key", f"Their server showed {last}, which is not pinned.")
     yield from _old_algorithms(case, values)
 
 
-def _old_algorithms(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _old_algorithms(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     for what in _SPOKEN:
         last = case.last(what)
         if last == "ssh-rsa" or any(old in last for old in _OLD):
-            yield f"The {what} was {last}, which is {below(case, 'ssh-legacy')}."
+            yield Difference("below-floor", f"The {what} was {last}, which is {below(case, 'ssh-legacy')}.")
 
 
 def _sftp_key(case: Case) -> list[RoleValue]:
@@ -71,9 +70,9 @@ def _no_sftp_key(case: Case) -> str:
     return "" if _sftp(case).password is None else "We log in with a password."
 
 
-def _logged_in(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _logged_in(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     if values and case.last("login") == "password":
-        yield "Their server took our password, and not our key."
+        yield Difference("password", "Their server took our password, and not our key.")
 
 
 SFTP: Final[tuple[RoleSpec, ...]] = (
@@ -141,13 +140,13 @@ def _no_account_password(case: Case) -> str:
     return "They log in without one." if proven and not account.second_factor else ""
 
 
-def _account_key_differs(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _account_key_differs(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     last, login = case.last("user-key"), case.last("login")
     known = {value.value.removeprefix("an authority ") for value in values}
     if login == "password" and values:
-        yield "They log in with a password, though a key is of record."
+        yield Difference("password", "They log in with a password, though a key is of record.")
     elif last and login != "password" and last not in known:
-        yield f"They logged in with {last}, which is not of record."
+        yield Difference("unknown-key", f"They logged in with {last}, which is not of record.")
 
 
 def _second_factor(case: Case) -> list[RoleValue]:
@@ -157,10 +156,10 @@ def _second_factor(case: Case) -> list[RoleValue]:
     return [RoleValue("required", f"{what} besides the password")]
 
 
-def _one_factor(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _one_factor(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     login = case.last("login")
     if values and login and "+" not in login and login != "both":
-        yield f"They logged in last with one factor ({login})."
+        yield Difference("one-factor", f"They logged in last with one factor ({login}).")
 
 
 def _host_keys(case: Case) -> list[RoleValue]:
@@ -168,12 +167,14 @@ def _host_keys(case: Case) -> list[RoleValue]:
     return [] if listener is None else [our_ssh_key(case, ref) for ref in listener.host_keys]
 
 
-def _old_host_key(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _old_host_key(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     last = case.last("host-key")
     if last and values and values[0].value != last:
         known = any(value.value == last for value in values)
         rest = "" if known else ", which is not ours any more"
-        yield f"They took {last} of us{rest}; the preferred one is {values[0].value}."
+        yield Difference(
+            "older-key", f"They took {last} of us{rest}; the preferred one is {values[0].value}."
+        )
     yield from _old_algorithms(case, values)
 
 
@@ -219,9 +220,9 @@ def _no_certificate(case: Case) -> str:
     return "They log in with a password."
 
 
-def _certificate_differs(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _certificate_differs(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     if values and not case.last("tls-client") and case.last("login"):
-        yield "They show no certificate, though one is of record."
+        yield Difference("no-certificate", "They show no certificate, though one is of record.")
     yield from other_than_newest(case, "tls-client", values, "They show")
 
 
@@ -274,9 +275,9 @@ def _webdav_password(case: Case) -> list[RoleValue]:
     return [] if reference is None else [secret(case, reference)]
 
 
-def _clear_ftp(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _clear_ftp(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     if case.last("tls-version") == "none":
-        yield "Files and passwords went in clear text."
+        yield Difference("clear-text", "Files and passwords went in clear text.")
     yield from other_server(case, values)
 
 
@@ -368,9 +369,9 @@ def _clear_store(case: Case) -> str:
     return "The store's endpoint has no TLS." if clear else ""
 
 
-def _other_version(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _other_version(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     if values and case.last("tls-version") == "none":
-        yield f"The last connection had no TLS; the certificate before was {short(case.last('tls-server'))}."
+        yield Difference("clear-text", "The last connection had no TLS.")
 
 
 BUCKET: Final[tuple[RoleSpec, ...]] = (

@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.certificates import CertificateInfo, Dated, describe
-from ecluse.trust.roles.facts import Case, RoleValue, State, ValueState
+from ecluse.trust.roles.facts import Case, Difference, RoleValue, State, ValueState
 from ecluse.trust.ssh import MIN_RSA, fingerprint, key_blob
 
 __all__ = [
@@ -255,7 +255,7 @@ def former_certificates(case: Case, ref: str) -> list[RoleValue]:
     ]
 
 
-def other_than_newest(case: Case, what: str, values: Sequence[RoleValue], doing: str) -> Iterator[str]:
+def other_than_newest(case: Case, what: str, values: Sequence[RoleValue], doing: str) -> Iterator[Difference]:
     """Say where a key that was seen last is not the newest of record.
 
     Args:
@@ -268,9 +268,11 @@ def other_than_newest(case: Case, what: str, values: Sequence[RoleValue], doing:
     if not last or not values or values[0].value == last:
         return
     if any(value.value == last for value in values):
-        yield f"{doing} {short(last)}; the newest of record is {short(values[0].value)}."
+        yield Difference(
+            "older-key", f"{doing} {short(last)}; the newest of record is {short(values[0].value)}."
+        )
     else:
-        yield f"{doing} {short(last)}, which is not of record."
+        yield Difference("unknown-key", f"{doing} {short(last)}, which is not of record.")
 
 
 def below(case: Case, exception: str) -> str:

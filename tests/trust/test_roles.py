@@ -22,7 +22,7 @@ from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
 from ecluse.trust.openpgp import armored_certificate
 from ecluse.trust.roles import DIFFERENCES, ROLES, STATES, RoleRow, channels_of, role_table
-from ecluse.trust.roles.judging import ssh_key
+from ecluse.trust.roles.ssh import ssh_key
 from ecluse.trust.secrets import Secret
 from ecluse.trust.sightings import Seen, Sighting
 

@@ -38,7 +38,6 @@ _PURPOSES: Final = {
 }
 _SIGNS: Final = frozenset({"sign", "verify", "mdn-sign", "mdn-verify"})
 _ENCRYPTS: Final = frozenset({"encrypt", "decrypt"})
-_MD5: Final = frozenset({"md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"})
 
 
 def judge(values: Sequence[RoleValue], needless: str, *, one: bool) -> tuple[State, str]:
@@ -75,42 +74,30 @@ def judge(values: Sequence[RoleValue], needless: str, *, one: bool) -> tuple[Sta
 # --- certificates -------------------------------------------------------------------------------------------
 
 
-def worth(
-    info: CertificateInfo,
-    use: str,
-    case: Case,
-    certificate: x509.Certificate,
-    start: Instant | None = None,
-    end: Instant | None = None,
-) -> tuple[ValueState, str]:
-    """What a certificate is worth for a use, and why.
-
-    Args:
-        info: It, in words.
-        use: As partners' files have it.
-        case: Whose, and when.
-        certificate: It.
-        start: Not used before, besides its own validity.
-        end: Not used from here on, likewise.
-    """
-    unfit = _unfit(info, use, certificate)
+def worth(case: Case, use: str, entry: Dated) -> tuple[ValueState, str]:
+    """What a certificate is worth for a use (as partners' files name it), and why."""
+    info, now = entry.info, case.now
+    unfit = _unfit(info, use, entry.certificate)
     if unfit:
         return "wrong", unfit
-    begins = max(start or 0, info.not_before)
-    ends = min(end or info.not_after, info.not_after)
-    if case.now < begins:
+    if entry.refused is not None and now >= entry.refused:
+        return "wrong", f"Its authority revoked it on {_day(entry.refused)}, or can't be asked since."
+    begins = max(entry.start or 0, info.not_before)
+    if now < begins:
         return "not-yet", f"It is used from {_day(begins)} on."
-    late = "expired-certificate"
-    if end is not None and case.now >= end:
-        return "expired", f"It was used until {_day(end - 1)}."
-    if case.now > info.not_after:
-        if late not in case.allowed:
+    if entry.end is not None and now >= entry.end:
+        return "expired", f"It was used until {_day(entry.end - 1)}."
+    if now > info.not_after:
+        until = case.allowed.get("expired-certificate")
+        if until is None:
             return "expired", f"It ended on {_day(info.not_after)}."
-        return "weak", f"It ended on {_day(info.not_after)}, and is allowed until {case.allowed[late]}."
-    weak = _below(info)
-    if weak:
-        return "weak", _excepted(*weak, case.allowed)
-    if ends - case.now < EXPIRING:
+        return "weak", f"It ended on {_day(info.not_after)}, and is allowed until {until}."
+    if info.weaknesses:
+        weakness = info.weaknesses[0]
+        until = case.allowed.get(weakness.name)
+        return "weak", weakness.cause if until is None else f"{weakness.cause[:-1]}; allowed until {until}."
+    ends = min(entry.end or info.not_after, info.not_after)
+    if ends - now < EXPIRING:
         return "expiring", f"It ends on {_day(ends)}."
     return "set", ""
 
@@ -148,21 +135,6 @@ def is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _below(info: CertificateInfo) -> tuple[str, str] | None:
-    """What of a certificate is below the floor: the name of the exception that would allow it, and a sentence."""
-    if info.key.weakness:
-        return info.key.weakness, f"Its key is below the floor: {info.key.name}"
-    if not info.self_signed and info.signature in _MD5:
-        return "forbidden", "It is signed with MD5"
-    if not info.self_signed and info.signature == "sha1":
-        return "sha-1", "It is signed with SHA-1"
-    return None
-
-
-def _excepted(name: str, cause: str, allowed: dict[str, str]) -> str:
-    return f"{cause}; allowed until {allowed[name]}." if name in allowed else f"{cause}."
-
-
 def their_certificates(case: Case, use: str) -> list[RoleValue]:
     """A partner's certificates for a use, also those that are out of their time; that which counts first."""
     entries = case.view.certificates.entries
@@ -181,7 +153,7 @@ def their_certificates(case: Case, use: str) -> list[RoleValue]:
 
 def _certificate(case: Case, use: str, entry: Dated, *, current: bool, ref: str = "") -> RoleValue:
     info = entry.info
-    state, why = worth(info, use, case, entry.certificate, entry.start, entry.end)
+    state, why = worth(case, use, entry)
     return RoleValue(
         value=info.fingerprint,
         label=info.subject,

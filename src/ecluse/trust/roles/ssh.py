@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
 from ecluse.errors import EcluseError
-from ecluse.trust.roles.facts import Case, Difference, RoleValue, ValueState
+from ecluse.trust.inventory.ssh import ssh_facts
+from ecluse.trust.roles.facts import Case, Difference, RoleValue
 from ecluse.trust.roles.judging import below
-from ecluse.trust.ssh import MIN_RSA, fingerprint, key_blob
 
 __all__ = ["FLOOR", "SPOKEN", "old_algorithms", "our_ssh_key", "ssh_key"]
 
 FLOOR: Final = "Ed25519, EC P-256 or RSA of 2048 bits; authenticated ciphers, no SHA-1"
 _OLD: Final = ("sha1", "-cbc", "-ctr", "arcfour", "md5", "ssh-dss")
 """What old SSH algorithms have in their names (RFC 9142 s4; CVE-2023-48795 for those that are not authenticated)."""
+MIN_STRENGTH: Final = 112
+"""Bits of security of an RSA key of 2048 bits (NIST SP 800-57 part 1 rev. 5, table 2), the shortest that is used."""
 SPOKEN: Final = ("kex", "cipher", "mac", "host-key-algorithm")
 """What a connection agrees on."""
-_SSH_NAMES: Final = {
-    "ssh-ed25519": "Ed25519",
-    "sk-ssh-ed25519@openssh.com": "Ed25519 (security key)",
-    "sk-ecdsa-sha2-nistp256@openssh.com": "EC P-256 (security key)",
-    "ecdsa-sha2-nistp256": "EC P-256",
-    "ecdsa-sha2-nistp384": "EC P-384",
-    "ecdsa-sha2-nistp521": "EC P-521",
-}
 
 
 @lru_cache(maxsize=65_536)
@@ -33,38 +28,25 @@ def ssh_key(line: str) -> RoleValue:
     """A public key as a file has it: ``ssh-ed25519 AAAA...``, with ``@cert-authority`` before it, or ``SHA256:...``."""
     if line.startswith("SHA256:"):
         return RoleValue(value=line, label="fingerprint alone")
-    authority = line.startswith("@cert-authority ")
+    facts = ssh_facts(line)
     kind, _, rest = line.removeprefix("@cert-authority ").partition(" ")
     comment = rest.partition(" ")[2]
-    try:
-        blob = key_blob(f"{kind} {rest}")
-    except (ValueError, IndexError):
-        blob = b""
-    bits = _rsa_bits(blob) if kind == "ssh-rsa" else 0
-    if blob[4 : 4 + int.from_bytes(blob[:4], "big")] != kind.encode():
+    if not facts.fingerprint or not _is_of(kind, rest):
         return RoleValue(value=line[:60], label=comment, state="wrong", why="It is no public key.")
-    state: ValueState = "set"
-    why = ""
-    if kind == "ssh-rsa" and bits < MIN_RSA:
-        state, why = "weak", f"RSA of {bits} bits is below the floor."
-    if kind == "ssh-dss":
-        state, why = "weak", "DSA is below the floor."
+    weak = facts.strength is None or facts.strength < MIN_STRENGTH
     return RoleValue(
-        value=("an authority " if authority else "") + fingerprint(blob),
+        value=("an authority " if facts.authority else "") + facts.fingerprint,
         label=comment,
-        state=state,
-        algorithm=f"RSA {bits}" if bits else _SSH_NAMES.get(kind, kind),
-        why=why,
+        state="weak" if weak else "set",
+        algorithm=facts.algorithm,
+        why=f"Its key is below the floor: {facts.algorithm}." if weak else "",
     )
 
 
-def _rsa_bits(blob: bytes) -> int:
-    """Bits of an RSA modulus (RFC 4253 s6.6: name, exponent, modulus, each with its length)."""
-    at = 0
-    for _ in range(2):
-        at += 4 + int.from_bytes(blob[at : at + 4], "big")
-    size = int.from_bytes(blob[at : at + 4], "big")
-    return int.from_bytes(blob[at + 4 : at + 4 + size], "big").bit_length()
+def _is_of(kind: str, rest: str) -> bool:
+    """Whether a key is of the kind that stands before it (RFC 4253 s6.6: its first field says so too)."""
+    blob = base64.b64decode(rest.partition(" ")[0])
+    return blob[4 : 4 + int.from_bytes(blob[:4], "big")] == kind.encode()
 
 
 def our_ssh_key(case: Case, ref: str) -> RoleValue:

@@ -252,6 +252,40 @@ command(
 )(evidence)
 
 
+def verify(
+    frame: Frame,
+    since: Annotated[int, typer.Option("--since", min=1, help="The first version that is checked.")] = 1,
+) -> None:
+    """Check by the log that every version came into force as it had to. Exit code 1 where one did not."""
+    from ecluse.app.changes import check_versions
+
+    with frame.node() as node:
+        rows = [verdict.as_dict() for verdict in check_versions(node, since)]
+    wrong = [row for row in rows if row["problem"]]
+
+    def draw(console: Console) -> None:
+        for row in wrong:
+            console.print(f"Version {row['version']}: {row['problem']}.", style="red", soft_wrap=True)
+        two = sum(row["eyes"] > 1 for row in rows)
+        console.print(
+            f"{len(rows) - len(wrong)} of {len(rows)} versions came into force as they had to; two operators signed "
+            f"{two}.",
+            soft_wrap=True,
+        )
+
+    frame.show({"ok": not wrong, "versions": rows}, draw)
+    if wrong:
+        raise typer.Exit(1)
+
+
+command(
+    app,
+    "verify",
+    gives="ok, versions[]{version, trust, eyes, problem}",
+    example="ecluse --hub hub change verify\necluse --hub hub change verify --since 120",
+)(verify)
+
+
 def _decide(
     frame: Frame,
     id: str,

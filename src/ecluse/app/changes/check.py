@@ -47,7 +47,9 @@ class ChangeTampered(EcluseError):
 
     code = "change.tampered"
     fault = Fault.PERMANENT
-    remedy = "Find out who writes to the database before anything is approved; then propose it again."
+    remedy = (
+        "Propose it again where the hub was upgraded since; else first find out who writes to the database."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,7 @@ def _facts(proposal: Proposal, found: Sequence[Sensitive]) -> dict[str, object]:
         "why": [
             {name: shown(value)[:_WORDS] for name, value in each.as_dict().items()} for each in found[:_WHY]
         ],
+        "by": proposal.by,
         "reason": proposal.reason,
         "statement": proposal.statement("propose", proposal.proposer) if proposal.proposer else proposal.text,
         **(signature[0] if signature else {}),

@@ -31,6 +31,7 @@ __all__ = [
     "Proposal",
     "Signed",
     "Signer",
+    "binds",
     "delta",
     "describe",
     "digest_of",
@@ -57,6 +58,9 @@ MAX_REASON: Final = 500
 """Characters of a reason."""
 
 FORMAT: Final = "ecluse.change/1"
+"""The header, the seven lines that a text begins with, and what their digests are made of never change under it."""
+_FILES: Final = 6
+"""The line of a text that has the files."""
 
 Action = Literal["propose", "approve", "refuse", "withdraw"]
 
@@ -169,6 +173,15 @@ def _digest(text: str | None) -> str | None:
     return None if text is None else sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def binds(text: str, id: str, files: Delta) -> bool:
+    """Whether a proposal's text is about ``id``, and about exactly these files.
+
+    That much of a text every release reads, whatever its words for the changes are.
+    """
+    lines = text.split("\n")
+    return len(lines) > _FILES and lines[1] == f"change: {id}" and lines[_FILES] == _files_line(files)
+
+
 def onto(present: Mapping[str, str], files: Delta) -> dict[str, str] | None:
     """All files with the changed ones among them; ``None`` where one is not what it was."""
     result = dict(present)
@@ -238,7 +251,7 @@ def describe(
         f"until: {iso(until)}",
         f"proposed by: {shown(by)}",
         f"reason: {shown(reason[:MAX_REASON])}",
-        f"files: {len(files)}, SHA-256 {_listed(files)}",
+        _files_line(files),
         f"changes to trust: {len(first)}",
         *both[: len(first)],
         f"other changes: {len(others)}",
@@ -269,10 +282,10 @@ def _line(change: Change) -> str:
     return shown(f"{change.subject} {change}")
 
 
-def _listed(files: Delta) -> str:
+def _files_line(files: Delta) -> str:
     """One digest of what every file was and becomes."""
     rows = [[path, change.before, _digest(change.after)] for path, change in sorted(files.items())]
-    return sha256(msgspec.json.encode(rows)).hexdigest()
+    return f"files: {len(files)}, SHA-256 {sha256(msgspec.json.encode(rows)).hexdigest()}"
 
 
 def shown(text: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ecluse.app.changes import proposals
-from ecluse.app.health.finding import Finding, ok, warning
+from ecluse.app.changes import check_versions, proposals
+from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
 from ecluse.trust.operators import approvers, four_eyes
 
@@ -29,6 +29,13 @@ def operators(node: Node) -> Iterator[Finding]:
         )
     else:
         yield ok("operators", f"Four eyes: two of {names} sign a change to trust before it takes effect.")
+    for verdict in check_versions(node, node.version) if node.version else ():
+        if verdict.problem:
+            yield failed(
+                "operators",
+                f"Version {verdict.version}, which is in force: {verdict.problem}.",
+                "Find out who writes to the database; look at all versions with `ecluse change verify`.",
+            )
     now = node.hub.clock()
     waiting = proposals(node)
     ending = [entry.proposal for entry in waiting if entry.proposal.until - now < SOON]

@@ -165,6 +165,18 @@ def test_an_operator_is_removed_by_two(eyes: Path, people: dict[str, Path]) -> N
     assert say("operator", "list", "--json", hub=eyes).data["eyes"] == 2
 
 
+def test_an_operator_who_is_gone(eyes: Path, people: dict[str, Path]) -> None:
+    words = ("operator", "recover", "berta", "--because", "she left", "--yes")
+    assert "--as" in say(*words, hub=eyes, code=2).err
+    mine = ("--as", "ada", "--key", people["ada"])
+    facts = say(*words, *mine, "--json", hub=eyes).data
+    early = say("change", "approve", facts["change"], *mine, "--yes", hub=eyes, code=2)
+    assert "change.too-early" in early.err
+    assert facts["from"] in early.err
+    assert "removes operators alone" in say("doctor", hub=eyes).text
+    assert say("operator", "list", "--json", hub=eyes).data["eyes"] == 2
+
+
 @pytest.mark.peer("ssh-keygen")
 def test_signed_elsewhere_and_checked_with_ssh_keygen_alone(
     eyes: Path, people: dict[str, Path], tmp_path: Path

@@ -160,6 +160,7 @@ def replan(node: Node, entry: Entry) -> Replanned:
         reason=proposal.reason,
         files=files,
         changes=changes,
+        recover=proposal.recover,
     )
     if text == proposal.text:
         return Replanned(files, wanted, changes, text)

@@ -17,6 +17,7 @@ import msgspec
 
 from ecluse.app.changes.check import BadApproval, checked
 from ecluse.app.changes.proposal import Action, Delta, Proposal, binds, delta, digest_of, header
+from ecluse.app.changes.recovery import only_removes
 from ecluse.app.node import Node
 from ecluse.app.versions import files_digest
 from ecluse.evidence.record import decode_leaf
@@ -24,6 +25,7 @@ from ecluse.model.basics import Instant
 from ecluse.model.nouns import ConfigVersion
 from ecluse.store.port import View
 from ecluse.trust.configuration import Configuration
+from ecluse.trust.fields import seconds
 from ecluse.trust.operators import EYES, Operator, approvers, four_eyes
 from ecluse.trust.plan import plan
 from ecluse.trust.sensitive import sensitive
@@ -111,8 +113,10 @@ def _verdict(
         ]
     )
     files = delta(before.files, version.files)
-    signed = set(_signed(id, events, files, approvers(former.hub.operators)))
-    if len(signed) < EYES:
+    signatures = list(_signed(id, events, files, approvers(former.hub.operators)))
+    signed = set(signatures)
+    recovery = len(signatures) >= EYES and only_removes(changes) and _waited(former, events[0], told[0])
+    if len(signed) < EYES and not recovery:
         words = f"it changes trust, and {len(signed)} of {EYES} operators in force signed exactly that"
         return Verdict(version.number, trust, len(signed), words)
     return Verdict(version.number, trust, len(signed))
@@ -120,7 +124,17 @@ def _verdict(
 
 def _facts(view: View, subject: str, kind: str) -> list[Facts]:
     found = (decode_leaf(each.leaf) for each in view.events(subject))
-    return [msgspec.json.decode(each.data) for each in found if each.kind == kind and each.subject == subject]
+    return [
+        {**msgspec.json.decode(each.data), "at": each.at}
+        for each in found
+        if each.kind == kind and each.subject == subject
+    ]
+
+
+def _waited(former: Configuration, proposed: Facts, applied: Facts) -> bool:
+    """Whether one operator alone waited as long as the configuration said."""
+    wait = former.hub.changes.recovery_wait
+    return isinstance(wait, str) and applied["at"] - proposed["at"] >= seconds(wait) * 1_000_000
 
 
 def _signed(id: str, events: list[Facts], files: Delta, operators: tuple[Operator, ...]) -> Iterator[str]:

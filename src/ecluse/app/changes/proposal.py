@@ -119,6 +119,7 @@ class Proposal(msgspec.Struct, frozen=True):
         text: What is signed, but for the lines that say who signs what.
         digest: SHA-256 of ``text``, hexadecimal.
         trust: Number of changes to trust.
+        recover: When who proposed it may sign it a second time, alone; ``None`` where they never may.
         signatures: Those that count for it, in their order.
         version: The version that it became; ``None`` where it did not.
         ended: Why it is over, in words; empty while it waits.
@@ -135,6 +136,7 @@ class Proposal(msgspec.Struct, frozen=True):
     text: str
     digest: str
     trust: int
+    recover: Instant | None = None
     signatures: tuple[Signed, ...] = ()
     version: int | None = None
     ended: str = ""
@@ -225,7 +227,16 @@ def header(action: Action, operator: str, because: str = "") -> str:
 
 
 def describe(
-    *, id: str, hub: str, base: int, until: Instant, by: str, reason: str, files: Delta, changes: Plan
+    *,
+    id: str,
+    hub: str,
+    base: int,
+    until: Instant,
+    by: str,
+    reason: str,
+    files: Delta,
+    changes: Plan,
+    recover: Instant | None = None,
 ) -> str:
     """The text of a proposal.
 
@@ -238,6 +249,7 @@ def describe(
         reason: Why.
         files: The files that change.
         changes: What that means.
+        recover: When who proposed it may sign it a second time, alone.
     """
     trust = sensitive(changes)
     ours = {each.change for each in trust}
@@ -252,6 +264,11 @@ def describe(
         f"proposed by: {shown(by)}",
         f"reason: {shown(reason[:MAX_REASON])}",
         _files_line(files),
+        *(
+            [f"recovery: from {iso(recover)} on, two signatures of one operator are enough"]
+            if recover
+            else []
+        ),
         f"changes to trust: {len(first)}",
         *both[: len(first)],
         f"other changes: {len(others)}",

@@ -115,7 +115,7 @@ def test_an_ordinary_proposal_never_becomes_one(node: Node, clock: FakeClock) ->
 
 
 def test_an_earlier_time_in_the_row_helps_nobody(node: Node) -> None:
-    """Who writes to the database can sign another text, but not change when the log had it."""
+    """Who writes to the database can sign another text, but not change what the log has, and since when."""
     from hashlib import sha256
 
     from ecluse.app.changes.proposal import Signed
@@ -137,7 +137,7 @@ def test_an_earlier_time_in_the_row_helps_nobody(node: Node) -> None:
     node.store.write(
         lambda tx: tx.put_record(Record(KIND, proposal.id, early, body, "", "pending", proposal.until))
     )
-    with pytest.raises(NoRecovery):
+    with pytest.raises(ChangeTampered):
         sign(node, proposal, ADA)
 
 

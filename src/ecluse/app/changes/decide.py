@@ -16,7 +16,7 @@ from ecluse.app.changes.recovery import waited
 from ecluse.app.node import Node
 from ecluse.app.versions import needs_restart, write_version
 from ecluse.errors import EcluseError, Fault
-from ecluse.model.basics import Instant
+from ecluse.model.basics import Instant, iso
 from ecluse.model.nouns import ConfigVersion
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Tx
@@ -116,6 +116,11 @@ def _waiting(node: Node, id: str) -> Entry:
     if entry.state != "pending":
         words = entry.proposal.ended or entry.state
         raise ChangeOver(f"The change {entry.proposal.id} does not wait for approval: {words}.")
+    if node.hub.clock() >= entry.proposal.until:
+        # Whatever the row says of when it is due: the time is part of what was signed.
+        raise ChangeOver(
+            f"The time of the change {entry.proposal.id} was over at {iso(entry.proposal.until)}."
+        )
     return entry
 
 

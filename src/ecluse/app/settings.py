@@ -85,7 +85,8 @@ def settled_files(node: Node) -> dict[str, str]:
         PendingChanges: They do not: a command that adds to them would put more in force than it says.
     """
     files = read_folder(node.folder)
-    if node.version and plan(node.directory.configuration, Configuration.from_files(files)):
+    present = node.directory.configuration
+    if node.version and plan(present, Configuration.from_files(files, before=present)):
         raise PendingChanges("The hub's files hold changes that are not in force yet.")
     return files
 

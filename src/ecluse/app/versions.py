@@ -33,7 +33,7 @@ def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuratio
     Raises:
         ConfigurationError: With every problem there is; nothing would be applied.
     """
-    wanted = Configuration.from_files(files, node.hub.clock())
+    wanted = Configuration.from_files(files, node.hub.clock(), before=node.directory.configuration)
     Directory(wanted, node.keyring, node.resolver)
     present = node.directory.configuration if node.version else None
     return plan(present, wanted), wanted

@@ -103,7 +103,8 @@ def check_hub(
 def configuration(node: Node) -> Iterator[Finding]:
     """Whether the files say what is in force."""
     try:
-        files = Configuration.from_files(read_folder(node.folder), node.hub.clock())
+        present = node.directory.configuration
+        files = Configuration.from_files(read_folder(node.folder), node.hub.clock(), before=present)
     except EcluseError as error:
         yield failed("configuration", error.cause.rstrip(), error.remedy)
         return

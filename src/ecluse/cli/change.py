@@ -41,6 +41,7 @@ def _list(
 ) -> None:
     """List the changes that wait for approval."""
     from ecluse.app.changes import proposals
+    from ecluse.app.changes.proposal import shown
 
     with frame.node() as node:
         rows = [_facts(entry) for entry in proposals(node, all=all)]
@@ -66,7 +67,7 @@ def _list(
                 str(row["trust"]),
                 row["reason"],
             )
-            table.add_row(*(Text(each) for each in known))
+            table.add_row(*(Text(shown(each)) for each in known))
         console.print(table)
 
     frame.show({"changes": rows}, draw)

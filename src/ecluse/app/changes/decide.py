@@ -11,7 +11,7 @@ from ecluse.app.changes.check import BadApproval, Replanned, checked, replan, st
 from ecluse.app.changes.expiry import close
 from ecluse.app.changes.folder import put_into_folder
 from ecluse.app.changes.lookup import Entry, find
-from ecluse.app.changes.proposal import KIND, Action, Proposal, Signed, signed_facts
+from ecluse.app.changes.proposal import KIND, Action, Proposal, Signed, shown, signed_facts
 from ecluse.app.changes.recovery import waited
 from ecluse.app.node import Node
 from ecluse.app.versions import needs_restart, write_version
@@ -250,7 +250,7 @@ def _ended(node: Node, id: str, operator: str, armored: str, action: Action, bec
         )
     signed = checked(entry.proposal, operators, action, operator, armored, now, because)
     refused = action == "refuse"
-    words = f"{operator} refused it: {because}" if refused else f"{operator} took it back"
+    words = f"{operator} refused it: {shown(because)}" if refused else f"{operator} took it back"
     proposal = msgspec.structs.replace(entry.proposal, ended=words)
     state = "refused" if refused else "withdrawn"
     facts = {

@@ -25,7 +25,7 @@ from ecluse.app.changes.proposal import (
 )
 from ecluse.app.node import Node
 from ecluse.errors import EcluseError, Fault
-from ecluse.model.basics import Instant
+from ecluse.model.basics import Instant, iso
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
 from ecluse.trust.fields import seconds
@@ -70,7 +70,7 @@ class ChangeHeld(EcluseError):
     @property
     def details(self) -> dict[str, object]:
         """For ``--json``, beside code and cause."""
-        return {"change": self.proposal.id, "until": self.proposal.until, "fresh": self.fresh}
+        return {"change": self.proposal.id, "until": iso(self.proposal.until), "fresh": self.fresh}
 
 
 class TooManyChanges(EcluseError):

@@ -32,6 +32,7 @@ __all__ = [
     "import_key",
     "install_certificate",
     "last_instant",
+    "own_entries",
     "partner_certificate_files",
     "put_secret",
     "record_keys",
@@ -124,6 +125,12 @@ def certificate_entries(node: Node) -> list[Entry]:
         for number, dated in enumerate(certificates.entries):
             source = files[number] if len(files) == len(certificates.entries) else ", ".join(files)
             entries.append(_entry(partner, str(partner), source, tuple(sorted(dated.use)), dated))
+    return [_judged(entry, entries) for entry in entries]
+
+
+def own_entries(node: Node) -> list[Entry]:
+    """Our keys alone, in order of name."""
+    entries = list(_own(node))
     return [_judged(entry, entries) for entry in entries]
 
 

@@ -15,6 +15,7 @@ from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
+from ecluse.app.posture.serving import look_now, posture_run
 from ecluse.app.sftp import SftpService
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
@@ -85,6 +86,7 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                posture_run(node),
             ],
             hub.clock,
         )
@@ -183,6 +185,7 @@ class Service:
         self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
+        await asyncio.to_thread(look_now, self.node, self.node.name)
         self._watcher.start()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
@@ -248,6 +251,7 @@ class Service:
             self._flows.follow()
             if self.sftp is not None:
                 self.sftp.follow()
+            look_now(self.node, f"version-{self.node.version}")
         if self.ftps is not None:
             self.ftps.follow()
         identity = self._tls_identity()

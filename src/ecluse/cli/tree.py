@@ -23,6 +23,7 @@ from ecluse.cli import (
     log,
     partner,
     pgp,
+    posture,
     secret,
     send,
     ssh,
@@ -93,6 +94,7 @@ app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(account.app, name="account", cls=Group)
 app.add_typer(ban.app, name="ban", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(posture.app, name="posture")
 
 
 def run(args: Sequence[str] | None = None) -> int:

@@ -591,7 +591,8 @@ def test_codes_are_of_a_domain_and_texts_are_sentences() -> None:
     for code, rule in RULES.items():
         assert rule.domain in DOMAINS, code
         assert code == code.lower(), code
-        assert rule.title[0].isupper() and not rule.title.endswith("."), code
+        assert rule.title[0].isupper(), code
+        assert not rule.title.endswith("."), code
         assert rule.why.endswith((".", "?")), code
         assert rule.remedy.endswith("."), code
         assert not rule.expected.endswith("."), code

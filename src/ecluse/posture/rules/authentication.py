@@ -186,7 +186,7 @@ PARTNER: Final = (
         "Their account may be used from anywhere",
         "A stolen key or password works from the thief's own machine.",
         "account.addresses with their networks",
-        "Ask which addresses they come from; `ecluse partner roles` shows where they came from.",
+        "Ask which addresses they come from, and name them.",
         _any_address,
     ),
     Rule[PartnerFacts](

@@ -401,7 +401,7 @@ PARTNER: Final = (
         "They were seen to use a weak algorithm",
         "Whatever the configuration says, this is what protected the documents of the last days.",
         "algorithms at or above the floor",
-        "Ask the partner to change its settings; `ecluse partner roles` shows what is configured beside what was used.",
+        "Ask the partner to change its settings.",
         _seen_weak,
     ),
     Rule[PartnerFacts](

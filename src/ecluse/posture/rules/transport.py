@@ -307,7 +307,7 @@ HUB: Final = (
         "A listener still speaks TLS 1.2",
         "It is sound as it is used here; 1.3 leaves nothing to choose badly.",
         'min_version = "1.3"',
-        "Look what partners speak (`ecluse partner roles`) before you ask for more.",
+        "Look what partners were seen to speak before you ask for more.",
         weak("listen.as2.tls.min_version", "listen.ftps.min_version", test=being("1.2"), better="1.3"),
         "RFC 9325",
     ),

@@ -282,6 +282,14 @@ CASES: dict[str, tuple[Make, Make]] = {
     "lifecycle.own-openpgp-ended": (our_pgp(ends=NOW - DAY), our_pgp()),
     "lifecycle.own-openpgp-ending": (our_pgp(ends=NOW + 20 * DAY), our_pgp(ends=NOW + 40 * DAY)),
     "lifecycle.own-openpgp-endless": (our_pgp(ends=None), our_pgp()),
+    "lifecycle.own-key-not-yet": (
+        keys(replace(own_key("next", "tls-client"), begins=Instant(NOW + DAY))),
+        keys(replace(own_key("next", "tls"), begins=Instant(NOW + DAY))),
+    ),
+    "lifecycle.no-own-key": (
+        lambda: facts(hub=replace(hub_facts(), keys=hub_facts().keys[1:])),
+        lambda: facts(hub=replace(hub_facts(), keys=(), as2=())),
+    ),
     "transport.cleartext-ftp": (partner("ftps.mode", "clear"), partner("ftps.mode", "implicit")),
     "transport.cleartext-http": (clear_basic_auth, partner("as2.url", "http://127.0.0.1:4080/as2")),
     "transport.cleartext-store": (
@@ -478,6 +486,8 @@ CASES: dict[str, tuple[Make, Make]] = {
     "flows.left-behind": (flow("from.after", "leave"), flow("from.after", "delete")),
     "flows.hasty": (flow("from.stable", "1s"), flow("from.stable", "2s")),
     "flows.slow-look": (flow("from.every", "2h"), flow("from.every", "1h")),
+    "flows.by-hand": (flow("trigger", "command"), flow("trigger", "arrival")),
+    "flows.since-later": (flow("since", "2026-06-16"), flow("since", "2026-06-15")),
     "flows.overtaking": (flow("order.on_failure", "continue"), flow("order.on_failure", "wait")),
     "flows.paused": (flow("state", "paused"), running(paused=Instant(NOW - DAY))),
     "flows.failing": (running(failures=3, cause="closed"), running(failures=2, cause="closed")),
@@ -543,6 +553,7 @@ CASES: dict[str, tuple[Make, Make]] = {
     "operations.pending-changes": (machine(pending=1), machine(pending=0)),
     "operations.dead-jobs": (counts(dead_jobs=1), counts()),
     "operations.large-requests": (hub("listen.as2.max_size", "1 TiB"), hub("listen.as2.max_size", "20 GiB")),
+    "operations.large-inline": (hub("blobs.inline_limit", "2 MiB"), hub("blobs.inline_limit", "1 MiB")),
     "operations.slow-stop": (
         hub("listen.as2.shutdown_grace", "11m"),
         hub("listen.as2.shutdown_grace", "10m"),

@@ -253,7 +253,7 @@ def hub_facts() -> HubFacts:
         ),
         openpgp=(pgp("pgp"),),
         operators=("ines", "jules"),
-        accounts=(PartnerId("birch"),),
+        as2=(PartnerId("birch"),),
         log=LogFacts(
             size=10,
             checkpoint=NOW,

@@ -183,6 +183,7 @@ class OwnKeyFacts:
         use: What it is for: ``sign``, ``decrypt``, ``tls``, ``tls-client``, ``ssh``; empty for nothing.
         info: Its certificate.
         ends: When it stops being used.
+        begins: When it begins to be.
         replaced: Another one for the same uses lasts longer.
         partners: Who depends on it.
     """
@@ -191,6 +192,7 @@ class OwnKeyFacts:
     use: tuple[str, ...]
     info: CertificateInfo
     ends: Instant
+    begins: Instant = NEVER
     replaced: bool = False
     partners: tuple[PartnerId, ...] = ()
 
@@ -293,7 +295,7 @@ class HubFacts:
         openpgp: Our OpenPGP keys.
         secrets: Files that the file's references lead to.
         operators: Names of those who may change trust.
-        accounts: Partners with an account, active ones.
+        as2: Active partners with AS2.
         shared: What partners have in common and should not.
         log: The log of evidence.
         machine: What it stands on.
@@ -306,7 +308,7 @@ class HubFacts:
     openpgp: tuple[PgpFacts, ...] = ()
     secrets: tuple[SecretFile, ...] = ()
     operators: tuple[str, ...] = ()
-    accounts: tuple[PartnerId, ...] = ()
+    as2: tuple[PartnerId, ...] = ()
     shared: tuple[Shared, ...] = ()
     log: LogFacts = LogFacts()
     machine: MachineFacts = MachineFacts()

@@ -140,7 +140,9 @@ def subject_words(configuration: Configuration, subject: str) -> dict[str, str]:
         fields, usual = _partner_fields(configuration, PartnerId(name)), _settings(_BARE_PARTNER)
     else:
         fields, usual = _fields(configuration.flows.get(name)), _fields(_BARE_FLOW)
-    return {field: value for field, value in fields.items() if usual.get(field) != value}
+    tables = {field.rpartition(".")[0] for field in fields}
+    emptied = {field: "nothing" for field in usual if field not in fields and field.rpartition(".")[0] in tables}
+    return {**{field: value for field, value in fields.items() if usual.get(field) != value}, **emptied}
 
 
 def differences(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:

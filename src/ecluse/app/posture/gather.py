@@ -96,7 +96,7 @@ class Gatherer:
         self._keys: tuple[OwnKeyFacts, ...] = ()
         self._own_openpgp: tuple[PgpFacts, ...] = ()
         self._shared: tuple[Shared, ...] = ()
-        self._accounts: tuple[PartnerId, ...] = ()
+        self._as2: tuple[PartnerId, ...] = ()
         self._counts = Counts()
         self._weekly = Weekly()
         self._pending = 0
@@ -142,10 +142,8 @@ class Gatherer:
                     for path in partner.openpgp.certificates
                     for certificate in configuration.openpgp[path]
                 )
-        self._accounts = tuple(
-            id
-            for id, each in configuration.partners.items()
-            if each.account is not None and each.state == "active"
+        self._as2 = tuple(
+            id for id, each in configuration.partners.items() if each.as2 is not None and each.state == "active"
         )
         self._keys = _own_keys(own_entries(node), configuration)
         self._own_openpgp = tuple(_own_pgp(entry, now) for entry in own_openpgp_entries(node) if entry.use)
@@ -238,7 +236,7 @@ class Gatherer:
             openpgp=self._own_openpgp,
             secrets=self._secrets["hub"],
             operators=(),
-            accounts=self._accounts,
+            as2=self._as2,
             shared=self._shared,
             log=self._log(view),
             machine=self._machine(view, now),
@@ -401,7 +399,15 @@ def _own_keys(entries: Iterable[Entry], configuration: Configuration) -> tuple[O
             for partners in serving[entry.source]:
                 users |= dict.fromkeys(partners)
         found.append(
-            OwnKeyFacts(entry.source, entry.use, entry.info, entry.ends, entry.replaced, tuple(users))
+            OwnKeyFacts(
+                ref=entry.source,
+                use=entry.use,
+                info=entry.info,
+                ends=entry.ends,
+                begins=max(entry.start or Instant(0), entry.info.not_before),
+                replaced=entry.replaced,
+                partners=tuple(users),
+            )
         )
     return tuple(found)
 

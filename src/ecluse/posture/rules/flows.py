@@ -20,6 +20,7 @@ from ecluse.posture.looks import (
     weak,
 )
 from ecluse.posture.rule import Fix, Hit, Moment, Put, Rule, Severity
+from ecluse.trust.fields import instant_from
 
 __all__ = ["FLOW", "HUB", "PARTNER"]
 
@@ -73,6 +74,17 @@ def _failing(facts: FlowFacts, moment: Moment) -> Iterator[Hit]:
             fix=Fix(commands=(f"ecluse flow show {facts.id}", f"ecluse flow run {facts.id}")),
             since=facts.failing,
         )
+
+
+def _by_hand(facts: FlowFacts, moment: Moment) -> Iterator[Hit]:
+    if facts.settings.trigger == "command" and _running(facts):
+        yield Hit("trigger", 'trigger = "command"', fix=Fix((Put(("trigger",), "arrival"),)))
+
+
+def _since_later(facts: FlowFacts, moment: Moment) -> Iterator[Hit]:
+    since = instant_from(facts.settings.since)
+    if since is not None and not moment.passed(since):
+        yield Hit("since", f"since = {facts.settings.since}", fix=Fix((Put(("since",), None),)))
 
 
 def _missed(facts: FlowFacts, moment: Moment) -> Iterator[Hit]:
@@ -395,6 +407,24 @@ FLOW: Final = (
         'every = "1h" or less',
         "Look more often; a look costs a listing.",
         weak("from.every", test=longer("1h"), better="1m", only=_collects),
+    ),
+    Rule[FlowFacts](
+        "flows.by-hand",
+        Severity.INFO,
+        "The flow runs only when somebody has it run",
+        "It stops when that person is on leave.",
+        'trigger = "arrival" or "timetable"',
+        "Let it run by itself, unless a job of yours runs it.",
+        _by_hand,
+    ),
+    Rule[FlowFacts](
+        "flows.since-later",
+        Severity.MEDIUM,
+        "The flow leaves everything that is there today",
+        "Files older than a day in the future are never collected, and nobody is told.",
+        "since in the past, or not set",
+        "Mend the date, or take it out.",
+        _since_later,
     ),
     Rule[FlowFacts](
         "flows.overtaking",

@@ -114,6 +114,30 @@ def _ours_ended(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
             yield _own(key, f"ended on {iso(key.ends)[:10]}")
 
 
+def _ours_early(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    present = {
+        use
+        for key in facts.keys
+        for use in key.use
+        if moment.passed(key.begins) and not moment.passed(key.ends)
+    }
+    for key in facts.keys:
+        lacking = [use for use in key.use if use not in present]
+        if lacking and not moment.passed(key.begins):
+            yield Hit(
+                f"key.{key.ref}.begins",
+                f"{', '.join(lacking)}: our key {key.ref} holds from {iso(key.begins)[:10]} on",
+                partners=key.partners,
+            )
+
+
+def _no_key(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    uses = {use for key in facts.keys for use in key.use}
+    for use in ("sign", "decrypt") if facts.as2 else ():
+        if use not in uses:
+            yield Hit(f"organisation.keys.{use}", f"no key is named to {use} with", partners=facts.as2)
+
+
 def _ending_keys(facts: HubFacts) -> Iterator[OwnKeyFacts]:
     """Keys whose certificates matter: SSH looks at the key alone."""
     return (key for key in facts.keys if key.use and key.use != ("ssh",))
@@ -388,6 +412,24 @@ HUB: Final = (
         "a successor that partners know before the end",
         _RENEW_OURS,
         _ours(QUARTER, MONTH),
+    ),
+    Rule[HubFacts](
+        "lifecycle.own-key-not-yet",
+        Severity.HIGH,
+        "No key of ours holds for a use until later",
+        "Until then nothing is signed, or can be opened.",
+        "windows that overlap",
+        "Let the old key hold until the new one begins, or let the new one begin earlier.",
+        _ours_early,
+    ),
+    Rule[HubFacts](
+        "lifecycle.no-own-key",
+        Severity.HIGH,
+        "We have no key for what partners expect of us",
+        "Nothing that is sent over AS2 is signed, or nothing that comes can be opened.",
+        "a key to sign and one to decrypt",
+        "Name one under [[organisation.keys]].",
+        _no_key,
     ),
     Rule[HubFacts](
         "lifecycle.unused-key",

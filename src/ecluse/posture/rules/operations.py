@@ -257,6 +257,15 @@ HUB: Final = (
         weak("listen.as2.max_size", test=larger("200 GiB"), better="20 GiB"),
     ),
     Rule[HubFacts](
+        "operations.large-inline",
+        Severity.LOW,
+        "Large documents are kept inside the database",
+        "It grows with every one, and with it each backup, check and restore.",
+        'blobs.inline_limit = "1 MiB" or less',
+        "Lower it; larger documents go to the place of the blobs.",
+        weak("blobs.inline_limit", test=larger("1 MiB"), better="16 KiB"),
+    ),
+    Rule[HubFacts](
         "operations.slow-stop",
         Severity.INFO,
         "The hub takes more than ten minutes to stop",

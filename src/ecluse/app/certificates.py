@@ -1,4 +1,4 @@
-"""Every certificate of a hub in one list; keys made and taken over; partners' certificates added.
+"""Keys made and taken over, secrets held, partners' certificates added.
 
 Whatever changes the keyring is an event, and a serving node takes it up as it takes up a configuration.
 """
@@ -7,42 +7,34 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tomli_w
 from cryptography import x509
 
 from ecluse.app.node import KEYS_SETTING, Node
 from ecluse.errors import EcluseError, Fault
-from ecluse.model.basics import Instant, PartnerId, iso
+from ecluse.model.basics import iso
 from ecluse.store.port import Tx
-from ecluse.trust.certificates import CertificateInfo, Dated, describe, leaves, load_certificates, to_pem
-from ecluse.trust.fields import instant_from, instant_until
-from ecluse.trust.place_rules import used_keys
+from ecluse.trust.certificates import describe, leaves, load_certificates, to_pem
 from ecluse.trust.secrets import Secret
 
 __all__ = [
-    "SSH",
-    "Entry",
-    "certificate_entries",
     "change_passphrase",
     "generate_key",
     "import_key",
     "install_certificate",
+<<<<<<< HEAD
     "last_instant",
     "own_entries",
+=======
+>>>>>>> main
     "partner_certificate_files",
     "put_secret",
     "record_keys",
     "remove_secret",
 ]
-
-SSH: Final = "ssh"
-"""Use of a key that proves us to SSH clients and servers: they look at the key alone, and never at its certificate."""
-
-_DAY: Final = 86_400 * 1_000_000
 
 
 class CertificateTaken(EcluseError):
@@ -61,6 +53,7 @@ class NoSuchUse(EcluseError):
     remedy = "Choose among verify, encrypt, mdn-verify, tls and tls-client."
 
 
+<<<<<<< HEAD
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A certificate with what it is for.
@@ -182,6 +175,8 @@ def _judged(entry: Entry, entries: Sequence[Entry]) -> Entry:
     )
 
 
+=======
+>>>>>>> main
 def generate_key(
     node: Node,
     ref: str,

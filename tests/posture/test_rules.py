@@ -27,7 +27,7 @@ from tests.support.posture import (
 from tests.support.trust import certificate, key, signed_with
 
 from ecluse.model.basics import Instant
-from ecluse.posture.facts import Approved, Counts, Facts, LogFacts, SecretFile, Shared
+from ecluse.posture.facts import Approved, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
 from ecluse.trust.certificates import CertificateSet, Dated, describe
@@ -71,6 +71,11 @@ def dated(days: int, *, kind: str = "ec", ahead: int = 0, made: object = None, l
     use = frozenset(("verify", "encrypt", "mdn-verify", "tls-client"))
     start = Instant(NOW + ahead * DAY) if ahead else None
     return Dated(made, describe(made), use, start, Instant(NOW + days * DAY), (made,))  # type: ignore[arg-type]
+
+
+def told(state: str) -> Make:
+    print_ = partner_facts().certificates.entries[0].info.fingerprint
+    return lambda: facts(partner=replace(partner_facts(), revoked=(Revoked(print_, state),)))
 
 
 def keys(*more: object) -> Make:
@@ -245,6 +250,21 @@ CASES: dict[str, tuple[Make, Make]] = {
     "lifecycle.certificate-ending-week": (certificates(dated(5)), certificates(dated(5), dated(200))),
     "lifecycle.certificate-ending": (certificates(dated(20)), certificates(dated(20), dated(200))),
     "lifecycle.certificate-ending-quarter": (certificates(dated(60)), certificates(dated(100))),
+    "lifecycle.certificate-revoked": (told("revoked"), told("good")),
+    "lifecycle.revocation-unknown": (told("unknown"), told("good")),
+    "lifecycle.own-certificate-revoked": (
+        keys(replace(own_key("bad", "tls-client"), revoked=True)),
+        keys(replace(own_key("bad"), revoked=True)),
+    ),
+    "lifecycle.revocation-off": (hub("revocation.mode", "off"), hub("revocation.mode", "soft")),
+    "lifecycle.revocation-soft": (hub("revocation.mode", "soft"), hub("revocation.mode", "hard")),
+    "lifecycle.revocation-late": (hub("revocation.max_age", "8d"), hub("revocation.max_age", "7d")),
+    "lifecycle.revocation-replay": (hub("revocation.nonce", False), hub("revocation.nonce", True)),
+    "transport.revocation-private-network": (
+        hub("revocation.allow_private_network", True),
+        hub("revocation.allow_private_network", False),
+    ),
+    "authentication.long-proposals": (hub("changes.time_limit", "31d"), hub("changes.time_limit", "30d")),
     "lifecycle.certificate-left-over": (
         certificates(dated(-40), dated(200)),
         certificates(dated(-20), dated(200)),

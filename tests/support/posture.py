@@ -89,7 +89,21 @@ path = "orders"
 country = "FR"
 [openpgp]
 keys = ["pgp"]
-"""
+[revocation]
+mode = "hard"
+nonce = true
+[changes]
+[[operators]]
+name = "ines"
+email = "ines@aster.example"
+keys = ["ED25519"]
+roles = ["trust"]
+[[operators]]
+name = "jules"
+email = "jules@aster.example"
+keys = ["OTHER_ED25519"]
+roles = ["trust", "run"]
+""".replace("OTHER_ED25519", OTHER_ED25519).replace("ED25519", ED25519)
 
 PARTNER = f"""
 name = "Birch"

@@ -6,7 +6,7 @@ partner was seen to use. Only digests of it are held in memory; what a subject's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import msgspec
 from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.posture.facts import Approved, Seen
-from ecluse.posture.keeping import Tell
+from ecluse.posture.keeping import Tell, every_record_of
 from ecluse.store.port import Tx, View
 from ecluse.trust.plan import Change, differences
 
@@ -24,7 +24,6 @@ __all__ = ["MARK", "Baseline", "BaselineEntry", "approve", "digest_of", "entry_o
 BASELINE: Final = "baseline"
 MARK: Final = "posture.baseline"
 """Setting that changes with the baseline, so that what is held of it can be read again."""
-PAGE: Final = 2000
 
 
 class BaselineEntry(msgspec.Struct, frozen=True):
@@ -108,17 +107,10 @@ class Baseline:
         return (*came, *gone)
 
 
-def _records(view: View) -> Iterator[Record]:
-    after = ""
-    while page := view.records(BASELINE, after=after, limit=PAGE):
-        yield from page
-        after = page[-1].key
-
-
 def read_baseline(view: View) -> Baseline:
     """The digests of everything that was approved."""
     heads = {}
-    for record in _records(view):
+    for record in every_record_of(view, BASELINE):
         head = _head(record.body)
         heads[record.key] = (head.digest, head.at, head.by)
     return Baseline(heads)
@@ -167,7 +159,9 @@ def approve(
         tx.put_record(Record(BASELINE, subject, now, body, owner))
         overall.update(f"{subject} {digest}\n".encode())
         names.add(subject)
-    gone = [record.key for record in _records(tx) if record.key not in names] if whole else []
+    gone = (
+        [record.key for record in every_record_of(tx, BASELINE) if record.key not in names] if whole else []
+    )
     for key in gone:
         tx.drop_record(BASELINE, key)
     tx.put_setting(MARK, f"{now} {overall.hexdigest()}".encode())

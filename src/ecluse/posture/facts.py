@@ -23,6 +23,7 @@ __all__ = [
     "OwnKeyFacts",
     "PartnerFacts",
     "PgpFacts",
+    "Revoked",
     "SecretFile",
     "Seen",
     "Shared",
@@ -91,6 +92,21 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Revoked:
+    """What an authority says of a certificate, where it is not good news.
+
+    Attributes:
+        fingerprint: SHA-256, hex.
+        state: ``revoked``, or ``unknown`` where there is no answer that counts.
+        reason: Why.
+    """
+
+    fingerprint: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Approved:
     """The baseline that a subject is compared with.
 
@@ -114,6 +130,7 @@ class PartnerFacts:
         settings: Its file.
         certificates: Its certificates, with their windows.
         openpgp: Its OpenPGP certificates.
+        revoked: What authorities say of its certificates, where it is not good news.
         secrets: Files that its file's references lead to.
         seen: What was seen of it, in order of channel, role and first time.
         approved: The baseline; ``None`` where there is none.
@@ -123,6 +140,7 @@ class PartnerFacts:
     settings: Partner
     certificates: CertificateSet = NO_CERTIFICATES
     openpgp: tuple[PgpFacts, ...] = ()
+    revoked: tuple[Revoked, ...] = ()
     secrets: tuple[SecretFile, ...] = ()
     seen: tuple[Seen, ...] = ()
     approved: Approved | None = None
@@ -185,6 +203,7 @@ class OwnKeyFacts:
         ends: When it stops being used.
         begins: When it begins to be.
         replaced: Another one for the same uses lasts longer.
+        revoked: Its authority revoked it.
         partners: Who depends on it.
     """
 
@@ -194,6 +213,7 @@ class OwnKeyFacts:
     ends: Instant
     begins: Instant = NEVER
     replaced: bool = False
+    revoked: bool = False
     partners: tuple[PartnerId, ...] = ()
 
 

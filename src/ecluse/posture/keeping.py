@@ -28,6 +28,7 @@ __all__ = [
     "Kept",
     "Run",
     "Suppression",
+    "every_record_of",
     "history",
     "keep_run",
     "suppress",
@@ -119,7 +120,8 @@ class Run(msgspec.Struct, frozen=True):
     partners: dict[str, int]
 
 
-def _pages(view: View, kind: str, state: str | None = None) -> Iterator[Record]:
+def every_record_of(view: View, kind: str, state: str | None = None) -> Iterator[Record]:
+    """Records of a kind in order of key, read page by page."""
     after = ""
     while page := view.records(kind, state=state, after=after, limit=PAGE):
         yield from page
@@ -182,7 +184,7 @@ class Keeper:
 
     def _load(self) -> dict[str, dict[str, Kept]]:
         loaded: dict[str, dict[str, Kept]] = {}
-        for record in self._store.read(lambda view: list(_pages(view, FINDING, "open"))):
+        for record in self._store.read(lambda view: list(every_record_of(view, FINDING, "open"))):
             subject = record.key.split("/", 2)[1]
             loaded.setdefault(subject, {})[record.key] = msgspec.json.decode(record.body, type=Kept)
         return loaded
@@ -253,7 +255,8 @@ def _stale(kept: Kept, found: Found) -> bool:
 def suppressions(view: View) -> dict[str, Suppression]:
     """Every suppression by its key: ``code/subject`` or ``code/subject/place``; ended ones too."""
     return {
-        record.key: msgspec.json.decode(record.body, type=Suppression) for record in _pages(view, SUPPRESSION)
+        record.key: msgspec.json.decode(record.body, type=Suppression)
+        for record in every_record_of(view, SUPPRESSION)
     }
 
 
@@ -312,4 +315,4 @@ def keep_run(tx: Tx, run: Run) -> None:
 
 def history(view: View) -> list[Run]:
     """The days' runs, oldest first."""
-    return [msgspec.json.decode(record.body, type=Run) for record in _pages(view, RUN)]
+    return [msgspec.json.decode(record.body, type=Run) for record in every_record_of(view, RUN)]

@@ -12,12 +12,12 @@ import shutil
 import stat
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
 import ecluse
-from ecluse.app.certificates import Entry, own_entries
 from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
 from ecluse.app.node import Node
@@ -44,19 +44,28 @@ from ecluse.posture.facts import (
     OwnKeyFacts,
     PartnerFacts,
     PgpFacts,
+    Revoked,
     SecretFile,
     Seen,
     Shared,
     Weekly,
 )
+from ecluse.posture.keeping import every_record_of
 from ecluse.posture.rule import DAY
 from ecluse.posture.rules.secrets import HUB_REFERENCES, PARTNER_REFERENCES, references
 from ecluse.store.port import View
+from ecluse.trust.certificates import describe
 from ecluse.trust.configuration import Configuration, read_folder
+from ecluse.trust.inventory import Credential
+from ecluse.trust.inventory.ours import OwnBindings, own_credentials
 from ecluse.trust.openpgp import seconds
-from ecluse.trust.place_rules import used_keys
+from ecluse.trust.operators import approvers
 from ecluse.trust.plan import plan, subject_words
+from ecluse.trust.revocation import KIND as REVOCATION
+from ecluse.trust.revocation import verdict_of
 from ecluse.trust.schema import Partner
+from ecluse.trust.sightings import KIND as SIGHTING
+from ecluse.trust.sightings import Sighting, unfold
 from ecluse.trust.ssh import fingerprint, key_blob
 from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.errors import OpenPgpError
@@ -93,6 +102,8 @@ class Gatherer:
         self._secrets: dict[str, tuple[SecretFile, ...]] = {}
         self._openpgp: dict[PartnerId, tuple[PgpFacts, ...]] = {}
         self._seen: dict[PartnerId, tuple[Seen, ...]] = {}
+        self._written: dict[str, int] = {}
+        self._revoked: dict[PartnerId, tuple[Revoked, ...]] = {}
         self._keys: tuple[OwnKeyFacts, ...] = ()
         self._own_openpgp: tuple[PgpFacts, ...] = ()
         self._shared: tuple[Shared, ...] = ()
@@ -143,9 +154,11 @@ class Gatherer:
                     for certificate in configuration.openpgp[path]
                 )
         self._as2 = tuple(
-            id for id, each in configuration.partners.items() if each.as2 is not None and each.state == "active"
+            id
+            for id, each in configuration.partners.items()
+            if each.as2 is not None and each.state == "active"
         )
-        self._keys = _own_keys(own_entries(node), configuration)
+        self._keys = _own_keys(node, configuration, now)
         self._own_openpgp = tuple(_own_pgp(entry, now) for entry in own_openpgp_entries(node) if entry.use)
         self._shared = _shared(configuration)
         self._pending = _pending(node)
@@ -178,7 +191,8 @@ class Gatherer:
         moved = mark != self._mark
         if moved:
             self._mark, self._baseline, self._approved = mark, read_baseline(view), {}
-        if self._look_at_sightings(view) or moved or slow or not self._partners:
+        seen = self._look_at_sightings(view)
+        if self._look_at_revocation(view) or seen or moved or slow or not self._partners:
             self._partners = self._gather_partners(view, configuration)
         return Facts(
             self._hub(view, configuration, now),
@@ -188,8 +202,49 @@ class Gatherer:
         )
 
     def _look_at_sightings(self, view: View) -> bool:
-        """Take up what was seen since; whether there was anything."""
-        return False
+        """Take up what was seen since; whether there was anything that facts tell of."""
+        changed = False
+        written: dict[str, int] = {}
+        touched: dict[PartnerId, list[Seen]] = {}
+        for record in every_record_of(view, SIGHTING):
+            written[record.key] = record.revision
+            if self._written.get(record.key) == record.revision:
+                continue
+            owner = PartnerId(record.owner)
+            channel = record.key.partition("/")[2]
+            if owner not in touched:
+                touched[owner] = [each for each in self._seen.get(owner, ()) if each.channel != channel]
+            touched[owner] = [each for each in touched[owner] if each.channel != channel]
+            touched[owner] += [_seen(each) for each in unfold([record])]
+        for owner, seen in touched.items():
+            ordered = tuple(sorted(seen, key=lambda each: (each.channel, each.role, each.first, each.value)))
+            if ordered != self._seen.get(owner):
+                self._seen[owner] = ordered
+                changed = True
+        self._written = written
+        return changed
+
+    def _look_at_revocation(self, view: View) -> bool:
+        """Take up what authorities say, where it is not good news; whether that changed."""
+        revoked: dict[PartnerId, tuple[Revoked, ...]] = {}
+        ours: set[str] = set()
+        for state in ("revoked", "unknown"):
+            for record in every_record_of(view, REVOCATION, state):
+                if record.owner:
+                    told = Revoked(record.key, state, verdict_of(record).reason)
+                    owner = PartnerId(record.owner)
+                    revoked[owner] = (*revoked.get(owner, ()), told)
+                elif state == "revoked":
+                    ours.add(record.key)
+        self._keys = tuple(
+            each
+            if each.revoked == (each.info.fingerprint in ours)
+            else replace(each, revoked=not each.revoked)
+            for each in self._keys
+        )
+        changed = revoked != self._revoked
+        self._revoked = revoked
+        return changed
 
     def _gather_partners(self, view: View, configuration: Configuration) -> dict[PartnerId, PartnerFacts]:
         partners: dict[PartnerId, PartnerFacts] = {}
@@ -199,6 +254,7 @@ class Gatherer:
                 settings=settings,
                 certificates=configuration.certificates[id],
                 openpgp=self._openpgp.get(id, ()),
+                revoked=self._revoked.get(id, ()),
                 secrets=self._secrets.get(f"partner:{id}", ()),
                 seen=self._seen.get(id, ()),
                 approved=self._compare(view, configuration, f"partner:{id}", settings),
@@ -235,7 +291,7 @@ class Gatherer:
             keys=self._keys,
             openpgp=self._own_openpgp,
             secrets=self._secrets["hub"],
-            operators=(),
+            operators=tuple(each.name for each in approvers(configuration.hub.operators)),
             as2=self._as2,
             shared=self._shared,
             log=self._log(view),
@@ -313,6 +369,10 @@ class Gatherer:
         return found
 
 
+def _seen(each: Sighting) -> Seen:
+    return Seen(each.channel, each.role, each.value, each.first, Instant(each.last // DAY * DAY))
+
+
 # --- pieces -------------------------------------------------------------------------------------------------------
 
 
@@ -372,44 +432,51 @@ def _own_pgp(entry: OpenPgpEntry, now: Instant) -> PgpFacts:
     return _pgp(entry.source, entry.certificate, now)
 
 
-def _own_keys(entries: Iterable[Entry], configuration: Configuration) -> tuple[OwnKeyFacts, ...]:
+def _own_keys(node: Node, configuration: Configuration, now: Instant) -> tuple[OwnKeyFacts, ...]:
     """Our keys, each with the active partners that depend on it."""
     active = {id: each for id, each in configuration.partners.items() if each.state == "active"}
-    as2 = tuple(id for id, each in active.items() if each.as2 is not None)
-    by_ref: dict[str, list[PartnerId]] = defaultdict(list)
+    named = OwnBindings()
     for id, partner in active.items():
-        for _, ref in used_keys(partner):
-            by_ref[ref].append(id)
-    listen = configuration.hub.listen
-    serving: dict[str, list[tuple[PartnerId, ...]]] = defaultdict(list)
-    if listen.as2.tls is not None:
-        serving[listen.as2.tls.key].append(as2)
-    if listen.ftps is not None:
-        serving[listen.ftps.key].append(_with_account(active, "ftps"))
-    if listen.sftp is not None:
-        for ref in listen.sftp.host_keys:
-            serving[ref].append(_with_account(active, "sftp"))
-    found = []
-    for entry in entries:
-        users: dict[PartnerId, None] = {}
-        if set(entry.use) & {"sign", "decrypt", "mdn-sign"}:
-            users |= dict.fromkeys(as2)
-        if set(entry.use) & {"tls", "tls-client", "ssh"}:
-            users |= dict.fromkeys(by_ref[entry.source])
-            for partners in serving[entry.source]:
-                users |= dict.fromkeys(partners)
-        found.append(
-            OwnKeyFacts(
-                ref=entry.source,
-                use=entry.use,
-                info=entry.info,
-                ends=entry.ends,
-                begins=max(entry.start or Instant(0), entry.info.not_before),
-                replaced=entry.replaced,
-                partners=tuple(users),
-            )
-        )
-    return tuple(found)
+        named.add(id, partner)
+    groups = {
+        "hub": tuple(id for id, each in active.items() if each.as2 is not None),
+        "listen:as2": tuple(id for id, each in active.items() if each.as2 is not None),
+        "listen:ftps": _with_account(active, "ftps"),
+        "listen:sftp": _with_account(active, "sftp"),
+    }
+    own = [
+        each
+        for each in own_credentials(configuration.hub, node.keyring, named, (), now)
+        if each.kind in ("certificate", "ssh-key")
+    ]
+    return tuple(_own_key(node, each, own, groups) for each in own)
+
+
+def _own_key(
+    node: Node, each: Credential, own: Sequence[Credential], groups: Mapping[str, tuple[PartnerId, ...]]
+) -> OwnKeyFacts:
+    info = describe(node.keyring.certificate(each.name))
+    ends = min(info.not_after, each.end) if each.end is not None else info.not_after
+    lasting = {
+        use
+        for other in own
+        if other is not each and other.ends is not None and other.ends > ends
+        for use in other.purpose
+    }
+    users: dict[PartnerId, None] = {}
+    for binding in each.bindings:
+        name = PartnerId(binding.channel.partition(":")[2])
+        users |= dict.fromkeys(groups.get(binding.channel, (name,)))
+    ssh = each.kind == "ssh-key"
+    return OwnKeyFacts(
+        ref=each.name,
+        use=("ssh",) if ssh else each.purpose,
+        info=info,
+        ends=ends,
+        begins=max(each.start or Instant(0), info.not_before),
+        replaced=bool(each.purpose) and set(each.purpose) <= lasting,
+        partners=tuple(users),
+    )
 
 
 def _with_account(active: Mapping[PartnerId, Partner], protocol: str) -> tuple[PartnerId, ...]:

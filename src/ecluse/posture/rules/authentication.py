@@ -295,6 +295,15 @@ HUB: Final = (
         _single_operator,
     ),
     Rule[HubFacts](
+        "authentication.long-proposals",
+        Severity.LOW,
+        "A change to trust may wait longer than a month for its second person",
+        "Who approves it then no longer knows why it was proposed.",
+        'changes.time_limit = "30d" or less',
+        "Lower it; what is still wanted is proposed again.",
+        weak("changes.time_limit", test=longer("30d"), better="7d"),
+    ),
+    Rule[HubFacts](
         "authentication.shared-key",
         Severity.MEDIUM,
         "Several partners have one key or certificate",

@@ -7,6 +7,7 @@ from typing import Final
 
 from ecluse.model.basics import Instant, iso
 from ecluse.posture.facts import HubFacts, OwnKeyFacts, PartnerFacts, PgpFacts
+from ecluse.posture.looks import all_of, being, longer, weak
 from ecluse.posture.rule import DAY, Fix, Hit, Moment, Put, Rule, Severity
 from ecluse.posture.rules.crypto import excepted
 from ecluse.trust.certificates import Dated
@@ -90,6 +91,25 @@ def _theirs_early(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
                     f"{entry.info.short}.{use}",
                     f"{use}: {entry.info.subject} holds from {iso(begins)[:10]} on",
                 )
+
+
+def _revoked(state: str) -> Callable[[PartnerFacts, Moment], Iterator[Hit]]:
+    def look(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
+        told = {each.fingerprint: each for each in facts.revoked if each.state == state}
+        for entry in facts.certificates.entries if told else ():
+            if entry.info.fingerprint in told and not moment.passed(_end(entry)):
+                reason = told[entry.info.fingerprint].reason
+                yield Hit(
+                    entry.info.short, f"{entry.info.subject}: {state}{f' ({reason})' if reason else ''}"
+                )
+
+    return look
+
+
+def _ours_revoked(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    for key in facts.keys:
+        if key.revoked and key.use:
+            yield _own(key, "was revoked by its authority")
 
 
 def _long(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
@@ -272,6 +292,26 @@ PARTNER: Final = (
         _theirs(QUARTER, MONTH),
     ),
     Rule[PartnerFacts](
+        "lifecycle.certificate-revoked",
+        Severity.CRITICAL,
+        "A certificate of theirs was revoked",
+        "Its authority says that its key may be in other hands: what it signs may be anybody's.",
+        "a certificate that was not revoked",
+        "Call the partner by a number known from before, and take the next one in its place.",
+        _revoked("revoked"),
+        "RFC 5280, section 3.3",
+    ),
+    Rule[PartnerFacts](
+        "lifecycle.revocation-unknown",
+        Severity.LOW,
+        "Whether a certificate of theirs was revoked can't be found out",
+        "A key that was stolen would go on being trusted.",
+        "an authority that answers",
+        "Look with `ecluse cert list`; name the authority's responder or list under [[revocation.authorities]].",
+        _revoked("unknown"),
+        "RFC 6960",
+    ),
+    Rule[PartnerFacts](
         "lifecycle.certificate-left-over",
         Severity.LOW,
         "A certificate of theirs that ended long ago still stands in their file",
@@ -412,6 +452,60 @@ HUB: Final = (
         "a successor that partners know before the end",
         _RENEW_OURS,
         _ours(QUARTER, MONTH),
+    ),
+    Rule[HubFacts](
+        "lifecycle.own-certificate-revoked",
+        Severity.CRITICAL,
+        "A certificate of ours was revoked",
+        "Partners who ask its authority refuse what we sign, and its key may be in other hands.",
+        "a certificate that was not revoked",
+        "Make another key with `ecluse cert generate`, and send it to partners at once.",
+        _ours_revoked,
+        "RFC 5280, section 3.3",
+    ),
+    Rule[HubFacts](
+        "lifecycle.revocation-off",
+        Severity.LOW,
+        "Nobody asks whether certificates were revoked",
+        "A partner's key that was stolen is trusted until its certificate ends.",
+        'revocation.mode = "soft" or "hard"',
+        "Ask the authorities of partners' certificates, where they have one.",
+        weak("revocation.mode", test=being("off"), better="soft"),
+        "RFC 6960",
+    ),
+    Rule[HubFacts](
+        "lifecycle.revocation-soft",
+        Severity.INFO,
+        "Certificates are trusted when their authority can't be asked",
+        "Who can steal a key can often also keep the answer away.",
+        'revocation.mode = "hard"',
+        "Demand an answer, once all authorities have been seen to give one.",
+        weak("revocation.mode", test=being("soft"), better="hard"),
+        "RFC 6960",
+    ),
+    Rule[HubFacts](
+        "lifecycle.revocation-late",
+        Severity.LOW,
+        "Answers on revocation may be old, or come late",
+        "As long as an old answer counts, a revoked key does too.",
+        'refresh = "1d", max_age = "7d", timeout = "1m", or less',
+        "Lower it: an answer costs a request.",
+        all_of(
+            weak("revocation.refresh", test=longer("1d"), better="6h"),
+            weak("revocation.max_age", test=longer("7d"), better="1d"),
+            weak("revocation.timeout", test=longer("1m"), better="10s"),
+        ),
+        "RFC 6960, section 4.2.2.1",
+    ),
+    Rule[HubFacts](
+        "lifecycle.revocation-replay",
+        Severity.INFO,
+        "An answer of before may be given again",
+        "Without a nonce whoever stands between can show the answer of a day on which the key was still good.",
+        "revocation.nonce = true",
+        "Demand it, where the authorities give it back; many make their answers ahead.",
+        weak("revocation.nonce", test=being(False), better=True),
+        "RFC 8954",
     ),
     Rule[HubFacts](
         "lifecycle.own-key-not-yet",

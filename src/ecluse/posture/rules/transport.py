@@ -326,6 +326,16 @@ HUB: Final = (
         ),
     ),
     Rule[HubFacts](
+        "transport.revocation-private-network",
+        Severity.LOW,
+        "Certificates may have the hub ask machines of our own network",
+        "The address to ask stands in the certificate: whoever makes one can have the hub talk to machines behind our "
+        "firewall.",
+        "revocation.allow_private_network = false",
+        "Leave it out unless an authority of ours is inside our network.",
+        weak("revocation.allow_private_network", test=being(True), better=False),
+    ),
+    Rule[HubFacts](
         "transport.ftps-session-reuse",
         Severity.MEDIUM,
         "FTPS data connections need not resume the session of their control connection",

@@ -6,7 +6,7 @@ partner was seen to use. Only digests of it are held in memory; what a subject's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -80,14 +80,16 @@ class Baseline:
         """Whom it has something about."""
         return frozenset(self._heads)
 
-    def approved(self, view: View, subject: str, words: Mapping[str, str], digest: str) -> Approved | None:
+    def approved(
+        self, view: View, subject: str, digest: str, words: Callable[[], Mapping[str, str]]
+    ) -> Approved | None:
         """How a subject compares: ``None`` where it was never approved.
 
         Args:
             view: To read what was approved, where it differs.
             subject: ``partner:birch``.
-            words: Its configuration at present.
-            digest: Of these words.
+            digest: Of its configuration at present, in words.
+            words: Gives these words, where they are needed.
         """
         head = self._heads.get(subject)
         if head is None:
@@ -95,7 +97,7 @@ class Baseline:
         drift: tuple[Change, ...] = ()
         if head[0] != digest:
             entry = entry_of(view, subject)
-            drift = differences(subject, entry.words, words) if entry is not None else ()
+            drift = differences(subject, entry.words, words()) if entry is not None else ()
         return Approved(head[1], head[2], drift)
 
     def strangers(self, present: Mapping[str, str]) -> tuple[Change, ...]:

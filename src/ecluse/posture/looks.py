@@ -171,22 +171,51 @@ def weak(
         better: What the fix puts there; without it there is no edit.
         only: Where it is worth a look at all.
     """
+    simple = [_Reach(path) for path in paths if "[" not in path and "{" not in path]
+    winding = [path for path in paths if "[" in path or "{" in path]
 
     def look(facts: S, moment: Moment) -> Iterator[Hit]:
         if only is not None and not only(facts):
             return
-        for path in paths:
-            for at, value in places(facts.settings, path):
+        settings = facts.settings
+        for reach in simple:
+            value = reach(settings)
+            if value is not _NOTHING and test(value):
+                yield _hit(reach.path, value, better)
+        for path in winding:
+            for at, value in places(settings, path):
                 if test(value):
-                    fix = Fix((Put(at, better),)) if better is not None else None
-                    name = dotted(at)
-                    yield Hit(
-                        name,
-                        f"{name} = {in_words(value)}" if value is not None else f"{name} is not set",
-                        fix=fix,
-                    )
+                    yield _hit(at, value, better)
 
     return look
+
+
+_NOTHING: Final = object()
+
+
+class _Reach:
+    """One field behind plain names: it is asked for of every partner, and most have no such table."""
+
+    __slots__ = ("_last", "_tables", "path")
+
+    def __init__(self, path: str) -> None:
+        steps = _steps(path)
+        self.path: Path = tuple(name for name, _, _ in steps)
+        self._tables = tuple(attribute for _, attribute, _ in steps[:-1])
+        self._last = steps[-1][1]
+
+    def __call__(self, settings: object) -> object:
+        for table in self._tables:
+            settings = getattr(settings, table)
+            if settings is None:
+                return _NOTHING
+        return getattr(settings, self._last)
+
+
+def _hit(at: Path, value: object, better: Toml | None) -> Hit:
+    name = dotted(at)
+    observed = f"{name} is not set" if value is None else f"{name} = {in_words(value)}"
+    return Hit(name, observed, fix=Fix((Put(at, better),)) if better is not None else None)
 
 
 def each(names: Sequence[str], field: str) -> tuple[str, ...]:

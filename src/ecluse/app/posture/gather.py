@@ -7,30 +7,28 @@ changed.
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import ecluse
 from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
 from ecluse.app.node import Node
-from ecluse.app.openpgp import OpenPgpEntry, own_openpgp_entries
+from ecluse.app.openpgp import own_openpgp_entries
+from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, open_folders
+from ecluse.app.posture.flows import missed, partners_of, with_openpgp
+from ecluse.app.posture.ours import own_keys, own_pgp
+from ecluse.app.posture.partners import Material, materials, shared_things
 from ecluse.app.proofs import VERIFIED
 from ecluse.errors import EcluseError
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.record import decode_leaf
-from ecluse.exchange.flows.expect import standings
-from ecluse.exchange.flows.plan import FlowPlan
 from ecluse.exchange.flows.state import last_run, paused
 from ecluse.model.basics import Instant, PartnerId
-from ecluse.model.calendars import local
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.posture.baseline import MARK, Baseline, digest_of, read_baseline
 from ecluse.posture.facts import (
@@ -54,22 +52,13 @@ from ecluse.posture.keeping import every_record_of
 from ecluse.posture.rule import DAY
 from ecluse.posture.rules.secrets import HUB_REFERENCES, PARTNER_REFERENCES, references
 from ecluse.store.port import View
-from ecluse.trust.certificates import describe
-from ecluse.trust.configuration import Configuration, read_folder
-from ecluse.trust.inventory import Credential
-from ecluse.trust.inventory.ours import OwnBindings, own_credentials
-from ecluse.trust.openpgp import seconds
+from ecluse.trust.configuration import Configuration
 from ecluse.trust.operators import approvers
-from ecluse.trust.plan import plan, subject_words
+from ecluse.trust.plan import subject_words
 from ecluse.trust.revocation import KIND as REVOCATION
 from ecluse.trust.revocation import verdict_of
-from ecluse.trust.schema import Partner
 from ecluse.trust.sightings import KIND as SIGHTING
 from ecluse.trust.sightings import Sighting, unfold
-from ecluse.trust.ssh import fingerprint, key_blob
-from ecluse.wire.openpgp.certificate import Certificate
-from ecluse.wire.openpgp.errors import OpenPgpError
-from ecluse.wire.openpgp.keys import permit_key
 
 __all__ = ["LAST_BACKUP", "Gatherer"]
 
@@ -96,11 +85,11 @@ class Gatherer:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._directory: object = None
-        self._configuration: Configuration | None = None
         self._looked = Instant(0)
         self._partners: dict[PartnerId, PartnerFacts] = {}
-        self._secrets: dict[str, tuple[SecretFile, ...]] = {}
-        self._openpgp: dict[PartnerId, tuple[PgpFacts, ...]] = {}
+        self._materials: dict[PartnerId, Material] = {}
+        self._secrets: dict[PartnerId, tuple[SecretFile, ...]] = {}
+        self._own_secrets: tuple[SecretFile, ...] = ()
         self._seen: dict[PartnerId, tuple[Seen, ...]] = {}
         self._written: dict[str, int] = {}
         self._revoked: dict[PartnerId, tuple[Revoked, ...]] = {}
@@ -110,7 +99,8 @@ class Gatherer:
         self._as2: tuple[PartnerId, ...] = ()
         self._counts = Counts()
         self._weekly = Weekly()
-        self._pending = 0
+        self._pending = Pending(node.folder)
+        self._changes = 0
         self._exposed: tuple[str, ...] = ()
         self._open_folders: tuple[str, ...] = ()
         self._mark: bytes | None = None
@@ -139,31 +129,25 @@ class Gatherer:
 
     def _look_slowly(self, configuration: Configuration, now: Instant) -> None:
         node = self._node
-        self._configuration = configuration
-        files = _SecretFiles(node.folder)
-        self._secrets = {"hub": files.of(_find_hub(configuration.hub))}
-        self._openpgp = {}
-        for id, partner in configuration.partners.items():
-            found = files.of(_find_partner(partner))
-            if found:
-                self._secrets[f"partner:{id}"] = found
-            if partner.openpgp is not None:
-                self._openpgp[id] = tuple(
-                    _pgp(str(path), certificate, now)
-                    for path in partner.openpgp.certificates
-                    for certificate in configuration.openpgp[path]
-                )
+        self._materials = materials(configuration, self._materials, now)
+        files = SecretFiles(node.folder)
+        secrets = {id: files.of(each.references) for id, each in self._materials.items()}
+        before = self._secrets
+        self._secrets = {
+            id: before[id] if before.get(id) == found else found for id, found in secrets.items() if found
+        }
+        self._own_secrets = files.of(_find_hub(configuration.hub))
         self._as2 = tuple(
             id
             for id, each in configuration.partners.items()
             if each.as2 is not None and each.state == "active"
         )
-        self._keys = _own_keys(node, configuration, now)
-        self._own_openpgp = tuple(_own_pgp(entry, now) for entry in own_openpgp_entries(node) if entry.use)
-        self._shared = _shared(configuration)
-        self._pending = _pending(node)
-        self._exposed = _exposed(node)
-        self._open_folders = _open_folders(node)
+        self._keys = own_keys(node, configuration, now)
+        self._own_openpgp = tuple(own_pgp(entry, now) for entry in own_openpgp_entries(node) if entry.use)
+        self._shared = shared_things(self._materials)
+        self._changes = self._pending.count(configuration)
+        self._exposed = exposed(node)
+        self._open_folders = open_folders(node)
         node.store.read(lambda view: self._count(view, now))
 
     def _count(self, view: View, now: Instant) -> None:
@@ -243,40 +227,55 @@ class Gatherer:
             for each in self._keys
         )
         changed = revoked != self._revoked
-        self._revoked = revoked
+        if changed:
+            self._revoked = revoked
         return changed
 
     def _gather_partners(self, view: View, configuration: Configuration) -> dict[PartnerId, PartnerFacts]:
         partners: dict[PartnerId, PartnerFacts] = {}
-        for id, settings in configuration.partners.items():
-            facts = PartnerFacts(
-                id=id,
-                settings=settings,
-                certificates=configuration.certificates[id],
-                openpgp=self._openpgp.get(id, ()),
-                revoked=self._revoked.get(id, ()),
-                secrets=self._secrets.get(f"partner:{id}", ()),
-                seen=self._seen.get(id, ()),
-                approved=self._compare(view, configuration, f"partner:{id}", settings),
-            )
-            before = self._partners.get(id)
-            partners[id] = before if before is not None and before == facts else facts
+        for id, material in self._materials.items():
+            seen, revoked = self._seen.get(id, ()), self._revoked.get(id, ())
+            secrets = self._secrets.get(id, ())
+            approved = self._compare(view, configuration, f"partner:{id}", material)
+            known = self._partners.get(id)
+            if (
+                known is None
+                or known.settings is not material.settings
+                or known.certificates is not material.certificates
+                or known.openpgp is not material.openpgp
+                or known.seen is not seen
+                or known.revoked is not revoked
+                or known.secrets is not secrets
+                or known.approved is not approved
+            ):
+                known = PartnerFacts(
+                    id=id,
+                    settings=material.settings,
+                    certificates=material.certificates,
+                    openpgp=material.openpgp,
+                    revoked=revoked,
+                    secrets=secrets,
+                    seen=seen,
+                    approved=approved,
+                )
+            partners[id] = known
         return partners
 
     def _compare(
-        self, view: View, configuration: Configuration, subject: str, settings: object
+        self, view: View, configuration: Configuration, subject: str, material: object
     ) -> Approved | None:
         """How a subject stands to the baseline. The words are made once for each version of its file."""
         if not self._baseline:
             return None
         known = self._digests.get(subject)
-        files = _material(configuration, subject)
-        if known is not None and known[0] == files and subject in self._approved:
+        if known is None or known[0] is not material:
+            known = (material, digest_of(subject_words(configuration, subject)))
+            self._digests[subject] = known
+        elif subject in self._approved:
             return self._approved[subject]
-        words = subject_words(configuration, subject)
-        digest = digest_of(words)
-        self._digests[subject] = (files, digest)
-        self._approved[subject] = self._baseline.approved(view, subject, words, digest)
+        self._approved[subject] = self._baseline.approved(
+            view, subject, known[1], lambda: subject_words(configuration, subject)
+        )
         return self._approved[subject]
 
     def _hub(self, view: View, configuration: Configuration, now: Instant) -> HubFacts:
@@ -290,7 +289,7 @@ class Gatherer:
             settings=configuration.hub,
             keys=self._keys,
             openpgp=self._own_openpgp,
-            secrets=self._secrets["hub"],
+            secrets=self._own_secrets,
             operators=tuple(each.name for each in approvers(configuration.hub.operators)),
             as2=self._as2,
             shared=self._shared,
@@ -332,13 +331,13 @@ class Gatherer:
             free=shutil.disk_usage(folder).free // STEP * STEP,
             alive=sum(abs(now - at) < ALIVE for at in beats),
             behind=max(0, latest - now),
-            released=_modified(Path(ecluse.__file__)),
+            released=modified(Path(ecluse.__file__)),
             release=ecluse.__version__,
             python=sys.version_info[:2],
-            backup=_modified(folder / LAST_BACKUP),
+            backup=modified(folder / LAST_BACKUP),
             exposed=self._exposed,
             open_folders=self._open_folders,
-            pending=self._pending,
+            pending=self._changes,
         )
 
     def _flows(self, view: View, configuration: Configuration, now: Instant) -> dict[str, FlowFacts]:
@@ -348,22 +347,17 @@ class Gatherer:
         for id, each in plans.items():
             run = last_run(view, id)
             stopped = paused(view, id)
-            names = _named(each)
             found[id] = FlowFacts(
                 id=id,
                 settings=each.settings,
-                openpgp=frozenset(
-                    name
-                    for name in names
-                    if name in configuration.partners and _has_openpgp(configuration, name)
-                ),
-                partners=_partners_of(each, configuration),
+                openpgp=with_openpgp(each, configuration),
+                partners=partners_of(each, configuration),
                 paused=stopped.at if stopped is not None else None,
                 waiting=counts.get((id, DeliveryState.WAITING), 0),
                 failures=run.failures if run is not None else 0,
                 failing=run.since if run is not None else Instant(0),
                 cause=run.cause if run is not None else "",
-                missed=_missed(view, each, now),
+                missed=missed(view, each, now),
                 approved=self._compare(view, configuration, f"flow:{id}", each.settings),
             )
         return found
@@ -371,241 +365,3 @@ class Gatherer:
 
 def _seen(each: Sighting) -> Seen:
     return Seen(each.channel, each.role, each.value, each.first, Instant(each.last // DAY * DAY))
-
-
-# --- pieces -------------------------------------------------------------------------------------------------------
-
-
-class _SecretFiles:
-    """The files behind ``file:`` references; each is looked at once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._known: dict[str, tuple[Literal["good", "missing", "exposed"], Instant]] = {}
-
-    def of(self, found: Iterable[tuple[str, str]]) -> tuple[SecretFile, ...]:
-        return tuple(self._file(field, ref) for field, ref in found if ref.startswith("file:"))
-
-    def _file(self, field: str, reference: str) -> SecretFile:
-        if reference not in self._known:
-            self._known[reference] = self._look(self._folder / reference.removeprefix("file:"))
-        state, changed = self._known[reference]
-        return SecretFile(reference, field, state, changed)
-
-    @staticmethod
-    def _look(path: Path) -> tuple[Literal["good", "missing", "exposed"], Instant]:
-        try:
-            status = path.stat()
-        except (OSError, ValueError):
-            return "missing", Instant(0)
-        return "exposed" if status.st_mode & 0o077 else "good", Instant(status.st_mtime_ns // 1000)
-
-
-def _modified(path: Path) -> Instant | None:
-    try:
-        return Instant(path.stat().st_mtime_ns // 1000)
-    except OSError:
-        return None
-
-
-def _pgp(label: str, certificate: Certificate, now: Instant) -> PgpFacts:
-    view = certificate.at(seconds(now))
-    ends = view.expires()
-    weak = ""
-    for key in certificate.every_key():
-        try:
-            permit_key(key, ())
-        except OpenPgpError as error:
-            weak = error.cause
-            break
-    return PgpFacts(
-        label,
-        certificate.fingerprint,
-        certificate.primary.name,
-        Instant(ends * 1_000_000) if ends is not None else None,
-        view.state().value,
-        weak,
-    )
-
-
-def _own_pgp(entry: OpenPgpEntry, now: Instant) -> PgpFacts:
-    return _pgp(entry.source, entry.certificate, now)
-
-
-def _own_keys(node: Node, configuration: Configuration, now: Instant) -> tuple[OwnKeyFacts, ...]:
-    """Our keys, each with the active partners that depend on it."""
-    active = {id: each for id, each in configuration.partners.items() if each.state == "active"}
-    named = OwnBindings()
-    for id, partner in active.items():
-        named.add(id, partner)
-    groups = {
-        "hub": tuple(id for id, each in active.items() if each.as2 is not None),
-        "listen:as2": tuple(id for id, each in active.items() if each.as2 is not None),
-        "listen:ftps": _with_account(active, "ftps"),
-        "listen:sftp": _with_account(active, "sftp"),
-    }
-    own = [
-        each
-        for each in own_credentials(configuration.hub, node.keyring, named, (), now)
-        if each.kind in ("certificate", "ssh-key")
-    ]
-    return tuple(_own_key(node, each, own, groups) for each in own)
-
-
-def _own_key(
-    node: Node, each: Credential, own: Sequence[Credential], groups: Mapping[str, tuple[PartnerId, ...]]
-) -> OwnKeyFacts:
-    info = describe(node.keyring.certificate(each.name))
-    ends = min(info.not_after, each.end) if each.end is not None else info.not_after
-    lasting = {
-        use
-        for other in own
-        if other is not each and other.ends is not None and other.ends > ends
-        for use in other.purpose
-    }
-    users: dict[PartnerId, None] = {}
-    for binding in each.bindings:
-        name = PartnerId(binding.channel.partition(":")[2])
-        users |= dict.fromkeys(groups.get(binding.channel, (name,)))
-    ssh = each.kind == "ssh-key"
-    return OwnKeyFacts(
-        ref=each.name,
-        use=("ssh",) if ssh else each.purpose,
-        info=info,
-        ends=ends,
-        begins=max(each.start or Instant(0), info.not_before),
-        replaced=bool(each.purpose) and set(each.purpose) <= lasting,
-        partners=tuple(users),
-    )
-
-
-def _with_account(active: Mapping[PartnerId, Partner], protocol: str) -> tuple[PartnerId, ...]:
-    return tuple(
-        id for id, each in active.items() if each.account is not None and protocol in each.account.protocols
-    )
-
-
-def _shared(configuration: Configuration) -> tuple[Shared, ...]:
-    """Keys, certificates and secrets that more than one partner has."""
-    holders: dict[tuple[str, str], dict[PartnerId, None]] = defaultdict(dict)
-    for id, partner in configuration.partners.items():
-        if partner.state != "active":
-            continue
-        for entry in configuration.certificates[id].entries:
-            if entry.use - {"tls"}:
-                holders["certificate", entry.info.short][id] = None
-        for line in partner.account.keys if partner.account is not None else ():
-            holders["ssh-key", _ssh_name(line)][id] = None
-        for _, reference in _find_partner(partner):
-            holders["secret", reference][id] = None
-    return tuple(
-        Shared(kind, name, tuple(partners))
-        for (kind, name), partners in sorted(holders.items())
-        if len(partners) > 1
-    )
-
-
-def _ssh_name(line: str) -> str:
-    try:
-        return fingerprint(key_blob(line))
-    except ValueError:
-        return line[:80]
-
-
-def _pending(node: Node) -> int:
-    """Changes of the hub's files that are not in force; -1 where they can't be read."""
-    try:
-        files = read_folder(node.folder)
-        if dict(node.directory.configuration.files) == files:
-            return 0
-        return len(plan(node.directory.configuration, Configuration.from_files(files)).changes)
-    except EcluseError:
-        return -1
-
-
-def _exposed(node: Node) -> tuple[str, ...]:
-    """Folders of keys and state that others may enter."""
-    found = []
-    settings = node.bootstrap.hub
-    for path in (node.folder / settings.keyring.folder, node.folder / "state"):
-        try:
-            mode = path.stat().st_mode
-        except OSError:
-            continue
-        if mode & 0o077:
-            found.append(os.fspath(path))
-    return tuple(found)
-
-
-def _open_folders(node: Node) -> tuple[str, ...]:
-    hub = node.directory.hub
-    paths = {name: folder.path for name, folder in hub.folders.items()}
-    if isinstance(hub.inbox.folder, str):
-        paths["inbox"] = hub.inbox.folder
-    found = []
-    for name, path in paths.items():
-        try:
-            mode = (node.folder / path).stat().st_mode
-        except OSError:
-            continue
-        if mode & stat.S_IWOTH:
-            found.append(name)
-    return tuple(found)
-
-
-def _named(flow: FlowPlan) -> tuple[str, ...]:
-    """Names behind the channels of a flow."""
-    channels = [flow.settings.from_.channel or "", *(target.channel for target in flow.settings.to)]
-    return tuple(
-        dict.fromkeys(
-            name for kind, _, name in (c.partition(":") for c in channels) if kind != "folder" and name
-        )
-    )
-
-
-def _partners_of(flow: FlowPlan, configuration: Configuration) -> tuple[PartnerId, ...]:
-    names: dict[PartnerId, None] = {}
-    for name in _named(flow):
-        if name == "*":
-            source = flow.settings.from_
-            kind = (source.channel or "").partition(":")[0]
-            every = source.partners or [
-                id
-                for id, each in configuration.partners.items()
-                if each.state == "active" and getattr(each, kind) is not None
-            ]
-            names |= dict.fromkeys(PartnerId(each) for each in every)
-        elif name in configuration.partners:
-            names[PartnerId(name)] = None
-    return tuple(names)
-
-
-def _has_openpgp(configuration: Configuration, name: str) -> bool:
-    openpgp = configuration.partners[PartnerId(name)].openpgp
-    return openpgp is not None and bool(openpgp.certificates)
-
-
-def _missed(view: View, flow: FlowPlan, now: Instant) -> tuple[str, ...]:
-    """Names of expectations that were not met today."""
-    found = []
-    for expected, standing in zip(flow.expected, standings(view, flow, now), strict=True):
-        last = standing.last
-        today = local(now, expected.deadline.zone).date().isoformat()
-        if last is not None and last.state == "missed" and last.day == today:
-            found.append(standing.name)
-    return tuple(found)
-
-
-def _material(configuration: Configuration, subject: str) -> object:
-    """What a subject's words are made of: equal texts, equal words."""
-    kind, _, name = subject.partition(":")
-    files = configuration.files
-    if kind == "hub":
-        return files["ecluse.toml"]
-    if kind == "flow":
-        return files.get(f"flows/{name}.toml")
-    partner = configuration.partners[PartnerId(name)]
-    paths = [f"partners/{name}.toml", *(entry.file for entry in partner.certificates)]
-    if partner.openpgp is not None:
-        paths += [*partner.openpgp.certificates, *partner.openpgp.recipients]
-    return tuple(files.get(path) for path in paths)

@@ -92,6 +92,9 @@ class View(Protocol):
         """
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]: ...
+    def traffic(self, since: Instant) -> list[tuple[PartnerId, str, int]]:
+        """Messages recorded from ``since`` on, by partner and flow, to the millisecond; in no order."""
+
     def children(self, origin: MessageId) -> list[Message]:
         """What flows made of a message, oldest first."""
 

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
+from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId, new_id
 from ecluse.model.nouns import (
     Answer,
     BlobRow,
@@ -88,6 +88,10 @@ class RowView(RowFileView, RowRecordView, Protocol):
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]:
         return {(Direction(d), MessageState(s)): n for d, s, n in self._rows("count_messages")}
+
+    def traffic(self, since: Instant) -> list[tuple[PartnerId, str, int]]:
+        first = new_id("m", since, bytes)
+        return [(PartnerId(partner), flow, n) for partner, flow, n in self._rows("traffic", first)]
 
     def children(self, origin: MessageId) -> list[Message]:
         return [rows.message_from(row) for row in self._rows("children", origin)]

@@ -147,7 +147,9 @@ def subject_words(configuration: Configuration, subject: str) -> dict[str, str]:
     else:
         fields, usual = _fields(configuration.flows.get(name)), _fields(_BARE_FLOW)
     tables = {field.rpartition(".")[0] for field in fields}
-    emptied = {field: "nothing" for field in usual if field not in fields and field.rpartition(".")[0] in tables}
+    emptied = {
+        field: "nothing" for field in usual if field not in fields and field.rpartition(".")[0] in tables
+    }
     return {**{field: value for field, value in fields.items() if usual.get(field) != value}, **emptied}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -166,6 +167,8 @@ class Node:
 
     def close(self) -> None:
         """Let the database and the connections go."""
+        with suppress(EcluseError):  # what was seen shows itself again
+            self.hub.note_sightings(everything=True)
         self.pool.close()
         for close in self.closing:
             close()

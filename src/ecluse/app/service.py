@@ -18,6 +18,7 @@ from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
 from ecluse.app.revocation import revocation_checks
 from ecluse.app.sftp import SftpService
+from ecluse.app.sightings import SightingsWork
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -137,6 +138,7 @@ class Service:
             node=node.name,
         )
         self._loop = SequencerLoop(sequencer, hub.clock, _report)
+        self._sightings = SightingsWork(hub)
         self._openers = ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
         self._server: Server | None = None
         self._listener: Listener | None = None
@@ -184,6 +186,7 @@ class Service:
         self._depositor.start()
         self._runner.start()
         self._loop.start()
+        self._sightings.start()
         self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
@@ -216,6 +219,7 @@ class Service:
                 for runner in (self._runner, self._own_runner, self._depositor)
             )
         )
+        await asyncio.to_thread(self._sightings.stop)  # before the log is sealed: it may have events
         await asyncio.to_thread(self._loop.stop)
         self._succession.end()
         self._openers.shutdown(wait=False, cancel_futures=True)

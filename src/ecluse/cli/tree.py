@@ -26,6 +26,8 @@ from ecluse.cli import (
     log,
     partner,
     pgp,
+    rehearse,
+    roles,
     secret,
     send,
     ssh,
@@ -82,11 +84,12 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send):
+for group in (hub, configuration, send, rehearse):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
 hostkey.add_to(partner.app)
+roles.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)

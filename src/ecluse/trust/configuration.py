@@ -76,8 +76,8 @@ class Configuration:
     _loaded: Mapping[str, tuple[Dated, ...]] = field(repr=False)
 
     def certificates_in(self, path: str) -> tuple[x509.Certificate, ...]:
-        """The certificates of a file, the end entity first."""
-        return self._loaded[path][0].chain
+        """The certificates of a file, the end entity first; none where ``ecluse.toml`` was read alone."""
+        return self._loaded[path][0].chain if path in self._loaded else ()
 
     def openpgp_certificates(self, paths: Iterable[str]) -> tuple[Certificate, ...]:
         """The OpenPGP certificates of some files, each once."""
@@ -143,12 +143,12 @@ class Configuration:
                 if now is not None:
                     problems.extend(in_time(path, partner, sets[name], now))
         if hub is not None:
-            problems.extend(_missing_authorities(hub, files))
             problems.extend(unique_ids(hub, named))
             for id, flow in flows.items():
                 problems.extend(flow_problems(f"flows/{id}.toml", flow, hub, named))
             problems.extend(route_problems(flows))
             if now is not None:
+                problems.extend(_missing_authorities(hub, files))
                 problems.extend(calendar_problems(HUB_FILE, hub.calendars))
         if problems or hub is None:
             raise ConfigurationError(problems)

@@ -113,6 +113,21 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner",
         "It shows ever new values in a role: the oldest are forgotten, and for a month new ones are not told.",
     ),
+    "config.applied": (
+        "config",
+        "A version of the configuration was put in force; eyes is how many operators signed it, trust how many changes "
+        "to trust it has.",
+    ),
+    "change.proposed": ("change", "A change to trust was proposed, and waits for a second operator."),
+    "change.approved": ("change", "An operator signed that it shall be."),
+    "change.applied": ("change", "It was put in force, as two operators had signed it."),
+    "change.refused": ("change", "An operator signed that it shall not be."),
+    "change.withdrawn": ("change", "Who proposed it took it back."),
+    "change.expired": ("change", "It was not approved in time."),
+    "change.stale": (
+        "change",
+        "It would not change what was signed any more, as another version came between.",
+    ),
     "assurance.recorded": ("partner", "A certification, an agreement or answers of a partner were recorded."),
     "assurance.removed": ("partner", "An entry was taken out of a partner's register, and its files erased."),
     "assurance.due": (
@@ -124,7 +139,6 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner",
         "A difficult partner was played against a copy of its channel, or it was tested.",
     ),
-    "config.applied": ("config", "A version of the configuration was put in force."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),
     "key.certified": ("key", "A key got another certificate."),

@@ -179,6 +179,7 @@ command(
     gives="ref, subject, key, not_after, fingerprint, in_use; with --partner partner, version, changes[]",
     example="ecluse --hub hub cert import our-key.p12 --ref main-2027 --password file:password.txt\n"
     "ecluse --hub hub cert import birch-2027.pem --partner birch --use verify --from 2027-01-01",
+    signs=True,
 )(import_)
 
 
@@ -216,7 +217,11 @@ def _import_certificate(
             draw_plan(frame.err, changes)
         frame.confirm("Apply this?", yes=yes)
         version = change_files(
-            node, files, actor=frame.actor, reason=f"a certificate of {view.name} was added"
+            node,
+            files,
+            actor=frame.actor,
+            reason=f"a certificate of {view.name} was added",
+            signer=frame.signer(node),
         )
     number = version.number if version is not None else None
     text = (

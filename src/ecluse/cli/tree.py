@@ -16,6 +16,7 @@ from ecluse.cli import (
     audit,
     ban,
     cert,
+    change,
     configuration,
     decide,
     flow,
@@ -24,6 +25,7 @@ from ecluse.cli import (
     key,
     keyring,
     log,
+    operator,
     partner,
     pgp,
     rehearse,
@@ -99,6 +101,8 @@ app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(account.app, name="account", cls=Group)
 app.add_typer(ban.app, name="ban", cls=Group)
+app.add_typer(change.app, name="change", cls=Group)
+app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)

@@ -11,6 +11,7 @@ from ecluse.model.basics import Instant
 from ecluse.trust.certificates import CertificateSet, Dated
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
+from ecluse.trust.operators import operator_problems
 from ecluse.trust.place_rules import is_loopback, place_problems, split_url, used_keys
 from ecluse.trust.schema import As2, BlobSettings, CertificateEntry, ExceptionEntry, Hub, OwnKey, Partner
 
@@ -79,6 +80,7 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
         )
     yield from _folders(hub)
     yield from _own_keys(hub.organisation.keys)
+    yield from operator_problems(HUB_FILE, hub.operators, hub.changes)
 
 
 def _folders(hub: Hub) -> Iterator[Problem]:

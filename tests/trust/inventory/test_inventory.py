@@ -74,7 +74,12 @@ host_keys = ["ssh"]
 keys = ["pgp"]
 [keyring]
 passphrase = "file:passphrase"
+[[operators]]
+name = "ada"
+keys = ["%s"]
+roles = ["trust"]
 """
+    % ED25519
 )
 
 
@@ -127,6 +132,7 @@ def test_everything_is_listed(every: tuple[Credential, ...]) -> None:
         ("", "certificate", "spare", ""),
         ("", "ssh-key", "ssh", "host-key client-key"),
         ("", "openpgp-key", "pgp", "sign decrypt"),
+        ("", "ssh-key", "operator ada", "operator"),
         ("", "password", "file:passphrase", "passphrase"),
         ("", "password", "keyring:forgotten", ""),
         ("", "storage-key", "storage.keys", "wrap"),
@@ -202,7 +208,7 @@ def test_queries(every: tuple[Credential, ...]) -> None:
     def names(**given: Any) -> list[str]:
         return [each.name for each in Query(**given).of(every, NOW)]
 
-    assert names(owner="us", kinds=("ssh-key",)) == ["ssh"]
+    assert names(owner="us", kinds=("ssh-key",)) == ["ssh", "operator ada"]
     assert set(names(weaker_than=128)) == {"spare", "certificates/birch.pem", "certificates/birch-tls.pem"}
     assert names(expiring=200 * DAY) == []
     assert names(expiring=220 * DAY) == ["main", "certificates/birch.pem"]

@@ -83,6 +83,23 @@ def own_credentials(
             *named.openpgp.get(ref, ()),
         ]
         yield openpgp_credential("", ref, keyring.openpgp_certificate(ref), bindings, now, kept="keyring")
+    for number, operator in enumerate(hub.operators):
+        for at, line in enumerate(operator.keys):
+            facts = ssh_facts(line)
+            field = f"operators[{number}].keys[{at}]"
+            yield Credential(
+                owner="",
+                kind="ssh-key",
+                name=f"operator {operator.name}"
+                if len(operator.keys) == 1
+                else f"operator {operator.name} {at + 1}",
+                purpose=("operator",),
+                bindings=(Binding("hub", "operator", HUB_FILE, field),),
+                algorithm=facts.algorithm,
+                strength=facts.strength,
+                fingerprint=facts.fingerprint,
+                kept="configuration",
+            )
     yield from _references(hub, secrets)
     if hub.blobs.ca is not None:
         binding = Binding("hub", "tls", HUB_FILE, "blobs.ca")

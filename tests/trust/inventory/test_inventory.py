@@ -61,7 +61,7 @@ use = ["tls"]
 """
 HUB_TEXT = (
     HUB
-    + """[[organisation.keys]]
+    + f"""[[organisation.keys]]
 ref = "main"
 use = ["sign"]
 until = 2026-12-31
@@ -76,10 +76,9 @@ keys = ["pgp"]
 passphrase = "file:passphrase"
 [[operators]]
 name = "ada"
-keys = ["%s"]
+keys = ["{ED25519}"]
 roles = ["trust"]
 """
-    % ED25519
 )
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from ecluse.app.key_uses import key_uses
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.certificates import describe
-from ecluse.trust.inventory import Credential, Observed, Seen
+from ecluse.trust.inventory import Credential, Observed, Seen, Use
 from ecluse.trust.revocation import every_verdict, shown
 from ecluse.trust.sightings import every_sighting
 
@@ -60,8 +61,13 @@ def _observed(node: Node) -> Observed:
                 if one.role in _KEY_ROLES:
                     met = Seen(partner, one.channel, one.role, one.first, one.last, one.count)
                     seen.setdefault(one.value, []).append(met)
+        uses: dict[str, Use] = {}
+        for use in key_uses(view):
+            before = uses.get(use.ref, Use(use.last, 0))
+            uses[use.ref] = Use(max(before.last, use.last), before.count + use.count)
         return Observed(
             seen=seen,
+            uses=uses,
             revocation={fingerprint: shown(verdict) for fingerprint, verdict in every_verdict(view)},
         )
 

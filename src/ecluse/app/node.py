@@ -33,9 +33,13 @@ from ecluse.store.open import open_store
 from ecluse.store.port import Store
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
+from ecluse.trust.errors import KeyringError
 from ecluse.trust.fields import octets, seconds
 from ecluse.trust.inventory import Inventory
 from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.keyring import Keyring
+from ecluse.trust.keystores.settings import open_stores
+from ecluse.trust.keystores.signer import SignerKeyring
 from ecluse.trust.known import LEAST, Known
 from ecluse.trust.revocation import refused
 from ecluse.trust.secrets import SecretResolver
@@ -110,7 +114,7 @@ class Node:
     folder: Path
     name: str
     bootstrap: Configuration
-    keyring: FileKeyring
+    keyring: FileKeyring | SignerKeyring
     store: Store
     vault: Vault
     hub: Hub
@@ -129,6 +133,22 @@ class Node:
     def log_key(self) -> NoteKey:
         """The verifier key of this hub's log."""
         return NoteKey(self.directory.hub.log_origin, self.keyring.log_public_key)
+
+    @property
+    def keyfiles(self) -> FileKeyring:
+        """The keyring's files, to make and change keys.
+
+        Raises:
+            KeyringError: ``keyring.elsewhere``: a signer has the keys.
+        """
+        if isinstance(self.keyring, FileKeyring):
+            return self.keyring
+        raise KeyringError(
+            "Keys are not made or changed by a hub whose keys are in a signer.",
+            code="keyring.elsewhere",
+            remedy="Run the command by itself, with the passphrase; serving nodes take the change up.",
+            fault=Fault.USAGE,
+        )
 
     @property
     def checkpoint_file(self) -> Path:
@@ -203,14 +223,24 @@ class Unlocked(NamedTuple):
     """
 
     bootstrap: Configuration
-    keyring: FileKeyring
+    keyring: FileKeyring | SignerKeyring
     resolver: SecretResolver
 
 
 def unlock(
-    folder: Path, *, environ: Mapping[str, str] | None = None, clock: Clock = system_clock
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock = system_clock,
+    serving: bool = False,
 ) -> Unlocked:
     """Read the hub's files and open its keyring.
+
+    Args:
+        folder: The hub's.
+        environ: Where ``env:`` secrets are looked up; the process's own by default.
+        clock: Time.
+        serving: Use the signer, where the configuration has one, instead of opening the files.
 
     Raises:
         NotAHub: There is none in ``folder``.
@@ -222,7 +252,15 @@ def unlock(
     bootstrap = Configuration.from_files(read_hub_file(folder))
     settings = bootstrap.hub.keyring
     resolver = SecretResolver(folder, environ)
-    keyring = FileKeyring.open(folder / settings.folder, resolver(settings.passphrase), clock=clock)
+    if serving and settings.signer is not None:
+        signer = SignerKeyring(folder / settings.signer, clock)
+        return Unlocked(bootstrap, signer, SecretResolver(folder, environ, signer.secret))
+    keyring = FileKeyring.open(
+        folder / settings.folder,
+        resolver(settings.passphrase),
+        clock=clock,
+        stores=open_stores(settings.stores, folder, resolver),
+    )
     return Unlocked(bootstrap, keyring, SecretResolver(folder, environ, keyring.secret))
 
 
@@ -243,6 +281,7 @@ def open_node(
     clock: Clock = system_clock,
     entropy: Entropy = system_entropy,
     migrate: bool = False,
+    serving: bool = False,
 ) -> Node:
     """Open the hub in ``folder``.
 
@@ -252,13 +291,14 @@ def open_node(
         clock: Time.
         entropy: Randomness.
         migrate: Apply missing migrations instead of refusing.
+        serving: As of :func:`unlock`.
 
     Raises:
         NotAHub: There is none.
         NotMigrated: The database is of an older release, and ``migrate`` was not said.
         EcluseError: The configuration, the keyring or the database can't be used.
     """
-    unlocked = unlock(folder, environ=environ, clock=clock)
+    unlocked = unlock(folder, environ=environ, clock=clock, serving=serving)
     bootstrap, keyring, resolver = unlocked
     settings = bootstrap.hub
     name = f"{socket.gethostname()}-{os.getpid()}-{new_id('n', clock(), entropy)[-6:]}"
@@ -310,7 +350,7 @@ def open_node(
 
 
 def _directory(
-    store: Store, configuration: Configuration, keyring: FileKeyring, resolver: SecretResolver
+    store: Store, configuration: Configuration, keyring: Keyring, resolver: SecretResolver
 ) -> Directory:
     mode = configuration.hub.revocation.mode
     gone = store.read(lambda view: refused(view, mode)) if mode != "off" else None
@@ -318,7 +358,7 @@ def _directory(
 
 
 def _configuration(
-    folder: Path, hub: Hub, bootstrap: Configuration, keyring: FileKeyring
+    folder: Path, hub: Hub, bootstrap: Configuration, keyring: Keyring
 ) -> tuple[int, Configuration]:
     """As :func:`active_configuration`, with what an earlier process found; what it did not is kept for the next."""
     path = folder / KNOWN_FILE
@@ -334,7 +374,7 @@ def _configuration(
     return version, configuration
 
 
-def keep_known(path: Path, configuration: Configuration, keyring: FileKeyring, hub: Hub) -> None:
+def keep_known(path: Path, configuration: Configuration, keyring: Keyring, hub: Hub) -> None:
     """Keep what files were found to say. Where that can't be written, the next process reads them again."""
     with suppress(OSError):
         durable.make_folder(path.parent)

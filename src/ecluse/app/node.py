@@ -15,6 +15,7 @@ from ecluse.app.accounts import join_accounts
 from ecluse.app.flowbook import Flows
 from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
+from ecluse.blobs import durable
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
@@ -40,6 +41,7 @@ from ecluse.trust.keyfiles import FileKeyring
 from ecluse.trust.keyring import Keyring
 from ecluse.trust.keystores.settings import open_stores
 from ecluse.trust.keystores.signer import SignerKeyring
+from ecluse.trust.known import LEAST, Known
 from ecluse.trust.revocation import refused
 from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
@@ -61,6 +63,9 @@ __all__ = [
 
 KEYS_SETTING: Final = "keyring.changed"
 """Setting in the store that changes with the keyring, so that serving nodes see it."""
+
+KNOWN_FILE: Final = "state/known"
+"""What the files of a large configuration were found to say, in the hub's folder."""
 
 REVOCATION_SETTING: Final = "revocation.changed"
 """The same for which certificates are refused because they were revoked."""
@@ -103,6 +108,7 @@ class Node:
         resolver: From references to secrets.
         pool: Connections to partners that are kept.
         inventory: Remembers the credentials that were listed.
+        planned: What was read last and is not in force; what comes into force next is mostly that.
         marks: What :data:`KEYS_SETTING` and :data:`REVOCATION_SETTING` were when :meth:`reload` looked last.
     """
 
@@ -120,6 +126,7 @@ class Node:
     pool: Pool
     marks: tuple[bytes | None, bytes | None] = (None, None)
     inventory: Inventory = field(default_factory=Inventory)
+    planned: Configuration | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
 
@@ -162,7 +169,10 @@ class Node:
         present = self.directory.configuration
         version, configuration = self.version, present
         if number != self.version:
-            version, configuration = active_configuration(self.store, self.bootstrap, present)
+            version, configuration = active_configuration(self.store, self.bootstrap, self.planned or present)
+            if len(configuration.files) >= max(LEAST, 2 * len(present.files)):
+                keep_known(self.folder / KNOWN_FILE, configuration, self.keyring, self.hub)
+            self.planned = None
         self.keyring.reload()
         self.directory = _directory(self.store, configuration, self.keyring, self.resolver)
         self.version = version
@@ -300,7 +310,6 @@ def open_node(
             raise NotMigrated(f"The database lacks {', '.join(pending)}.")
         if pending:
             store.migrate()
-        version, configuration = active_configuration(store, bootstrap)
         vault = Vault(
             open_place(folder, bootstrap, resolver),
             StorageKeys(keyring),
@@ -317,6 +326,7 @@ def open_node(
                 lambda ids: store.submit(lambda tx: tx.forget_keys(ids)),
             )
         hub = Hub(store, vault, clock, entropy, name)
+        version, configuration = _configuration(folder, hub, bootstrap, keyring)
         pool = Pool()
         node = Node(
             folder=folder,
@@ -356,17 +366,44 @@ def _directory(
     return Directory(configuration, keyring, resolver, refused=gone)
 
 
+def _configuration(
+    folder: Path, hub: Hub, bootstrap: Configuration, keyring: Keyring
+) -> tuple[int, Configuration]:
+    """As :func:`active_configuration`, with what an earlier process found; what it did not is kept for the next."""
+    path = folder / KNOWN_FILE
+    try:
+        known = Known.open(path.read_bytes(), keyring)
+    except OSError:
+        known = None
+    version, configuration = active_configuration(hub.store, bootstrap, known=known)
+    if len(configuration.files) >= LEAST and (
+        known is None or known.missed * 10 > len(configuration.partners)
+    ):
+        keep_known(path, configuration, keyring, hub)
+    return version, configuration
+
+
+def keep_known(path: Path, configuration: Configuration, keyring: Keyring, hub: Hub) -> None:
+    """Keep what files were found to say. Where that can't be written, the next process reads them again."""
+    with suppress(OSError):
+        durable.make_folder(path.parent)
+        durable.replace(path, Known.of(configuration, hub.clock()).seal(keyring, hub.entropy), 0o600)
+
+
 def active_configuration(
-    store: Store, bootstrap: Configuration, before: Configuration | None = None
+    store: Store,
+    bootstrap: Configuration,
+    before: Configuration | None = None,
+    known: Known | None = None,
 ) -> tuple[int, Configuration]:
     """The version in force and its number; the folder's own file, as number 0, where none was applied.
 
-    What did not change since ``before`` is taken from there.
+    What did not change since ``before``, or is ``known``, is taken from there.
     """
     version = store.read(lambda view: view.config())
     if version is None:
         return 0, bootstrap
-    return version.number, Configuration.from_files(version.files, before=before)
+    return version.number, Configuration.from_files(version.files, before=before, known=known)
 
 
 def open_hub_store(folder: Path, unlocked: Unlocked, name: str) -> Store:

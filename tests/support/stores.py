@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.support.dying import with_parent
+
 __all__ = [
     "AZURITE",
     "STORES",
@@ -52,7 +54,9 @@ def free_port() -> int:
 
 
 def _run(command: list[str], port: int, folder: str) -> Store:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, preexec_fn=with_parent
+    )
     atexit.register(lambda: (process.kill(), process.wait(10)))
     until = time.monotonic() + 30
     while True:

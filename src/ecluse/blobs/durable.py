@@ -28,6 +28,7 @@ __all__ = [
     "DiskError",
     "NameTaken",
     "NewFile",
+    "appear",
     "disk_errors",
     "drop_parts",
     "is_part",
@@ -262,6 +263,24 @@ class NewFile:
             self.withdraw()
             raise
 
+    def stay(self) -> str:
+        """Return when the whole file is durable under its temporary name, which is given: :func:`appear` goes on.
+
+        Otherwise nothing is left of it.
+        """
+        try:
+            with disk_errors(self._path):
+                os.fsync(self._handle)
+                self._close()
+                if self._at is not None:
+                    sync_at(self._at)
+            if self._at is None:
+                sync_folder(os.path.dirname(self._path) or ".")
+        except BaseException:
+            self.abort()
+            raise
+        return self._part
+
     def withdraw(self) -> None:
         """Leave nothing of what :meth:`put` gave a name, where the folder's sync failed; never raises.
 
@@ -287,6 +306,41 @@ class NewFile:
     def __del__(self) -> None:
         if self._handle >= 0:
             self.abort()
+
+
+def appear(folder: int, part: str, name: str, *, over: bool = False) -> None:
+    """Give what :meth:`NewFile.stay` left its own name; return when that is durable.
+
+    The temporary name is the last to go, after the other one is durable: so it stands for "not yet" in every order in
+    which a file system may lose the two.
+
+    Args:
+        folder: Handle of the open folder that both names are in.
+        part: The temporary name.
+        name: The name to be.
+        over: It may take the place of a file of that name; otherwise a taken name is left alone.
+
+    Raises:
+        NameTaken: There is a file of that name, and ``over`` was not given.
+        DiskError: It has not got the name.
+    """
+    with disk_errors(name):
+        if over:
+            os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+            sync_at(folder)
+            return
+        try:
+            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except FileExistsError:
+            raise NameTaken(f"There is a file {name} already.") from None
+        try:
+            sync_at(folder)
+        except BaseException:
+            # The name may or may not outlive a power cut; who was told of a failure must not find it.
+            os.unlink(name, dir_fd=folder)
+            raise
+        with contextlib.suppress(OSError):
+            os.unlink(part, dir_fd=folder)
 
 
 def write_new(
@@ -379,19 +433,20 @@ def _mark(work: str) -> str:
     return f"{work}-" if work else ""
 
 
-def drop_parts(folder: int, work: str) -> int:
-    """Delete the temporary files that a killed process left of some work; give their number.
+def drop_parts(folder: int, work: str, spared: str = "") -> int:
+    """Delete the temporary files that a killed process left of some work, but that one; give their number.
 
     A process that is still at it fails: it does not find its file any more.
 
     Args:
         folder: Handle of the open folder.
         work: As it was given to :class:`NewFile`.
+        spared: What :meth:`NewFile.stay` gave.
     """
     count = 0
     with disk_errors("a folder"), os.scandir(folder) as entries:
         for entry in entries:
-            if is_part(entry.name) and f".{_mark(work)}" in entry.name:
+            if is_part(entry.name) and f".{_mark(work)}" in entry.name and entry.name != spared:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(entry.name, dir_fd=folder)
                     count += 1

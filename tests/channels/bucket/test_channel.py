@@ -140,7 +140,7 @@ def test_cut_at_each_step(sender: Sender, data: bytes, faults: tuple[WireFault, 
         to = BucketChannel("s3", sender.hub, lambda name: BucketPlace(store))
         sender.deliver(to, "s3:birch", sender.message(("dry.edi", data)))
         steps = len(relay.requests)
-        assert steps == (3 if data is SMALL else 6)
+        assert steps == (4 if data is SMALL else 5)
         failed = 0
         for step in range(steps):
             for fault in faults:

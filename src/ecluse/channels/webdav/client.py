@@ -92,6 +92,7 @@ class DavClient:
         self._access = access
         self._pool = pool
         self._root = unquote(urlsplit(access.url).path)
+        self.url = access.url
         self.where = urlsplit(access.url).netloc
 
     def look(self, path: str) -> Listed | None:
@@ -165,7 +166,7 @@ class DavClient:
         """
         target = self._url(to)
         headers = [("Destination", target), ("Overwrite", "T" if replace else "F")]
-        with self._call("MOVE", path, headers) as answer:
+        with self._call("MOVE", path, headers, resend=False) as answer:
             if answer.status == 412 and not replace:
                 answer.read()
                 return False
@@ -211,6 +212,7 @@ class DavClient:
         *,
         length: int | None = None,
         ask: bool = False,
+        resend: bool = True,
     ) -> AbstractContextManager[Answered]:
         access = self._access
         return request(
@@ -225,6 +227,7 @@ class DavClient:
             limits=access.limits,
             pool=self._pool,
             expect_continue=ask,
+            resend=resend,
         )
 
     def check(self, answer: Answered, *allowed: int) -> None:

@@ -27,6 +27,8 @@ MAX_FOLDERS: Final = 10_000
 HELD_LISTING: Final = 4 << 20
 """Octets of a listing that are held in memory, some 50,000 names; more of them wait in a file without a name."""
 
+UNKNOWN: Final = frozenset({0, 500, 502, 504})
+"""Replies of a server that has no such command, or answers it with something else (RFC 959 section 4.2)."""
 _NO_SUCH: Final = frozenset({501, 550})
 """Replies to a listing of what is not there, or is no folder (RFC 3659 section 7.2.1)."""
 
@@ -194,13 +196,13 @@ def size_of(line: Line, path: str) -> int | None:
     """Octets of a file; ``None`` where there is none.
 
     Raises:
-        ServerRefused: The server has no SIZE, or answers what is no size.
+        ServerRefused: The server has no SIZE, answers what is no size, or can't tell at present.
     """
     try:
         # Servers that think in ASCII refuse SIZE then (RFC 3659 section 4), in the words of a file that is not there.
         reply = line.commands(["TYPE I", f"SIZE {path}"], "ask for the file's size")
     except ServerRefused as error:
-        if error.reply in (500, 502, 504):
+        if error.reply in UNKNOWN or error.reply < 500:
             raise
         return None
     if not (reply.text.strip().isascii() and reply.text.strip().isdigit()):

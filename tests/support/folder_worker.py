@@ -1,7 +1,7 @@
 """A process that delivers one document into a folder, to be traced and killed.
 
 Run as ``python -m tests.support.folder_worker FOLDER [MUTANT]``; it prints ``durable`` or the code of its error. What it
-remembers is a file beside the folder, which a later one reads. ``plain`` is a mutant that opens the file by its name and
+remembers is a file two folders up, which a later one reads. ``plain`` is a mutant that opens the file by its name and
 writes, as programs do that lose documents; ``forgetful`` one that remembers nothing.
 """
 
@@ -33,14 +33,14 @@ class _Reader:
 
 
 class _Memory:
-    """A file beside the folder, whole or not there."""
+    """A file that is whole or not there, outside of what is traced."""
 
     def __init__(self, folder: Path, *, forgetful: bool) -> None:
-        self._file = folder.with_suffix(".memory")
+        self._file = folder.parents[1] / f"memory-{folder.parent.name}"
         self._forgetful = forgetful
 
     def remember(self, path: str, staged: Staged) -> None:
-        fresh = self._file.with_suffix(".fresh")
+        fresh = self._file.with_name(f"{self._file.name}.fresh")
         fresh.write_text(json.dumps([staged.mark, staged.safe]))
         fresh.rename(self._file)
 

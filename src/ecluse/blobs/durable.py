@@ -13,6 +13,7 @@ says whose work it is, and :func:`drop_parts` deletes those of that work alone.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import secrets
@@ -43,6 +44,9 @@ __all__ = [
 ]
 
 _PART: Final = ".part"
+
+_NO_REPLACE: Final = 1
+_renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 _PUSH: Final = 8 << 20
 """Octets after which the kernel is asked to begin writing them."""
@@ -311,8 +315,8 @@ class NewFile:
 def appear(folder: int, part: str, name: str, *, over: bool = False) -> None:
     """Give what :meth:`NewFile.stay` left its own name; return when that is durable.
 
-    The temporary name is the last to go, after the other one is durable: so it stands for "not yet" in every order in
-    which a file system may lose the two.
+    The temporary name goes in the very step in which the other one comes, so that it stands for "not yet" whatever a
+    reader does meanwhile. (File systems that can't, such as NFS, get a second name first.)
 
     Args:
         folder: Handle of the open folder that both names are in.
@@ -330,17 +334,29 @@ def appear(folder: int, part: str, name: str, *, over: bool = False) -> None:
             sync_at(folder)
             return
         try:
-            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+            _rename_new(folder, part, name)
         except FileExistsError:
             raise NameTaken(f"There is a file {name} already.") from None
         try:
             sync_at(folder)
         except BaseException:
             # The name may or may not outlive a power cut; who was told of a failure must not find it.
-            os.unlink(name, dir_fd=folder)
+            with contextlib.suppress(OSError):
+                os.rename(name, part, src_dir_fd=folder, dst_dir_fd=folder)
             raise
-        with contextlib.suppress(OSError):
-            os.unlink(part, dir_fd=folder)
+
+
+def _rename_new(folder: int, part: str, name: str) -> None:
+    """Rename a file within a folder, unless there is one of that name (renameat2(2), RENAME_NOREPLACE)."""
+    if _renameat2 is not None:
+        done = _renameat2(folder, os.fsencode(part), folder, os.fsencode(name), _NO_REPLACE)
+        if done == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(number, os.strerror(number), name)
+    os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.unlink(part, dir_fd=folder)
 
 
 def write_new(

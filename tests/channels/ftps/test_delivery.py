@@ -15,7 +15,7 @@ from tests.support.ftp_places import changed, foreign, sending
 from ecluse.channels.ftps.client import channel as channel_module
 from ecluse.channels.ftps.client.errors import ServerRefused
 from ecluse.channels.ftps.client.line import Line
-from ecluse.channels.ftps.client.spot import FtpsSpot
+from ecluse.channels.ftps.client.spot import RESUME_FROM, FtpsSpot
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.port import Confirmed
 from ecluse.exchange.remembered import Remembered
@@ -104,8 +104,10 @@ def deliver_through(tmp_path, monkeypatch, data: bytes, **cut) -> None:
     """The suite of cuts: one connection is cut, and the document is there once, whole, after the next attempt."""
     with foreign("proftpd", tmp_path) as far, Cutter(far.server.port, **cut) as cutter:
         with sending(monkeypatch, changed(far.place, port=cutter.port, timeout=3.0), data) as it:
-            attempts = until_delivered(it, far)
+            attempts, how = until_delivered(it, far)
         assert (cutter.cuts, attempts) == (1, 2)
+        if cut.get("data_after", 0) > 2 * RESUME_FROM:
+            assert how == "resumed"
         assert lying(far) == {"order.xml": data}
 
 
@@ -115,7 +117,7 @@ def test_a_connection_cut_at_each_step(tmp_path, monkeypatch, verb: str, when: s
     deliver_through(tmp_path, monkeypatch, os.urandom(300_000), verb=verb, when=when)
 
 
-@pytest.mark.parametrize("octets", [0, 1, 2_000_000, 3_900_000])
+@pytest.mark.parametrize("octets", [0, 1, 500_000, 3_000_000, 3_900_000])
 @pytest.mark.peer("proftpd")
 def test_a_data_connection_cut_within_an_upload(tmp_path, monkeypatch, octets: int) -> None:
     deliver_through(tmp_path, monkeypatch, os.urandom(4_000_000), data_after=octets)
@@ -163,9 +165,9 @@ def _whole_if_there(size):
     ("mutant", "cut"),
     [
         (looking_for_nothing, {"verb": "RNTO", "when": "after"}),
-        (writing_under_the_final_name, {"data_after": 2_000_000}),
-        (going_on_from_the_beginning, {"data_after": 2_000_000}),
-        (comparing_no_sizes, {"data_after": 2_000_000}),
+        (writing_under_the_final_name, {"data_after": 3_000_000}),
+        (going_on_from_the_beginning, {"data_after": 3_000_000}),
+        (comparing_no_sizes, {"data_after": 3_000_000}),
     ],
 )
 @pytest.mark.peer("proftpd")
@@ -176,18 +178,18 @@ def test_a_mutant_fails_the_suite_of_cuts(tmp_path, monkeypatch, mutant, cut) ->
         deliver_through(tmp_path, monkeypatch, os.urandom(4_000_000), **cut)
 
 
-def until_delivered(it, far) -> int:
-    """Attempts until it is delivered; nobody sees half a document under its name meanwhile."""
+def until_delivered(it, far) -> tuple[int, str]:
+    """Attempts until it is delivered, and how it was; nobody sees half a document under its name meanwhile."""
     errors = []
     for number in range(1, 6):
         try:
-            facts(it.attempt())
+            how = facts(it.attempt())["how"]
         except EcluseError as error:
             errors.append(str(error))
             assert error.fault is not Fault.PERMANENT, error  # noqa: PT017 - it may, and need not, be raised
             assert lying(far).get("order.xml", b"") in (b"", it.data)
             continue
-        return number
+        return number, how
     raise AssertionError(f"never delivered: {errors}")
 
 

@@ -144,6 +144,7 @@ def test_a_line_that_goes_silent(world, server):
         message = world.send(("orders.edi", DATA))
         world.run(1)
         assert world.delivery(message).reason_code == "sftp.silent"
+        world.reach(server, port=line.port)  # with a patience that a busy machine does not try
         world.run(3)
         assert world.delivery(message).state is DeliveryState.CONFIRMED
         assert violations(server) == []

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 import pytest
+from tests.support.trust import certificate
 
 from ecluse.model.basics import PartnerId
-from ecluse.trust.certificates import CertificateSet
+from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.flow import Flow
 from ecluse.trust.plan import plan
@@ -68,6 +69,13 @@ def changed(table: msgspec.Struct, path: str = "") -> Iterator[tuple[str, msgspe
             yield f"{where}.{key}" if key else where, msgspec.structs.replace(table, **{field.name: other})
 
 
+CERTIFICATE = certificate("Birch")
+LOADED: Any = {
+    path: (Dated(CERTIFICATE, describe(CERTIFICATE), frozenset(), chain=(CERTIFICATE,)),)
+    for path in ("one", "other")
+}
+
+
 def configuration(hub: Any, partner: Any, flow: Any) -> Configuration:
     # Nothing of it is valid: what is looked at is the comparison alone.
     id = PartnerId("birch")
@@ -78,10 +86,9 @@ def configuration(hub: Any, partner: Any, flow: Any) -> Configuration:
         "flows": {"orders": flow},
         "openpgp": dict.fromkeys(("one", "other"), ()),
     }
-    nothing: dict[str, Any] = {
-        each.name: {"one": (), "other": ()} for each in dataclasses.fields(Configuration) if each.name not in given
-    }
-    return Configuration(**given, **nothing)
+    # Certificates by file, whatever the configuration keeps besides.
+    rest = {each.name: LOADED for each in dataclasses.fields(Configuration) if each.name not in given}
+    return Configuration(**given, **rest)
 
 
 WHOLE = {"hub": made(Hub), "partner": made(Partner), "flow": made(Flow)}

@@ -19,6 +19,7 @@ from ecluse.blobs import durable
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
+from ecluse.blobs.stock import KeyStock
 from ecluse.blobs.vault import Vault
 from ecluse.channels.as2.sender import As2Channel
 from ecluse.channels.http.line import Pool
@@ -316,6 +317,14 @@ def open_node(
             clock,
             octets(settings.blobs.inline_limit),
         )
+        if store.local:
+            vault.stock = KeyStock(
+                vault.wrap,
+                entropy,
+                clock,
+                lambda keys: store.submit(lambda tx: tx.keep_keys(keys)),
+                lambda ids: store.submit(lambda tx: tx.forget_keys(ids)),
+            )
         hub = Hub(store, vault, clock, entropy, name)
         version, configuration = _configuration(folder, hub, bootstrap, keyring)
         pool = Pool()

@@ -30,6 +30,7 @@ __all__ = [
     "import_key",
     "is_ending",
     "openpgp_entries",
+    "own_openpgp_entries",
     "partner_files",
     "remove_key",
     "revoke_key",
@@ -107,6 +108,11 @@ def grouped(fingerprint: str) -> str:
 def openpgp_entries(node: Node) -> list[OpenPgpEntry]:
     """Our keys in order of name, then the partners' certificates in order of partner."""
     return [*_own(node), *_theirs(node)]
+
+
+def own_openpgp_entries(node: Node) -> list[OpenPgpEntry]:
+    """Our keys alone, in order of name."""
+    return list(_own(node))
 
 
 def _own(node: Node) -> Iterator[OpenPgpEntry]:

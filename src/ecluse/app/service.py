@@ -20,6 +20,7 @@ from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.key_uses import note_key_uses
 from ecluse.app.node import Node
+from ecluse.app.posture.serving import look_now, posture_run
 from ecluse.app.revocation import revocation_checks
 from ecluse.app.sftp import SftpService
 from ecluse.app.sightings import SightingsWork
@@ -99,6 +100,7 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                posture_run(node),
                 revocation_checks(node),
                 change_expiry(node),
                 remind(node),
@@ -203,6 +205,7 @@ class Service:
         self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
+        await asyncio.to_thread(look_now, self.node, self.node.name)
         self._watcher.start()
         # What the node is made of stays: the search for garbage need not go through it again and again.
         gc.collect()
@@ -283,6 +286,7 @@ class Service:
             self._flows.follow()
             if self.sftp is not None:
                 self.sftp.follow()
+            look_now(self.node, f"version-{self.node.version}")
         if self.ftps is not None:
             self.ftps.follow()
         identity = self._tls_identity()

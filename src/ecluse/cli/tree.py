@@ -28,6 +28,7 @@ from ecluse.cli import (
     operator,
     partner,
     pgp,
+    posture,
     rehearse,
     roles,
     secret,
@@ -107,6 +108,7 @@ app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(posture.app, name="posture")
 
 
 def run(args: Sequence[str] | None = None) -> int:

@@ -102,6 +102,7 @@ _TLS_FIELDS: Final[dict[str, Rule]] = {
 _HUB: Final[dict[str, Rule]] = {
     "operator *": Rule("administrator", "It says who may change trust, and with which keys."),
     "changes.time_limit": Rule("policy", "It is how long a change to trust may wait for approval."),
+    "changes.recovery_wait": Rule("policy", "It is how soon one operator can remove the other one alone."),
     "organisation.name": Rule("identity", "It is who we say that we are."),
     "organisation.as2_id": Rule("identity", "It is who we say that we are."),
     "organisation.keys[].ref": _OUR_KEY,

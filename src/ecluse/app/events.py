@@ -167,6 +167,8 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner or key",
         'Nobody answers for a certificate any more; with mode = "hard" it is not taken until somebody does.',
     ),
+    "key.bound": ("key", "A key that stays in a key store can be used."),
+    "key.used": ("key", "How often a key was used since the log was told before; once an hour at most."),
     "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
     "secret.put": ("secret", "A secret was put into the keyring."),
     "secret.removed": ("secret", "A secret was removed from the keyring."),

@@ -74,7 +74,7 @@ ROLES: Final[dict[str, str]] = {
     "kex": "the SSH key exchange",
     "mac": "the SSH message authentication code",
     "version": "the other side's program, as it says itself",
-    "recipient": "the OpenPGP key that content is encrypted to",
+    "recipient": "another OpenPGP key that content is encrypted to",
 }
 """Roles that are seen, in words; a channel shows some of them."""
 

@@ -14,7 +14,7 @@ from ecluse.evidence.record import record
 from ecluse.exchange.desk import Desk
 from ecluse.exchange.flows.plan import FlowBook
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
-from ecluse.model.nouns import Message, Part
+from ecluse.model.nouns import Delivery, Message, Part
 from ecluse.store.port import Store, StoreUnavailable, Tx, View
 
 __all__ = ["Document", "Hub", "left_nothing"]
@@ -36,6 +36,8 @@ class Hub:
         flows: Gives the flows in force.
         desk: What the open accounts of partners share.
         settled: Told of a message, in the transaction that brings it to an end (or to another one).
+        judged: Told of each receipt of record, in its transaction: the delivery, whether it confirms, and what one
+            that refuses says. What it gives is why the message is to be sealed anew and sent again; empty as a rule.
     """
 
     store: Store
@@ -48,6 +50,7 @@ class Hub:
     flows: Callable[[], FlowBook] = field(default=FlowBook)
     desk: Desk = field(default_factory=Desk)
     settled: Callable[[Tx, Message], None] = field(default=lambda tx, message: None)
+    judged: Callable[[Tx, Delivery, bool, str], str] = field(default=lambda tx, delivery, positive, said: "")
 
     def new_id(self, prefix: str) -> str:
         """A fresh id; see :func:`ecluse.model.basics.new_id`."""

@@ -207,6 +207,7 @@ class Dated:
         start: Not used before, besides its own validity.
         end: Not used from here on, besides its own validity.
         chain: The certificates that came with it, itself first.
+        succeeds: SHA-256 of the certificates that it is to succeed.
     """
 
     certificate: x509.Certificate
@@ -215,6 +216,7 @@ class Dated:
     start: Instant | None = None
     end: Instant | None = None
     chain: tuple[x509.Certificate, ...] = ()
+    succeeds: frozenset[str] = frozenset()
 
     def holds(self, now: Instant, *, expired_allowed: bool = False) -> bool:
         """Whether ``now`` is in the window: the configured one and the certificate's own."""

@@ -195,7 +195,9 @@ def _missing_certificates(path: str, partner: Partner, files: Mapping[str, str])
 def _dated(partner: Partner, loaded: Mapping[str, tuple[Dated, ...]]) -> CertificateSet:
     def windowed(entry: CertificateEntry, item: Dated) -> Dated:
         start, end = instant_from(entry.from_), instant_until(entry.until)
-        return Dated(item.certificate, item.info, frozenset(entry.use), start, end, item.chain)
+        former = () if entry.succeeds is None else loaded.get(entry.succeeds, ())
+        succeeds = frozenset(each.info.fingerprint for each in former)
+        return Dated(item.certificate, item.info, frozenset(entry.use), start, end, item.chain, succeeds)
 
     return CertificateSet(
         tuple(windowed(entry, item) for entry in partner.certificates for item in loaded[entry.file])

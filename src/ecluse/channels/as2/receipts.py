@@ -45,6 +45,8 @@ class SealedFacts(msgspec.Struct):
         receipt: ``sync``, ``async`` or ``none``.
         signed_receipt: Whether a signed one was asked for.
         signed: Whether the message is signed; the receipt of one that is not may come without a MIC.
+        signer: SHA-256 of the certificate of ours that it is signed with; empty without a signature.
+        recipient: SHA-256 of the certificate of theirs that it is encrypted to; empty without encryption.
     """
 
     headers: list[tuple[str, str]]
@@ -52,6 +54,8 @@ class SealedFacts(msgspec.Struct):
     receipt: str = "none"
     signed_receipt: bool = False
     signed: bool = True
+    signer: str = ""
+    recipient: str = ""
 
 
 def judge(
@@ -99,7 +103,7 @@ def _judge(message: Message, read: ReadMdn, headers: Headers, body: bytes) -> Co
     block = headers.raw or "".join(f"{name}: {value}\r\n" for name, value in headers).encode(
         "latin-1", "replace"
     )
-    receipt = ReceiptBytes("mdn", found.verdict.value, block, body)
+    receipt = ReceiptBytes("mdn", found.verdict.value, block, body, found.said if read.signed is not None else "")
     if found.ok:
         return Confirmed(receipt)
     return Refused(receipt, f"as2.receipt-{found.verdict.value}", f"{found.cause} {found.remedy}".strip())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +16,7 @@ from ecluse.app.accounts import join_accounts
 from ecluse.app.flowbook import Flows
 from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
+from ecluse.app.rotation.watch import join_rotations
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
@@ -33,6 +36,8 @@ from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
 from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.rotation.choices import SETTING as CHOICES_SETTING
+from ecluse.trust.rotation.choices import load_choices
 from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
@@ -91,6 +96,7 @@ class Node:
         resolver: From references to secrets.
         pool: Connections to partners that are kept.
         keys_mark: What :data:`KEYS_SETTING` was when :meth:`reload` read the keyring last.
+        choices_mark: What :data:`CHOICES_SETTING` was when :meth:`reload` read the choices last.
     """
 
     folder: Path
@@ -106,8 +112,10 @@ class Node:
     resolver: SecretResolver
     pool: Pool
     keys_mark: bytes | None = None
+    choices_mark: bytes | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
+    _reloading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def log_key(self) -> NoteKey:
@@ -120,15 +128,31 @@ class Node:
         return self.folder / "state" / "checkpoints"
 
     def reload(self) -> bool:
-        """Take up a configuration version, or keys, that came since; true where there were any."""
-        mark = self.store.read(lambda view: view.setting(KEYS_SETTING))
-        version, configuration = active_configuration(self.store, self.bootstrap)
-        if version == self.version and mark == self.keys_mark:
+        """Take up a configuration version, keys, or choices among them, that came since; true where there were any."""
+        with self._reloading:
+            return self._reload()
+
+    def _reload(self) -> bool:
+        mark, chosen = self.store.read(
+            lambda view: (view.setting(KEYS_SETTING), view.setting(CHOICES_SETTING))
+        )
+        newest = self.store.read(lambda view: view.config())
+        version = 0 if newest is None else newest.number
+        kept = version == self.version and mark == self.keys_mark
+        if kept and chosen == self.choices_mark:
             return False
-        self.keyring.reload()
-        self.directory = Directory(configuration, self.keyring, self.resolver)
+        choices = self.directory.choices if chosen == self.choices_mark else self.store.read(load_choices)
+        if kept:
+            self.directory = self.directory.choosing(choices)
+        else:
+            configuration = self.directory.configuration
+            if newest is not None and version != self.version:
+                configuration = Configuration.from_files(newest.files)
+            self.keyring.reload()
+            self.directory = Directory(configuration, self.keyring, self.resolver, choices)
         self.version = version
         self.keys_mark = mark
+        self.choices_mark = chosen
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -150,6 +174,8 @@ class Node:
 
     def close(self) -> None:
         """Let the database and the connections go."""
+        with suppress(EcluseError):  # what was seen shows itself again
+            self.hub.note_sightings(everything=True)
         self.pool.close()
         for close in self.closing:
             close()
@@ -241,6 +267,7 @@ def open_node(
         if pending:
             store.migrate()
         version, configuration = active_configuration(store, bootstrap)
+        chosen, choices = store.read(lambda view: (view.setting(CHOICES_SETTING), load_choices(view)))
         vault = Vault(
             open_place(folder, bootstrap, resolver),
             StorageKeys(keyring),
@@ -259,8 +286,9 @@ def open_node(
             vault=vault,
             hub=hub,
             channels={},
-            directory=Directory(configuration, keyring, resolver),
+            directory=Directory(configuration, keyring, resolver, choices),
             version=version,
+            choices_mark=chosen,
             resolver=resolver,
             pool=pool,
         )
@@ -275,6 +303,7 @@ def open_node(
     join_places(node)
     join_ftps(node)
     join_accounts(node)
+    join_rotations(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node

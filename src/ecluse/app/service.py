@@ -15,7 +15,9 @@ from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
+from ecluse.app.rotation.tend import rotation_work
 from ecluse.app.sftp import SftpService
+from ecluse.app.sightings import SightingsWork
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -85,6 +87,7 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                rotation_work(node),
             ],
             hub.clock,
         )
@@ -133,6 +136,7 @@ class Service:
             node=node.name,
         )
         self._loop = SequencerLoop(sequencer, hub.clock, _report)
+        self._sightings = SightingsWork(hub)
         self._openers = ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
         self._server: Server | None = None
         self._listener: Listener | None = None
@@ -180,6 +184,7 @@ class Service:
         self._depositor.start()
         self._runner.start()
         self._loop.start()
+        self._sightings.start()
         self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
@@ -193,7 +198,8 @@ class Service:
         if at_start is None:
             return None
         settings = node.directory.hub.listen.as2.tls or at_start
-        return TlsIdentity.of(node, settings.key, settings.client_auth, settings.min_version)
+        key = node.directory.shown_key(settings.key, settings.successor)
+        return TlsIdentity.of(node, key, settings.client_auth, settings.min_version)
 
     async def stop(self) -> None:
         """Accept nothing more, end what is under way, seal and sign the log."""
@@ -212,6 +218,7 @@ class Service:
                 for runner in (self._runner, self._own_runner, self._depositor)
             )
         )
+        await asyncio.to_thread(self._sightings.stop)  # before the log is sealed: it may have events
         await asyncio.to_thread(self._loop.stop)
         self._succession.end()
         self._openers.shutdown(wait=False, cancel_futures=True)

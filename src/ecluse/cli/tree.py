@@ -23,6 +23,7 @@ from ecluse.cli import (
     log,
     partner,
     pgp,
+    rotate,
     secret,
     send,
     ssh,
@@ -88,6 +89,7 @@ app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
+app.add_typer(rotate.app, name="rotate", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(account.app, name="account", cls=Group)

@@ -16,6 +16,7 @@ from ecluse.exchange.flows.plan import FlowBook
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
 from ecluse.model.nouns import Delivery, Message, Part
 from ecluse.store.port import Store, StoreUnavailable, Tx, View
+from ecluse.trust.sightings import Sightings
 
 __all__ = ["Document", "Hub", "left_nothing"]
 
@@ -38,6 +39,7 @@ class Hub:
         settled: Told of a message, in the transaction that brings it to an end (or to another one).
         judged: Told of each receipt of record, in its transaction: the delivery, whether it confirms, and what one
             that refuses says. What it gives is why the message is to be sealed anew and sent again; empty as a rule.
+        sightings: Told of what partners are seen to use on the wire.
     """
 
     store: Store
@@ -51,6 +53,10 @@ class Hub:
     desk: Desk = field(default_factory=Desk)
     settled: Callable[[Tx, Message], None] = field(default=lambda tx, message: None)
     judged: Callable[[Tx, Delivery, bool, str], str] = field(default=lambda tx, delivery, positive, said: "")
+    sightings: Sightings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sightings = Sightings(self.clock)
 
     def new_id(self, prefix: str) -> str:
         """A fresh id; see :func:`ecluse.model.basics.new_id`."""
@@ -77,6 +83,12 @@ class Hub:
             node=self.node,
             entropy=self.entropy,
         )
+
+    def note_sightings(self, *, everything: bool = False) -> int:
+        """Write what partners were seen to use. Takes, gives and raises what :meth:`Sightings.flush` does."""
+        if not self.sightings.waiting:
+            return 0
+        return self.sightings.flush(self.store, self.event, everything=everything)
 
     @contextmanager
     def blob(self, blob_id: str) -> Iterator[VaultReader]:

@@ -7,7 +7,8 @@ protocol id may come again); what a person must look at is ``quarantined`` and c
 what could not be opened in the end is quarantined too, and ``received`` again once it is released.
 
 Outbound: ``accepted`` from the application, ``sealed`` when its exact bytes were built (once; again only where the
-partner's own receipt refuses these for the sake of a key), ``delivered`` when every delivery is confirmed, ``failed`` while a delivery is dead or refused, ``given-up`` by a person.
+partner's own receipt refuses these for the sake of a key), ``delivered`` when every delivery is confirmed, ``failed``
+while a delivery is dead or refused, ``given-up`` by a person.
 
 A delivery is one message to one channel. ``sent`` means that the bytes were taken and the receipt of record
 is still to come; ``overdue`` that it did not come in time (a late one still counts); ``dead`` that the

@@ -189,6 +189,8 @@ def _certificate(entry: Dated) -> str:
         text += f", used from {iso(entry.start)}"
     if entry.end is not None:
         text += f", used until {iso(entry.end)}"
+    if entry.succeeds:
+        text += f", to succeed {', '.join(sorted(each[:16] for each in entry.succeeds))}"
     return text
 
 

@@ -103,7 +103,9 @@ def _judge(message: Message, read: ReadMdn, headers: Headers, body: bytes) -> Co
     block = headers.raw or "".join(f"{name}: {value}\r\n" for name, value in headers).encode(
         "latin-1", "replace"
     )
-    receipt = ReceiptBytes("mdn", found.verdict.value, block, body, found.said if read.signed is not None else "")
+    receipt = ReceiptBytes(
+        "mdn", found.verdict.value, block, body, found.said if read.signed is not None else ""
+    )
     if found.ok:
         return Confirmed(receipt)
     return Refused(receipt, f"as2.receipt-{found.verdict.value}", f"{found.cause} {found.remedy}".strip())

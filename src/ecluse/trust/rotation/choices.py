@@ -11,7 +11,10 @@ from ecluse.store.port import View
 from ecluse.trust.rotation.facts import open_rotations, standings
 from ecluse.trust.rotation.states import PartnerStage
 
-__all__ = ["NOBODY", "Choices", "in_turn", "load_choices"]
+__all__ = ["NOBODY", "SETTING", "Choices", "in_turn", "load_choices"]
+
+SETTING: Final = "rotations.changed"
+"""Setting in the store that changes with the choices, so that every node reads them again."""
 
 _EMPTY: Final[Mapping[str, frozenset[str]]] = MappingProxyType({})
 _NONE: Final[frozenset[str]] = frozenset()
@@ -32,14 +35,16 @@ class Choices:
         theirs: SHA-256 of the certificates of theirs that we encrypt to in place of what they succeed, by partner.
         shown: Names of the successors that our listeners show.
         offered: Names of the successors that may be tried first where both can be: partners were told of them.
-        watched: Names and fingerprints of the successors of every rotation under way.
+        watched: Rotations under way, by the SHA-256 of the successor's certificate.
+        trial: (rotation, partner) of those that are switched, and of whom no receipt has proven the successor yet.
     """
 
     ours: Mapping[str, frozenset[str]] = field(default_factory=_empty)
     theirs: Mapping[str, frozenset[str]] = field(default_factory=_empty)
     shown: frozenset[str] = _NONE
     offered: Mapping[str, frozenset[str]] = field(default_factory=_empty)
-    watched: frozenset[str] = _NONE
+    watched: Mapping[str, str] = field(default_factory=dict)
+    trial: frozenset[tuple[str, str]] = frozenset()
 
     def ours_for(self, partner: str) -> frozenset[str]:
         """Names of the successors that are used with a partner."""
@@ -66,9 +71,7 @@ def in_turn(
     """
     first = [name for name in names if name in chosen and name in succeeds]
     behind = [
-        name
-        for name in names
-        if name not in first and any(old in names for old in succeeds.get(name, ()))
+        name for name in names if name not in first and any(old in names for old in succeeds.get(name, ()))
     ]
     return (*first, *(name for name in names if name not in first and name not in behind), *behind)
 
@@ -90,21 +93,33 @@ def load_choices(view: View) -> Choices:
     theirs: dict[str, set[str]] = {}
     offered: dict[str, set[str]] = {}
     shown: set[str] = set()
-    watched: set[str] = set()
-    for rotation in open_rotations(view):
-        watched.add(rotation.new)
+    watched: dict[str, str] = {}
+    trial: set[tuple[str, str]] = set()
+    rotations = open_rotations(view)
+    for rotation in rotations:
+        if rotation.fingerprint:
+            watched[rotation.fingerprint] = rotation.id
         if rotation.shown is not None:
             shown.add(rotation.new)
         chosen = ours if rotation.side == "ours" else theirs
         for standing in standings(view, rotation.id, stage=PartnerStage.SWITCHED):
             chosen.setdefault(standing.partner, set()).add(rotation.new)
+            if standing.proven is None:
+                trial.add((rotation.id, standing.partner))
         if "user-key" in rotation.places:
             for stage in _OFFERED:
                 for standing in standings(view, rotation.id, stage=stage):
                     offered.setdefault(standing.partner, set()).add(rotation.new)
-    if not watched:
+    if not rotations:
         return NOBODY
-    return Choices(_frozen(ours), _frozen(theirs), frozenset(shown), _frozen(offered), frozenset(watched))
+    return Choices(
+        _frozen(ours),
+        _frozen(theirs),
+        frozenset(shown),
+        _frozen(offered),
+        MappingProxyType(watched),
+        frozenset(trial),
+    )
 
 
 def _frozen(sets: dict[str, set[str]]) -> Mapping[str, frozenset[str]]:

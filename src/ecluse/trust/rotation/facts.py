@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from ecluse.model.basics import Instant, PartnerId
+from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.store.port import View
 from ecluse.trust.rotation.states import ENDED, PartnerStage, RotationState
@@ -24,8 +24,11 @@ __all__ = [
     "find_rotation",
     "find_standing",
     "open_rotations",
+    "read_rotation",
+    "read_standing",
     "rotation_record",
     "standing_record",
+    "standing_records",
     "standings",
 ]
 
@@ -54,6 +57,8 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         side: Whose key.
         old: Name in the keyring; for a certificate of theirs, its SHA-256.
         new: The same of the successor.
+        fingerprint: SHA-256 of the successor's certificate; empty while an authority makes it.
+        ssh: Fingerprint of the successor's SSH key (``SHA256:...``), where it is used in SSH.
         places: Where the old one was used when the rotation began.
         state: Where it is.
         begun: When it began.
@@ -77,6 +82,8 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     side: Side = "ours"
     old: str
     new: str
+    fingerprint: str = ""
+    ssh: str = ""
     places: tuple[Place, ...] = ()
     state: RotationState = RotationState.PREPARED
     begun: Instant
@@ -194,31 +201,40 @@ def open_rotations(view: View) -> list[Rotation]:
     )
 
 
-def standings(
-    view: View, rotation: str, *, stage: PartnerStage | None = None, partner: PartnerId | None = None
-) -> Iterator[Standing]:
-    """The partners of a rotation, in order of id.
+def read_rotation(record: Record) -> Rotation:
+    """From its record."""
+    return _rotation(record.body)
+
+
+def read_standing(record: Record) -> Standing:
+    """From its record."""
+    return _standing(record.body)
+
+
+def standing_records(view: View, rotation: str, *, stage: PartnerStage | None = None) -> Iterator[Record]:
+    """The records of a rotation's partners, in order of id.
 
     Args:
         view: Where.
         rotation: Its id.
         stage: Only those that are there.
-        partner: Only this one.
     """
     prefix = f"{rotation}/"
-    for record in _pages(
-        view, PARTNER_KIND, state=None if stage is None else stage.value, owner=partner, after=prefix
-    ):
+    state = None if stage is None else stage.value
+    for record in _pages(view, PARTNER_KIND, state=state, after=prefix):
         if not record.key.startswith(prefix):
             return
-        yield _standing(record.body)
+        yield record
 
 
-def _pages(
-    view: View, kind: str, *, state: str | None = None, owner: str | None = None, after: str = ""
-) -> Iterator[Record]:
+def standings(view: View, rotation: str, *, stage: PartnerStage | None = None) -> Iterator[Standing]:
+    """The same, read."""
+    return map(read_standing, standing_records(view, rotation, stage=stage))
+
+
+def _pages(view: View, kind: str, *, state: str | None = None, after: str = "") -> Iterator[Record]:
     while True:
-        page = view.records(kind, owner=owner, state=state, after=after, limit=_PAGE)
+        page = view.records(kind, state=state, after=after, limit=_PAGE)
         yield from page
         if len(page) < _PAGE:
             return

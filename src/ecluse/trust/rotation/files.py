@@ -17,7 +17,15 @@ from ecluse.trust.configuration import HUB_FILE, Configuration
 from ecluse.trust.place_rules import used_keys
 from ecluse.trust.rotation.facts import Place
 
-__all__ = ["accepts_both", "concerned", "drop_successor", "places_of", "put_beside", "put_in_place", "uses_old"]
+__all__ = [
+    "accepts_both",
+    "concerned",
+    "drop_successor",
+    "places_of",
+    "put_beside",
+    "put_in_place",
+    "uses_old",
+]
 
 Files = Mapping[str, str]
 _Table = dict[str, Any]
@@ -41,7 +49,9 @@ def places_of(configuration: Configuration, ref: str) -> tuple[Place, ...]:
         found.append("tls")
     if sftp is not None and ref in sftp.host_keys:
         found.append("host-key")
-    named = [field for each in configuration.partners.values() for field, key in used_keys(each) if key == ref]
+    named = [
+        field for each in configuration.partners.values() for field, key in used_keys(each) if key == ref
+    ]
     if "sftp.key" in named:
         found.append("user-key")
     if any(field.endswith(".client_key") for field in named):
@@ -115,7 +125,9 @@ def put_beside(files: Files, old: str, new: str) -> dict[str, str]:
 
     def hub(data: _Table) -> None:
         for key in list(_keys(data)):
-            if key["ref"] == old and not any(k["ref"] == new and k.get("use") == key.get("use") for k in _keys(data)):
+            if key["ref"] == old and not any(
+                k["ref"] == new and k.get("use") == key.get("use") for k in _keys(data)
+            ):
                 added = {**key, "ref": new, "succeeds": old}
                 for window in ("from", "until"):
                     added.pop(window, None)
@@ -235,9 +247,7 @@ def _at(data: _Table, path: tuple[str, ...]) -> _Table | None:
     return table if isinstance(table, dict) else None
 
 
-def _edited(
-    files: Files, hub: Callable[[_Table], None], partner: Callable[[_Table], None]
-) -> dict[str, str]:
+def _edited(files: Files, hub: Callable[[_Table], None], partner: Callable[[_Table], None]) -> dict[str, str]:
     changed = dict(files)
     for path, text in files.items():
         change = hub if path == HUB_FILE else partner if path.startswith("partners/") else None
@@ -271,7 +281,7 @@ class _Text:
 
     def __init__(self, text: str) -> None:
         starts = [match.start() for match in _HEADER.finditer(text)]
-        ends = [*starts[1:], len(text)]
+        ends = [*starts[1:], len(text)][: len(starts)]
         self._head = text[: starts[0]] if starts else text
         self._blocks = [text[start:end] for start, end in zip(starts, ends, strict=True)]
 

@@ -21,9 +21,9 @@ __all__ = [
     "ENDED",
     "MOVES",
     "STAGES",
-    "WrongMoment",
     "PartnerStage",
     "RotationState",
+    "WrongMoment",
     "check_move",
     "check_stage",
 ]

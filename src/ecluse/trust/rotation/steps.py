@@ -1,4 +1,4 @@
-"""What is to be done next in a rotation: facts and a moment in, the next state and what to do out. Nothing is done here."""
+"""What is to be done next in a rotation: facts in, the next state and what to do out. Nothing is done here."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from ecluse.model.basics import Instant
 from ecluse.trust.rotation.facts import Place, Rotation, Standing
-from ecluse.trust.rotation.states import PartnerStage, RotationState, check_move, check_stage
+from ecluse.trust.rotation.states import PartnerStage, RotationState, WrongMoment, check_move, check_stage
 
 __all__ = [
     "BLAMED",
+    "HUB_PLACES",
     "Facts",
     "Judged",
     "Moved",
@@ -31,8 +32,10 @@ _SECOND: Final = 1_000_000
 HUB_PLACES: Final[frozenset[Place]] = frozenset({"tls", "host-key"})
 """Where one key is shown to everybody: who comes is known only afterwards."""
 
-BLAMED: Final = frozenset({"authentication-failed", "integrity-check-failed", "insufficient-message-security"})
-"""What a receipt says (RFC 4130 s7.5.3) where the signature was not to be verified: the successor is not known there."""
+BLAMED: Final = frozenset(
+    {"authentication-failed", "integrity-check-failed", "insufficient-message-security"}
+)
+"""What a receipt says (RFC 4130 s7.5.3) where the signature was not verified: the successor is not known there."""
 BLAMED_THEIRS: Final = frozenset({"decryption-failed", "authentication-failed", "integrity-check-failed"})
 """The same where we encrypted to a certificate that they can't use."""
 BLAMED_ON_TRIAL: Final = frozenset({"unexpected-processing-error", "unexpected processing error"})
@@ -162,7 +165,9 @@ class _Work:
                 self._put(replace(standing, seen=first))
             else:
                 check_stage(standing.stage, PartnerStage.SEEN)
-                self._put(replace(standing, stage=PartnerStage.SEEN, seen=first, why="It uses the successor."))
+                self._put(
+                    replace(standing, stage=PartnerStage.SEEN, seen=first, why="It uses the successor.")
+                )
             self.say("rotation.seen", standing.partner)
 
     def show(self) -> None:
@@ -253,6 +258,8 @@ def announced_to(standing: Standing, now: Instant, how: str, request: str = "") 
 
 def switch(standing: Standing, now: Instant, why: str) -> Standing:
     """A partner with whom the successor is used from here on. Raises ``rotation.not-now`` where it is already."""
+    if standing.switched_now:
+        raise WrongMoment(f"{standing.partner} is switched already.")
     check_stage(standing.stage, PartnerStage.SWITCHED)
     return replace(
         standing, stage=PartnerStage.SWITCHED, switched=now, switch_at=None, proven=None, refused=(), why=why
@@ -261,6 +268,8 @@ def switch(standing: Standing, now: Instant, why: str) -> Standing:
 
 def revert(standing: Standing, now: Instant, why: str) -> Standing:
     """A partner with whom the old one is used again. Raises ``rotation.not-now`` where it was not switched."""
+    if not standing.switched_now:
+        raise WrongMoment(f"{standing.partner} is not switched.")
     check_stage(standing.stage, PartnerStage.REVERTED)
     return replace(standing, stage=PartnerStage.REVERTED, reverted=now, why=why)
 

@@ -113,6 +113,13 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner",
         "It shows ever new values in a role: the oldest are forgotten, and for a month new ones are not told.",
     ),
+    "assurance.recorded": ("partner", "A certification, an agreement or answers of a partner were recorded."),
+    "assurance.removed": ("partner", "An entry was taken out of a partner's register, and its files erased."),
+    "assurance.due": (
+        "partner",
+        "An entry of a partner's register ends, has ended, or is to be looked at again.",
+    ),
+    "access.reviewed": ("access or partner", "A person decided on every right whether it stays."),
     "config.applied": ("config", "A version of the configuration was put in force."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.audit import remind
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
@@ -88,6 +89,7 @@ class Service:
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
                 rotation_work(node),
+                remind(node),
             ],
             hub.clock,
         )

@@ -26,6 +26,7 @@ from ecluse.cli import (
     partner,
     pgp,
     rotate,
+    roles,
     secret,
     send,
     ssh,
@@ -87,6 +88,7 @@ for group in (hub, configuration, send):
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
 hostkey.add_to(partner.app)
+roles.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)

@@ -52,6 +52,13 @@ class OwnKeys:
             return refs
         return in_turn(refs, {ref: {old} for ref, old in self._succeeds.items()}, chosen)
 
+    def named(self, use: str) -> tuple[tuple[str, Dated], ...]:
+        """Every key that the configuration names for ``use``, with its certificate, whatever its window."""
+        named = tuple(entry for entry in self._entries if use in entry[1].use)
+        if not named and use.startswith("mdn-"):
+            return self.named(use.removeprefix("mdn-"))
+        return named
+
     def decrypt(self) -> tuple[str, ...]:
         """Every key that decrypts, whatever its window: what was in flight at a change of keys must open."""
         return tuple(dict.fromkeys(ref for ref, entry in self._entries if "decrypt" in entry.use))

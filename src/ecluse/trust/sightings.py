@@ -122,7 +122,7 @@ _Place = tuple[PartnerId, str]
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(_Body).decode
 
-Tell = Callable[[Tx, str, str, dict[str, Any]], None]
+WriteEvent = Callable[[Tx, str, str, dict[str, Any]], None]
 """Writes an event in a transaction: kind, subject, data."""
 
 
@@ -165,6 +165,8 @@ class Sightings:
         with self._lock:
             waiting = self._waiting.get(place)
             if waiting is None:
+                if not any(values.values()):
+                    return
                 waiting = self._waiting[place] = _Waiting(now)
             roles = waiting.roles
             for role, value in values.items():
@@ -175,28 +177,28 @@ class Sightings:
                     tallies = roles[role] = {}
                 tally = tallies.get(value)
                 if tally is None:
-                    tally = self._first(place, role, value, tallies)
+                    tally = self._first(place, role, value, tallies, now)
                 tally.last = now
                 tally.count += 1
 
-    def _first(self, place: _Place, role: str, value: str, tallies: dict[str, _Tally]) -> _Tally:
+    def _first(self, place: _Place, role: str, value: str, tallies: dict[str, _Tally], now: int) -> _Tally:
         """The tally of a value that is not waiting yet. It is urgent where the role showed another one last."""
         value = value[:MOST_CHARACTERS]
         tally = tallies.get(value)
         if tally is None:
             _make_room(tallies, MOST_VALUES - 1)
-            tally = tallies[value] = _Tally(self._clock(), 0, 0)
+            tally = tallies[value] = _Tally(now, 0, 0)
             settled = self._settled.get(place)
             if settled is None or settled.get(role) != value:
                 self._urgent.add(place)
         return tally
 
-    def flush(self, store: Store, tell: Tell, *, everything: bool = False) -> int:
+    def flush(self, store: Store, event: WriteEvent, *, everything: bool = False) -> int:
         """Write what is due: values that are new or took another's place, and what waited for a minute.
 
         Args:
             store: Where.
-            tell: Writes events (``partner.seen-new``, ``partner.seen-many``).
+            event: Writes events (``partner.seen-new``, ``partner.seen-many``).
             everything: What is not due yet too; at the end.
 
         Returns:
@@ -210,7 +212,7 @@ class Sightings:
             for start in range(0, len(places), AT_ONCE):
                 taken = self._take(places[start : start + AT_ONCE])
                 try:
-                    latest = _write(store, tell, taken, self._clock())
+                    latest = _write(store, event, taken, self._clock())
                 except BaseException:
                     self._give_back(taken)
                     raise
@@ -255,13 +257,13 @@ class Sightings:
 
 
 def _write(
-    store: Store, tell: Tell, gathered: dict[_Place, _Gathered], now: Instant
+    store: Store, event: WriteEvent, gathered: dict[_Place, _Gathered], now: Instant
 ) -> dict[_Place, dict[str, str]]:
     """Add what was gathered to the records; give the latest value of each role in them."""
 
     def work(tx: Tx) -> dict[_Place, dict[str, str]]:
         # In one order on every node, so that two of them never wait for each other.
-        return {place: _add(tx, tell, place, gathered[place], now) for place in sorted(gathered)}
+        return {place: _add(tx, event, place, gathered[place], now) for place in sorted(gathered)}
 
     for _ in range(_TRIES - 1):
         with suppress(Conflict):  # another node was first: its values are read, and ours added to them
@@ -289,7 +291,7 @@ def _merge(into: dict[str, _Tally], more: Mapping[str, _Tally]) -> None:
             known.count += tally.count
 
 
-def _add(tx: Tx, tell: Tell, place: _Place, gathered: _Gathered, now: Instant) -> dict[str, str]:
+def _add(tx: Tx, event: WriteEvent, place: _Place, gathered: _Gathered, now: Instant) -> dict[str, str]:
     """Add to the record of ``place``; give the latest value of each role in it."""
     partner, channel = place
     key = f"{partner}/{channel}"
@@ -308,11 +310,11 @@ def _add(tx: Tx, tell: Tell, place: _Place, gathered: _Gathered, now: Instant) -
         facts: dict[str, Any] = {"channel": channel, "role": role}
         if _make_room(tallies, MOST_VALUES) and not quiet:
             body.crowded[role] = now
-            tell(tx, "partner.seen-many", f"partner:{partner}", {**facts, "values": MOST_VALUES})
+            event(tx, "partner.seen-many", f"partner:{partner}", {**facts, "values": MOST_VALUES})
         elif not quiet:
             for value in fresh if known else ():
                 data = {**facts, "value": value, "before": known[:3]}
-                tell(tx, "partner.seen-new", f"partner:{partner}", data)
+                event(tx, "partner.seen-new", f"partner:{partner}", data)
     record = Record(KIND, key, now, _encode(body), owner=partner)
     if before is None:
         tx.add_record(record)

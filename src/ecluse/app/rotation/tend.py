@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -144,42 +144,50 @@ def _facts(node: Node, shelf: Shelf) -> Facts:
         in_force, places, retired = True, {rotation.partner: ("as2",)}, False
     if retired and shelf.standings:
         places = {name: each.places for name, each in shelf.standings.items()}
-    return Facts(node.hub.clock(), in_force, retired, places, _seen(node, shelf, places))
+    seen, kept = _seen(node, shelf, places)
+    return Facts(node.hub.clock(), in_force, retired, places, seen, kept)
 
 
-def _seen(node: Node, shelf: Shelf, places: Mapping[str, tuple[Place, ...]]) -> dict[str, Instant]:
-    """Who was seen to use the successor, among those of whom it is not known yet."""
+def _seen(
+    node: Node, shelf: Shelf, places: Mapping[str, tuple[Place, ...]]
+) -> tuple[dict[str, Instant], dict[str, Instant]]:
+    """Who was first seen to use the successor, and to keep it, among those of whom it is not known yet."""
     open_ones = [
         partner
         for partner in places
         if (standing := shelf.standings.get(partner)) is None or standing.seen is None
     ]
-    found: dict[str, Instant] = {}
+    used: dict[str, Instant] = {}
+    kept: dict[str, Instant] = {}
     if not open_ones:
-        return found
+        return used, kept
 
     def read(view: View) -> None:
         for partner in open_ones:
+            settings = node.directory.partner(partner).settings
+            # Whoever knows our certificate can encrypt to it: only what came signed says who did.
+            signs = settings.as2 is not None and settings.as2.require_signed
             seen = Seen(sightings_of(view, PartnerId(partner)))
-            first = _first_use(shelf.rotation, seen)
-            if first is not None:
-                found[partner] = first
+            roles = _OURS if shelf.rotation.side == "ours" else _THEIRS
+            for found, wanted in ((used, roles), (kept, _KEPT)):
+                first = _first(shelf.rotation, seen, [role for role in wanted if signs or role != _DECRYPT])
+                if first is not None:
+                    found[partner] = first
 
     node.store.read(read)
-    return found
+    return used, kept
 
 
-_OURS: Final = (("as2", "decrypt"), ("account-sftp", "host-key"), ("sftp", "user-key"))
+_DECRYPT: Final = ("as2", "decrypt")
+_OURS: Final = (_DECRYPT, ("account-sftp", "host-key"), ("sftp", "user-key"))
+_KEPT: Final = (("account-sftp", "host-key-kept"),)
 _THEIRS: Final = (("as2", "verify"), ("as2", "mdn-verify"))
 
 
-def _first_use(rotation: Rotation, seen: Seen) -> Instant | None:
-    """When a partner was first seen to use the successor."""
+def _first(rotation: Rotation, seen: Seen, roles: Sequence[tuple[str, str]]) -> Instant | None:
+    """When the successor was first seen in one of these channels and roles."""
     names = {rotation.fingerprint, rotation.ssh} - {""}
     moments = [
-        each.first
-        for channel, role in (_OURS if rotation.side == "ours" else _THEIRS)
-        for each in seen.values(channel, role)
-        if each.value in names
+        each.first for channel, role in roles for each in seen.values(channel, role) if each.value in names
     ]
     return min(moments, default=None)

@@ -10,7 +10,14 @@ from msgspec.structs import replace
 
 from ecluse.model.basics import Instant
 from ecluse.trust.rotation.facts import Place, Rotation, Standing
-from ecluse.trust.rotation.states import PartnerStage, RotationState, WrongMoment, check_move, check_stage
+from ecluse.trust.rotation.states import (
+    STAGES,
+    PartnerStage,
+    RotationState,
+    WrongMoment,
+    check_move,
+    check_stage,
+)
 
 __all__ = [
     "BLAMED",
@@ -52,6 +59,7 @@ class Facts:
         retired: The configuration in force does not use the old one any more.
         concerned: In which places the key is used, by partner that exchanges at present.
         seen: When a partner was first seen to use the successor.
+        kept: When its client first took the successor up without using it yet.
     """
 
     now: Instant
@@ -59,6 +67,7 @@ class Facts:
     retired: bool
     concerned: Mapping[str, tuple[Place, ...]]
     seen: Mapping[str, Instant] = field(default_factory=dict)
+    kept: Mapping[str, Instant] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,17 @@ class _Work:
                 self._put(replace(known, places=places))
 
     def see(self) -> None:
-        """Take up who was seen to use the successor."""
+        """Take up who was seen to keep the successor, or to use it."""
+        for standing in self._present:
+            first = self._facts.kept.get(standing.partner)
+            if first is not None and standing.accepted is None:
+                accepted = replace(standing, accepted=first)
+                if PartnerStage.ACCEPTED in STAGES[standing.stage]:
+                    accepted = replace(
+                        accepted, stage=PartnerStage.ACCEPTED, why="Its client keeps the successor."
+                    )
+                self._put(accepted)
+                self.say("rotation.accepted", standing.partner, how="its client keeps it")
         for standing in self._present:
             first = self._facts.seen.get(standing.partner)
             if first is None or standing.seen is not None:

@@ -68,7 +68,7 @@ class FtpsListener(Strict, frozen=True, kw_only=True):
         address: Host and port where TLS is asked for with AUTH TLS (explicit).
         implicit: Host and port where TLS comes first; without it nothing listens there.
         key: Key of the keyring whose certificate is shown.
-        successor: A key whose certificate is shown in its place once that was decided (`ecluse rotate`).
+        successor: A key whose certificate is shown in its place once that was decided (`ecluse rotate begin`).
         client_auth: Whether partners show a certificate of their own.
         min_version: The oldest TLS version that is spoken.
         require_reuse: A data connection must resume the TLS session of its control connection.

@@ -121,7 +121,7 @@ class Sftp(Strict, frozen=True, kw_only=True):
         user: Our user name there.
         host_keys: What the server must show: fingerprints, public keys, or a certificate authority's key.
         key: Key of the keyring that we log in with.
-        successor: A key that is offered before it once the partner was told (`ecluse rotate`).
+        successor: A key that is offered before it once the partner was told (`ecluse rotate begin`).
         certificate: Our user certificate (the line of a -cert.pub file) for that key.
         agent: Let the SSH agent of the hub's process log in.
         password: Reference to the password.

@@ -74,7 +74,7 @@ class OwnKey(Strict, frozen=True, kw_only=True):
         from_: Not used before; a date, or a date and time.
         until: Not used after; a date counts whole.
         succeeds: A key that this one is to succeed: it signs for a partner once that one was switched
-            (`ecluse rotate`), and decrypts from the start.
+            (`ecluse rotate begin`), and decrypts from the start.
     """
 
     ref: Reference
@@ -159,7 +159,7 @@ class ListenerTls(Strict, frozen=True, kw_only=True):
 
     Attributes:
         key: Key of the keyring whose certificate is shown.
-        successor: A key whose certificate is shown in its place once that was decided (`ecluse rotate`).
+        successor: A key whose certificate is shown in its place once that was decided (`ecluse rotate begin`).
         client_auth: Whether partners show a certificate of their own.
         min_version: The oldest TLS version that is spoken.
     """
@@ -408,7 +408,7 @@ class CertificateEntry(Strict, frozen=True, kw_only=True):
         from_: Not used before; a date, or a date and time.
         until: Not used after; a date counts whole.
         succeeds: File of a certificate that this one is to succeed: it verifies from the start, and is encrypted
-            to once they were seen to use it (`ecluse rotate`).
+            to once they were seen to use it (`ecluse rotate begin`).
     """
 
     file: CertificatePath

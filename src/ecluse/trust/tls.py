@@ -28,7 +28,7 @@ class PartnerTls(Strict, frozen=True, kw_only=True):
 
     Attributes:
         client_key: Key of the keyring that is shown to the partner's server.
-        successor: A key that is shown in its place once that was decided (`ecluse rotate`).
+        successor: A key that is shown in its place once that was decided (`ecluse rotate begin`).
         min_version: The oldest TLS version that is spoken.
     """
 

@@ -120,6 +120,11 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "An entry of a partner's register ends, has ended, or is to be looked at again.",
     ),
     "access.reviewed": ("access or partner", "A person decided on every right whether it stays."),
+    "partner.certificate-offered": (
+        "partner",
+        "It offers a certificate by a certificate exchange message; a person has to decide.",
+    ),
+    "partner.certificate-decided": ("partner", "A person decided about a certificate that it offers."),
     "config.applied": ("config", "A version of the configuration was put in force."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),

@@ -16,6 +16,7 @@ from ecluse.app.accounts import join_accounts
 from ecluse.app.flowbook import Flows
 from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
+from ecluse.app.rotation.exchange import join_exchange
 from ecluse.app.rotation.watch import join_rotations
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -304,6 +305,7 @@ def open_node(
     join_ftps(node)
     join_accounts(node)
     join_rotations(node)
+    join_exchange(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node

@@ -16,7 +16,7 @@ from ecluse.exchange.settle import seal_anew
 from ecluse.model.basics import Instant, MessageId
 from ecluse.store.port import Conflict, Tx
 from ecluse.trust.rotation.facts import Standing
-from ecluse.trust.rotation.files import drop_successor
+from ecluse.trust.rotation.files import drop_successor, settle_certificate
 from ecluse.trust.rotation.states import PartnerStage, RotationState, WrongMoment, check_move
 from ecluse.trust.rotation.steps import HUB_PLACES, Telling, revert, switch
 
@@ -184,7 +184,16 @@ def abandon(node: Node, id: str, *, actor: str, reason: str) -> None:
     if not rotation.over:
         write(node, shelf, ended, reverted, [telling], actor=actor)
         _send_again(node, reverted, id)
-    if rotation.side == "ours" and rotation.state is not RotationState.REQUESTED:
+    if rotation.side == "theirs":
+        apply_edit(
+            node,
+            lambda files: settle_certificate(
+                files, rotation.partner, *rotation.files, keep=rotation.files[0]
+            ),
+            actor=actor,
+            reason=f"the rotation {id} was abandoned: {reason}",
+        )
+    elif rotation.state is not RotationState.REQUESTED:
         apply_edit(
             node,
             lambda files: drop_successor(files, rotation.old, rotation.new, keep=told),

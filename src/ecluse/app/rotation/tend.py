@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -10,14 +11,23 @@ from msgspec.structs import replace
 
 from ecluse.app.rotation.announce import write_letters
 from ecluse.app.rotation.begin import apply_edit
+from ecluse.app.rotation.exchange import offer, request_id
 from ecluse.app.rotation.shelf import Shelf, load, write
+from ecluse.app.rotation.theirs import confirm_offer
 from ecluse.engine.context import JobContext
 from ecluse.engine.schedule import Every, Recurring
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.store.port import Conflict, View
-from ecluse.trust.rotation.facts import Place, Rotation, open_rotations
-from ecluse.trust.rotation.files import accepts_both, concerned, put_in_place, uses_old
+from ecluse.trust.certificates import CertificateSet
+from ecluse.trust.rotation.facts import Place, Rotation, Standing, open_rotations
+from ecluse.trust.rotation.files import (
+    accepts_both,
+    concerned,
+    put_in_place,
+    settle_certificate,
+    uses_old,
+)
 from ecluse.trust.rotation.states import RotationState
 from ecluse.trust.rotation.steps import Facts, Telling, advance, announced_to
 from ecluse.trust.sightings import Seen, sightings_of
@@ -47,8 +57,6 @@ def tend(node: Node, context: JobContext | None = None) -> None:
             context.check()
         try:
             look(node, rotation.id)
-        except Conflict:
-            pass  # another node, or a receipt, was first: the next look sees what came of it
         except EcluseError as error:
             _log.warning("rotation waits", rotation=rotation.id, **error.as_dict())
 
@@ -57,14 +65,14 @@ def look(node: Node, id: str) -> None:
     """Do what is next in one rotation, until nothing is.
 
     Raises:
-        Conflict: Somebody else wrote meanwhile; what was done is kept.
         EcluseError: A step can't be done.
     """
     node.reload()
     for _ in range(_LOOKS):
         shelf = node.store.read(lambda view: load(view, id))
-        if shelf is None or shelf.rotation.over or not _once(node, shelf):
-            return
+        with suppress(Conflict):  # another node, or a receipt, was first: what came of it is read
+            if shelf is None or shelf.rotation.over or not _once(node, shelf):
+                return
 
 
 def _once(node: Node, shelf: Shelf) -> bool:
@@ -93,13 +101,38 @@ def _once(node: Node, shelf: Shelf) -> bool:
 
 
 def announce(node: Node, shelf: Shelf, partners: tuple[str, ...], *, actor: str = "hub") -> None:
-    """Tell partners of the successor."""
+    """Tell partners of the successor; of one of theirs, that it is in force here.
+
+    It is written down before a message goes out: of two nodes that look at once, one sends.
+    """
+    rotation, now = shelf.rotation, node.hub.clock()
     standings = [shelf.standing(partner) for partner in partners]
-    write_letters(node, shelf.rotation, standings, reminder=False)
-    now = node.hub.clock()
-    told = [announced_to(each, now, "letter") for each in standings]
+    if rotation.side == "theirs":
+        told = [announced_to(each, now, "message" if rotation.request else "") for each in standings]
+    else:
+        write_letters(node, rotation, standings, reminder=False)
+        told = [
+            announced_to(each, now, "message", request_id(node))
+            if _exchanges(node, each)
+            else announced_to(each, now, "letter")
+            for each in standings
+        ]
     tellings = [Telling("rotation.announced", each.partner, {"how": each.how}) for each in told]
     write(node, shelf, standings=told, tellings=tellings, actor=actor)
+    for each in told:
+        try:
+            if rotation.side == "theirs":
+                confirm_offer(node, rotation)
+            elif each.how == "message":
+                offer(node, rotation, each)
+        except EcluseError as error:
+            _log.warning("not told by message", rotation=rotation.id, partner=each.partner, **error.as_dict())
+
+
+def _exchanges(node: Node, standing: Standing) -> bool:
+    """Whether a partner is told by a certificate exchange message."""
+    as2 = node.directory.partner(standing.partner).settings.as2
+    return as2 is not None and as2.certificate_exchange and as2.url is not None and "as2" in standing.places
 
 
 def remind(node: Node, shelf: Shelf, partners: tuple[str, ...], *, actor: str = "hub") -> None:
@@ -120,7 +153,16 @@ def retire(node: Node, shelf: Shelf, *, actor: str, reason: str, keep: bool = Tr
             itself once it is in force.
     """
     rotation = shelf.rotation
-    if uses_old(node.directory.configuration, rotation.old):
+    if rotation.side == "theirs":
+        apply_edit(
+            node,
+            lambda files: settle_certificate(
+                files, rotation.partner, *rotation.files, keep=rotation.files[1]
+            ),
+            actor=actor,
+            reason=f"{rotation.partner} uses its new certificate: {reason}",
+        )
+    elif uses_old(node.directory.configuration, rotation.old):
         apply_edit(
             node,
             lambda files: put_in_place(files, rotation.old, rotation.new, keep=keep),
@@ -141,7 +183,11 @@ def _facts(node: Node, shelf: Shelf) -> Facts:
         places = concerned(configuration, rotation.old)
         retired = not uses_old(configuration, rotation.old)
     else:
-        in_force, places, retired = True, {rotation.partner: ("as2",)}, False
+        certificates = configuration.certificates.get(PartnerId(rotation.partner), CertificateSet())
+        in_force = any(entry.info.fingerprint == rotation.new for entry in certificates.entries)
+        partner = configuration.partners.get(PartnerId(rotation.partner))
+        active = partner is not None and partner.state == "active"
+        places, retired = {rotation.partner: ("as2",)} if active else {}, False
     if retired and shelf.standings:
         places = {name: each.places for name, each in shelf.standings.items()}
     seen, kept = _seen(node, shelf, places)

@@ -75,7 +75,8 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         completed: When the last partner was switched.
         ended: When it was retired or abandoned.
         partner: Whose certificate it is; empty for a key of ours.
-        waits: Why the next step has to wait, in one sentence; empty where it need not.
+        files: Paths of the certificate files in the configuration, the old one's (or empty) and the successor's.
+        request: Id of the certificate exchange request by which the partner offered it; it is answered.
     """
 
     id: str
@@ -100,7 +101,8 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     completed: Instant | None = None
     ended: Instant | None = None
     partner: str = ""
-    waits: str = ""
+    files: tuple[str, str] = ("", "")
+    request: str = ""
 
     @property
     def over(self) -> bool:

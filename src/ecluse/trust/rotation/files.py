@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import tomli_w
@@ -24,6 +24,9 @@ __all__ = [
     "places_of",
     "put_beside",
     "put_in_place",
+    "rewritten",
+    "settle_certificate",
+    "take_certificate",
     "uses_old",
 ]
 
@@ -258,6 +261,47 @@ def _edited(files: Files, hub: Callable[[_Table], None], partner: Callable[[_Tab
         if wanted != before:
             changed[path] = rewritten(text, before, wanted)
     return changed
+
+
+def take_certificate(
+    files: Files, partner: str, pem: str, name: str, *, use: Sequence[str], succeeds: str = ""
+) -> dict[str, str]:
+    """The files with a further certificate of a partner's.
+
+    Args:
+        files: As they are.
+        partner: Its id; its file is there.
+        pem: The certificate and its issuers.
+        name: The path of its own file.
+        use: What for.
+        succeeds: Path of the file of the one that it is to succeed; empty where there is none.
+    """
+    path = f"partners/{partner}.toml"
+    entry: _Table = {"file": name, "use": list(use), **({"succeeds": succeeds} if succeeds else {})}
+    before, wanted = tomllib.loads(files[path]), tomllib.loads(files[path])
+    wanted["certificates"] = [*wanted.get("certificates", []), entry]
+    return {**files, name: pem, path: rewritten(files[path], before, wanted)}
+
+
+def settle_certificate(files: Files, partner: str, old: str, new: str, *, keep: str) -> dict[str, str]:
+    """The files with one of two certificates of a partner's.
+
+    Args:
+        files: As they are.
+        partner: Its id.
+        old: Path of the file of the one that was there first; may be empty.
+        new: Path of its successor's.
+        keep: Which of the two paths stays.
+    """
+    path = f"partners/{partner}.toml"
+    before, wanted = tomllib.loads(files[path]), tomllib.loads(files[path])
+    gone = old if keep == new else new
+    wanted["certificates"] = [
+        {name: value for name, value in entry.items() if (name, value) != ("succeeds", old)}
+        for entry in wanted.get("certificates", [])
+        if not gone or entry.get("file") != gone
+    ]
+    return {**files, path: rewritten(files[path], before, wanted)}
 
 
 # --- the text ------------------------------------------------------------------------------------------------------

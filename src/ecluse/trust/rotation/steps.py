@@ -118,7 +118,7 @@ def advance(rotation: Rotation, standings: Mapping[str, Standing], facts: Facts)
         return Moved(rotation)
     work = _Work(rotation, dict(standings), facts)
     if rotation.state is RotationState.PREPARED and facts.in_force:
-        work.move(RotationState.OVERLAP, in_force=facts.now, waits="")
+        work.move(RotationState.OVERLAP, in_force=facts.now)
         work.say("rotation.overlapped")
     if work.rotation.state is RotationState.PREPARED:
         return Moved(work.rotation)

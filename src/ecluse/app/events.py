@@ -113,6 +113,21 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner",
         "It shows ever new values in a role: the oldest are forgotten, and for a month new ones are not told.",
     ),
+    "config.applied": (
+        "config",
+        "A version of the configuration was put in force; eyes is how many operators signed it, trust how many changes "
+        "to trust it has.",
+    ),
+    "change.proposed": ("change", "A change to trust was proposed, and waits for a second operator."),
+    "change.approved": ("change", "An operator signed that it shall be."),
+    "change.applied": ("change", "It was put in force, as two operators had signed it."),
+    "change.refused": ("change", "An operator signed that it shall not be."),
+    "change.withdrawn": ("change", "Who proposed it took it back."),
+    "change.expired": ("change", "It was not approved in time."),
+    "change.stale": (
+        "change",
+        "It would not change what was signed any more, as another version came between.",
+    ),
     "assurance.recorded": ("partner", "A certification, an agreement or answers of a partner were recorded."),
     "assurance.removed": ("partner", "An entry was taken out of a partner's register, and its files erased."),
     "assurance.due": (
@@ -125,7 +140,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "It offers a certificate by a certificate exchange message; a person has to decide.",
     ),
     "partner.certificate-decided": ("partner", "A person decided about a certificate that it offers."),
-    "config.applied": ("config", "A version of the configuration was put in force."),
+    "partner.rehearsed": (
+        "partner",
+        "A difficult partner was played against a copy of its channel, or it was tested.",
+    ),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),
     "key.certified": ("key", "A key got another certificate."),
@@ -152,6 +170,18 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "rotation.completed": ("rotation", "Nobody is left with the old one."),
     "rotation.retired": ("rotation", "The old one is out of use."),
     "rotation.abandoned": ("rotation", "The old one stays; the successor does not take its place."),
+    "certificate.revoked": (
+        "partner or key",
+        "Its authority says that a certificate was revoked; where [revocation] asks for it, it is not taken any more.",
+    ),
+    "certificate.restored": (
+        "partner or key",
+        "Its authority took the revocation of a certificate back: it had been on hold.",
+    ),
+    "certificate.unproven": (
+        "partner or key",
+        'Nobody answers for a certificate any more; with mode = "hard" it is not taken until somebody does.',
+    ),
     "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
     "secret.put": ("secret", "A secret was put into the keyring."),
     "secret.removed": ("secret", "A secret was removed from the keyring."),

@@ -36,15 +36,18 @@ from ecluse.store.port import Store
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
+from ecluse.trust.inventory import Inventory
 from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.revocation import refused
 from ecluse.trust.rotation.choices import SETTING as CHOICES_SETTING
-from ecluse.trust.rotation.choices import load_choices
+from ecluse.trust.rotation.choices import Choices, load_choices
 from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = [
     "KEYS_SETTING",
+    "REVOCATION_SETTING",
     "Node",
     "NotAHub",
     "NotMigrated",
@@ -58,6 +61,9 @@ __all__ = [
 
 KEYS_SETTING: Final = "keyring.changed"
 """Setting in the store that changes with the keyring, so that serving nodes see it."""
+
+REVOCATION_SETTING: Final = "revocation.changed"
+"""The same for which certificates are refused because they were revoked."""
 
 
 class NotAHub(EcluseError):
@@ -96,8 +102,9 @@ class Node:
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
         pool: Connections to partners that are kept.
-        keys_mark: What :data:`KEYS_SETTING` was when :meth:`reload` read the keyring last.
         choices_mark: What :data:`CHOICES_SETTING` was when :meth:`reload` read the choices last.
+        inventory: Remembers the credentials that were listed.
+        marks: What :data:`KEYS_SETTING` and :data:`REVOCATION_SETTING` were when :meth:`reload` looked last.
     """
 
     folder: Path
@@ -112,8 +119,9 @@ class Node:
     version: int
     resolver: SecretResolver
     pool: Pool
-    keys_mark: bytes | None = None
     choices_mark: bytes | None = None
+    marks: tuple[bytes | None, bytes | None] = (None, None)
+    inventory: Inventory = field(default_factory=Inventory)
     sources: dict[str, Source] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
     _reloading: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -134,25 +142,30 @@ class Node:
             return self._reload()
 
     def _reload(self) -> bool:
-        mark, chosen = self.store.read(
-            lambda view: (view.setting(KEYS_SETTING), view.setting(CHOICES_SETTING))
+        marks, chosen, number = self.store.read(
+            lambda view: (
+                (view.setting(KEYS_SETTING), view.setting(REVOCATION_SETTING)),
+                view.setting(CHOICES_SETTING),
+                view.config_number(),
+            )
         )
-        newest = self.store.read(lambda view: view.config())
-        version = 0 if newest is None else newest.number
-        kept = version == self.version and mark == self.keys_mark
+        kept = number == self.version and marks == self.marks
         if kept and chosen == self.choices_mark:
             return False
-        choices = self.directory.choices if chosen == self.choices_mark else self.store.read(load_choices)
+        choices = self.directory.choices
+        if chosen != self.choices_mark:
+            choices = self.store.read(load_choices)
+        version = self.version
         if kept:
             self.directory = self.directory.choosing(choices)
         else:
-            configuration = self.directory.configuration
-            if newest is not None and version != self.version:
-                configuration = Configuration.from_files(newest.files)
+            present = configuration = self.directory.configuration
+            if number != version:
+                version, configuration = active_configuration(self.store, self.bootstrap, present)
             self.keyring.reload()
-            self.directory = Directory(configuration, self.keyring, self.resolver, choices)
+            self.directory = _directory(self.store, configuration, self.keyring, self.resolver, choices)
         self.version = version
-        self.keys_mark = mark
+        self.marks = marks
         self.choices_mark = chosen
         return True
 
@@ -287,7 +300,7 @@ def open_node(
             vault=vault,
             hub=hub,
             channels={},
-            directory=Directory(configuration, keyring, resolver, choices),
+            directory=_directory(store, configuration, keyring, resolver, choices),
             version=version,
             choices_mark=chosen,
             resolver=resolver,
@@ -311,12 +324,29 @@ def open_node(
     return node
 
 
-def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
-    """The version in force and its number; the folder's own file, as number 0, where none was applied."""
+def _directory(
+    store: Store,
+    configuration: Configuration,
+    keyring: FileKeyring,
+    resolver: SecretResolver,
+    choices: Choices,
+) -> Directory:
+    mode = configuration.hub.revocation.mode
+    gone = store.read(lambda view: refused(view, mode)) if mode != "off" else None
+    return Directory(configuration, keyring, resolver, choices=choices, refused=gone)
+
+
+def active_configuration(
+    store: Store, bootstrap: Configuration, before: Configuration | None = None
+) -> tuple[int, Configuration]:
+    """The version in force and its number; the folder's own file, as number 0, where none was applied.
+
+    What did not change since ``before`` is taken from there.
+    """
     version = store.read(lambda view: view.config())
     if version is None:
         return 0, bootstrap
-    return version.number, Configuration.from_files(version.files)
+    return version.number, Configuration.from_files(version.files, before=before)
 
 
 def open_hub_store(folder: Path, unlocked: Unlocked, name: str) -> Store:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ecluse.app.certificates import last_instant
+from ecluse.app.inventory import last_instant
 from ecluse.app.node import Node
 from ecluse.app.roles import roles_of
 from ecluse.app.settings import plan_files, settled_files

@@ -22,6 +22,7 @@ Modules import nothing heavy before a command runs: ``ecluse --help`` answers at
     ssh             our SSH keys, as partners need them
     ban             who is kept out after failed logins
     audit           what partners have shown of how they guard what they are given
+    rehearse        a difficult partner, played before a real one is met
     access          who can do what, and its review
 """
 

@@ -221,7 +221,11 @@ def add(
             _draw_card(frame.err, facts)
         _compare(frame, given.phrase, phrase, yes=yes)
         version = change_files(
-            node, files, actor=frame.actor, reason=f"{facts['name']} was added from a card"
+            node,
+            files,
+            actor=frame.actor,
+            reason=f"{facts['name']} was added from a card",
+            signer=frame.signer(node),
         )
     frame.show(
         {
@@ -240,6 +244,7 @@ command(
     gives="id, version, card{name, as2_id, url, email, made, phrase, log_origin, certificates[]}, changes[]",
     example="ecluse --hub hub partner add birch.card\n"
     "ecluse --hub hub partner add birch.card --id birch --phrase '01234 56789 01234 56789'",
+    signs=True,
 )(add)
 
 

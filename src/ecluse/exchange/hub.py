@@ -14,7 +14,7 @@ from ecluse.evidence.record import record
 from ecluse.exchange.desk import Desk
 from ecluse.exchange.flows.plan import FlowBook
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
-from ecluse.model.nouns import Delivery, Message, Part
+from ecluse.model.nouns import BlobRow, Delivery, Message, Part
 from ecluse.store.port import Store, StoreUnavailable, Tx, View
 from ecluse.trust.sightings import Sightings
 
@@ -118,6 +118,16 @@ class Hub:
         """Open one document of a message."""
         with self.blob(part.blob) as reader:
             yield Document(part, reader)
+
+    def open_blob(self, found: Mapping[str, tuple[BlobRow, bytes]], blob_id: str) -> VaultReader:
+        """Open one of several blobs whose rows and keys were read together (:meth:`View.blobs`); the caller closes it.
+
+        Raises:
+            BlobMissing: It is not among them.
+        """
+        if blob_id not in found:
+            raise BlobMissing(f"The bytes of {blob_id} are not kept any more.")
+        return self.vault.open(*found[blob_id])
 
     def documents(self, message: Message) -> Iterator[Document]:
         """Open the documents of a message, one after the other."""

@@ -272,6 +272,7 @@ class Directory:
         keyring: Our keys.
         resolve_secret: From references to secrets; called when one is needed.
         choices: Which of two keys is used for whom, while a rotation is under way.
+        refused: Fingerprints of partners' certificates that are not taken any more, and since when: revoked ones.
 
     Raises:
         ConfigurationError: ``trust.no-key``: the configuration names keys that the keyring does not hold;
@@ -283,7 +284,9 @@ class Directory:
         configuration: Configuration,
         keyring: Keyring,
         resolve_secret: ResolveSecret,
+        *,
         choices: Choices = NOBODY,
+        refused: Mapping[str, Instant] | None = None,
     ) -> None:
         self.configuration = configuration
         self.choices = choices
@@ -299,7 +302,9 @@ class Directory:
                     id=name,
                     settings=partner,
                     our_id=(partner.as2.our_id if partner.as2 is not None else None) or ours,
-                    certificates=configuration.certificates[name],
+                    certificates=configuration.certificates[name].refusing(refused)
+                    if refused
+                    else configuration.certificates[name],
                     keys=self.keys,
                     _secret=resolve_secret,
                     choices=choices,

@@ -15,7 +15,16 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, m
 
 from ecluse.trust.errors import CertificateError
 
-__all__ = ["LEGACY", "MIN_RSA_BITS", "KeyFacts", "Weakness", "key_facts", "signature_name", "weaknesses"]
+__all__ = [
+    "LEGACY",
+    "MIN_RSA_BITS",
+    "KeyFacts",
+    "Weakness",
+    "key_facts",
+    "signature_name",
+    "weaknesses",
+    "weaknesses_of",
+]
 
 MIN_RSA_BITS: Final = 2048
 LEGACY_RSA_BITS: Final = 1024
@@ -145,17 +154,23 @@ def weaknesses(certificate: x509.Certificate) -> tuple[Weakness, ...]:
     Raises:
         CertificateError: ``trust.bad-certificate``: its key can't be read.
     """
-    found: list[Weakness] = []
     try:
         facts = key_facts(certificate.public_key())
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError("The public key of the certificate can't be read.") from error
+    return weaknesses_of(
+        facts, signature_name(certificate), self_signed=certificate.subject == certificate.issuer
+    )
+
+
+def weaknesses_of(facts: KeyFacts, signature: str, *, self_signed: bool) -> tuple[Weakness, ...]:
+    """The same of a certificate that was described: its key, the digest of its signature, whether that is its own."""
+    found: list[Weakness] = []
     if facts.weakness:
         found.append(Weakness("trust.weak-key", facts.weakness, f"Its key is too weak: {facts.name}."))
-    if certificate.subject != certificate.issuer:
-        digest = signature_name(certificate)
-        if digest in ("md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"):
+    if not self_signed:
+        if signature in ("md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"):
             found.append(Weakness("trust.weak-signature", "forbidden", "It is signed with MD5."))
-        elif digest == "sha1":
+        elif signature == "sha1":
             found.append(Weakness("trust.weak-signature", "sha-1", "It is signed with SHA-1."))
     return tuple(found)

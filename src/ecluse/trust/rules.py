@@ -11,7 +11,7 @@ from ecluse.model.basics import Instant
 from ecluse.trust.certificates import CertificateSet, Dated
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
-from ecluse.trust.floor import weaknesses
+from ecluse.trust.operators import operator_problems
 from ecluse.trust.place_rules import is_loopback, place_problems, split_url, used_keys
 from ecluse.trust.schema import As2, BlobSettings, CertificateEntry, ExceptionEntry, Hub, OwnKey, Partner
 
@@ -80,6 +80,7 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
         )
     yield from _folders(hub)
     yield from _own_keys(hub.organisation.keys)
+    yield from operator_problems(HUB_FILE, hub.operators, hub.changes)
 
 
 def _folders(hub: Hub) -> Iterator[Problem]:
@@ -302,7 +303,7 @@ def _certificate(
     file: str, field: str, entry: CertificateEntry, dated: tuple[Dated, ...], allowed: Collection[str]
 ) -> Iterator[Problem]:
     for item in dated:
-        for weakness in weaknesses(item.certificate):
+        for weakness in item.info.weaknesses:
             # A weak key can be let in by name; nothing is ever encrypted to one.
             if not weakness.allowed(allowed) or (
                 "encrypt" in entry.use and weakness.code == "trust.weak-key"

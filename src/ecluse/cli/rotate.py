@@ -153,7 +153,7 @@ def begin(
             refusals=refusals,
             reason=reason,
         )
-        begun = begin_rotation(node, wanted, actor=frame.actor)
+        begun = begin_rotation(node, wanted, actor=frame.actor, signer=frame.signer(node))
         if csr is not None:
             durable.write_new(csr, [begun.request.encode()], 0o644)
         else:
@@ -188,7 +188,7 @@ def certify(
 
     data = read_small(file)
     with frame.node() as node:
-        certify_rotation(node, id, data, actor=frame.actor)
+        certify_rotation(node, id, data, actor=frame.actor, signer=frame.signer(node))
         look(node, id)
         facts = board(node, id)
     frame.show(facts, lambda console: _draw(console, facts))
@@ -349,7 +349,15 @@ def retire(
     with frame.node() as node:
         if forget or force:
             frame.confirm("Is nobody left who uses the old key?", yes=yes)
-        retire_now(node, id, actor=frame.actor, reason=reason, keep=not forget, force=force)
+        retire_now(
+            node,
+            id,
+            actor=frame.actor,
+            reason=reason,
+            keep=not forget,
+            force=force,
+            signer=frame.signer(node),
+        )
         facts = board(node, id)
     frame.show(facts, lambda console: _draw(console, facts))
 
@@ -374,7 +382,7 @@ def abandon(
 
     with frame.node() as node:
         frame.confirm("Use the old key with everybody again?", yes=yes)
-        abandon_rotation(node, id, actor=frame.actor, reason=reason)
+        abandon_rotation(node, id, actor=frame.actor, reason=reason, signer=frame.signer(node))
         facts = board(node, id)
     frame.show(facts, lambda console: _draw(console, facts))
 
@@ -428,6 +436,7 @@ def take(
             switch_at=_moment(at),
             actor=frame.actor,
             reason=reason,
+            signer=frame.signer(node),
         )
         look(node, begun.rotation.id)
         facts = board(node, begun.rotation.id)
@@ -497,7 +506,13 @@ def accept(
     with frame.node() as node:
         frame.confirm("Did somebody of theirs whom you know read you its fingerprint?", yes=yes)
         begun = accept_offer(
-            node, id, policy=when.value, switch_at=_moment(at), actor=frame.actor, reason=reason
+            node,
+            id,
+            policy=when.value,
+            switch_at=_moment(at),
+            actor=frame.actor,
+            reason=reason,
+            signer=frame.signer(node),
         )
         look(node, begun.rotation.id)
         facts = board(node, begun.rotation.id)

@@ -11,6 +11,7 @@ from cryptography import x509
 from msgspec.structs import replace
 
 from ecluse.app.certificates import generate_key, import_key, install_certificate
+from ecluse.app.changes.proposal import Signer
 from ecluse.app.rotation.shelf import find, mark, tell, write
 from ecluse.app.settings import apply_files, plan_files, settled_files, write_files
 from ecluse.errors import EcluseError, Fault
@@ -100,8 +101,8 @@ class Begun:
     version: int | None = None
 
 
-def begin(node: Node, wanted: Wanted, *, actor: str) -> Begun:
-    """Begin to replace a key of ours.
+def begin(node: Node, wanted: Wanted, *, actor: str, signer: Signer | None = None) -> Begun:
+    """Begin to replace a key of ours. Where the hub has four eyes, ``signer`` signs the proposal.
 
     Raises:
         NothingToRotate: It is used nowhere, or is in a rotation.
@@ -153,11 +154,11 @@ def begin(node: Node, wanted: Wanted, *, actor: str) -> Begun:
     node.reload()
     if wanted.request:
         return Begun(rotation, node.keyring.request(new, wanted.subject))
-    version = _put_beside(node, rotation, actor)
+    version = _put_beside(node, rotation, actor, signer)
     return Begun(rotation, version=version.number if version is not None else None)
 
 
-def certify(node: Node, id: str, data: bytes, *, actor: str) -> Begun:
+def certify(node: Node, id: str, data: bytes, *, actor: str, signer: Signer | None = None) -> Begun:
     """Give a successor the certificate that an authority made, and let it stand beside the old key.
 
     Raises:
@@ -175,7 +176,7 @@ def certify(node: Node, id: str, data: bytes, *, actor: str) -> Begun:
     _check(node, rotation)
     telling = Telling("rotation.certified", "", {"certificate_sha256": rotation.fingerprint})
     write(node, shelf, rotation, tellings=[telling], actor=actor)
-    version = _put_beside(node, rotation, actor)
+    version = _put_beside(node, rotation, actor, signer)
     return Begun(rotation, version=version.number if version is not None else None)
 
 
@@ -185,6 +186,7 @@ def apply_edit(
     *,
     actor: str,
     reason: str,
+    signer: Signer | None = None,
 ) -> ConfigVersion | None:
     """Change the configuration in force; the hub's folder follows where it said the same before.
 
@@ -198,18 +200,22 @@ def apply_edit(
         settled = False
     files = edit(node.directory.configuration.files)
     plan_files(node, files)
-    version = apply_files(node, files, actor=actor, reason=reason)
+    version = apply_files(node, files, actor=actor, reason=reason, signer=signer)
     if settled and version is not None:
         write_files(node, files)
     return version
 
 
-def _put_beside(node: Node, rotation: Rotation, actor: str) -> ConfigVersion | None:
+def _put_beside(node: Node, rotation: Rotation, actor: str, signer: Signer | None) -> ConfigVersion | None:
     reason = f"{rotation.new} is to succeed {rotation.old}"
     if rotation.reason:
         reason = f"{reason}: {rotation.reason}"
     return apply_edit(
-        node, lambda files: put_beside(files, rotation.old, rotation.new), actor=actor, reason=reason
+        node,
+        lambda files: put_beside(files, rotation.old, rotation.new),
+        actor=actor,
+        reason=reason,
+        signer=signer,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from msgspec.structs import replace
 
+from ecluse.app.changes.proposal import Signer
 from ecluse.app.rotation.begin import apply_edit
 from ecluse.app.rotation.shelf import Shelf, find, write
 from ecluse.app.rotation.tend import announce, look, remind, retire
@@ -134,7 +135,14 @@ def revert_partners(node: Node, id: str, partners: Sequence[str], *, actor: str,
 
 @_tried
 def retire_now(
-    node: Node, id: str, *, actor: str, reason: str, keep: bool = True, force: bool = False
+    node: Node,
+    id: str,
+    *,
+    actor: str,
+    reason: str,
+    keep: bool = True,
+    force: bool = False,
+    signer: Signer | None = None,
 ) -> None:
     """Put the successor in the old key's place.
 
@@ -145,6 +153,7 @@ def retire_now(
         reason: Why.
         keep: Leave the old key to decrypt what is still encrypted to it.
         force: Even though partners are left who were not switched.
+        signer: Signs the proposal, where the hub has four eyes.
 
     Raises:
         NoSuchRotation: There is none.
@@ -161,11 +170,11 @@ def retire_now(
         )
     if shelf.rotation.state is RotationState.OVERLAP:
         raise WrongMoment("Nobody was told yet.")
-    retire(node, shelf, actor=actor, reason=reason, keep=keep)
+    retire(node, shelf, actor=actor, reason=reason, keep=keep, signer=signer)
 
 
 @_tried
-def abandon(node: Node, id: str, *, actor: str, reason: str) -> None:
+def abandon(node: Node, id: str, *, actor: str, reason: str, signer: Signer | None = None) -> None:
     """Keep the old key after all. A successor that partners know stays, to decrypt what they encrypt to it.
 
     Raises:
@@ -192,6 +201,7 @@ def abandon(node: Node, id: str, *, actor: str, reason: str) -> None:
             ),
             actor=actor,
             reason=f"the rotation {id} was abandoned: {reason}",
+            signer=signer,
         )
     elif rotation.state is not RotationState.REQUESTED:
         apply_edit(
@@ -199,6 +209,7 @@ def abandon(node: Node, id: str, *, actor: str, reason: str) -> None:
             lambda files: drop_successor(files, rotation.old, rotation.new, keep=told),
             actor=actor,
             reason=f"the rotation {id} was abandoned: {reason}",
+            signer=signer,
         )
 
 

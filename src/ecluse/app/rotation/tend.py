@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from msgspec.structs import replace
 
+from ecluse.app.changes.gate import ChangeHeld
+from ecluse.app.changes.proposal import Signer
 from ecluse.app.rotation.announce import write_letters
 from ecluse.app.rotation.begin import apply_edit
 from ecluse.app.rotation.exchange import offer, request_id
@@ -95,7 +97,12 @@ def _once(node: Node, shelf: Shelf) -> bool:
         remind(node, shelf, moved.remind)
         return True
     if moved.retire:
-        retire(node, shelf, actor="hub", reason="everybody was switched, and the time of grace is over")
+        try:
+            retire(node, shelf, actor="hub", reason="everybody was switched, and the time of grace is over")
+        except ChangeHeld as held:
+            if held.fresh:
+                _log.info("rotation waits for a second person", rotation=rotation.id, change=held.proposal.id)
+            return False
         return True
     return False
 
@@ -145,7 +152,9 @@ def remind(node: Node, shelf: Shelf, partners: tuple[str, ...], *, actor: str = 
     write(node, shelf, standings=reminded, tellings=tellings, actor=actor)
 
 
-def retire(node: Node, shelf: Shelf, *, actor: str, reason: str, keep: bool = True) -> None:
+def retire(
+    node: Node, shelf: Shelf, *, actor: str, reason: str, keep: bool = True, signer: Signer | None = None
+) -> None:
     """Put the successor in the old key's place.
 
     Raises:
@@ -161,6 +170,7 @@ def retire(node: Node, shelf: Shelf, *, actor: str, reason: str, keep: bool = Tr
             ),
             actor=actor,
             reason=f"{rotation.partner} uses its new certificate: {reason}",
+            signer=signer,
         )
     elif uses_old(node.directory.configuration, rotation.old):
         apply_edit(
@@ -168,6 +178,7 @@ def retire(node: Node, shelf: Shelf, *, actor: str, reason: str, keep: bool = Tr
             lambda files: put_in_place(files, rotation.old, rotation.new, keep=keep),
             actor=actor,
             reason=f"{rotation.new} takes the place of {rotation.old}: {reason}",
+            signer=signer,
         )
     now = node.hub.clock()
     ended = replace(rotation, state=RotationState.RETIRED, ended=now)

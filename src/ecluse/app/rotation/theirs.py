@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from ecluse.app.changes.proposal import Signer
 from ecluse.app.rotation.begin import Begun, NothingToRotate, apply_edit
 from ecluse.app.rotation.exchange import OFFER, Offer, answer, read_offer
 from ecluse.app.rotation.shelf import mark, tell
@@ -46,6 +47,7 @@ def take(
     actor: str,
     reason: str,
     request: str = "",
+    signer: Signer | None = None,
 ) -> Begun:
     """Take a partner's new certificate up beside the old one.
 
@@ -61,6 +63,7 @@ def take(
         actor: Who takes it.
         reason: Why.
         request: Id of the request by which they offered it.
+        signer: Signs the proposal, where the hub has four eyes.
 
     Raises:
         PartnerRefused: There is no such partner.
@@ -119,7 +122,9 @@ def take(
 
     node.store.write(work)
     node.reload()
-    version = apply_edit(node, edit, actor=actor, reason=f"a new certificate of {view.name}: {reason}")
+    version = apply_edit(
+        node, edit, actor=actor, reason=f"a new certificate of {view.name}: {reason}", signer=signer
+    )
     return Begun(rotation, version=version.number if version is not None else None)
 
 
@@ -137,6 +142,7 @@ def accept_offer(
     switch_at: Instant | None = None,
     actor: str,
     reason: str,
+    signer: Signer | None = None,
 ) -> Begun:
     """Take up what a partner offers; the answer goes out once the configuration that has it is in force.
 
@@ -157,6 +163,7 @@ def accept_offer(
             actor=actor,
             reason=reason,
             request=found.request,
+            signer=signer,
         )
     except EcluseError:
         if node.store.read(lambda view: find_rotation(view, found.id)) is None:

@@ -50,6 +50,10 @@ class Choices:
         """Names of the successors that are used with a partner."""
         return self.ours.get(partner, _NONE)
 
+    def proven_for(self, partner: str) -> frozenset[str]:
+        """Those of them that a receipt of the partner's has proven."""
+        return frozenset(name for name in self.ours_for(partner) if (name, partner) not in self.trial)
+
     def theirs_for(self, partner: str) -> frozenset[str]:
         """SHA-256 of the certificates of a partner's that are encrypted to before their predecessors."""
         return self.theirs.get(partner, _NONE)

@@ -147,6 +147,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),
     "key.certified": ("key", "A key got another certificate."),
+    "key.not-renewed": (
+        "key",
+        "A certificate that ends could not be ordered by ACME; it is tried again every hour.",
+    ),
     "openpgp.generated": ("key", "An OpenPGP key was made."),
     "openpgp.imported": ("key", "An OpenPGP key was taken over from a file."),
     "openpgp.extended": ("key", "An OpenPGP key lasts longer; partners need its certificate again."),

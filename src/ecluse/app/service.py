@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.acme import AcmeDoor, acme_work
 from ecluse.app.audit import remind
 from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
@@ -96,6 +97,7 @@ class Service:
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
                 rotation_work(node),
+                acme_work(node),
                 revocation_checks(node),
                 change_expiry(node),
                 remind(node),
@@ -158,6 +160,8 @@ class Service:
         self.ftps = None if ftps is None else FtpsService(node, ftps)
         sftp = node.bootstrap.hub.listen.sftp
         self.sftp = None if sftp is None else SftpService(node, sftp)
+        acme = node.bootstrap.hub.acme
+        self.acme = None if acme is None else AcmeDoor(node, acme)
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -191,6 +195,8 @@ class Service:
         self.port = (await self._server.start())[0]
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.start)
+        if self.acme is not None:
+            await self.acme.start()
         await asyncio.to_thread(self._succession.begin, self.node.store)
         self._own_runner.start()
         self._depositor.start()
@@ -223,6 +229,8 @@ class Service:
         self._flows.stop()
         if self._server is not None:
             await self._server.stop(grace)
+        if self.acme is not None:
+            await self.acme.stop()
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.stop, grace)
         if self.sftp is not None:

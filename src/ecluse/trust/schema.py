@@ -43,6 +43,7 @@ from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSett
 from ecluse.trust.tls import PartnerTls, Retry
 
 __all__ = [
+    "Acme",
     "As2",
     "As2Listener",
     "BasicAuth",
@@ -218,6 +219,30 @@ class Listen(Strict, frozen=True, kw_only=True):
     ftps: FtpsListener | None = None
 
 
+class Acme(Strict, frozen=True, kw_only=True):
+    """Certificates for our TLS listeners from an authority that speaks ACME (RFC 8555), by http-01.
+
+    Attributes:
+        directory: URL of the authority's directory.
+        names: DNS names that the certificates are for.
+        agree: The authority's terms of service are agreed to.
+        email: Where the authority may write.
+        listen: Host and port that port 80 of the names leads to.
+        renew: How long before its end a certificate is renewed.
+        ca: PEM file of the authority that the directory's own certificate is checked with; the system's by default.
+        allow_private_network: Let the directory be on loopback or a private network.
+    """
+
+    directory: Url
+    names: tuple[HostPort, ...]
+    agree: bool = False
+    email: Name | None = None
+    listen: Address = "0.0.0.0:80"
+    renew: Duration = "30d"
+    ca: Name | None = None
+    allow_private_network: bool = False
+
+
 class InboxSettings(Strict, frozen=True, kw_only=True):
     """Where received documents are put for the application.
 
@@ -305,6 +330,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         folders: Folders of ours that flows use, by name.
         calendars: Working days that schedules and expectations use, by name.
         openpgp: Our OpenPGP keys.
+        acme: Certificates for our TLS listeners by ACME; without it they are put into the keyring by hand.
         revocation: Whether certificates were revoked.
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
@@ -320,6 +346,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     folders: dict[Label, Folder] = msgspec.field(default_factory=dict)
     calendars: dict[Label, Calendar] = msgspec.field(default_factory=dict)
     openpgp: OwnOpenPgp = OwnOpenPgp()
+    acme: Acme | None = None
     revocation: RevocationSettings = RevocationSettings()
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()

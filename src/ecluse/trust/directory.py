@@ -201,19 +201,24 @@ class PartnerView:
         """Whether they have to show a certificate to our server, be one of record valid at present or not."""
         return self._names("tls-client")
 
-    def signing_key(self, now: Instant) -> str:
-        """Reference of the key that signs messages to them. Raises ``trust.no-key``."""
-        return self._key("sign", now, self.choices.ours_for(self.id))
+    def own_keys(self, use: str, now: Instant) -> tuple[str, ...]:
+        """References of our keys for ``use`` with them, the one that is used first; a successor in its turn.
 
-    def mdn_signing_key(self, now: Instant) -> str:
-        """Reference of the key that signs receipts to them. Raises ``trust.no-key``.
-
-        Nobody answers a receipt: a successor signs them only after a message that it signed was accepted, where there
-        are messages to them.
+        Nobody answers a receipt: a successor signs receipts only after a message that it signed was accepted, where
+        there are messages to them.
         """
         sends = self.settings.as2 is not None and self.settings.as2.url is not None
-        chosen = self.choices.proven_for(self.id) if sends else self.choices.ours_for(self.id)
-        return self._key("mdn-sign", now, chosen)
+        if use == "mdn-sign" and sends:
+            return self.keys.at(use, now, self.choices.proven_for(self.id))
+        return self.keys.at(use, now, self.choices.ours_for(self.id))
+
+    def signing_key(self, now: Instant) -> str:
+        """Reference of the key that signs messages to them. Raises ``trust.no-key``."""
+        return self._key("sign", now)
+
+    def mdn_signing_key(self, now: Instant) -> str:
+        """Reference of the key that signs receipts to them. Raises ``trust.no-key``."""
+        return self._key("mdn-sign", now)
 
     def decrypt_keys(self) -> tuple[str, ...]:
         """References of every key that their messages may be encrypted to."""
@@ -259,8 +264,8 @@ class PartnerView:
     def _names(self, use: str) -> bool:
         return any(use in entry.use for entry in self.certificates.entries)
 
-    def _key(self, use: str, now: Instant, chosen: Collection[str]) -> str:
-        found = self.keys.at(use, now, chosen)
+    def _key(self, use: str, now: Instant) -> str:
+        found = self.own_keys(use, now)
         if not found:
             raise KeyringError(
                 f"The organisation has no key to {use} with at this time.",

@@ -43,6 +43,7 @@ EVENT_CALLS = frozenset(
         "_failure",
         "say",
         "tell",
+        "_tell",
         "Telling",
     }
 )

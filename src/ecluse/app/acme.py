@@ -134,7 +134,7 @@ def renew(node: Node, ref: str, *, actor: str) -> x509.Certificate:
     order_url, order = authority.order(settings.names)
     for url in order.authorizations:
         _prove(node, authority, url)
-    csr = x509.load_pem_x509_csr(node.keyring.request(ref, "", settings.names).encode())
+    csr = x509.load_pem_x509_csr(node.keyfiles.request(ref, "", settings.names).encode())
     encoded = base64url(csr.public_bytes(Encoding.DER))
     authority.post(order.finalize, {"csr": encoded}, Order)
     order = authority.wait(order_url, Order, lambda found: found.status in ("valid", "invalid"))

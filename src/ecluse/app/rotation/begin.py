@@ -153,7 +153,7 @@ def begin(node: Node, wanted: Wanted, *, actor: str, signer: Signer | None = Non
     node.store.write(work)
     node.reload()
     if wanted.request:
-        return Begun(rotation, node.keyring.request(new, wanted.subject))
+        return Begun(rotation, node.keyfiles.request(new, wanted.subject))
     version = _put_beside(node, rotation, actor, signer)
     return Begun(rotation, version=version.number if version is not None else None)
 

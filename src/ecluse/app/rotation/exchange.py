@@ -27,8 +27,6 @@ from ecluse.model.records import Record
 from ecluse.store.port import Tx
 from ecluse.trust.certificates import describe, leaves, load_certificates, to_pem
 from ecluse.trust.directory import PartnerView
-from ecluse.trust.errors import CertificateError
-from ecluse.trust.floor import weaknesses
 from ecluse.trust.rotation.facts import (
     PARTNER_KIND,
     Rotation,
@@ -348,10 +346,7 @@ def _offered(
     if not use:
         raise BadExchange("A request does not say what its certificate is for.")
     info = describe(leaf)
-    try:
-        weak = tuple(each.cause for each in weaknesses(leaf))
-    except CertificateError as error:
-        weak = (error.cause,)
+    weak = tuple(each.cause for each in info.weaknesses)
     return Offer(
         id=f"{message.partner}:{info.short}",
         partner=PartnerId(message.partner),

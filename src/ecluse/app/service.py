@@ -6,19 +6,24 @@ import asyncio
 import gc
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.acme import AcmeDoor, acme_work
 from ecluse.app.audit import remind
 from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
+from ecluse.app.key_uses import note_key_uses
 from ecluse.app.node import Node
+from ecluse.app.posture.serving import look_now, posture_run
 from ecluse.app.revocation import revocation_checks
+from ecluse.app.rotation.tend import rotation_work
 from ecluse.app.sftp import SftpService
 from ecluse.app.sightings import SightingsWork
 from ecluse.app.succession import Succession
@@ -57,6 +62,9 @@ SWEEP_EVERY: Final = 3600
 RELOAD_EVERY: Final = 1.0
 """Seconds between two looks for an applied configuration."""
 
+USES_EVERY: Final = 60.0
+"""Seconds between two writings of how often keys were used."""
+
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds until a thread that computes lets another one run. The database's writer gives the interpreter up at
 every step of a statement; at Python's own 5 ms one busy thread would cut its commits to a tenth."""
@@ -94,6 +102,9 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                rotation_work(node),
+                acme_work(node),
+                posture_run(node),
                 revocation_checks(node),
                 change_expiry(node),
                 remind(node),
@@ -156,6 +167,8 @@ class Service:
         self.ftps = None if ftps is None else FtpsService(node, ftps)
         sftp = node.bootstrap.hub.listen.sftp
         self.sftp = None if sftp is None else SftpService(node, sftp)
+        acme = node.bootstrap.hub.acme
+        self.acme = None if acme is None else AcmeDoor(node, acme)
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -189,6 +202,8 @@ class Service:
         self.port = (await self._server.start())[0]
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.start)
+        if self.acme is not None:
+            await self.acme.start()
         await asyncio.to_thread(self._succession.begin, self.node.store)
         self._own_runner.start()
         self._depositor.start()
@@ -198,6 +213,7 @@ class Service:
         self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
+        await asyncio.to_thread(look_now, self.node, self.node.name)
         self._watcher.start()
         # What the node is made of stays: the search for garbage need not go through it again and again.
         gc.collect()
@@ -211,7 +227,8 @@ class Service:
         if at_start is None:
             return None
         settings = node.directory.hub.listen.as2.tls or at_start
-        return TlsIdentity.of(node, settings.key, settings.client_auth, settings.min_version)
+        key = node.directory.shown_key(settings.key, settings.successor)
+        return TlsIdentity.of(node, key, settings.client_auth, settings.min_version)
 
     async def stop(self) -> None:
         """Accept nothing more, end what is under way, seal and sign the log."""
@@ -220,6 +237,8 @@ class Service:
         self._flows.stop()
         if self._server is not None:
             await self._server.stop(grace)
+        if self.acme is not None:
+            await self.acme.stop()
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.stop, grace)
         if self.sftp is not None:
@@ -230,6 +249,7 @@ class Service:
                 for runner in (self._runner, self._own_runner, self._depositor)
             )
         )
+        await asyncio.to_thread(self._note_uses)
         await asyncio.to_thread(self._sightings.stop)  # before the log is sealed: it may have events
         await asyncio.to_thread(self._loop.stop)
         self._succession.end()
@@ -244,8 +264,18 @@ class Service:
         store = self.node.store
         self.node.vault.sweep(lambda after, limit: store.read(lambda view: view.blobs_before(after, limit)))
 
+    def _note_uses(self) -> None:
+        try:
+            note_key_uses(self.node)
+        except EcluseError as error:
+            _log.warning("uses of keys not written", **error.as_dict())
+
     def _watch(self) -> None:
+        noted = time.monotonic()
         while not self._quit.wait(RELOAD_EVERY):
+            if time.monotonic() - noted >= USES_EVERY:
+                noted = time.monotonic()
+                self._note_uses()
             try:
                 if self.node.reload():
                     _log.info("configuration in force", version=self.node.version)
@@ -267,6 +297,7 @@ class Service:
             self._flows.follow()
             if self.sftp is not None:
                 self.sftp.follow()
+            look_now(self.node, f"version-{self.node.version}")
         if self.ftps is not None:
             self.ftps.follow()
         identity = self._tls_identity()

@@ -94,11 +94,11 @@ class Frame:
     signing: Signing = Signing()
 
     @contextmanager
-    def node(self) -> Iterator[Node]:
+    def node(self, *, serving: bool = False) -> Iterator[Node]:
         """Open the hub; raises as :func:`ecluse.app.node.open_node` does."""
         from ecluse.app.node import open_node
 
-        with open_node(self.folder) as node:
+        with open_node(self.folder, serving=serving) as node:
             yield node
 
     @property
@@ -166,6 +166,25 @@ class Frame:
                 console.print(draw, soft_wrap=True, highlight=False)
             else:
                 draw(console)
+
+    def hand_out(self, ref: str, member: str, text: str, out: Path | None, said: str) -> None:
+        """Give a text that is for others: into a new file, or on standard output.
+
+        Args:
+            ref: What it is of.
+            member: Its name in JSON; with a file, ``file`` stands in its place.
+            text: The text.
+            out: The file.
+            said: To people, once it is in the file.
+        """
+        from ecluse.blobs import durable
+
+        if out is not None:
+            durable.write_new(out, [text.encode()], 0o644)
+            self.show({"ref": ref, "file": str(out)}, f"{said} is in {out}.")
+        else:
+            facts = {"ref": ref, member: text}
+            self.show(facts, lambda console: console.print(text, end="", markup=False, soft_wrap=True))
 
     @contextmanager
     def progress(self, title: str, *, octets: bool = False) -> Iterator[Callable[[int, int], None]]:

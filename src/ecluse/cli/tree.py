@@ -13,6 +13,7 @@ import typer
 from ecluse.cli import (
     access,
     account,
+    acme,
     audit,
     ban,
     cert,
@@ -28,10 +29,13 @@ from ecluse.cli import (
     operator,
     partner,
     pgp,
+    posture,
     rehearse,
     roles,
+    rotate,
     secret,
     send,
+    signer,
     ssh,
 )
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
@@ -86,7 +90,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse):
+for group in (hub, configuration, send, rehearse, signer):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
@@ -97,6 +101,8 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
+app.add_typer(rotate.app, name="rotate", cls=Group)
+app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(account.app, name="account", cls=Group)
@@ -106,6 +112,7 @@ app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(posture.app, name="posture")
 
 
 def run(args: Sequence[str] | None = None) -> int:

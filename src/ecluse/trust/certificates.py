@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from ecluse.model.basics import Instant
 from ecluse.trust.errors import CertificateError
-from ecluse.trust.floor import KeyFacts, Weakness, key_facts, signature_name, weaknesses_of
+from ecluse.trust.floor import KeyFacts, Weakness, key_facts, signature_name, weaknesses
 
 __all__ = [
     "MAX_CERTIFICATES",
@@ -81,7 +81,7 @@ class CertificateInfo:
     @property
     def weaknesses(self) -> tuple[Weakness, ...]:
         """What of it is below the floor; empty where it is good."""
-        return weaknesses_of(self.key, self.signature, self_signed=self.self_signed)
+        return weaknesses(self.key, self.signature, self_signed=self.self_signed)
 
 
 def load_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
@@ -231,6 +231,7 @@ class Dated:
         chain: The certificates that came with it, itself first.
         entry: Number of the entry of the partner's file that names it.
         refused: Not used from here on, whatever else is said: its authority revoked it, or can't be asked.
+        succeeds: SHA-256 of the certificates that it is to succeed.
     """
 
     certificate: x509.Certificate
@@ -241,6 +242,7 @@ class Dated:
     chain: tuple[x509.Certificate, ...] = ()
     entry: int = 0
     refused: Instant | None = None
+    succeeds: frozenset[str] = frozenset()
 
     @property
     def issuers(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
-__all__ = ["Change", "Plan", "plan"]
+__all__ = ["Change", "Plan", "differences", "plan", "subject_words"]
 
 _BARE_HUB: Final = Hub(organisation=Organisation(name="", as2_id=""))
 _BARE_PARTNER: Final = Partner(
@@ -134,6 +134,30 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
     return Plan(tuple(changes))
 
 
+def subject_words(configuration: Configuration, subject: str) -> dict[str, str]:
+    """What a configuration says of ``hub``, ``partner:birch`` or ``flow:orders`` beyond the defaults, field by field.
+
+    Certificates are told by what they are. Empty where there is no such subject.
+    """
+    kind, _, name = subject.partition(":")
+    if kind == "hub":
+        fields, usual = _fields(configuration.hub), _fields(_BARE_HUB)
+    elif kind == "partner":
+        fields, usual = _partner_fields(configuration, PartnerId(name)), _settings(_BARE_PARTNER)
+    else:
+        fields, usual = _fields(configuration.flows.get(name)), _fields(_BARE_FLOW)
+    tables = {field.rpartition(".")[0] for field in fields}
+    emptied = {
+        field: "nothing" for field in usual if field not in fields and field.rpartition(".")[0] in tables
+    }
+    return {**{field: value for field, value in fields.items() if usual.get(field) != value}, **emptied}
+
+
+def differences(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """What changed of a subject, as :func:`subject_words` gave it before and gives it now."""
+    return tuple(_differences(subject, before, after))
+
+
 def _additions(subject: str, fields: Mapping[str, str], usual: Mapping[str, str]) -> Iterator[Change]:
     """A subject that is new: only what its file says beyond the defaults."""
     for field, value in fields.items():
@@ -215,6 +239,8 @@ def _certificate(entry: Dated) -> str:
         text += f", used from {iso(entry.start)}"
     if entry.end is not None:
         text += f", used until {iso(entry.end)}"
+    if entry.succeeds:
+        text += f", to succeed {', '.join(sorted(each[:16] for each in entry.succeeds))}"
     if len(entry.chain) > 1:
         # For TLS all of them are trusted: none may be exchanged behind a certificate that stays.
         encoded = b"".join(each.public_bytes(Encoding.DER) for each in entry.chain[1:])

@@ -96,6 +96,7 @@ _ADDRESS: Final = Rule("policy", "It is where the hub can be reached.")
 
 _TLS_FIELDS: Final[dict[str, Rule]] = {
     "tls.client_key": _OUR_KEY,
+    "tls.successor": _OUR_KEY,
     "tls.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
 }
 
@@ -109,6 +110,12 @@ _HUB: Final[dict[str, Rule]] = {
     "organisation.keys[].use": _OUR_KEY,
     "organisation.keys[].from": _OUR_KEY,
     "organisation.keys[].until": _OUR_KEY,
+    "organisation.keys[].succeeds": _OUR_KEY,
+    "acme.directory": Rule("endpoint", "That authority says who we are to TLS clients."),
+    "acme.names": Rule("identity", "Certificates that say so are asked for."),
+    "acme.ca": Rule("key", "Whoever has that authority is taken for the one that certifies us."),
+    "acme.listen": _ADDRESS,
+    "acme.allow_private_network": _PRIVATE,
     "openpgp.keys": _OUR_KEY,
     "revocation.mode": Rule(
         "policy", "It says whether revoked certificates are refused.", _ladder("off", "soft", "hard")
@@ -123,6 +130,15 @@ _HUB: Final[dict[str, Rule]] = {
     "revocation.authorities[].crl": Rule("endpoint", "We are told there what is revoked."),
     "keyring.folder": Rule("key", "All our keys are there."),
     "keyring.passphrase": Rule("key", "It opens all our keys."),
+    "keyring.signer": Rule("key", "Whoever answers there uses all our keys."),
+    "keyring.stores.*.kind": Rule("key", "Keys of ours are there."),
+    "keyring.stores.*.module": Rule("key", "It is a program that runs with the hub's rights."),
+    "keyring.stores.*.token": Rule("key", "Keys of ours are there."),
+    "keyring.stores.*.secret": Rule("key", "It opens keys of ours."),
+    "keyring.stores.*.url": Rule("key", "Keys of ours are there."),
+    "keyring.stores.*.mount": Rule("key", "Keys of ours are there."),
+    "keyring.stores.*.namespace": Rule("key", "Keys of ours are there."),
+    "keyring.stores.*.ca": Rule("key", "Whoever has that authority is taken for the key store."),
     "store.database": Rule("endpoint", "The state, and what is in force, is kept there."),
     "store.password": Rule("key", "It opens the state."),
     "blobs.place": Rule("endpoint", "The documents are kept there."),
@@ -134,6 +150,7 @@ _HUB: Final[dict[str, Rule]] = {
     "listen.as2.address": _ADDRESS,
     "listen.as2.public_url": Rule("endpoint", "Partners are told to send there."),
     "listen.as2.tls.key": _OUR_KEY,
+    "listen.as2.tls.successor": _OUR_KEY,
     "listen.as2.tls.client_auth": Rule("policy", "It says who may connect.", _CLIENT_AUTH),
     "listen.as2.tls.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
     "listen.sftp.address": _ADDRESS,
@@ -142,6 +159,7 @@ _HUB: Final[dict[str, Rule]] = {
     "listen.ftps.implicit": _ADDRESS,
     "listen.ftps.external_address": Rule("endpoint", "Partners are told to connect there."),
     "listen.ftps.key": _OUR_KEY,
+    "listen.ftps.successor": _OUR_KEY,
     "listen.ftps.client_auth": Rule("policy", "It says who may connect.", _CLIENT_AUTH),
     "listen.ftps.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
     "listen.ftps.require_reuse": Rule(
@@ -200,6 +218,7 @@ _PARTNER: Final[dict[str, Rule]] = {
     "sftp.user": _PLACE,
     "sftp.host_keys": _THEIR_KEY,
     "sftp.key": _LOGIN,
+    "sftp.successor": _LOGIN,
     "sftp.certificate": _LOGIN,
     "sftp.agent": _LOGIN,
     "sftp.password": _LOGIN,
@@ -304,6 +323,7 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         "as2.content_length": _FORM,
         "as2.micalg": _FORM,
         "as2.subject": _FORM,
+        "as2.certificate_exchange": "It offers them what is public, and takes nothing.",
         "as2.concurrency": _PACE,
         "as2.max_size": _PACE,
         "as2.timeout": _PACE,

@@ -11,7 +11,7 @@ What a message itself was protected with stands in its events, which are written
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,6 +31,7 @@ __all__ = [
     "Sightings",
     "every_sighting",
     "sightings_of",
+    "unfold",
 ]
 
 KIND: Final = "sighting"
@@ -68,12 +69,13 @@ ROLES: Final[dict[str, str]] = {
     "tls-client-cipher": "the cipher of their connections to our AS2 listener",
     "host-key": "the SSH host key that they, or we, prove the server with",
     "host-key-algorithm": "how the host key signs",
+    "host-key-kept": "SSH host keys of ours that their client had us prove, to keep them",
     "user-key": "the SSH key that the login is proven with",
     "login": "what a login is proven with: key, certificate, password, or several",
     "kex": "the SSH key exchange",
     "mac": "the SSH message authentication code",
     "version": "the other side's program, as it says itself",
-    "recipient": "the OpenPGP key that content is encrypted to",
+    "recipient": "another OpenPGP key that content is encrypted to",
 }
 """Roles that are seen, in words; a channel shows some of them."""
 
@@ -354,7 +356,7 @@ class Seen:
 
 def sightings_of(view: View, partner: PartnerId) -> tuple[Sighting, ...]:
     """Everything that is kept of what a partner was seen to use, by channel and role."""
-    return tuple(_unfold(view.records(KIND, owner=partner, limit=100)))
+    return tuple(unfold(view.records(KIND, owner=partner, limit=100)))
 
 
 def every_sighting(view: View, page: int = 500) -> Iterator[tuple[PartnerId, tuple[Sighting, ...]]]:
@@ -363,13 +365,14 @@ def every_sighting(view: View, page: int = 500) -> Iterator[tuple[PartnerId, tup
     while True:
         records = view.records(KIND, after=after, limit=page)
         for record in records:
-            yield PartnerId(record.owner), tuple(_unfold([record]))
+            yield PartnerId(record.owner), tuple(unfold([record]))
         if len(records) < page:
             return
         after = records[-1].key
 
 
-def _unfold(records: list[Record]) -> Iterator[Sighting]:
+def unfold(records: Iterable[Record]) -> Iterator[Sighting]:
+    """What is in some records."""
     for record in records:
         channel = record.key.partition("/")[2]
         for role, tallies in _decode(record.body).roles.items():

@@ -26,10 +26,11 @@ from tests.support.posture import (
 )
 from tests.support.trust import certificate, key, signed_with
 
-from ecluse.model.basics import Instant
-from ecluse.posture.facts import Approved, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
+from ecluse.model.basics import Instant, PartnerId
+from ecluse.posture.facts import AccessFacts, Approved, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
+from ecluse.trust.assurance import Entry
 from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.flow import Duplicates, Retention
 from ecluse.trust.plan import Change
@@ -71,6 +72,11 @@ def dated(days: int, *, kind: str = "ec", ahead: int = 0, made: object = None, l
     use = frozenset(("verify", "encrypt", "mdn-verify", "tls-client"))
     start = Instant(NOW + ahead * DAY) if ahead else None
     return Dated(made, describe(made), use, start, Instant(NOW + days * DAY), (made,))  # type: ignore[arg-type]
+
+
+def shown(**days: str) -> Make:
+    entry = Entry(PartnerId("birch"), "agreement", "gdpr", **days)
+    return lambda: facts(partner=replace(partner_facts(), assurance=(entry,)))
 
 
 def told(state: str) -> Make:
@@ -148,6 +154,21 @@ def clear_basic_auth() -> Facts:
 
 CASES: dict[str, tuple[Make, Make]] = {
     # code: (what it finds, what it leaves)
+    "lifecycle.assurance-ended": (shown(ends="2026-05-31"), shown(ends="2026-12-31")),
+    "lifecycle.assurance-ending": (shown(ends="2026-07-30"), shown(ends="2026-12-31")),
+    "lifecycle.assurance-due": (shown(due="2026-05-31"), shown(due="2026-12-31")),
+    "authentication.access-to-go": (
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY, ("partner:birch: log in",)))),
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
+    ),
+    "authentication.access-review-due": (
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW - DAY))),
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
+    ),
+    "authentication.access-never-reviewed": (
+        lambda: facts(replace(hub_facts(), access=AccessFacts())),
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
+    ),
     "crypto.as2-unsigned": (partner("as2.sign", False), partner("as2.sign", "sha-256")),
     "crypto.as2-unencrypted": (partner("as2.encrypt", False), partner("as2.encrypt", "aes-256-gcm")),
     "crypto.weak-cipher": (partner("as2.encrypt", "aes-128-cbc"), partner("as2.encrypt", "aes-256-cbc")),

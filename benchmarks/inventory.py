@@ -221,7 +221,7 @@ def _observe(node: Node) -> None:
 
 
 def _load(folder: Path) -> Iterator[tuple[str, float]]:
-    (folder / KNOWN_FILE).unlink()
+    (folder / KNOWN_FILE).unlink(missing_ok=True)
     node, spent = _timed(lambda: open_node(folder))
     yield "load-nothing-known", spent
     node.close()

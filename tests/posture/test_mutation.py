@@ -68,6 +68,7 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "blobs.region": WHO,
         "blobs.ca": WHO,
         "keyring.folder": WHO,
+        "keyring.stores.*": WHO,
         "listen.*.key": WHO,
         "listen.sftp.host_keys": WHO,
         "listen.sftp": OFF,

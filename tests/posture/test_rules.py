@@ -245,6 +245,7 @@ CASES: dict[str, tuple[Make, Make]] = {
         hub("organisation.keys", (OwnKey(ref="main", use=("sign",)),)),
     ),
     "crypto.own-openpgp-weak": (our_pgp(weak="RSA 1024"), our_pgp()),
+    "crypto.keys-in-process": (hub("keyring.signer", None), hub("keyring.signer", "run/signer.sock")),
     "crypto.late-rekey": (hub("listen.sftp.rekey", "2 GiB"), hub("listen.sftp.rekey", "1 GiB")),
     "lifecycle.certificate-ended": (certificates(dated(-1)), certificates(dated(-1), dated(200))),
     "lifecycle.certificate-ending-week": (certificates(dated(5)), certificates(dated(5), dated(200))),
@@ -432,6 +433,10 @@ CASES: dict[str, tuple[Make, Make]] = {
     "authentication.single-operator": (
         lambda: facts(hub=replace(hub_facts(), operators=("ines",))),
         lambda: facts(hub=replace(hub_facts(), operators=("ines", "jules", "kim"))),
+    ),
+    "authentication.quick-recovery": (
+        hub("changes.recovery_wait", "2d"),
+        hub("changes.recovery_wait", False),
     ),
     "authentication.shared-key": (shared("ssh-key", "SHA256:x"), shared("nothing", "x")),
     "authentication.many-attempts": (

@@ -261,8 +261,13 @@ CASES: dict[str, tuple[Make, Make]] = {
     "lifecycle.revocation-soft": (hub("revocation.mode", "soft"), hub("revocation.mode", "hard")),
     "lifecycle.revocation-late": (hub("revocation.max_age", "8d"), hub("revocation.max_age", "7d")),
     "lifecycle.revocation-replay": (hub("revocation.nonce", False), hub("revocation.nonce", True)),
-    "transport.revocation-private-network": (
-        hub("revocation.allow_private_network", True),
+    "lifecycle.late-renewal": (hub("acme.renew", "13d"), hub("acme.renew", "14d")),
+    "transport.acme-cleartext": (
+        hub("acme.directory", "http://acme.example/directory"),
+        hub("acme.directory", "http://127.0.0.1:14000/dir"),
+    ),
+    "transport.authority-private-network": (
+        hub("acme.allow_private_network", True),
         hub("revocation.allow_private_network", False),
     ),
     "authentication.long-proposals": (hub("changes.time_limit", "31d"), hub("changes.time_limit", "30d")),

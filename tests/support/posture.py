@@ -94,6 +94,12 @@ path = "orders"
 country = "FR"
 [openpgp]
 keys = ["pgp"]
+[acme]
+directory = "https://acme.example/directory"
+names = ["as2.aster.example"]
+agree = true
+email = "exchange@aster.example"
+listen = "192.0.2.1:80"
 [revocation]
 mode = "hard"
 nonce = true

@@ -266,6 +266,7 @@ CASES: dict[str, tuple[Make, Make]] = {
         hub("organisation.keys", (OwnKey(ref="main", use=("sign",)),)),
     ),
     "crypto.own-openpgp-weak": (our_pgp(weak="RSA 1024"), our_pgp()),
+    "crypto.keys-in-process": (hub("keyring.signer", None), hub("keyring.signer", "run/signer.sock")),
     "crypto.late-rekey": (hub("listen.sftp.rekey", "2 GiB"), hub("listen.sftp.rekey", "1 GiB")),
     "lifecycle.certificate-ended": (certificates(dated(-1)), certificates(dated(-1), dated(200))),
     "lifecycle.certificate-ending-week": (certificates(dated(5)), certificates(dated(5), dated(200))),
@@ -281,8 +282,13 @@ CASES: dict[str, tuple[Make, Make]] = {
     "lifecycle.revocation-soft": (hub("revocation.mode", "soft"), hub("revocation.mode", "hard")),
     "lifecycle.revocation-late": (hub("revocation.max_age", "8d"), hub("revocation.max_age", "7d")),
     "lifecycle.revocation-replay": (hub("revocation.nonce", False), hub("revocation.nonce", True)),
-    "transport.revocation-private-network": (
-        hub("revocation.allow_private_network", True),
+    "lifecycle.late-renewal": (hub("acme.renew", "13d"), hub("acme.renew", "14d")),
+    "transport.acme-cleartext": (
+        hub("acme.directory", "http://acme.example/directory"),
+        hub("acme.directory", "http://127.0.0.1:14000/dir"),
+    ),
+    "transport.authority-private-network": (
+        hub("acme.allow_private_network", True),
         hub("revocation.allow_private_network", False),
     ),
     "authentication.long-proposals": (hub("changes.time_limit", "31d"), hub("changes.time_limit", "30d")),
@@ -453,6 +459,10 @@ CASES: dict[str, tuple[Make, Make]] = {
     "authentication.single-operator": (
         lambda: facts(hub=replace(hub_facts(), operators=("ines",))),
         lambda: facts(hub=replace(hub_facts(), operators=("ines", "jules", "kim"))),
+    ),
+    "authentication.quick-recovery": (
+        hub("changes.recovery_wait", "2d"),
+        hub("changes.recovery_wait", False),
     ),
     "authentication.shared-key": (shared("ssh-key", "SHA256:x"), shared("nothing", "x")),
     "authentication.many-attempts": (

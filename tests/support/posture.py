@@ -64,6 +64,11 @@ access_key = "keyring:s3-access"
 secret_key = "keyring:s3-secret"
 [keyring]
 passphrase = "file:/run/secrets/ecluse"
+signer = "state/signer.sock"
+[keyring.stores.vault]
+kind = "transit"
+secret = "file:/run/secrets/vault"
+url = "https://vault.aster.example:8200"
 [listen.as2]
 address = "192.0.2.1:4080"
 public_url = "https://as2.aster.example/as2"
@@ -90,10 +95,17 @@ path = "orders"
 country = "FR"
 [openpgp]
 keys = ["pgp"]
+[acme]
+directory = "https://acme.example/directory"
+names = ["as2.aster.example"]
+agree = true
+email = "exchange@aster.example"
+listen = "192.0.2.1:80"
 [revocation]
 mode = "hard"
 nonce = true
 [changes]
+recovery_wait = "7d"
 [[operators]]
 name = "ines"
 email = "ines@aster.example"

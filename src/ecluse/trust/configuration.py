@@ -153,7 +153,7 @@ class Configuration:
             problems.extend(unique_ids(hub, named))
             for id, flow in flows.items():
                 problems.extend(flow_problems(f"flows/{id}.toml", flow, hub, named))
-            problems.extend(route_problems(flows))
+            problems.extend(route_problems(flows, hub))
             if now is not None:
                 problems.extend(_missing_authorities(hub, files))
                 problems.extend(calendar_problems(HUB_FILE, hub.calendars))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from posixpath import normpath
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from ecluse.model.basics import Instant
 from ecluse.trust.certificates import CertificateSet, Dated
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
+from ecluse.trust.flow_rules import folder_paths
 from ecluse.trust.operators import operator_problems
 from ecluse.trust.place_rules import is_loopback, place_problems, split_url, used_keys
 from ecluse.trust.schema import (
@@ -112,9 +112,7 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
 
 def _folders(hub: Hub) -> Iterator[Problem]:
     """Two names for one folder would hide circles of flows, and flows that take each other's files."""
-    named = {name: normpath(folder.path) for name, folder in hub.folders.items()}
-    if isinstance(hub.inbox.folder, str):
-        named["inbox"] = normpath(hub.inbox.folder)
+    named = folder_paths(hub)
     for name, path in named.items():
         first = next(each for each in named if named[each] == path)
         if first != name:

@@ -32,7 +32,7 @@ class Rule:
         why: One sentence for who approves.
         order: Values from the weakest to the strongest (the empty one where nothing stood); a change that does not
             go down in it is free.
-        first: Whether it counts where nothing stood before.
+        first: Whether it counts with a partner or flow that is new; what is added to one that is there always does.
     """
 
     kind: Kind
@@ -40,9 +40,9 @@ class Rule:
     order: Mapping[str, int] = field(default_factory=dict)
     first: bool = True
 
-    def holds(self, change: Change) -> bool:
-        """Whether ``change`` is one of trust."""
-        if change.kind == "add" and not self.first:
+    def holds(self, change: Change, *, new: bool) -> bool:
+        """Whether ``change`` (of a subject that is ``new``) is one of trust."""
+        if new and not self.first:
             return False
         before, after = self.order.get(change.before), self.order.get(change.after)
         return before is None or after is None or after < before
@@ -458,9 +458,11 @@ def rule_of(subject: str, field: str) -> Rule | None:
 
 
 def _found(changes: Sequence[Change]) -> Iterator[Sensitive]:
+    # A name is never left out, and comes with its subject alone.
+    new = {change.subject for change in changes if change.kind == "add" and change.field == "name"}
     for change in changes:
         rule = rule_of(change.subject, change.field)
-        if rule is not None and rule.holds(change):
+        if rule is not None and rule.holds(change, new=change.subject in new):
             yield Sensitive(change, rule.kind, rule.why)
 
 

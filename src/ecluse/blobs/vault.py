@@ -236,7 +236,9 @@ class VaultReader:
     def at_hand(self, offset: int, size: int) -> bool:
         """Whether :meth:`view` of the same range, if it comes next, waits for nothing."""
         start, end = _sealed_range(offset, min(offset + size, self.size), self._place.size)
-        data = self._place.read_now(start, end - start) if self._opener is not None and start < end else None
+        if self._opener is None:
+            start = 0 if start == HEADER_SIZE else end  # the header comes with the first chunk, or by itself
+        data = self._place.read_now(start, end - start) if start < end else None
         self._fetched = None if data is None else (start, data)
         return data is not None
 

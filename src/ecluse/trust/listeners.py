@@ -68,6 +68,7 @@ class FtpsListener(Strict, frozen=True, kw_only=True):
         address: Host and port where TLS is asked for with AUTH TLS (explicit).
         implicit: Host and port where TLS comes first; without it nothing listens there.
         key: Key of the keyring whose certificate is shown.
+        successor: A key whose certificate is shown in its place once that was decided (`ecluse rotate begin`).
         client_auth: Whether partners show a certificate of their own.
         min_version: The oldest TLS version that is spoken.
         require_reuse: A data connection must resume the TLS session of its control connection.
@@ -79,6 +80,7 @@ class FtpsListener(Strict, frozen=True, kw_only=True):
     address: Address = "127.0.0.1:4021"
     implicit: Address | None = None
     key: Reference = "tls"
+    successor: Reference | None = None
     client_auth: Literal["none", "optional", "required"] = "none"
     min_version: Literal["1.2", "1.3"] = "1.2"
     require_reuse: bool = True

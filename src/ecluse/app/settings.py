@@ -16,6 +16,8 @@ from ecluse.model.nouns import ConfigVersion
 from ecluse.store.port import Tx
 from ecluse.trust.configuration import Configuration, export, read_folder
 from ecluse.trust.directory import Directory
+from ecluse.trust.errors import ConfigurationError
+from ecluse.trust.life import life_facts, life_problems
 from ecluse.trust.plan import Plan, plan
 
 __all__ = [
@@ -54,6 +56,9 @@ def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuratio
     wanted = Configuration.from_files(files, node.hub.clock())
     Directory(wanted, node.keyring, node.resolver)
     present = node.directory.configuration if node.version else None
+    problems = list(life_problems(present, wanted))
+    if problems:
+        raise ConfigurationError(problems)
     return plan(present, wanted), wanted
 
 
@@ -77,12 +82,16 @@ def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str
     if node.version and not changes:
         return None
     now = node.hub.clock()
+    lives = tuple(life_facts(node.directory.configuration if node.version else None, wanted))
     version = ConfigVersion(node.version + 1, now, actor, reason, dict(wanted.files))
 
     def work(tx: Tx) -> None:
         tx.add_config(version)
         facts = {"version": version.number, "reason": reason, **_recorded(changes, version)}
         node.hub.event(tx, "config.applied", f"config:{version.number}", facts, actor=actor, at=now)
+        for fact in lives:
+            data = {**fact.data, "reason": reason, "version": version.number}
+            node.hub.event(tx, fact.kind, f"partner:{fact.partner}", data, actor=actor, at=now)
 
     node.store.write(work)
     node.reload()

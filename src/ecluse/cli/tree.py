@@ -22,6 +22,8 @@ from ecluse.cli import (
     keyring,
     log,
     partner,
+    partner_card,
+    partner_life,
     pgp,
     secret,
     send,
@@ -83,7 +85,8 @@ for group in (hub, configuration, send):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
-hostkey.add_to(partner.app)
+for group in (partner_card, partner_life, hostkey):
+    group.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)

@@ -16,6 +16,7 @@ import tomli_w
 
 from ecluse.app.folder import make_hub
 from ecluse.app.node import Node
+from ecluse.app.onboarding import Sure
 from ecluse.app.settings import apply_files
 from ecluse.demo.checks import Unheld, until
 from ecluse.demo.interrupts import uninterrupted
@@ -103,8 +104,13 @@ class Company:
         return make_card(self.node.directory.hub, self.node.keyring, self.node.hub.clock())
 
     def add_partner(self, id: PartnerId, card: Card, **as2: Any) -> None:
-        """Add the organisation of a card as partner, with some settings of AS2, and apply."""
-        for path, text in partner_files(card, id).items():
+        """Add the organisation of a card as partner, with some settings of AS2, and apply.
+
+        Its phrase was compared on the telephone.
+        """
+        now = self.node.hub.clock()
+        sure = Sure("call-back", f"the exchange desk of {card.name}").table("operator:demo", now, card)
+        for path, text in partner_files(card, id, now=now, verification=sure).items():
             target = self.folder / path
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")

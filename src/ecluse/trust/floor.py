@@ -5,6 +5,7 @@ The figures follow NIST SP 800-131A rev. 2 (RSA of 2048 bits, SHA-2) and RFC 988
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -15,12 +16,33 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, m
 
 from ecluse.trust.errors import CertificateError
 
-__all__ = ["LEGACY", "MIN_RSA_BITS", "KeyFacts", "Weakness", "key_facts", "signature_name", "weaknesses"]
+__all__ = [
+    "LEGACY",
+    "MAX_RSA_BITS",
+    "MIN_EXPONENT",
+    "MIN_RSA_BITS",
+    "KeyFacts",
+    "Weakness",
+    "key_facts",
+    "rsa_problem",
+    "signature_name",
+    "weaknesses",
+]
 
 MIN_RSA_BITS: Final = 2048
 LEGACY_RSA_BITS: Final = 1024
 MAX_RSA_BITS: Final = 16384
 """OpenSSL's own limit for a verification (OPENSSL_RSA_MAX_MODULUS_BITS); beyond it a key is a trap."""
+
+MIN_EXPONENT: Final = 65537
+"""FIPS 186-5 A.1.1: a public exponent is greater than 2^16."""
+MAX_EXPONENT_BITS: Final = 256
+"""FIPS 186-5 A.1.1: and less than 2^256. A long one makes every verification slow."""
+
+_SMALL_PRIMES: Final = math.prod(
+    number for number in range(3, 2000, 2) if all(number % each for each in range(3, int(number**0.5) + 1, 2))
+)
+"""A modulus with a factor among these is broken by hand: made so, or by a machine without randomness."""
 
 LEGACY: Final[dict[str, str]] = {
     "sha-1": "SHA-1 in signatures that are received",
@@ -53,6 +75,7 @@ class KeyFacts:
         signs: Whether keys of this kind make signatures.
         encrypts: Whether a content key can be sent to it.
         weakness: The name in :data:`LEGACY` that would have to be allowed, ``forbidden``, or empty.
+        cause: What is wrong with it besides its size or kind: the end of a sentence, or empty.
     """
 
     kind: str
@@ -61,6 +84,7 @@ class KeyFacts:
     signs: bool
     encrypts: bool
     weakness: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +121,11 @@ def key_facts(key: object) -> KeyFacts:
         weakness = "" if MIN_RSA_BITS <= bits <= MAX_RSA_BITS else "forbidden"
         if LEGACY_RSA_BITS <= bits < MIN_RSA_BITS:
             weakness = "rsa-1024"
-        return KeyFacts("rsa", f"RSA {bits}", bits, True, True, weakness)
+        numbers = key.public_numbers()
+        cause = rsa_problem(numbers.n, numbers.e) if weakness != "forbidden" else None
+        return KeyFacts(
+            "rsa", f"RSA {bits}", bits, True, True, "forbidden" if cause else weakness, cause or ""
+        )
     if isinstance(key, ec.EllipticCurvePublicKey):
         known = CURVES.get(key.curve.name)
         name = f"EC {known or key.curve.name}"
@@ -122,6 +150,22 @@ def key_facts(key: object) -> KeyFacts:
     if isinstance(key, dsa.DSAPublicKey):
         return KeyFacts("dsa", f"DSA {key.key_size}", key.key_size, True, False, "forbidden")
     return KeyFacts("other", "a key of an unknown kind", 0, False, False, "forbidden")
+
+
+def rsa_problem(modulus: int, exponent: int, *, least: int = MIN_EXPONENT) -> str | None:
+    """What is wrong with the numbers of an RSA key, whatever their size; ``None`` where nothing is seen.
+
+    Args:
+        modulus: n.
+        exponent: e.
+        least: The smallest exponent that is taken.
+    """
+    if exponent < least or exponent.bit_length() > MAX_EXPONENT_BITS or exponent % 2 == 0:
+        shown = str(exponent) if exponent < 1 << 32 else f"a number of {exponent.bit_length()} bits"
+        return f"its public exponent is {shown}; 65537 is usual."
+    if modulus % 2 == 0 or math.gcd(modulus, _SMALL_PRIMES) != 1:
+        return "its modulus has a small factor."
+    return None
 
 
 def signature_name(certificate: x509.Certificate) -> str:
@@ -151,7 +195,8 @@ def weaknesses(certificate: x509.Certificate) -> tuple[Weakness, ...]:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError("The public key of the certificate can't be read.") from error
     if facts.weakness:
-        found.append(Weakness("trust.weak-key", facts.weakness, f"Its key is too weak: {facts.name}."))
+        cause = facts.cause.rstrip(".") or f"{facts.name}"
+        found.append(Weakness("trust.weak-key", facts.weakness, f"Its key is too weak: {cause}."))
     if certificate.subject != certificate.issuer:
         digest = signature_name(certificate)
         if digest in ("md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"):

@@ -11,6 +11,7 @@ import msgspec
 
 from ecluse.model.basics import Instant, PartnerId, iso
 from ecluse.trust.certificates import Dated
+from ecluse.trust.company import Bank, masked_iban
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.fields import Strict
 from ecluse.trust.flow import Flow
@@ -100,9 +101,9 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
     """Say what would change from ``old`` (``None``: nothing is there yet) to ``new``."""
     changes: list[Change] = []
     if old is None:
-        changes.extend(_additions("hub", _fields(new.hub), _fields(_BARE_HUB)))
+        changes.extend(_additions("hub", _hub(new.hub), _fields(_BARE_HUB)))
     else:
-        changes.extend(_differences("hub", _fields(old.hub), _fields(new.hub)))
+        changes.extend(_differences("hub", _hub(old.hub), _hub(new.hub)))
     names = sorted({*new.partners, *(old.partners if old is not None else ())})
     for name in names:
         subject = f"partner:{name}"
@@ -176,7 +177,16 @@ def _openpgp(certificate: Certificate) -> str:
 
 def _settings(partner: Partner) -> dict[str, str]:
     """A partner's fields without its certificates, which are compared by what they are."""
-    return _fields(msgspec.structs.replace(partner, certificates=()))
+    return {**_fields(msgspec.structs.replace(partner, certificates=())), **_bank("", partner.bank)}
+
+
+def _hub(hub: Hub) -> dict[str, str]:
+    return {**_fields(hub), **_bank("organisation.", hub.organisation.bank)}
+
+
+def _bank(prefix: str, bank: Bank | None) -> dict[str, str]:
+    """An account number never stands in a plan or in the log whole."""
+    return {} if bank is None else {f"{prefix}bank.iban": masked_iban(bank.iban)}
 
 
 def _certificate(entry: Dated) -> str:

@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from ecluse.model.basics import Instant
 from ecluse.trust.certificates import CertificateSet, Dated
+from ecluse.trust.company import company_problems
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.floor import weaknesses
 from ecluse.trust.place_rules import is_loopback, place_problems, split_url, used_keys
 from ecluse.trust.schema import As2, BlobSettings, CertificateEntry, ExceptionEntry, Hub, OwnKey, Partner
+from ecluse.trust.verification import verification_problems
 
 __all__ = [
     "active_exceptions",
@@ -79,7 +81,11 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
             "Choose another name, or set [inbox] folder = false.",
         )
     yield from _folders(hub)
-    yield from _own_keys(hub.organisation.keys)
+    ours = hub.organisation
+    yield from _own_keys(ours.keys)
+    yield from company_problems(
+        HUB_FILE, "organisation.", identifiers=ours.identifiers, contacts=ours.contacts, bank=ours.bank
+    )
 
 
 def _folders(hub: Hub) -> Iterator[Problem]:
@@ -224,6 +230,10 @@ def partner_problems(
         if not entry.use:
             yield Problem("config.bad-value", file, f"{field}.use", "It is for nothing.", "Name a use.")
         yield from _certificate(file, field, entry, certificates.get(entry.file, ()), allowed)
+    yield from company_problems(
+        file, "", identifiers=partner.identifiers, contacts=partner.contacts, bank=partner.bank
+    )
+    yield from verification_problems(file, partner.verification, partner.card, partner.invitation)
     if partner.state == "active":
         yield from _needed(file, partner)
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ecluse.trust.company import Bank, Contact, Identifiers
 from ecluse.trust.fields import (
     Address,
     As2Id,
@@ -39,6 +40,7 @@ from ecluse.trust.fields import (
 from ecluse.trust.listeners import FtpsListener, SftpListener
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.tls import PartnerTls, Retry
+from ecluse.trust.verification import HeldCard, Invitation, Verification
 
 __all__ = [
     "As2",
@@ -89,12 +91,20 @@ class Organisation(Strict, frozen=True, kw_only=True):
         as2_id: Its AS2 id, as partners write it in AS2-To. Case counts.
         email: Where partners' people may write.
         keys: Its keys; by default one, "main", for sign and decrypt.
+        ssh_keys: Keys of the keyring that it logs in with at partners' SFTP servers; for cards.
+        identifiers: Its registered numbers; for cards.
+        contacts: Whom partners reach for what; for cards.
+        bank: Where it is paid; for cards.
     """
 
     name: Name
     as2_id: As2Id
     email: Name | None = None
     keys: tuple[OwnKey, ...] = (OwnKey(ref="main"),)
+    ssh_keys: tuple[Reference, ...] = ()
+    identifiers: Identifiers | None = None
+    contacts: tuple[Contact, ...] = ()
+    bank: Bank | None = None
 
 
 class StoreSettings(Strict, frozen=True, kw_only=True):
@@ -438,6 +448,12 @@ class Partner(Strict, frozen=True, kw_only=True):
         openpgp: OpenPGP with them.
         certificates: Their certificates.
         exceptions: Weak things that they are allowed for a time.
+        identifiers: Their registered numbers.
+        contacts: Whom to reach there for what.
+        bank: Where they are paid.
+        verification: How their identity was made sure of.
+        card: The last card that was taken from them.
+        invitation: The invitation that they have not answered yet.
     """
 
     name: Name
@@ -453,3 +469,9 @@ class Partner(Strict, frozen=True, kw_only=True):
     openpgp: OpenPgp | None = None
     certificates: tuple[CertificateEntry, ...] = ()
     exceptions: tuple[ExceptionEntry, ...] = ()
+    identifiers: Identifiers | None = None
+    contacts: tuple[Contact, ...] = ()
+    bank: Bank | None = None
+    verification: Verification | None = None
+    card: HeldCard | None = None
+    invitation: Invitation | None = None

@@ -1,0 +1,203 @@
+"""A partner from the invitation to the last day, on the command line; and a later card."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Pair
+from tests.support.commands import say
+
+from ecluse.app.node import open_node
+
+CALLED = ["--verified-by", "call-back", "--verified-with", "Jo Birch"]
+
+
+def state(hub: Path, id: str = "birch") -> dict[str, object]:
+    return say("partner", "show", id, "--json", hub=hub).data
+
+
+def events(hub: Path, kind: str) -> list[dict[str, object]]:
+    with open_node(hub) as node:
+        logged = node.store.read(lambda view: view.unsealed(500))
+        found = [json.loads(leaf) for _, leaf in logged]
+    return [each for each in found if each["kind"] == kind]
+
+
+def card_of(pair: Pair, path: Path, *more: object) -> tuple[Path, str]:
+    return path, say("partner", "card", "--out", path, *more, "--json", hub=pair.birch).data["phrase"]
+
+
+def test_a_whole_life(hub: Path, pair: Pair, tmp_path: Path) -> None:
+    out = tmp_path / "to-birch"
+    words = ["--id", "birch", "--contact", "Jo", "--email", "jo@birch.example", "--out", out]
+    invited = say("partner", "invite", "Birch Packaging", *words, "--json", hub=hub).data
+    assert (invited["id"], len(invited["invitation"])) == ("birch", 20)
+    letter = (out / "letter.txt").read_text()
+    assert invited["invitation"] in letter
+    assert invited["phrase"] not in letter
+    assert (out / "cedar.card").read_text().startswith("ecluse.card/2")
+    listed = say("partner", "list", "--json", hub=hub).data["partners"][0]
+    assert (listed["state"], listed["verified"][:13]) == ("invited", "no answer yet")
+    assert "no answer yet" in say("partner", "list", hub=hub).text
+    assert (
+        "partner.not-verified"
+        not in say("partner", "activate", "birch", "--reason", "x", hub=hub, code=2).text
+    )
+
+    answer, phrase = card_of(pair, tmp_path / "answer.card", "--invitation", invited["invitation"])
+    say("partner", "add", answer, "--yes", hub=hub)
+    facts = state(hub)
+    assert (facts["state"], facts["verified"], facts["invitation"]) == ("invited", "not verified", None)
+    assert facts["contacts"][0]["email"] == "jo@birch.example"
+    assert "partner.not-verified" in say("partner", "activate", "birch", "--reason", "x", hub=hub, code=2).err
+    wrong = ["--phrase", "1 2 3 4", "--verified-with", "Jo", "--reason", "x"]
+    assert "card.wrong-phrase" in say("partner", "verify", "birch", *wrong, hub=hub, code=1).err
+    right = ["--phrase", phrase, "--verified-with", "Jo", "--reason", "called 118"]
+    verified = say("partner", "verify", "birch", *right, "--json", hub=hub).data
+    assert (verified["state"], verified["verified"][:20]) == ("verified", "verified (call-back,")
+    say("partner", "activate", "birch", "--reason", "tested", hub=hub)
+    say("partner", "suspend", "birch", "--reason", "breach", hub=hub)
+    say("partner", "resume", "birch", "--reason", "mended", hub=hub)
+    assert "cli.not-confirmed" in say("partner", "retire", "birch", "--reason", "x", hub=hub, code=2).err
+    say("partner", "retire", "birch", "--reason", "contract ended", "--yes", hub=hub)
+    for command in ("activate", "resume", "suspend"):
+        assert (
+            "partner.illegal-move" in say("partner", command, "birch", "--reason", "x", hub=hub, code=2).err
+        )
+    file = hub / "partners" / "birch.toml"
+    file.write_text(file.read_text().replace('"retired"', '"active"'))
+    assert "partner.illegal-move" in say("apply", "--yes", hub=hub, code=2).err
+
+    moves = [
+        (each["data"]["from"], each["data"]["to"], each["data"]["reason"])
+        for each in events(hub, "partner.state-changed")
+    ]
+    assert moves == [
+        ("none", "invited", "Birch Packaging is invited"),
+        ("invited", "verified", "called 118"),
+        ("verified", "active", "tested"),
+        ("active", "suspended", "breach"),
+        ("suspended", "active", "mended"),
+        ("active", "retired", "contract ended"),
+    ]
+    assert all(each["actor"].startswith("operator:") for each in events(hub, "partner.state-changed"))
+    (taken,) = events(hub, "partner.card-taken")
+    assert taken["data"]["invitation"] == invited["invitation"]
+    last = events(hub, "partner.verified")[-1]["data"]
+    assert (last["level"], last["with"], last["proven"], last["phrase"]) == ("call-back", "Jo", True, phrase)
+
+
+def test_an_invitation_is_good_for_one_answer(hub: Path, pair: Pair, tmp_path: Path) -> None:
+    token = say("partner", "invite", "Birch", "--json", hub=hub).data["invitation"]
+    again = say("partner", "invite", "Birch", "--json", hub=hub).data["invitation"]
+    assert token != again
+    old, _ = card_of(pair, tmp_path / "old.card", "--invitation", token)
+    assert "partner.no-invitation" in say("partner", "add", old, "--yes", hub=hub, code=1).err
+    new, _ = card_of(pair, tmp_path / "new.card", "--invitation", again)
+    say("partner", "add", new, *CALLED, hub=hub)
+    assert "partner.no-invitation" in say("partner", "add", new, "--id", "b", "--yes", hub=hub, code=1).err
+    assert "partner.exists" in say("partner", "invite", "Birch", hub=hub, code=2).err
+
+
+def test_how_it_was_verified(hub: Path, pair: Pair) -> None:
+    card = pair.cards / "birch.card"
+    for words, code in (
+        (["--verified-by", "call-back"], "partner.incomplete-verification"),
+        (["--verified-by", "qualified-certificate"], "partner.incomplete-verification"),
+        (["--verified-with", "Jo"], "partner.incomplete-verification"),
+        (["--trust-on-first-use", "x"], "partner.incomplete-verification"),
+        (["--trust-on-first-use", "a test", *CALLED], "partner.incomplete-verification"),
+    ):
+        assert code in say("partner", "add", card, *words, hub=hub, code=2).err
+    evidence = ["--evidence", "register entry 4711"]
+    held = say("partner", "add", card, *CALLED, *evidence, "--hold", "--id", "birch", "--json", hub=hub).data
+    assert held["state"] == "verified"
+    facts = state(hub)
+    assert facts["verification"]["evidence"] == "register entry 4711"
+    assert facts["verification"]["card"] == facts["card"]["digest"] == held["card"]["fingerprint"]
+    text = say("partner", "show", "birch", hub=hub).text
+    assert "verified (call-back" in text
+    assert "with Jo Birch" in text
+
+
+def test_a_later_card(hub: Path, pair: Pair, tmp_path: Path) -> None:
+    say("partner", "add", pair.cards / "birch.card", "--id", "birch", *CALLED, hub=hub)
+    same = say(
+        "partner", "update", "birch", pair.cards / "birch.card", "--reason", "x", "--json", hub=hub
+    ).data
+    assert same["version"] is None
+    later, _ = card_of(pair, tmp_path / "later.card")
+    assert (
+        "cli.not-confirmed" in say("partner", "update", "birch", later, "--reason", "x", hub=hub, code=2).err
+    )
+    taken = say("partner", "update", "birch", later, "--reason", "x", "--yes", "--json", hub=hub).data
+    assert (taken["comparison"]["signer"], taken["comparison"]["serial"]) == ("same", "higher")
+    assert state(hub)["verified"].startswith("verified (call-back")
+    old = say(
+        "partner", "update", "birch", pair.cards / "birch.card", "--reason", "x", "--yes", hub=hub, code=1
+    )
+    assert "card.older" in old.err
+
+
+def test_a_card_of_another_hand(hub: Path, pair: Pair, template: Path, tmp_path: Path) -> None:
+    """Somebody else who calls itself Birch: other keys, other bank."""
+    say("partner", "add", pair.cards / "birch.card", "--id", "birch", *CALLED, hub=hub)
+    fake = tmp_path / "fake"
+    say(
+        "init",
+        fake,
+        "--name",
+        "Birch",
+        "--as2-id",
+        "BIRCH",
+        "--key-kind",
+        "ec-p256",
+        "--address",
+        "127.0.0.1:1",
+    )
+    own = fake / "ecluse.toml"
+    own.write_text(own.read_text() + '\n[organisation.bank]\niban = "DE89370400440532013000"\n')
+    say("apply", "--yes", hub=fake)
+    card = tmp_path / "fake.card"
+    say("partner", "card", "--out", card, hub=fake)
+    before = (hub / "partners" / "birch.toml").read_text()
+    refused = say("partner", "update", "birch", card, "--reason", "they asked", "--yes", hub=hub, code=2)
+    assert "partner.not-verified" in refused.err
+    assert "ANOTHER key" in refused.err
+    assert "DE89370400440532013000" not in refused.err
+    assert (hub / "partners" / "birch.toml").read_text() == before
+    words = ["--trust-on-first-use", "they were in a hurry", "--reason", "they asked", "--json"]
+    taken = say("partner", "update", "birch", card, *words, hub=hub).data
+    assert taken["comparison"]["signer"] == "other"
+    codes = {each["code"] for each in taken["comparison"]["alarms"]}
+    assert "other-signer" in codes
+    assert state(hub)["verified"] == "trust-on-first-use"
+    fact = events(hub, "partner.card-taken")[-1]["data"]
+    assert fact["signer"] == "other"
+    applied = json.dumps(events(hub, "config.applied"))
+    assert "DE89370400440532013000" not in applied
+    assert "DE89" in applied
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "ends"),
+    [
+        ("http://127.0.0.1:9/x.card", "card.clear-text", 2),
+        ("https://127.0.0.1:9/x.card", "card.unreachable", 2),
+        ("ftp://birch.example/x.card", "card.clear-text", 2),
+    ],
+)
+def test_where_a_card_is_not_fetched_from(hub: Path, place: str, code: str, ends: int) -> None:
+    assert say("partner", "add", place, "--yes", "--json", hub=hub, code=ends).data["error"]["code"] == code
+
+
+def test_a_file_written_by_hand_keeps_its_comments(hub: Path, pair: Pair) -> None:
+    say("partner", "add", pair.cards / "birch.card", "--id", "birch", *CALLED, hub=hub)
+    file = hub / "partners" / "birch.toml"
+    file.write_text(f"# contract 118\n{file.read_text()}")
+    say("partner", "suspend", "birch", "--reason", "a test", hub=hub)
+    assert file.read_text().startswith("# contract 118\n")
+    assert tomllib.loads(file.read_text())["state"] == "suspended"

@@ -115,7 +115,16 @@ def test_a_configuration_that_is_refused_names_every_problem(hub: Path) -> None:
 
 
 def test_a_mistake_in_a_partners_file_stops_nothing_until_it_is_applied(hub: Path, pair: Pair) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--id", "birch", "--trust-on-first-use", "a test", hub=hub)
+    say(
+        "partner",
+        "add",
+        pair.cards / "birch.card",
+        "--id",
+        "birch",
+        "--trust-on-first-use",
+        "a test",
+        hub=hub,
+    )
     path = hub / "partners" / "birch.toml"
     path.write_text(path.read_text().replace("url =", "urll ="))
     assert "config.unknown-field" in say("plan", hub=hub, code=2).err

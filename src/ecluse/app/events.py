@@ -115,6 +115,13 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner",
         "A partner's card was taken: its digest, and whether the hand that signed the last one signed it too.",
     ),
+    "assurance.recorded": ("partner", "A certification, an agreement or answers of a partner were recorded."),
+    "assurance.removed": ("partner", "An entry was taken out of a partner's register, and its files erased."),
+    "assurance.due": (
+        "partner",
+        "An entry of a partner's register ends, has ended, or is to be looked at again.",
+    ),
+    "access.reviewed": ("access or partner", "A person decided on every right whether it stays."),
     "config.applied": ("config", "A version of the configuration was put in force."),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),

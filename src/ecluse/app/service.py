@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.audit import remind
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
@@ -85,6 +86,7 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                remind(node),
             ],
             hub.clock,
         )

@@ -19,6 +19,8 @@ Modules import nothing heavy before a command runs: ``ecluse --help`` answers at
     secret          secrets inside the keyring
     ssh             our SSH keys, as partners need them
     ban             who is kept out after failed logins
+    audit           what partners have shown of how they guard what they are given
+    access          who can do what, and its review
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from ecluse.cli import (
+    access,
     account,
+    audit,
     ban,
     cert,
     configuration,
@@ -95,6 +97,8 @@ app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(account.app, name="account", cls=Group)
 app.add_typer(ban.app, name="ban", cls=Group)
+app.add_typer(audit.app, name="audit", cls=Group)
+app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 
 

@@ -24,6 +24,7 @@ from ecluse.model.nouns import (
     Message,
     Receipt,
 )
+from ecluse.model.records import Record
 from ecluse.model.states import DeliveryState, MessageState
 
 __all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
@@ -166,6 +167,23 @@ class View(Protocol):
     def file_usage(self, partner: PartnerId) -> tuple[int, int]:
         """Octets, and number, of all that a partner's folders hold: read, not counted."""
 
+    def record(self, kind: str, key: str) -> Record | None:
+        """What a room remembers under a name."""
+
+    def records(
+        self,
+        kind: str,
+        *,
+        owner: str | None = None,
+        state: str | None = None,
+        after: str = "",
+        limit: int = 500,
+    ) -> list[Record]:
+        """Records of a kind in order of key (octet by octet), those that sort after ``after``."""
+
+    def records_due(self, kind: str, now: Instant, limit: int) -> list[Record]:
+        """Those of a kind that are due at ``now``, the longest due first."""
+
     def job(self, key: str) -> Job | None: ...
     def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]:
         """Those that are not done first, then oldest first."""
@@ -220,6 +238,21 @@ class Tx(View, Protocol):
 
     def drop_file(self, file: FileRow) -> None:
         """Raise :class:`Conflict` where it (by its id) is not there. Its blobs are the caller's to drop."""
+
+    def add_record(self, record: Record) -> None:
+        """Raise :class:`Conflict` where there is one of its kind and key."""
+
+    def put_record(self, record: Record) -> None:
+        """Write it, whatever was there."""
+
+    def replace_record(self, before: Record, after: Record) -> None:
+        """Write ``after`` over the row that was read as ``before``; kind and key do not change.
+
+        Raise :class:`Conflict` where it was written since, or is there no more.
+        """
+
+    def drop_record(self, kind: str, key: str) -> None:
+        """Forget it; nothing happens where it is not there."""
 
     def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
         """One inbox row of the log. ``leaf`` is the canonical encoding that :mod:`ecluse.evidence` makes."""

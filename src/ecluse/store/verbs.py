@@ -27,12 +27,13 @@ from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store import rows
 from ecluse.store.files import RowFileTx, RowFileView
 from ecluse.store.port import Conflict, Lost
+from ecluse.store.records import RowRecordTx, RowRecordView
 from ecluse.store.rows import Row, clean
 
 __all__ = ["RowTx", "RowView"]
 
 
-class RowView(RowFileView, Protocol):
+class RowView(RowFileView, RowRecordView, Protocol):
     """The reads. A native view gives :meth:`_rows` and the few verbs that are not here."""
 
     @abstractmethod
@@ -191,7 +192,7 @@ class RowView(RowFileView, Protocol):
         return [(row[0], Instant(row[1])) for row in self._rows("nodes")]
 
 
-class RowTx(RowView, RowFileTx, Protocol):
+class RowTx(RowView, RowFileTx, RowRecordTx, Protocol):
     """The writes. A native transaction gives :meth:`_run` and the few verbs that are not here."""
 
     @abstractmethod

@@ -8,6 +8,7 @@ configuration there are no keys to look at, without a database no messages.
     parties     keys, certificates, partners' servers
     work        messages that wait for a person, jobs, the log
     flows       runs that fail, documents that did not come
+    assurance   partners' certifications, and the review of access
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ecluse.app.health import flows, machine, parties, places, work
+from ecluse.app.health import assurance, flows, machine, parties, places, work
 from ecluse.app.health.finding import Finding, failed, ok, warning, worst
 from ecluse.app.node import Node, NotMigrated, open_hub_store, open_node, unlock
 from ecluse.errors import EcluseError
@@ -86,6 +87,8 @@ def check_hub(
             ("ftps", machine.ftps),
             ("log", work.log),
             ("partners", parties.partners),
+            ("assurance", assurance.assurance),
+            ("access", assurance.access),
             ("deliveries", work.deliveries),
             ("quarantine", work.quarantine),
             ("flows", flows.flows),

@@ -12,12 +12,17 @@ from ecluse.model.nouns import BlobRow, Job
 from ecluse.store.files import FILE_QUERIES
 from ecluse.store.port import Conflict
 from ecluse.store.queries import load_queries
+from ecluse.store.records import RECORD_QUERIES
 from ecluse.store.rows import Row, job_from
 from ecluse.store.verbs import RowTx, RowView
 
 __all__ = ["SQL", "SqliteTx", "SqliteView"]
 
-SQL = load_queries("ecluse.store.sqlite") | load_queries("ecluse.store.sqlite", FILE_QUERIES)
+SQL = {
+    name: sql
+    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES)
+    for name, sql in load_queries("ecluse.store.sqlite", file).items()
+}
 
 
 def _json(values: Sequence[object]) -> str:

@@ -36,8 +36,9 @@ MAX_RSA_BITS: Final = 16384
 
 MIN_EXPONENT: Final = 65537
 """FIPS 186-5 A.1.1: a public exponent is greater than 2^16."""
-MAX_EXPONENT_BITS: Final = 256
-"""FIPS 186-5 A.1.1: and less than 2^256. A long one makes every verification slow."""
+MAX_EXPONENT_BITS: Final = 64
+"""OpenSSL's own limit (OPENSSL_RSA_MAX_PUBEXP_BITS), here for keys of every size: a long exponent makes every
+verification slow, and that is what it is for."""
 
 _SMALL_PRIMES: Final = math.prod(
     number for number in range(3, 2000, 2) if all(number % each for each in range(3, int(number**0.5) + 1, 2))
@@ -50,6 +51,7 @@ LEGACY: Final[dict[str, str]] = {
     "rsa-1024": "signatures of RSA keys of 1024 to 2047 bits",
     "clear-text": "sending unencrypted content over unencrypted HTTP, and FTP without TLS",
     "expired-certificate": "a certificate after its end",
+    "wrong-key-usage": "a certificate whose key usage does not allow what it is used for",
     "openpgp-legacy": "old ciphers, SHA-1, DSA and short RSA keys in OpenPGP that is received",
 }
 """What an exception can allow, by name. What is not here (MD5, RC2, RC4, DES, DSA...) can't be allowed."""

@@ -309,6 +309,34 @@ def _certificate(
                     f"A key of the kind {item.info.key.name} can't be used to {use}.",
                     "Name only the uses that the key can serve.",
                 )
+            else:
+                yield from _purpose(file, field, entry.file, use, item, allowed)
+
+
+_FITS: Final[dict[str, tuple[str, str]]] = {
+    "verify": ("can_sign", "its key usage does not name signatures"),
+    "mdn-verify": ("can_sign", "its key usage does not name signatures"),
+    "encrypt": ("can_encrypt", "its key usage does not name encryption"),
+    "tls": ("can_serve", "its extended key usage does not name TLS servers"),
+    "tls-client": ("can_ask", "its extended key usage does not name TLS clients"),
+}
+
+
+def _purpose(
+    file: str, field: str, path: str, use: str, item: Dated, allowed: Collection[str]
+) -> Iterator[Problem]:
+    """A certificate says itself what it is for (RFC 5280 s4.2.1.3, s4.2.1.12)."""
+    fits, why = _FITS[use]
+    # An authority is trusted for what it issues, and not for what it shows itself.
+    if getattr(item.info, fits) or (use == "tls" and item.info.authority) or "wrong-key-usage" in allowed:
+        return
+    yield Problem(
+        "trust.wrong-use",
+        file,
+        f"{field}.use",
+        f"{path}: {item.info.subject or 'a certificate'} can't be used to {use}: {why}.",
+        'Ask for a certificate made for that, or allow "wrong-key-usage" in [[exceptions]] with a reason and an end.',
+    )
 
 
 def _needed(file: str, partner: Partner) -> Iterator[Problem]:

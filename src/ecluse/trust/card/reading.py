@@ -135,7 +135,6 @@ def _texts(card: Card) -> Iterator[str]:
         yield from (contact.role, contact.name or "", contact.email or "", contact.phone or "")
     if card.bank is not None:
         yield from (card.bank.iban, card.bank.bic or "", card.bank.holder or "")
-    yield from (*card.host_keys, *card.ssh_keys)
 
 
 def _check_lists(card: Card) -> None:

@@ -22,6 +22,7 @@ from ecluse.exchange.remote import Remote
 from ecluse.exchange.target import Target
 from ecluse.model.basics import system_clock
 from ecluse.model.nouns import Direction, Part
+from ecluse.trust.sightings import Sightings
 
 __all__ = ["FakeHub", "Far", "changed", "foreign", "identity", "place", "sending"]
 
@@ -96,6 +97,7 @@ class FakeHub:
 
     content: dict[str, bytes] = field(default_factory=dict)
     clock: Any = system_clock
+    sightings: Any = field(default_factory=lambda: Sightings(system_clock))
 
     @contextlib.contextmanager
     def document(self, part: Part) -> Iterator[Any]:

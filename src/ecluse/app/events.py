@@ -115,6 +115,29 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner",
         "A partner's card was taken: its digest, and whether the hand that signed the last one signed it too.",
     ),
+    "partner.seen-new": (
+        "partner",
+        "It was seen to use another key, algorithm or program in a role than before; both are named.",
+    ),
+    "partner.seen-many": (
+        "partner",
+        "It shows ever new values in a role: the oldest are forgotten, and for a month new ones are not told.",
+    ),
+    "config.applied": (
+        "config",
+        "A version of the configuration was put in force; eyes is how many operators signed it, trust how many changes "
+        "to trust it has.",
+    ),
+    "change.proposed": ("change", "A change to trust was proposed, and waits for a second operator."),
+    "change.approved": ("change", "An operator signed that it shall be."),
+    "change.applied": ("change", "It was put in force, as two operators had signed it."),
+    "change.refused": ("change", "An operator signed that it shall not be."),
+    "change.withdrawn": ("change", "Who proposed it took it back."),
+    "change.expired": ("change", "It was not approved in time."),
+    "change.stale": (
+        "change",
+        "It would not change what was signed any more, as another version came between.",
+    ),
     "assurance.recorded": ("partner", "A certification, an agreement or answers of a partner were recorded."),
     "assurance.removed": ("partner", "An entry was taken out of a partner's register, and its files erased."),
     "assurance.due": (
@@ -122,7 +145,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "An entry of a partner's register ends, has ended, or is to be looked at again.",
     ),
     "access.reviewed": ("access or partner", "A person decided on every right whether it stays."),
-    "config.applied": ("config", "A version of the configuration was put in force."),
+    "partner.rehearsed": (
+        "partner",
+        "A difficult partner was played against a copy of its channel, or it was tested.",
+    ),
     "key.generated": ("key", "A key was made."),
     "key.imported": ("key", "A key was taken over from a file."),
     "key.certified": ("key", "A key got another certificate."),
@@ -131,6 +157,18 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "openpgp.extended": ("key", "An OpenPGP key lasts longer; partners need its certificate again."),
     "openpgp.revoked": ("key", "An OpenPGP key was revoked; partners need its certificate again."),
     "openpgp.removed": ("key", "An OpenPGP key was forgotten for good."),
+    "certificate.revoked": (
+        "partner or key",
+        "Its authority says that a certificate was revoked; where [revocation] asks for it, it is not taken any more.",
+    ),
+    "certificate.restored": (
+        "partner or key",
+        "Its authority took the revocation of a certificate back: it had been on hold.",
+    ),
+    "certificate.unproven": (
+        "partner or key",
+        'Nobody answers for a certificate any more; with mode = "hard" it is not taken until somebody does.',
+    ),
     "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
     "secret.put": ("secret", "A secret was put into the keyring."),
     "secret.removed": ("secret", "A secret was removed from the keyring."),

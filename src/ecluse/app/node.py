@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -32,13 +33,16 @@ from ecluse.store.port import Store
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
+from ecluse.trust.inventory import Inventory
 from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.revocation import refused
 from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = [
     "KEYS_SETTING",
+    "REVOCATION_SETTING",
     "Node",
     "NotAHub",
     "NotMigrated",
@@ -52,6 +56,9 @@ __all__ = [
 
 KEYS_SETTING: Final = "keyring.changed"
 """Setting in the store that changes with the keyring, so that serving nodes see it."""
+
+REVOCATION_SETTING: Final = "revocation.changed"
+"""The same for which certificates are refused because they were revoked."""
 
 
 class NotAHub(EcluseError):
@@ -90,7 +97,8 @@ class Node:
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
         pool: Connections to partners that are kept.
-        keys_mark: What :data:`KEYS_SETTING` was when :meth:`reload` read the keyring last.
+        inventory: Remembers the credentials that were listed.
+        marks: What :data:`KEYS_SETTING` and :data:`REVOCATION_SETTING` were when :meth:`reload` looked last.
     """
 
     folder: Path
@@ -105,7 +113,8 @@ class Node:
     version: int
     resolver: SecretResolver
     pool: Pool
-    keys_mark: bytes | None = None
+    marks: tuple[bytes | None, bytes | None] = (None, None)
+    inventory: Inventory = field(default_factory=Inventory)
     sources: dict[str, Source] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
 
@@ -121,14 +130,22 @@ class Node:
 
     def reload(self) -> bool:
         """Take up a configuration version, or keys, that came since; true where there were any."""
-        mark = self.store.read(lambda view: view.setting(KEYS_SETTING))
-        version, configuration = active_configuration(self.store, self.bootstrap)
-        if version == self.version and mark == self.keys_mark:
+        marks, number = self.store.read(
+            lambda view: (
+                (view.setting(KEYS_SETTING), view.setting(REVOCATION_SETTING)),
+                view.config_number(),
+            )
+        )
+        if number == self.version and marks == self.marks:
             return False
+        present = self.directory.configuration
+        version, configuration = self.version, present
+        if number != self.version:
+            version, configuration = active_configuration(self.store, self.bootstrap, present)
         self.keyring.reload()
-        self.directory = Directory(configuration, self.keyring, self.resolver)
+        self.directory = _directory(self.store, configuration, self.keyring, self.resolver)
         self.version = version
-        self.keys_mark = mark
+        self.marks = marks
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -150,6 +167,8 @@ class Node:
 
     def close(self) -> None:
         """Let the database and the connections go."""
+        with suppress(EcluseError):  # what was seen shows itself again
+            self.hub.note_sightings(everything=True)
         self.pool.close()
         for close in self.closing:
             close()
@@ -259,7 +278,7 @@ def open_node(
             vault=vault,
             hub=hub,
             channels={},
-            directory=Directory(configuration, keyring, resolver),
+            directory=_directory(store, configuration, keyring, resolver),
             version=version,
             resolver=resolver,
             pool=pool,
@@ -280,12 +299,25 @@ def open_node(
     return node
 
 
-def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
-    """The version in force and its number; the folder's own file, as number 0, where none was applied."""
+def _directory(
+    store: Store, configuration: Configuration, keyring: FileKeyring, resolver: SecretResolver
+) -> Directory:
+    mode = configuration.hub.revocation.mode
+    gone = store.read(lambda view: refused(view, mode)) if mode != "off" else None
+    return Directory(configuration, keyring, resolver, refused=gone)
+
+
+def active_configuration(
+    store: Store, bootstrap: Configuration, before: Configuration | None = None
+) -> tuple[int, Configuration]:
+    """The version in force and its number; the folder's own file, as number 0, where none was applied.
+
+    What did not change since ``before`` is taken from there.
+    """
     version = store.read(lambda view: view.config())
     if version is None:
         return 0, bootstrap
-    return version.number, Configuration.from_files(version.files)
+    return version.number, Configuration.from_files(version.files, before=before)
 
 
 def open_hub_store(folder: Path, unlocked: Unlocked, name: str) -> Store:

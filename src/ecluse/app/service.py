@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,14 @@ import structlog
 
 from ecluse.app.accounts import account_expiry
 from ecluse.app.audit import remind
+from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
+from ecluse.app.revocation import revocation_checks
 from ecluse.app.sftp import SftpService
+from ecluse.app.sightings import SightingsWork
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -62,6 +66,10 @@ KEPT_FREE: Final = 16 << 20
 to the system above twice the largest block that it has seen freed (mallopt(3), M_MMAP_THRESHOLD); the pieces of a
 large document, a mebibyte each, would otherwise be asked for anew, page by page, a sixth of the CPU they take."""
 
+GARBAGE: Final = 5000
+"""Objects between two searches for such as refer to each other, instead of 700: little of ours does, and a message
+makes some hundreds that don't."""
+
 _log = structlog.get_logger("ecluse.service")
 
 
@@ -86,6 +94,8 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                revocation_checks(node),
+                change_expiry(node),
                 remind(node),
             ],
             hub.clock,
@@ -135,6 +145,7 @@ class Service:
             node=node.name,
         )
         self._loop = SequencerLoop(sequencer, hub.clock, _report)
+        self._sightings = SightingsWork(hub)
         self._openers = ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
         self._server: Server | None = None
         self._listener: Listener | None = None
@@ -159,6 +170,7 @@ class Service:
         """
         sys.setswitchinterval(SWITCH_INTERVAL)
         bytearray(KEPT_FREE)
+        gc.set_threshold(GARBAGE)
         listen = self.node.bootstrap.hub.listen.as2
         host, _, port = self._listen.rpartition(":")
         receiver = Receiver(self.node.hub, lambda: self.node.directory, self._openers, listen.path)
@@ -182,10 +194,14 @@ class Service:
         self._depositor.start()
         self._runner.start()
         self._loop.start()
+        self._sightings.start()
         self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
         self._watcher.start()
+        # What the node is made of stays: the search for garbage need not go through it again and again.
+        gc.collect()
+        gc.freeze()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
     def _tls_identity(self) -> TlsIdentity | None:
@@ -214,6 +230,7 @@ class Service:
                 for runner in (self._runner, self._own_runner, self._depositor)
             )
         )
+        await asyncio.to_thread(self._sightings.stop)  # before the log is sealed: it may have events
         await asyncio.to_thread(self._loop.stop)
         self._succession.end()
         self._openers.shutdown(wait=False, cancel_futures=True)

@@ -11,6 +11,7 @@ Modules import nothing heavy before a command runs: ``ecluse --help`` answers at
     configuration   plan, apply, export
     hostkey         an SFTP server's host key, to be compared
     partner, cert   who we exchange with, and the keys
+    roles           whose key does what with a partner, and what was seen
     send, message   documents on their way, and what became of them
     decide          what a person decides about a message
     flow            what goes where by itself
@@ -20,6 +21,7 @@ Modules import nothing heavy before a command runs: ``ecluse --help`` answers at
     ssh             our SSH keys, as partners need them
     ban             who is kept out after failed logins
     audit           what partners have shown of how they guard what they are given
+    rehearse        a difficult partner, played before a real one is met
     access          who can do what, and its review
 """
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ecluse.cli.frame import Frame, command
+from ecluse.cli.roles import draw_roles
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,17 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Partners: who we exchange with.", no_args_is_help=True)
-
-_ROLES: Final = {
-    "sign": "we sign messages with",
-    "verify": "they sign messages with",
-    "encrypt": "we encrypt to",
-    "decrypt": "they encrypt to",
-    "mdn-sign": "we sign receipts with",
-    "mdn-verify": "they sign receipts with",
-    "tls": "their server shows",
-    "tls-client": "they show our server",
-}
 
 
 def _list(frame: Frame) -> None:
@@ -103,7 +93,7 @@ command(
     "reason, until}, with [as2] sign, encrypt, key_padding, compress, receipt_signed, receipt_timeout, "
     "require_signed, require_encrypted, account{user, protocols[], keys[], authorities[], password, "
     "second_factor, addresses[]} or null, roles{sign[], verify[], "
-    "encrypt[], decrypt[], mdn-sign[], mdn-verify[], tls[], tls-client[]}",
+    "encrypt[], decrypt[], mdn-sign[], mdn-verify[], tls[], tls-client[]}, role_table[] as `partner roles` gives them",
     example="ecluse --hub hub partner show birch",
 )(show)
 
@@ -133,31 +123,7 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
             Text(f"{entry['algorithm']} until {entry['until']}: {entry['reason']}"),
         )
     console.print(grid)
-    table = Table(box=None, pad_edge=False)
-    for title in ("role", "certificate", "key", "valid", "SHA-256", ""):
-        table.add_column(title, overflow="fold", no_wrap=title == "SHA-256")
-    for role, entries in facts["roles"].items():
-        if role in ("tls", "tls-client") and not entries:
-            continue
-        if role not in ("tls", "tls-client") and not by_as2:
-            continue
-        if not entries:
-            table.add_row(Text(_ROLES[role]), Text("none", "red"))
-        for number, entry in enumerate(entries):
-            window = f"{entry['not_before'][:10]} to {entry['not_after'][:10]}"
-            for word in ("from", "until"):
-                if entry.get(word):
-                    window += f", {word} {entry[word][:10]}"
-            table.add_row(
-                Text("" if number else _ROLES[role]),
-                Text(entry.get("ref") or entry["subject"]),
-                Text(entry["key"]),
-                Text(window),
-                Text(entry["fingerprint"][:16]),
-                Text("now", "green") if entry["current"] else Text("not now", "dim"),
-            )
-    if table.row_count:
-        console.print(table)
+    draw_roles(console, facts["role_table"])
 
 
 def _identity(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -51,6 +51,7 @@ def add_to(app: typer.Typer) -> None:
         "ecluse --hub hub partner add birch.card --id birch --phrase '01234 56789 01234 56789' "
         "--verified-with 'Jo Birch'\n"
         "ecluse --hub hub partner add https://birch.example/ecluse.card --id birch",
+        signs=True,
     )(add)
     command(
         app,
@@ -60,6 +61,7 @@ def add_to(app: typer.Typer) -> None:
         example="ecluse --hub hub partner update birch birch-2027.card --reason 'they renewed their certificate'\n"
         "ecluse --hub hub partner update birch birch.card --reason 'new bank' --verified-by call-back "
         "--verified-with 'Jo Birch' --evidence 'number of contract 118'",
+        signs=True,
     )(update)
 
 
@@ -165,7 +167,7 @@ def add(
         sure = make_sure(frame, facts["phrase"], phrase, sure, yes=yes, needed=needed)
         plan = joined(sure)
         why = reason or f"{facts['name']} was added from a card"
-        version = change_files(node, plan.files, actor=frame.actor, reason=why)
+        version = change_files(node, plan.files, actor=frame.actor, reason=why, signer=frame.signer(node))
     number = version.number if version else None
     text = f"{plan.id} is a partner now, {plan.state}; version {number or '?'} is in force."
     if plan.state == "invited":
@@ -246,7 +248,9 @@ def update(
             plan = renew(node, id, given, sure=sure, by=frame.actor, overlap=lasting)
         else:
             frame.confirm("Take this card?", yes=yes)
-        version = change_files(node, plan.updated.files, actor=frame.actor, reason=reason)
+        version = change_files(
+            node, plan.updated.files, actor=frame.actor, reason=reason, signer=frame.signer(node)
+        )
     number = version.number if version else None
     frame.show(
         {**result, "version": number, "changes": plan.changes.changes},

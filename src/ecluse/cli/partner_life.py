@@ -28,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
         "invite",
         gives="id, version, invitation, until, phrase, letter, card; with --out files[] in place of card",
         example="ecluse --hub hub partner invite 'Birch Packaging' --id birch --email jo@birch.example --out to-birch",
+        signs=True,
     )(invite)
     command(
         app,
@@ -35,30 +36,35 @@ def add_to(app: typer.Typer) -> None:
         gives="id, version, state, verified",
         example="ecluse --hub hub partner verify birch --phrase '01234 56789 01234 56789' --verified-with 'Jo Birch' "
         "--reason 'called the number of contract 118'",
+        signs=True,
     )(verify)
     command(
         app,
         "activate",
         gives=_GIVES,
         example="ecluse --hub hub partner activate birch --reason 'first test went well'",
+        signs=True,
     )(activate)
     command(
         app,
         "suspend",
         gives=_GIVES,
         example="ecluse --hub hub partner suspend birch --reason 'they report a breach'",
+        signs=True,
     )(suspend)
     command(
         app,
         "resume",
         gives=_GIVES,
         example="ecluse --hub hub partner resume birch --reason 'keys were changed'",
+        signs=True,
     )(resume)
     command(
         app,
         "retire",
         gives=_GIVES,
         example="ecluse --hub hub partner retire birch --reason 'contract ended' --yes",
+        signs=True,
     )(retire)
 
 
@@ -108,7 +114,7 @@ def invite(
     with frame.node() as node:
         partner, files, token = invited(node, name=name, id=id, days=days, contact=reach, by=frame.actor)
         why = reason or f"{name} is invited"
-        version = change_files(node, files, actor=frame.actor, reason=why)
+        version = change_files(node, files, actor=frame.actor, reason=why, signer=frame.signer(node))
         card = make_card(node.directory.hub, node.keyring, node.hub.clock())
         us = node.directory.hub
         held = node.directory.partner(partner).settings.invitation
@@ -175,7 +181,7 @@ def verify(
             frame.err.print(f"The phrase of their card: {wanted}")
         sure = make_sure(frame, wanted, phrase, sure, yes=False)
         files = verified(node, id, sure, frame.actor, given)
-        version = change_files(node, files, actor=frame.actor, reason=reason)
+        version = change_files(node, files, actor=frame.actor, reason=reason, signer=frame.signer(node))
         view = node.directory.partner(id)
         state, words = view.settings.state, badge(view)
     facts = {"id": id, "version": version.number if version else None, "state": state, "verified": words}
@@ -188,7 +194,9 @@ def _move(frame: Frame, id: str, state: PartnerState, reason: str) -> None:
 
     with frame.node() as node:
         before = node.directory.partner(id).settings.state
-        version = change_files(node, move(node, id, state), actor=frame.actor, reason=reason)
+        version = change_files(
+            node, move(node, id, state), actor=frame.actor, reason=reason, signer=frame.signer(node)
+        )
         after = node.directory.partner(id).settings.state
     frame.show(
         {"id": id, "version": version.number if version else None, "before": before, "state": after},

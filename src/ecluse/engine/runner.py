@@ -40,7 +40,7 @@ LANE_LIMIT: Final = 4
 GROUP: Final = 64
 """Jobs of one group: with documents that lie in their rows, some megabytes."""
 
-GATHER: Final = 0.025
+GATHER: Final = 0.1
 """Seconds between two claims of jobs that are done together, so that there are some."""
 
 RINGS_TOGETHER: Final = 0.01

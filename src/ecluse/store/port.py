@@ -67,6 +67,11 @@ class BadStoreUrl(EcluseError):
 class View(Protocol):
     """Reads, of one consistent moment."""
 
+    def about(self, deliveries: Sequence[DeliveryId]) -> None:
+        """Say what the reads and updates that follow are about: these deliveries, their messages, and all deliveries and
+        receipts of those. Nothing but the cost of those verbs changes by it.
+        """
+
     def message(self, id: MessageId) -> Message | None: ...
     def find_message(self, direction: Direction, partner: PartnerId, protocol_id: str) -> Message | None:
         """The newest message with this protocol id; one that is not rejected comes before a rejected one."""
@@ -128,6 +133,9 @@ class View(Protocol):
     def blob(self, id: str) -> BlobRow | None: ...
     def blob_key(self, id: str) -> bytes | None:
         """The wrapped key of a blob; ``None`` where it was never kept, or was shredded."""
+
+    def blobs(self, ids: Sequence[str]) -> dict[str, tuple[BlobRow, bytes]]:
+        """Rows and wrapped keys of those that have both."""
 
     def blobs_before(self, id: str, limit: int) -> list[str]:
         """Ids of blobs that sort after ``id``, in order; for the sweep."""
@@ -191,6 +199,9 @@ class View(Protocol):
     def config(self, number: int | None = None) -> ConfigVersion | None:
         """A version; the newest where ``number`` is ``None``."""
 
+    def config_number(self) -> int:
+        """The number of the newest version; 0 where there is none."""
+
     def config_history(self, limit: int) -> list[ConfigVersion]: ...
     def setting(self, name: str) -> bytes | None: ...
     def nodes(self) -> list[tuple[str, Instant]]:
@@ -226,6 +237,13 @@ class Tx(View, Protocol):
 
     def drop_blob(self, id: str) -> None:
         """Delete the row and the key."""
+
+    def occupant(self, partner: PartnerId, folder: str, name: str) -> FileRow | None:
+        """What lies in a place that should be free, and where this unit adds a file next.
+
+        As :meth:`file`; but ``None`` may be an expectation, which the adding proves: where it was wrong, the unit is
+        run again, and told.
+        """
 
     def add_file(self, file: FileRow) -> None:
         """Raise :class:`Conflict` where its place is taken."""
@@ -291,6 +309,9 @@ class Tx(View, Protocol):
     def finish_job(self, job: Job) -> None:
         """Mark it done. Raise :class:`Lost` unless owner and fence still hold."""
 
+    def finish_jobs(self, jobs: Sequence[Job]) -> None:
+        """Mark several done. Raise :class:`Lost` unless owner and fence of each still hold."""
+
     def retry_job(self, job: Job, due: Instant, fault: str, error: str) -> None:
         """Due again later. Raise :class:`Lost` unless owner and fence still hold."""
 
@@ -341,6 +362,9 @@ class Store(Protocol):
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run ``work`` in one transaction and return when it is durable.
+
+        It may be run more than once: what a run did that is not the last one is undone. So it does nothing but read and
+        write through what it is given.
 
         Raises whatever ``work`` raises (then nothing of it is left), or :class:`StoreUnavailable`.
         """

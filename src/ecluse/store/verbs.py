@@ -48,6 +48,9 @@ class RowView(RowFileView, RowRecordView, Protocol):
         found = self._rows(query, *values)
         return found[0] if found else None
 
+    def about(self, deliveries: Sequence[DeliveryId]) -> None:
+        """What is read one by one needs no telling."""
+
     def message(self, id: MessageId) -> Message | None:
         row = self._one("message", id)
         return rows.message_from(row) if row else None
@@ -140,6 +143,18 @@ class RowView(RowFileView, RowRecordView, Protocol):
         row = self._one("blob", id)
         return BlobRow(*row) if row else None
 
+    def blobs(self, ids: Sequence[str]) -> dict[str, tuple[BlobRow, bytes]]:
+        found = {}
+        for id in ids:
+            row, key = self.blob(id), self.blob_key(id)
+            if row is not None and key is not None:
+                found[id] = row, key
+        return found
+
+    @abstractmethod
+    def blob_key(self, id: str) -> bytes | None:
+        """See the port."""
+
     def blobs_before(self, id: str, limit: int) -> list[str]:
         return [row[0] for row in self._rows("blobs_before", id, limit)]
 
@@ -180,6 +195,11 @@ class RowView(RowFileView, RowRecordView, Protocol):
             return found[0] if found else None
         row = self._one("config", number)
         return rows.config_from(row) if row else None
+
+    def config_number(self) -> int:
+        row = self._one("config_number")
+        assert row is not None, "it always gives one"
+        return int(row[0])
 
     def config_history(self, limit: int) -> list[ConfigVersion]:
         return [rows.config_from(row) for row in self._rows("config_history", limit)]
@@ -254,6 +274,10 @@ class RowTx(RowView, RowFileTx, RowRecordTx, Protocol):
 
     def finish_job(self, job: Job) -> None:
         self._fenced(job, "finish_job")
+
+    def finish_jobs(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self.finish_job(job)
 
     def retry_job(self, job: Job, due: Instant, fault: str, error: str) -> None:
         self._fenced(job, "retry_job", due, fault, clean(error))

@@ -27,6 +27,7 @@ __all__ = [
     "rsa_problem",
     "signature_name",
     "weaknesses",
+    "weaknesses_of",
 ]
 
 MIN_RSA_BITS: Final = 2048
@@ -41,7 +42,7 @@ MAX_EXPONENT_BITS: Final = 64
 verification slow, and that is what it is for."""
 
 _SMALL_PRIMES: Final = math.prod(
-    number for number in range(3, 2000, 2) if all(number % each for each in range(3, int(number**0.5) + 1, 2))
+    number for number in range(3, 256, 2) if all(number % each for each in range(3, int(number**0.5) + 1, 2))
 )
 """A modulus with a factor among these is broken by hand: made so, or by a machine without randomness."""
 
@@ -165,7 +166,7 @@ def rsa_problem(modulus: int, exponent: int, *, least: int = MIN_EXPONENT) -> st
     if exponent < least or exponent.bit_length() > MAX_EXPONENT_BITS or exponent % 2 == 0:
         shown = str(exponent) if exponent < 1 << 32 else f"a number of {exponent.bit_length()} bits"
         return f"its public exponent is {shown}; 65537 is usual."
-    if modulus % 2 == 0 or math.gcd(modulus, _SMALL_PRIMES) != 1:
+    if modulus % 2 == 0 or math.gcd(modulus % _SMALL_PRIMES, _SMALL_PRIMES) != 1:
         return "its modulus has a small factor."
     return None
 
@@ -191,18 +192,24 @@ def weaknesses(certificate: x509.Certificate) -> tuple[Weakness, ...]:
     Raises:
         CertificateError: ``trust.bad-certificate``: its key can't be read.
     """
-    found: list[Weakness] = []
     try:
         facts = key_facts(certificate.public_key())
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError("The public key of the certificate can't be read.") from error
+    return weaknesses_of(
+        facts, signature_name(certificate), self_signed=certificate.subject == certificate.issuer
+    )
+
+
+def weaknesses_of(facts: KeyFacts, signature: str, *, self_signed: bool) -> tuple[Weakness, ...]:
+    """The same of a certificate that was described: its key, the digest of its signature, whether that is its own."""
+    found: list[Weakness] = []
     if facts.weakness:
-        cause = facts.cause.rstrip(".") or f"{facts.name}"
+        cause = facts.cause.rstrip(".") or facts.name
         found.append(Weakness("trust.weak-key", facts.weakness, f"Its key is too weak: {cause}."))
-    if certificate.subject != certificate.issuer:
-        digest = signature_name(certificate)
-        if digest in ("md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"):
+    if not self_signed:
+        if signature in ("md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"):
             found.append(Weakness("trust.weak-signature", "forbidden", "It is signed with MD5."))
-        elif digest == "sha1":
+        elif signature == "sha1":
             found.append(Weakness("trust.weak-signature", "sha-1", "It is signed with SHA-1."))
     return tuple(found)

@@ -112,6 +112,10 @@ class HeldKeys(OpenPgpKeys):
         """See the port."""
         return self._held(ref).chain
 
+    def former(self, ref: str) -> tuple[x509.Certificate, ...]:
+        """See the port."""
+        return self._held(ref).former
+
     def signer(self, ref: str, scheme: str | None = None) -> Signer:
         """See the port."""
         held = self._held(ref)

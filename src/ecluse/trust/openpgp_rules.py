@@ -14,6 +14,7 @@ from ecluse.wire.openpgp.errors import BadCertificate, OpenPgpError
 from ecluse.wire.openpgp.keys import permit_key
 
 if TYPE_CHECKING:
+    from ecluse.trust.configuration import Configuration
     from ecluse.trust.schema import Partner
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
     "verification_problem",
 ]
 
-MAX_CACHED: Final = 4096
+MAX_CACHED: Final = 256
 """Certificate files whose checked content is remembered: reading one costs a verification for each signature."""
 
 
@@ -38,11 +39,19 @@ def load_openpgp(text: str) -> tuple[Certificate, ...]:
     return read_certificates(text.encode("utf-8", "surrogatepass"))
 
 
-def openpgp_files(files: Mapping[str, str], problems: list[Problem]) -> dict[str, tuple[Certificate, ...]]:
-    """The certificates of every ``openpgp/<name>.asc``; what is wrong is added to ``problems``."""
+def openpgp_files(
+    files: Mapping[str, str], problems: list[Problem], before: Configuration | None = None
+) -> dict[str, tuple[Certificate, ...]]:
+    """The certificates of every ``openpgp/<name>.asc``; what is wrong is added to ``problems``.
+
+    A file that did not change since ``before`` gives the same certificates.
+    """
     loaded: dict[str, tuple[Certificate, ...]] = {}
     for path in sorted(files):
         if path.startswith("openpgp/"):
+            if before is not None and before.files.get(path) == files[path]:
+                loaded[path] = before.openpgp[path]
+                continue
             try:
                 loaded[path] = load_openpgp(files[path])
             except OpenPgpError as error:

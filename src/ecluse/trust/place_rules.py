@@ -217,7 +217,7 @@ def _host_keys(file: str, field: str, pinned: tuple[str, ...]) -> Iterator[Probl
             "put it here.",
         )
     for number, line in enumerate(pinned):
-        problem = host_key_problem(line)
+        problem = host_key_problem(line, legacy=True)
         if problem is not None:
             yield Problem(
                 "config.bad-value",
@@ -228,11 +228,11 @@ def _host_keys(file: str, field: str, pinned: tuple[str, ...]) -> Iterator[Probl
             )
 
 
-def host_key_problem(line: str) -> str | None:
+def host_key_problem(line: str, *, legacy: bool = False) -> str | None:
     """What is wrong with a pinned host key or a login key, in words; a fingerprint is one by its form."""
     if line.startswith("SHA256:"):
         return None
-    return public_key_problem(line.removeprefix("@cert-authority "))
+    return public_key_problem(line.removeprefix("@cert-authority "), legacy=legacy)
 
 
 def _account(file: str, partner: Partner) -> Iterator[Problem]:
@@ -250,7 +250,7 @@ def _account(file: str, partner: Partner) -> Iterator[Problem]:
         )
     for name, lines in (("keys", account.keys), ("authorities", account.authorities)):
         for number, line in enumerate(lines):
-            problem = public_key_problem(line)
+            problem = public_key_problem(line, legacy=True)
             if problem is not None:
                 yield Problem(
                     "config.bad-value",

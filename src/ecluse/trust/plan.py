@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Final, Literal
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.model.basics import Instant, PartnerId, iso
 from ecluse.trust.certificates import Dated
@@ -16,6 +17,7 @@ from ecluse.trust.configuration import Configuration
 from ecluse.trust.fields import Strict
 from ecluse.trust.flow import Flow
 from ecluse.trust.openpgp import END_OF_TIME
+from ecluse.trust.operators import operator_words
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.wire.openpgp.certificate import Certificate
@@ -47,7 +49,8 @@ class Change:
     Attributes:
         kind: What happens to the field (or to all of the subject, where ``field`` is empty).
         subject: ``hub``, ``partner:birch`` or ``flow:orders``.
-        field: Dotted path, or ``certificate <fingerprint>``.
+        field: Dotted path, or ``certificate <fingerprint>``, ``openpgp certificate <fingerprint>``,
+            ``operator <name>``.
         before: As it was, in words; empty where it was not.
         after: As it will be; empty where it won't be.
     """
@@ -101,14 +104,17 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
     """Say what would change from ``old`` (``None``: nothing is there yet) to ``new``."""
     changes: list[Change] = []
     if old is None:
-        changes.extend(_additions("hub", _hub(new.hub), _fields(_BARE_HUB)))
+        changes.extend(_additions("hub", _hub_fields(new.hub), _fields(_BARE_HUB)))
     else:
-        changes.extend(_differences("hub", _hub(old.hub), _hub(new.hub)))
+        changes.extend(_differences("hub", _hub_fields(old.hub), _hub_fields(new.hub)))
     names = sorted({*new.partners, *(old.partners if old is not None else ())})
     for name in names:
         subject = f"partner:{name}"
         was = old.partners.get(name) if old is not None else None
         will = new.partners.get(name)
+        if old is not None and was is will and old.certificates.get(name) is new.certificates.get(name):
+            # Read from the same texts: an OpenPGP file that changed gives its partner another set too.
+            continue
         if will is None and was is not None:
             changes.append(Change("remove", subject, "", was.name, ""))
         elif was is None:
@@ -151,17 +157,32 @@ def _fields(table: Strict | None) -> dict[str, str]:
     return dict(_flatten("", msgspec.to_builtins(table)))
 
 
+def _hub_fields(hub: Hub) -> dict[str, str]:
+    """The hub's fields, with its operators by name: whoever joins or goes moves no other."""
+    fields = _fields(msgspec.structs.replace(hub, operators=()))
+    for operator in hub.operators:
+        fields[f"operator {operator.name}"] = operator_words(operator)
+    return {**fields, **_bank("organisation.", hub.organisation.bank)}
+
+
 def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dict[str, str]:
     if configuration is None or name not in configuration.partners:
         return {}
     fields = _settings(configuration.partners[name])
     for entry in configuration.certificates[name].entries:
-        fields[f"certificate {entry.info.short}"] = _certificate(entry)
+        _told(fields, f"certificate {entry.info.short}", _certificate(entry))
     openpgp = configuration.partners[name].openpgp
     if openpgp is not None:
+        own = {each.fingerprint for each in configuration.openpgp_certificates(openpgp.certificates)}
         for certificate in configuration.openpgp_certificates((*openpgp.certificates, *openpgp.recipients)):
-            fields[f"openpgp certificate {certificate.fingerprint}"] = _openpgp(certificate)
+            words = _openpgp(certificate) + ("" if certificate.fingerprint in own else ", as a recipient")
+            fields[f"openpgp certificate {certificate.fingerprint}"] = words
     return fields
+
+
+def _told(fields: dict[str, str], field: str, words: str) -> None:
+    """Add to what is said of a field: a certificate may stand there twice, for different uses."""
+    fields[field] = f"{fields[field]}; {words}" if field in fields else words
 
 
 def _openpgp(certificate: Certificate) -> str:
@@ -180,10 +201,6 @@ def _settings(partner: Partner) -> dict[str, str]:
     return {**_fields(msgspec.structs.replace(partner, certificates=())), **_bank("", partner.bank)}
 
 
-def _hub(hub: Hub) -> dict[str, str]:
-    return {**_fields(hub), **_bank("organisation.", hub.organisation.bank)}
-
-
 def _bank(prefix: str, bank: Bank | None) -> dict[str, str]:
     """An account number never stands in a plan or in the log whole."""
     return {} if bank is None else {f"{prefix}bank.iban": masked_iban(bank.iban)}
@@ -199,6 +216,10 @@ def _certificate(entry: Dated) -> str:
         text += f", used from {iso(entry.start)}"
     if entry.end is not None:
         text += f", used until {iso(entry.end)}"
+    if len(entry.chain) > 1:
+        # For TLS all of them are trusted: none may be exchanged behind a certificate that stays.
+        encoded = b"".join(each.public_bytes(Encoding.DER) for each in entry.chain[1:])
+        text += f", with {len(entry.chain) - 1} more (SHA-256 {sha256(encoded).hexdigest()[:16]})"
     return text
 
 

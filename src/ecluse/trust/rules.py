@@ -12,7 +12,7 @@ from ecluse.trust.certificates import CertificateSet, Dated
 from ecluse.trust.company import company_problems
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
-from ecluse.trust.floor import weaknesses
+from ecluse.trust.operators import operator_problems
 from ecluse.trust.place_rules import is_loopback, place_problems, split_url, used_keys
 from ecluse.trust.schema import As2, BlobSettings, CertificateEntry, ExceptionEntry, Hub, OwnKey, Partner
 from ecluse.trust.verification import verification_problems
@@ -86,6 +86,7 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
     yield from company_problems(
         HUB_FILE, "organisation.", identifiers=ours.identifiers, contacts=ours.contacts, bank=ours.bank
     )
+    yield from operator_problems(HUB_FILE, hub.operators, hub.changes)
 
 
 def _folders(hub: Hub) -> Iterator[Problem]:
@@ -292,7 +293,7 @@ def _certificate(
     file: str, field: str, entry: CertificateEntry, dated: tuple[Dated, ...], allowed: Collection[str]
 ) -> Iterator[Problem]:
     for item in dated:
-        for weakness in weaknesses(item.certificate):
+        for weakness in item.info.weaknesses:
             # A weak key can be let in by name; nothing is ever encrypted to one.
             if not weakness.allowed(allowed) or (
                 "encrypt" in entry.use and weakness.code == "trust.weak-key"

@@ -38,7 +38,9 @@ from ecluse.trust.fields import (
     Weekday,
 )
 from ecluse.trust.listeners import FtpsListener, SftpListener
+from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
 from ecluse.trust.tls import PartnerTls, Retry
 from ecluse.trust.verification import HeldCard, Invitation, Verification
 
@@ -63,6 +65,8 @@ __all__ = [
     "Partner",
     "PartnerTls",
     "Retry",
+    "RevocationAuthority",
+    "RevocationSettings",
     "StoreSettings",
 ]
 
@@ -306,6 +310,9 @@ class Hub(Strict, frozen=True, kw_only=True):
         folders: Folders of ours that flows use, by name.
         calendars: Working days that schedules and expectations use, by name.
         openpgp: Our OpenPGP keys.
+        revocation: Whether certificates were revoked.
+        operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
+        changes: Changes to trust that wait for approval.
     """
 
     organisation: Organisation
@@ -318,6 +325,9 @@ class Hub(Strict, frozen=True, kw_only=True):
     folders: dict[Label, Folder] = msgspec.field(default_factory=dict)
     calendars: dict[Label, Calendar] = msgspec.field(default_factory=dict)
     openpgp: OwnOpenPgp = OwnOpenPgp()
+    revocation: RevocationSettings = RevocationSettings()
+    operators: tuple[Operator, ...] = ()
+    changes: Changes = Changes()
 
     @property
     def log_origin(self) -> str:

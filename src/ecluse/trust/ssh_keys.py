@@ -9,7 +9,7 @@ from typing import Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ecluse.trust.floor import MAX_RSA_BITS, MIN_RSA_BITS, rsa_problem
+from ecluse.trust.floor import LEGACY_RSA_BITS, MAX_RSA_BITS, MIN_RSA_BITS, rsa_problem
 
 __all__ = ["MIN_SSH_EXPONENT", "public_key_problem"]
 
@@ -23,8 +23,12 @@ _CURVES: Final[dict[str, ec.EllipticCurve]] = {
 }
 
 
-def public_key_problem(line: str) -> str | None:
+def public_key_problem(line: str, *, legacy: bool = False) -> str | None:
     """What is wrong with a key: its kind and base 64, as in ``authorized_keys`` or ``known_hosts``.
+
+    Args:
+        line: The key.
+        legacy: Let RSA of 1024 bits and more pass: whoever speaks with it judges it again, by the floor.
 
     Returns:
         One sentence, or ``None`` where the key is whole, of a kind that is used here, and strong enough
@@ -42,7 +46,7 @@ def public_key_problem(line: str) -> str | None:
     if kind == "ssh-ed25519":
         return None if len(values) == 1 and len(values[0]) == 32 else "it has not the length of its kind."
     if kind == "ssh-rsa":
-        return _rsa(values)
+        return _rsa(values, LEGACY_RSA_BITS if legacy else MIN_RSA_BITS)
     if kind.startswith("ecdsa-sha2-"):
         return _ecdsa(kind, values)
     if kind in ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"):
@@ -53,14 +57,14 @@ def public_key_problem(line: str) -> str | None:
     return "it is of a kind that is not used here."
 
 
-def _rsa(values: list[bytes]) -> str | None:
+def _rsa(values: list[bytes], least: int) -> str | None:
     if len(values) != 2:
         return "it has not the parts of its kind."
     exponent, modulus = (_mpint(value) for value in values)
     if exponent is None or modulus is None:
         return "it holds a number that is none."
-    if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
-        return f"an RSA key has {MIN_RSA_BITS} to {MAX_RSA_BITS} bits, and this one {modulus.bit_length()}."
+    if not least <= modulus.bit_length() <= MAX_RSA_BITS:
+        return f"an RSA key has {least} to {MAX_RSA_BITS} bits, and this one {modulus.bit_length()}."
     return rsa_problem(modulus, exponent, least=MIN_SSH_EXPONENT)
 
 

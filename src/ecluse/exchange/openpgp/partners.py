@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from ecluse.exchange.openpgp.errors import NotConfigured
-from ecluse.exchange.openpgp.opening import open_message
+from ecluse.exchange.openpgp.opening import Opened, open_message
 from ecluse.exchange.openpgp.sealing import seal_message
 from ecluse.model.basics import Clock, PartnerId
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.openpgp import seconds
 from ecluse.trust.openpgp_rules import encryption_problem
 from ecluse.trust.places import OpenPgp
+from ecluse.trust.sightings import Sightings
+from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.limits import CONTENT_OCTETS, INFLATED_RATIO, Limits
 
 __all__ = ["PartnerProtection"]
@@ -24,11 +26,15 @@ class PartnerProtection:
     Args:
         directory: Gives the present configuration.
         clock: Gives the time.
+        sightings: Told of what partners protect their documents with.
     """
 
-    def __init__(self, directory: Callable[[], Directory], clock: Clock) -> None:
+    def __init__(
+        self, directory: Callable[[], Directory], clock: Clock, sightings: Sightings | None = None
+    ) -> None:
         self._directory = directory
         self._clock = clock
+        self._sightings = sightings
 
     def open(
         self,
@@ -71,6 +77,13 @@ class PartnerProtection:
             allowed=view.exceptions_at(now),
             limits=Limits(content=max_size, inflated_ratio=max_ratio),
         )
+        if self._sightings is not None:
+            ours = [
+                directory.keyring.openpgp_certificate(ref)
+                for ref in _own_keys(directory, settings)
+                if ref in directory.keyring.openpgp_references()
+            ]
+            self._sightings.saw_all(partner, "openpgp", _roles(opened, ours))
         return opened.as_dict()
 
     def seal(
@@ -124,6 +137,27 @@ class PartnerProtection:
             allowed=allowed,
         )
         return sealed.as_dict()
+
+
+def _roles(opened: Opened, ours: Sequence[Certificate]) -> dict[str, str | None]:
+    """What a message was protected with, as :mod:`ecluse.trust.sightings` has it."""
+    by = opened.signatures[0] if opened.signatures else None
+    named = set(opened.recipients)
+    meant = [
+        each.fingerprint
+        for each in ours
+        if any(
+            name in named
+            for key in each.every_key()
+            for name in (key.fingerprint.hex().upper(), key.key_id.hex().upper())
+        )
+    ]
+    return {
+        "verify": by.certificate if by is not None else None,
+        "signature-algorithm": f"{by.algorithm} {by.digest}" if by is not None else "none",
+        "encryption-algorithm": f"{opened.cipher} {opened.mode}" if opened.mode else "none",
+        "decrypt": meant[0] if meant else None,
+    }
 
 
 def _settings(view: PartnerView) -> OpenPgp:

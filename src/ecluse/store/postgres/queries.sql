@@ -248,6 +248,10 @@ DELETE FROM jobs WHERE key IN (
 -- name: config
 SELECT number, at, actor, reason, files FROM config_versions WHERE number = %s;
 
+-- name: config_number
+-- Who watches for another version reads no files for it.
+SELECT coalesce(max(number), 0) FROM config_versions;
+
 -- name: config_history
 -- Newest first.
 SELECT number, at, actor, reason, files FROM config_versions ORDER BY number DESC LIMIT %s;

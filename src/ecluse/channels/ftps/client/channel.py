@@ -113,6 +113,7 @@ class FtpsChannel:
                 with self._hub.document(part) as document:
                     upload = _Upload(line, names, document, may_replace, again=delivery.attempts > 1)
                     files.append(upload.run())
+            self._hub.sightings.saw_all(message.partner, self.kind, line.seen)
         body = files[0] if len(files) == 1 else {"files": files}
         return Confirmed(ReceiptBytes("file", "confirmed", body=msgspec.json.encode(body)))
 

@@ -87,7 +87,10 @@ def test_a_whole_life(hub: Path, pair: Pair, tmp_path: Path) -> None:
     (taken,) = events(hub, "partner.card-taken")
     assert taken["data"]["invitation"] == invited["invitation"]
     last = events(hub, "partner.verified")[-1]["data"]
-    assert (last["level"], last["with"], last["proven"], last["phrase"]) == ("call-back", "Jo", True, phrase)
+    assert (last["level"], last["proven"], last["phrase"]) == ("call-back", True, phrase)
+    applied = json.dumps(events(hub, "config.applied"))
+    assert "jo@birch.example" not in applied
+    assert "contacts[0].email: (a person)" in applied
 
 
 def test_an_invitation_is_good_for_one_answer(hub: Path, pair: Pair, tmp_path: Path) -> None:

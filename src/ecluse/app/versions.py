@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
@@ -15,13 +17,18 @@ from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
 from ecluse.trust.errors import ConfigurationError
 from ecluse.trust.life import life_facts, life_problems
-from ecluse.trust.plan import Plan, plan
+from ecluse.trust.plan import Change, Plan, plan
 
 __all__ = ["files_digest", "needs_restart", "plan_files", "told", "write_version"]
 
 RECORDED: Final = 32_768
 """Octets of changes that one event has room for; a first version of many partners has more."""
 
+
+_PERSONAL: Final = re.compile(
+    r"(organisation\.)?contacts\[\d+\]\.(name|email|phone)|verification\.(with|evidence)"
+)
+"""Fields that name people."""
 
 _AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
 """Fields of ``ecluse.toml`` that a node reads at its start only."""
@@ -97,10 +104,18 @@ def told(lines: list[str], room: int) -> list[str]:
 
 def _recorded(changes: Plan) -> dict[str, object]:
     """What the log says of a version in words: as much as has room."""
-    lines = [f"{change.subject}: {change}" for change in changes.changes]
+    lines = [f"{change.subject}: {_impersonal(change)}" for change in changes.changes]
     shown = told(lines, RECORDED)
     left_out = len(lines) - len(shown)
     return {"changes": shown, **({"left_out": left_out} if left_out else {})}
+
+
+def _impersonal(change: Change) -> Change:
+    """A change without the people in it: the log forgets nothing, and the version has their names."""
+    if not _PERSONAL.fullmatch(change.field):
+        return change
+    before, after = ("(a person)" if value else "" for value in (change.before, change.after))
+    return replace(change, before=before, after=after)
 
 
 def needs_restart(changes: Plan) -> bool:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,8 @@ from ecluse.demo.checks import Unheld, until
 from ecluse.demo.interrupts import uninterrupted
 from ecluse.model.basics import PartnerId
 from ecluse.trust.card import Card, make_card, partner_files
-from ecluse.trust.configuration import read_folder
+from ecluse.trust.configuration import HUB_FILE, read_folder
+from ecluse.trust.tomltext import edited
 
 __all__ = ["RELOAD", "Company", "free_port"]
 
@@ -115,6 +117,13 @@ class Company:
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
         self.set_partner(id, reason=f"partner {card.name} added from its card", **_FAST, **as2)
+
+    def change_hub(self, tables: Mapping[str, object], *, reason: str) -> int:
+        """Change tables of ``ecluse.toml``, apply, and give the version's number."""
+        path = self.folder / HUB_FILE
+        path.write_text(edited(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
+        apply_files(self.node, read_folder(self.folder), actor="operator:demo", reason=reason)
+        return self.node.version
 
     def set_partner(self, id: PartnerId, *, reason: str, **as2: Any) -> int:
         """Change settings of AS2 in a partner's file, apply, and give the version's number."""

@@ -19,6 +19,8 @@ OWN_FILE: Final = 600.0
 """Seconds that the user's own file may take, whatever its size."""
 CLEAR: Final = 64
 """Octets of a document that nothing else has."""
+BANK: Final = "FR7630006000011234567890189"
+"""Birch's account: the one of every example."""
 SCANNED: Final = 32 << 20
 """Octets of the largest file that is looked through for them."""
 
@@ -28,6 +30,8 @@ def partners(stage: Stage) -> None:
     aster, birch = stage.aster, stage.birch
     cards = stage.root / "cards"
     cards.mkdir()
+    organisation = {"name": birch.name, "as2_id": birch.as2_id, "bank": {"iban": BANK, "holder": birch.name}}
+    birch.change_hub({"organisation": organisation}, reason="where we are paid stands on our card")
     phrases = {}
     for company in (aster, birch):
         text = company.card()

@@ -16,10 +16,13 @@ Documents are exchanged with nobody whose identity nobody looked at: an invited 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
+
+import msgspec
 
 from ecluse.model.basics import PartnerId
 from ecluse.trust.configuration import Configuration
@@ -128,14 +131,14 @@ def _introduced(id: PartnerId, before: Partner | None, after: Partner) -> Iterat
                 ("level", said.level),
                 ("verified_by", said.by),
                 ("verified_at", said.at),
-                ("with", said.with_),
-                ("evidence", said.evidence),
                 ("card", said.card),
                 ("phrase", said.phrase),
             )
             if value is not None
         }
-        yield Fact("partner.verified", id, {**facts, "proven": said.level in PROVEN})
+        # Whom they spoke to stands in the version; the log, which forgets nothing, commits to it.
+        table = hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+        yield Fact("partner.verified", id, {**facts, "proven": said.level in PROVEN, "table_sha256": table})
 
 
 def _looked_at(partner: Partner) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import threading
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,19 @@ def test_a_whole_life(hub: Path, pair: Pair, tmp_path: Path) -> None:
     applied = json.dumps(events(hub, "config.applied"))
     assert "jo@birch.example" not in applied
     assert "contacts[0].email: (a person)" in applied
+
+
+def test_who_comes_back_is_a_new_partner(hub: Path, pair: Pair) -> None:
+    card = pair.cards / "birch.card"
+    say("partner", "add", card, "--id", "birch", *CALLED, hub=hub)
+    assert "partner.exists" in say("partner", "add", card, "--id", "again", *CALLED, hub=hub, code=2).err
+    say("partner", "retire", "birch", "--reason", "contract ended", "--yes", hub=hub)
+    words = ["update", "birch", card, "--reason", "x", "--yes"]
+    assert "partner.illegal-move" in say("partner", *words, hub=hub, code=2).err
+    say("partner", "add", card, "--id", "again", *CALLED, hub=hub)
+    with open_node(hub) as node:
+        assert node.directory.by_as2("BIRCH", "CEDAR").id == "again"
+        assert len(node.directory.partners) == 2
 
 
 def test_an_invitation_is_good_for_one_answer(hub: Path, pair: Pair, tmp_path: Path) -> None:
@@ -183,6 +199,48 @@ def test_a_card_of_another_hand(hub: Path, pair: Pair, template: Path, tmp_path:
     applied = json.dumps(events(hub, "config.applied"))
     assert "DE89370400440532013000" not in applied
     assert "DE89" in applied
+
+
+class _Files(http.server.BaseHTTPRequestHandler):
+    """A partner's web server."""
+
+    card = b""
+
+    def do_GET(self) -> None:
+        status = {"/birch.card": 200, "/large": 200, "/moved": 302}.get(self.path, 404)
+        body = b"x" * 400_000 if self.path == "/large" else self.card
+        self.send_response(status)
+        self.send_header("Location", "/birch.card")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with suppress(OSError):
+            self.wfile.write(body)
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_a_card_from_a_url(hub: Path, pair: Pair) -> None:
+    _Files.card = (pair.cards / "birch.card").read_bytes()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    named = ["--allow-http", "--allow-private-network"]
+    try:
+        for place, words, code, ends in (
+            ("birch.card", [], "card.clear-text", 2),
+            ("birch.card", ["--allow-http"], "card.unreachable", 2),
+            ("none", named, "card.unreachable", 1),
+            ("moved", named, "card.unreachable", 1),
+            ("large", named, "card.unreachable", 1),
+        ):
+            said = say("partner", "add", f"{base}/{place}", *words, "--yes", "--json", hub=hub, code=ends)
+            assert said.data["error"]["code"] == code, place
+        added = say("partner", "add", f"{base}/birch.card", *named, *CALLED, "--json", hub=hub).data
+        assert (added["state"], added["card"]["as2_id"]) == ("active", "BIRCH")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def test_an_account_never_stands_whole_in_a_plan() -> None:
     assert IBAN not in text
     assert masked_iban(IBAN) in text
     assert masked_iban(IBAN).startswith("FR76…0189 (SHA-256 ")
+    assert IBAN not in repr(configured(f'[bank]\niban = "{IBAN}"').partners)
     other = plan(
         configured(f'[bank]\niban = "{IBAN}"'), configured('[bank]\niban = "DE89370400440532013000"')
     )

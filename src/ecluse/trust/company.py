@@ -108,6 +108,9 @@ class Bank(Strict, frozen=True, kw_only=True, omit_defaults=True):
     bic: Bic | None = None
     holder: Name | None = None
 
+    def __repr__(self) -> str:
+        return f"Bank({masked_iban(self.iban)})"
+
 
 IBAN_LENGTHS: Final[dict[str, int]] = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29,

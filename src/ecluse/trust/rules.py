@@ -389,7 +389,7 @@ def in_time(file: str, partner: Partner, certificates: CertificateSet, now: Inst
 
 
 def unique_ids(hub: Hub, partners: Mapping[str, tuple[str, Partner]]) -> Iterator[Problem]:
-    """No two partners that a message can't tell apart.
+    """No two partners, of those that are not retired, that a message can't tell apart.
 
     Args:
         hub: Gives our AS2 id where a partner names none.
@@ -398,6 +398,8 @@ def unique_ids(hub: Hub, partners: Mapping[str, tuple[str, Partner]]) -> Iterato
     seen: dict[tuple[str, str], str] = {}
     users: dict[str, str] = {}
     for file, partner in partners.values():
+        if partner.state == "retired":
+            continue  # whoever comes back is a new partner, and may have the same names
         if partner.account is not None:
             if partner.account.user in users:
                 yield Problem(

@@ -201,6 +201,23 @@ def test_a_card_of_another_hand(hub: Path, pair: Pair, template: Path, tmp_path:
     assert "DE89" in applied
 
 
+def test_a_seal(hub: Path, pair: Pair, tmp_path: Path) -> None:
+    """A key of Birch's keyring whose certificate is nobody's but its own is no qualified one."""
+    card = tmp_path / "sealed.card"
+    say("partner", "card", "--out", card, "--seal-with", "main", hub=pair.birch)
+    seal = tmp_path / "sealed.card.p7s"
+    assert (
+        "card.no-place-for-seal" in say("partner", "card", "--seal-with", "main", hub=pair.birch, code=2).err
+    )
+    own = pair.birch / "keys" / "main.pem"
+    by = ["--verified-by", "qualified-certificate", "--seal", seal]
+    assert "partner.incomplete-verification" in say("partner", "add", card, *by, hub=hub, code=2).err
+    assert "card.not-qualified" in say("partner", "add", card, *by, "--anchor", own, hub=hub, code=1).err
+    sealed = ["--seal", seal, "--anchor", own, *CALLED]
+    assert "partner.incomplete-verification" in say("partner", "add", card, *sealed, hub=hub, code=2).err
+    assert say("partner", "list", "--json", hub=hub).data == {"partners": []}
+
+
 class _Files(http.server.BaseHTTPRequestHandler):
     """A partner's web server."""
 

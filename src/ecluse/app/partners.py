@@ -16,7 +16,7 @@ from ecluse.channels.http import ClientLimits, Egress, client_tls, request
 from ecluse.channels.http.egress import PRIVATE_NETWORKS
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import iso
-from ecluse.trust.card import MAX_CARD, Card, CardError, card_alarms, digest, phrase, read_card
+from ecluse.trust.card import MAX_CARD, Card, CardError, card_alarms, digest, phrase
 from ecluse.trust.card.comparing import key_print
 from ecluse.trust.card.reading import card_chain, card_openpgp
 from ecluse.trust.certificates import describe, leaves
@@ -26,7 +26,7 @@ from ecluse.trust.roles import RoleRow
 from ecluse.trust.ssh import fingerprint, key_blob
 from ecluse.trust.verification import PROVEN
 
-__all__ = ["badge", "card_facts", "load_card", "partner_facts", "partner_summary", "read_small"]
+__all__ = ["badge", "card_facts", "card_file", "partner_facts", "partner_summary", "read_small"]
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://")
 _FETCH: Final = ClientLimits(connect=10.0, reply_time=20.0, total=30.0, reply_bytes=MAX_CARD)
@@ -74,8 +74,8 @@ def read_small(path: Path, limit: int = 1 << 20) -> bytes:
     return data
 
 
-def load_card(place: str, *, clear: bool = False, private: bool = False) -> Card:
-    """Read a card from a file, or from a URL.
+def card_file(place: str, *, clear: bool = False, private: bool = False) -> bytes:
+    """The octets of a card, from a file or from a URL; :func:`~ecluse.trust.card.read_card` reads them.
 
     Args:
         place: A path, or ``https://...``.
@@ -84,10 +84,10 @@ def load_card(place: str, *, clear: bool = False, private: bool = False) -> Card
 
     Raises:
         UnreadableInput: There is no such file.
-        CardError: ``card.unreachable``, ``card.clear-text``, and as :func:`~ecluse.trust.card.read_card` does.
+        CardError: ``card.unreachable``, ``card.clear-text``.
     """
     if not _URL.match(place):
-        return read_card(read_small(Path(place), MAX_CARD))
+        return read_small(Path(place), MAX_CARD)
     secure = place.lower().startswith("https:")
     if not secure and not clear:
         raise CardError(
@@ -114,7 +114,7 @@ def load_card(place: str, *, clear: bool = False, private: bool = False) -> Card
             code="card.unreachable",
             remedy="Look at the URL; redirects are not followed. Or ask for the card as a file.",
         )
-    return read_card(data)
+    return data
 
 
 def card_facts(card: Card) -> dict[str, Any]:

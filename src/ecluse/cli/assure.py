@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,18 +16,24 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ecluse.app.onboarding import Sure
+    from ecluse.model.basics import Instant
+    from ecluse.trust.card import Card
 
 __all__ = [
+    "Anchor",
     "Evidence",
     "FirstUse",
     "How",
+    "Incomplete",
     "Phrase",
+    "Seal",
     "VerifiedBy",
     "VerifiedWith",
     "WrongPhrase",
     "draw_card",
     "make_sure",
     "said",
+    "sealed",
 ]
 
 
@@ -78,6 +85,26 @@ FirstUse = Annotated[
 ]
 
 
+Seal = Annotated[
+    Path | None,
+    typer.Option(
+        "--seal",
+        metavar="FILE",
+        help="A signature over the card's file by a qualified certificate (CMS, DER), with --anchor.",
+        show_default=False,
+    ),
+]
+Anchor = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--anchor",
+        metavar="FILE",
+        help="An authority that you believe (PEM), for --seal.",
+        show_default=False,
+    ),
+]
+
+
 class WrongPhrase(EcluseError):
     """The phrase that was given is not the card's."""
 
@@ -95,7 +122,12 @@ class Incomplete(EcluseError):
 
 
 def said(
-    how: How | None, with_: str | None, evidence: str | None, first_use: str | None, phrase: str | None
+    how: How | None,
+    with_: str | None,
+    evidence: str | None,
+    first_use: str | None,
+    phrase: str | None,
+    seal: Path | None = None,
 ) -> Sure | None:
     """What the options say; ``None`` where they say nothing.
 
@@ -116,15 +148,47 @@ def said(
             )
         return Sure("trust-on-first-use", with_, first_use)
     if how is None and phrase is None:
-        if with_ is not None or evidence is not None:
+        if (with_ is not None or evidence is not None) and seal is None:
             raise Incomplete("It is not said how it was made sure of.", remedy="Add --verified-by.")
         return None
     level = how or How.CALL_BACK
     if level in (How.CALL_BACK, How.IN_PERSON) and not with_:
         raise Incomplete(f"The level {level.value} says nothing without whom you spoke to.")
-    if level is How.QUALIFIED and not evidence:
+    if level is How.QUALIFIED and not evidence and seal is None:
         raise Incomplete(f"The level {level.value} says nothing without what shows it.")
     return Sure(level.value, with_, evidence)
+
+
+def sealed(
+    data: bytes,
+    card: Card,
+    seal: Path | None,
+    anchors: Sequence[Path] | None,
+    sure: Sure | None,
+    now: Instant,
+) -> Sure | None:
+    """What a seal says, where there is one; else ``sure`` as it is.
+
+    Raises:
+        Incomplete: There is no anchor, or it is said that somebody made sure in another way too.
+        CardError: The seal does not hold.
+    """
+    from ecluse.app.onboarding import Sure
+    from ecluse.app.partners import read_small
+    from ecluse.trust.card import check_seal
+    from ecluse.trust.certificates import load_certificates
+
+    if seal is None:
+        return sure
+    if not anchors or (sure is not None and sure.level != How.QUALIFIED):
+        raise Incomplete(
+            "A seal is worth what its authority is, and stands for itself.",
+            remedy="Give --anchor FILE with the authority's certificate, and no other --verified-by.",
+        )
+    trusted = [each for path in anchors for each in load_certificates(read_small(path))]
+    found = check_seal(data, read_small(seal), card, trusted, now)
+    more = f"; {sure.evidence}" if sure is not None and sure.evidence else ""
+    return Sure("qualified-certificate", sure.with_ if sure is not None else None, found.words + more)
 
 
 def make_sure(

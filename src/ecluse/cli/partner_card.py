@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ecluse.cli.assure import (
+    Anchor,
     Evidence,
     FirstUse,
     Phrase,
+    Seal,
     VerifiedBy,
     VerifiedWith,
     draw_card,
     make_sure,
     said,
+    sealed,
 )
 from ecluse.cli.frame import Frame, command
 from ecluse.cli.values import duration
+from ecluse.errors import EcluseError, Fault
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,12 +37,20 @@ Private = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. By itself it makes sure of nothing.")]
 
 
+class NoPlaceForSeal(EcluseError):
+    """A seal is asked for, and there is no file to put it beside."""
+
+    code = "card.no-place-for-seal"
+    fault = Fault.USAGE
+    remedy = "Give --out FILE; the seal is written to FILE.p7s."
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     command(
         app,
         "card",
-        gives="card, phrase; with --out file in place of card",
+        gives="card, phrase; with --out file in place of card, with --seal-with seal",
         example="ecluse --hub hub partner card --out aster.card",
     )(card)
     command(
@@ -74,18 +86,35 @@ def card(
     invitation: Annotated[
         str | None, typer.Option("--invitation", help="The invitation that it answers.", show_default=False)
     ] = None,
+    seal_with: Annotated[
+        str | None,
+        typer.Option(
+            "--seal-with",
+            metavar="KEY",
+            help="Write FILE.p7s too: a seal by this key of the keyring, which has a qualified certificate.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make our own card: one signed file with everything that a partner needs to know of us."""
     from ecluse.blobs import durable
-    from ecluse.trust.card import make_card, phrase, read_card
+    from ecluse.trust.card import make_card, make_seal, phrase, read_card
 
+    if seal_with is not None and out is None:
+        raise NoPlaceForSeal("A seal is a file of its own, beside that of the card.")
     with frame.node() as node:
         text = make_card(node.directory.hub, node.keyring, node.hub.clock(), days=days, invitation=invitation)
+        seal = (
+            make_seal(text.encode(), node.keyring.signer(seal_with), node.hub.clock()) if seal_with else b""
+        )
     words = phrase(read_card(text.encode()))
     if out is not None:
         durable.write_new(out, [text.encode()], 0o644)
+        if seal:
+            durable.write_new(out.with_name(f"{out.name}.p7s"), [seal], 0o644)
+        facts = {"file": str(out), "phrase": words, **({"seal": f"{out}.p7s"} if seal else {})}
         frame.show(
-            {"file": str(out), "phrase": words},
+            facts,
             f"The card is in {out}. Its phrase, to be read out to the partner:\n  {words}",
         )
     else:
@@ -113,6 +142,8 @@ def add(
     evidence: Evidence = None,
     phrase: Phrase = None,
     trust_on_first_use: FirstUse = None,
+    seal: Seal = None,
+    anchor: Anchor = None,
     reason: Annotated[
         str | None, typer.Option("--reason", help="Why; it is kept with the version.", show_default=False)
     ] = None,
@@ -145,14 +176,16 @@ def add(
     Without anybody who made sure of who they are, the partner stays invited, and nothing is exchanged.
     """
     from ecluse.app.onboarding import Sure, join
-    from ecluse.app.partners import card_facts, load_card
+    from ecluse.app.partners import card_facts, card_file
     from ecluse.app.settings import change_files
-    from ecluse.trust.card import card_alarms
+    from ecluse.trust.card import card_alarms, read_card
 
-    sure = said(verified_by, verified_with, evidence, trust_on_first_use, phrase)
-    given = load_card(card_place, clear=allow_http, private=allow_private_network)
+    sure = said(verified_by, verified_with, evidence, trust_on_first_use, phrase, seal)
+    data = card_file(card_place, clear=allow_http, private=allow_private_network)
+    given = read_card(data)
     facts = card_facts(given)
     with frame.node() as node:
+        sure = sealed(data, given, seal, anchor, sure, node.hub.clock())
         if not frame.json:
             draw_card(frame.err, facts)
         own = node.directory.organisation.ssh_keys
@@ -203,6 +236,8 @@ def update(
     evidence: Evidence = None,
     phrase: Phrase = None,
     trust_on_first_use: FirstUse = None,
+    seal: Seal = None,
+    anchor: Anchor = None,
     allow_http: Clear = False,
     allow_private_network: Private = False,
     yes: Yes = False,
@@ -213,14 +248,17 @@ def update(
     sure that it is theirs.
     """
     from ecluse.app.onboarding import renew
-    from ecluse.app.partners import card_facts, load_card
+    from ecluse.app.partners import card_facts, card_file
     from ecluse.app.settings import change_files
+    from ecluse.trust.card import read_card
 
-    sure = said(verified_by, verified_with, evidence, trust_on_first_use, phrase)
+    sure = said(verified_by, verified_with, evidence, trust_on_first_use, phrase, seal)
     lasting = 0 if overlap in ("0", "0d", "0s") else int(duration(overlap) * 1_000_000)
-    given = load_card(card_place, clear=allow_http, private=allow_private_network)
+    data = card_file(card_place, clear=allow_http, private=allow_private_network)
+    given = read_card(data)
     facts = card_facts(given)
     with frame.node() as node:
+        sure = sealed(data, given, seal, anchor, sure, node.hub.clock())
         plan = renew(node, id, given, sure=sure, by=frame.actor, overlap=lasting)
         comparison = plan.comparison
         said_facts = {
@@ -248,8 +286,12 @@ def update(
             plan = renew(node, id, given, sure=sure, by=frame.actor, overlap=lasting)
         else:
             frame.confirm("Take this card?", yes=yes)
+        # Whoever approves it elsewhere is told too.
+        why = (
+            f"{reason} (the card: {', '.join(each.code for each in comparison.alarms)})" if needed else reason
+        )
         version = change_files(
-            node, plan.updated.files, actor=frame.actor, reason=reason, signer=frame.signer(node)
+            node, plan.updated.files, actor=frame.actor, reason=why, signer=frame.signer(node)
         )
     number = version.number if version else None
     frame.show(

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ecluse.cli.assure import Evidence, FirstUse, Phrase, VerifiedBy, VerifiedWith, make_sure, said
+from ecluse.cli.assure import (
+    Anchor,
+    Evidence,
+    FirstUse,
+    Incomplete,
+    Phrase,
+    Seal,
+    VerifiedBy,
+    VerifiedWith,
+    make_sure,
+    said,
+    sealed,
+)
 from ecluse.cli.frame import Frame, command
 
 if TYPE_CHECKING:
@@ -162,16 +174,24 @@ def verify(
     evidence: Evidence = None,
     phrase: Phrase = None,
     trust_on_first_use: FirstUse = None,
+    seal: Seal = None,
+    anchor: Anchor = None,
 ) -> None:
     """Write down how a partner's identity was made sure of; an invited one becomes verified."""
     from ecluse.app.onboarding import verify as verified
-    from ecluse.app.partners import badge, load_card
+    from ecluse.app.partners import badge, card_file
     from ecluse.app.settings import change_files
     from ecluse.trust.card import phrase as phrase_of
+    from ecluse.trust.card import read_card
 
-    sure = said(verified_by, verified_with, evidence, trust_on_first_use, phrase)
-    given = load_card(card) if card is not None else None
+    sure = said(verified_by, verified_with, evidence, trust_on_first_use, phrase, seal)
+    if seal is not None and card is None:
+        raise Incomplete("A seal is over a card.", remedy="Give the card with --card.")
+    data = card_file(card) if card is not None else b""
+    given = read_card(data) if card is not None else None
     with frame.node() as node:
+        if given is not None:
+            sure = sealed(data, given, seal, anchor, sure, node.hub.clock())
         settings = node.directory.partner(id).settings
         wanted = phrase_of(given) if given is not None else None
         before = settings.verification

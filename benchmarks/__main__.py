@@ -25,6 +25,7 @@ from benchmarks import (
     hub,
     inventory,
     openpgp,
+    posture,
     sftp_client,
     sftp_server,
     transfer,
@@ -47,6 +48,7 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "sftp-server": sftp_server.run,
     "sftp-client": sftp_client.run,
     "buckets": buckets.run,
+    "posture": posture.run,
     "flat": flat.run,
     "ftps": ftps.run,
 }

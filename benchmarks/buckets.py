@@ -25,7 +25,7 @@ from tests.support.stores import STORES, rclone_s3_at
 
 from ecluse.channels.bucket.store import Upload
 from ecluse.channels.folder.beneath import open_root
-from ecluse.channels.folder.channel import OneFolder
+from ecluse.channels.folder.spot import FolderSpot
 from ecluse.exchange.hub import Document
 from ecluse.model.nouns import Part
 
@@ -106,7 +106,8 @@ def _folder(folder: Path, source: Path, part: Part) -> Iterator[Row]:
 
     def ours() -> None:
         with open_root(target) as handle:
-            OneFolder(handle, replace=False).put("ours", document)
+            spot = FolderSpot(handle, "ours", document, replace=False, work="b0")
+            spot.appear(spot.stage().mark)
         (target / "ours").unlink()
 
     def theirs() -> None:

@@ -104,6 +104,10 @@ def test_proposed_shown_and_approved(eyes: Path, people: dict[str, Path]) -> Non
     assert "No change waits" in say("change", "list", hub=eyes).text
     (row,) = say("change", "list", "--all", "--json", hub=eyes).data["changes"]
     assert (row["state"], row["version"]) == ("applied", 4)
+    found = say("change", "verify", "--json", hub=eyes).data
+    assert found["ok"]
+    assert [each["eyes"] for each in found["versions"]] == [1, 1, 1, 2]
+    assert "4 of 4 versions" in say("change", "verify", hub=eyes).text
     over = say("change", "approve", id, "--as", "berta", "--key", people["berta"], "--yes", hub=eyes, code=2)
     assert "change.not-pending" in over.err
     assert say("plan", "--json", hub=eyes).data["changes"] == []
@@ -158,6 +162,18 @@ def test_an_operator_is_removed_by_two(eyes: Path, people: dict[str, Path]) -> N
         hub=eyes,
     )
     assert "berta refused it: I am still here" in refused.text
+    assert say("operator", "list", "--json", hub=eyes).data["eyes"] == 2
+
+
+def test_an_operator_who_is_gone(eyes: Path, people: dict[str, Path]) -> None:
+    words = ("operator", "recover", "berta", "--because", "she left", "--yes")
+    assert "--as" in say(*words, hub=eyes, code=2).err
+    mine = ("--as", "ada", "--key", people["ada"])
+    facts = say(*words, *mine, "--json", hub=eyes).data
+    early = say("change", "approve", facts["change"], *mine, "--yes", hub=eyes, code=2)
+    assert "change.too-early" in early.err
+    assert facts["from"] in early.err
+    assert "removes operators alone" in say("doctor", hub=eyes).text
     assert say("operator", "list", "--json", hub=eyes).data["eyes"] == 2
 
 

@@ -86,10 +86,12 @@ def test_the_second_of_a_name_hears_of_it_alone(store: Store) -> None:
 
     works = (add("m1"), add("m2", protocol_id="<m1@birch.example>"), add("m3"))
     one, two, three = in_one_group(store, *works)
-    assert one.exception() is three.exception() is None
-    assert isinstance(two.exception(), Conflict)
-    assert store.read(lambda view: view.message(MessageId("m2"))) is None
-    assert store.read(lambda view: view.message(MessageId("m3"))) == message("m3")
+    assert three.exception() is None
+    assert {type(one.exception()), type(two.exception())} == {type(None), Conflict}
+    if store.local:  # elsewhere units may be run at the same time
+        assert one.exception() is None
+    there = [store.read(lambda view, id=id: view.message(MessageId(id))) for id in ("m1", "m2", "m3")]
+    assert [each is None for each in there] == [bool(each.exception()) for each in (one, two, three)]
 
 
 def test_a_unit_that_fails_leaves_nothing_and_the_others_all(store: Store) -> None:
@@ -133,8 +135,11 @@ def test_a_place_that_was_thought_free(store: Store) -> None:
     [future] = in_one_group(store, take)
     assert future.result() == "replaced"
     assert usage(store) == (9, 1)
-    twice = in_one_group(store, *[lambda tx: tx.occupant(*_place(file("z"))) or tx.add_file(file("z"))] * 2)
-    assert [future.result() for future in twice] == [None, file("z")]
+    if store.local:  # elsewhere both may look before either adds
+        twice = in_one_group(
+            store, *[lambda tx: tx.occupant(*_place(file("z"))) or tx.add_file(file("z"))] * 2
+        )
+        assert [future.result() for future in twice] == [None, file("z")]
 
 
 def test_usage_follows_within_a_group(store: Store) -> None:
@@ -278,8 +283,8 @@ def test_what_is_in_the_way_spoils_the_group(tmp_path: Path) -> None:
     held = Held(main, SQL, TOUCHING)
     held.begin_unit()
     held.add("append_event", ("e1", NOW, "a.b", "m1", b"1"))
+    held.add("append_event", ("e2", NOW, None, "m1", b"1"))
     with pytest.raises(InTheWay):
-        held.add("append_event", ("e2", NOW, None, "m1", b"1"))
         held.put_in()
     assert held.spoiled
     main.close()

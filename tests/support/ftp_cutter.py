@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,9 @@ from tests.support.ftp_places import identity
 from ecluse.channels.http.tls import server_context
 
 __all__ = ["Cutter"]
+
+PARTING = 0.3
+"""Seconds in which a server writes what came before the cut: else it would lose it with the connection."""
 
 
 class Cutter:
@@ -156,6 +160,7 @@ class _Session:
             sink.sendall(block)
             moved += len(block)
         else:
+            time.sleep(PARTING)
             for sock in (near, far):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
                 sock.close()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.support import ftp_servers, nouns
+from tests.support import ftp_servers
+from tests.support.outbound import Sender
 from tests.support.tls_certs import Identity, make
 
 from ecluse.channels.ftps.client import channel as channel_module
@@ -19,12 +20,10 @@ from ecluse.channels.ftps.client.line import Line
 from ecluse.channels.ftps.client.place import Place, _pin
 from ecluse.channels.ftps.client.remote import FtpsRemote
 from ecluse.exchange.remote import Remote
-from ecluse.exchange.target import Target
 from ecluse.model.basics import system_clock
-from ecluse.model.nouns import Direction, Part
-from ecluse.trust.sightings import Sightings
+from ecluse.model.nouns import Delivery
 
-__all__ = ["FakeHub", "Far", "changed", "foreign", "identity", "place", "sending"]
+__all__ = ["Far", "changed", "foreign", "identity", "place", "sending"]
 
 _identity: list[Identity] = []
 
@@ -92,59 +91,37 @@ def foreign(kind: str, tmp: Path, **options: Any) -> Iterator[Far]:
 
 
 @dataclass
-class FakeHub:
-    """Documents in memory, as far as a channel looks."""
-
-    content: dict[str, bytes] = field(default_factory=dict)
-    clock: Any = system_clock
-    sightings: Any = field(default_factory=lambda: Sightings(system_clock))
-
-    @contextlib.contextmanager
-    def document(self, part: Part) -> Iterator[Any]:
-        data = self.content[part.blob]
-
-        class Reader:
-            @staticmethod
-            def chunks(offset: int, size: int, step: int = 1 << 20) -> Iterator[bytes]:
-                for at in range(offset, offset + size, step):
-                    yield data[at : min(at + step, offset + size)]
-
-        yield SimpleNamespace(part=part, reader=Reader())
-
-
-@dataclass
 class Sending:
     """One outbound message, attempted as often as asked."""
 
+    sender: Sender
     channel: FtpsChannel
     message: Any
+    data: bytes
     attempts: int = 0
+
+    @property
+    def delivery(self) -> Delivery:
+        """Its delivery, as the last attempt left it."""
+        return self.sender.begin("ftps:birch", self.message, self.attempts)
 
     def attempt(self) -> Any:
         self.attempts += 1
-        delivery = nouns.delivery(attempts=self.attempts, message=self.message.id)
-        return self.channel.deliver(self.message, delivery, None)
+        return self.sender.deliver(self.channel, "ftps:birch", self.message, self.attempts)
 
 
 @contextlib.contextmanager
 def sending(
-    patch: Any,
-    where: Place,
-    data: bytes,
-    *,
-    name: str = "order.xml",
-    id: str = "m0123456789abcdef",
-    **target: Any,
+    patch: Any, where: Place, data: bytes, *, name: str = "order.xml", **target: Any
 ) -> Iterator[Sending]:
     """A document on its way to ``where``."""
-    hub = FakeHub({"b1": data})
     directory = SimpleNamespace(partner=lambda _: None)
     patch.setattr(channel_module, "place_of", lambda *_: where)
-    part = Part("b1", 0, len(data), hashlib.sha256(data).hexdigest(), "application/xml", name)
-    message = nouns.message(
-        id, direction=Direction.OUT, protocol="ftps", parts=(part,), wire=Target(**target).encode()
-    )
-    yield Sending(FtpsChannel(hub, lambda: directory), message)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        sender = Sender(Path(folder))
+        message = sender.message((name, data), **target)
+        yield Sending(sender, FtpsChannel(sender.hub, lambda: directory), message, data)  # type: ignore[arg-type, return-value]
+        sender.hub.store.close()
 
 
 def changed(where: Place, **changes: Any) -> Place:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.dying import with_parent
 from tests.support.peers import PROFTPD, VSFTPD, PublicFolder
 from tests.support.tls_certs import Identity
 
@@ -114,6 +115,7 @@ def _vsftpd(
         [os.path.abspath(VSFTPD), str(config)],
         stdout=(tmp / "vsftpd.out").open("wb"),
         stderr=subprocess.STDOUT,
+        preexec_fn=with_parent,
     )
     try:
         if implicit:
@@ -211,6 +213,7 @@ TLSECCertificateKeyFile {tmp}/proftpd.key
         [PROFTPD, "-n", "-q", "-c", str(config)],
         stdout=(tmp / "proftpd.out").open("wb"),
         stderr=subprocess.STDOUT,
+        preexec_fn=with_parent,
     )
     try:
         if implicit:

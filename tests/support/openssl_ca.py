@@ -6,7 +6,6 @@ import contextlib
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -120,13 +119,13 @@ class Authority:
         process = subprocess.Popen(
             ["openssl", "ocsp", "-port", str(port), "-index", "index.txt", "-CA", "ca.pem", "-rsigner",
              f"{signer}.pem", "-rkey", f"{signer}.key", "-nmin", "30", "-ignore_err"],
-            cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         try:
-            for _ in range(200):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                time.sleep(0.02)
+            # A connection that asks nothing would keep it spinning: it says itself when it listens.
+            assert process.stderr is not None
+            first = process.stderr.readline()
+            assert b"waiting" in first, first
             yield f"http://127.0.0.1:{port}/"
         finally:
             process.kill()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +25,7 @@ class Sender:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.hub: Hub = bare_hub(folder, FakeClock())
-        self._attempts: Counter[str] = Counter()
+        self._deliveries: dict[tuple[str, str], Delivery] = {}
 
     def message(
         self,
@@ -36,21 +35,24 @@ class Sender:
         partner: str = "birch",
         content_type: str = "text/plain",
     ) -> Message:
-        """An outbound message of documents (name, content); their bytes are kept, the message itself is not."""
+        """An outbound message of documents (name, content)."""
         parts = tuple(self._keep(name, data, content_type) for name, data in documents)
         now = self.hub.clock()
-        return Message(
-            id=MessageId(self.hub.new_id("m")),
+        id = MessageId(self.hub.new_id("m"))
+        message = Message(
+            id=id,
             direction=Direction.OUT,
             partner=PartnerId(partner),
             protocol="local",
-            protocol_id="",
+            protocol_id=id,
             state=MessageState.ACCEPTED,
             created=now,
             updated=now,
             parts=parts,
             wire=Target(folder, replace).encode(),
         )
+        self.hub.store.write(lambda tx: tx.add_message(message))
+        return message
 
     def _keep(self, name: str, data: bytes, content_type: str) -> Part:
         writer = self.hub.vault.create()
@@ -61,14 +63,26 @@ class Sender:
         return Part(kept.row.id, 0, len(data), hashlib.sha256(data).hexdigest(), content_type, name)
 
     def deliver(self, channel: Channel, name: str, message: Message, attempts: int | None = None) -> Outcome:
-        """Another attempt, or the how-manieth, by the channel of that name (``folder:orders``)."""
-        self._attempts[message.id] += 1
-        number = self._attempts[message.id] if attempts is None else attempts
+        """Another attempt, or the how-manieth, by the channel of that name (``folder:orders``).
+
+        How it ends is told to nobody but the caller: each is one whose hub died before it could write that down.
+        """
+        return channel.deliver(message, self.begin(name, message, attempts), None)
+
+    def begin(self, name: str, message: Message, attempts: int | None = None) -> Delivery:
+        """The beginning of an attempt, as the chamber writes it down."""
         now = self.hub.clock()
-        id = DeliveryId(self.hub.new_id("d"))
-        state = DeliveryState.SENDING
-        delivery = Delivery(id, message.id, message.partner, name, state, number, now, now)
-        return channel.deliver(message, delivery, None)
+        known = self._deliveries.get((message.id, name))
+        if known is None:
+            state = DeliveryState.SENDING
+            id = DeliveryId(self.hub.new_id("d"))
+            known = Delivery(id, message.id, message.partner, name, state, 0, now, now)
+            self.hub.store.write(lambda tx, row=known: tx.add_delivery(row))  # type: ignore[misc]
+        number = known.attempts + 1 if attempts is None else attempts
+        begun = msgspec.structs.replace(known, attempts=number, updated=now)
+        self.hub.store.write(lambda tx: tx.update_delivery(begun))
+        self._deliveries[message.id, name] = begun
+        return begun
 
 
 def receipt_of(outcome: Outcome) -> dict[str, object]:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import asyncssh
+from tests.support.dying import with_parent
 from tests.support.peers import PublicFolder
 from tests.support.sshd import free_port, wait_for
 
@@ -97,6 +98,7 @@ SFTPAuthMethods publickey password
             ["/usr/sbin/proftpd", "-n", "-q", "-c", str(folder / "proftpd.conf")],
             stdout=(folder / "out").open("wb"),
             stderr=subprocess.STDOUT,
+            preexec_fn=with_parent,
         )
         wait_for(self.port, self._process)
         return self

@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -27,6 +28,7 @@ class Relay:
         requests: Lines of the requests that came so far.
         fault: What happens at the request number ``at`` (from 0); off again once it did.
         away: Nobody answers: every connection is closed at once.
+        struck: Called when a fault strikes, before anything else happens.
     """
 
     def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
@@ -38,6 +40,8 @@ class Relay:
         self.fault: Fault | None = None
         self.at = -1
         self.away = False
+        self.struck: Callable[[], None] = lambda: None
+        self._cut: int | None = None
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -46,6 +50,11 @@ class Relay:
         with self._lock:
             self.requests.clear()
             self.fault, self.at = fault, at
+
+    def cut_in(self, octets: int) -> None:
+        """Let the next PUT fail after so many octets of its content; once."""
+        with self._lock:
+            self._cut = octets
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +79,11 @@ class Relay:
                 except OSError:
                     client.close()
                     continue
-            server = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                client.close()
+                continue
             state: dict[str, bool] = {}
             for work in (self._up, self._down):
                 threading.Thread(target=work, args=(client, server, state), daemon=True).start()
@@ -88,12 +101,24 @@ class Relay:
 
     def _up(self, client: socket.socket, server: socket.socket, state: dict[str, bool]) -> None:
         with contextlib.suppress(OSError):
+            left: int | None = None
             while data := client.recv(1 << 16):
                 fault = self._due(data)
+                if data.startswith(b"PUT "):
+                    left, self._cut = self._cut, None
+                    head = data.find(b"\r\n\r\n") + 4
+                    left = None if left is None else left + head
+                if left is not None and len(data) >= left:
+                    server.sendall(data[:left])
+                    self.struck()
+                    break
+                left = None if left is None else left - len(data)
                 if fault == "before":
+                    self.struck()
                     break
                 if fault == "middle":
                     server.sendall(data[: len(data) // 2])
+                    self.struck()
                     break
                 if fault is not None:
                     state[fault] = True
@@ -108,6 +133,7 @@ class Relay:
         with contextlib.suppress(OSError):
             while data := server.recv(1 << 16):
                 if state.get("after"):
+                    self.struck()
                     break
                 if state.get("half-answer"):
                     client.sendall(data[:20])

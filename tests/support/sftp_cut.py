@@ -8,7 +8,9 @@ counted in PLAN.count.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,11 +26,19 @@ def packet(stream) -> bytes:
     return head + stream.read(int.from_bytes(head, "big"))
 
 
+def with_parent() -> None:
+    """See :mod:`tests.support.dying`, which sshd's environment does not find."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def main() -> None:
+    with_parent()
     plan, files = Path(sys.argv[1]), Path(sys.argv[2])
     words = plan.read_text().split() if plan.exists() else []
     at, when = (int(words[0]), words[1]) if words else (0, "")
-    server = subprocess.Popen([SERVER, "-d", str(files)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    server = subprocess.Popen(
+        [SERVER, "-d", str(files)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=with_parent
+    )
     up, down = sys.stdin.buffer, sys.stdout.buffer
     number = 0
     while asked := packet(up):

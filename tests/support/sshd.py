@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import asyncssh
+from tests.support.dying import with_parent
 
 __all__ = ["Sshd", "free_port", "public_line", "wait_for"]
 
@@ -107,7 +108,11 @@ class Sshd:
         config.write_text("\n".join(lines) + "\n")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [SSHD, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [SSHD, "-D", "-e", "-f", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=with_parent,
             )
         wait_for(self.port, self._process)
         return self

@@ -11,13 +11,17 @@ import functools
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.support.dying import with_parent
+
 __all__ = [
     "AZURITE",
     "STORES",
+    "DavServer",
     "Store",
     "azurite",
     "moto",
@@ -52,7 +56,9 @@ def free_port() -> int:
 
 
 def _run(command: list[str], port: int, folder: str) -> Store:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, preexec_fn=with_parent
+    )
     atexit.register(lambda: (process.kill(), process.wait(10)))
     until = time.monotonic() + 30
     while True:
@@ -123,3 +129,64 @@ def azurite() -> Store:
     folder, port = _folder("azurite"), free_port()
     command = [str(AZURITE), "--silent", "--skipApiVersionCheck", "--blobHost", "127.0.0.1"]
     return _run([*command, "--blobPort", str(port), "--location", folder], port, folder)
+
+
+class DavServer:
+    """A WebDAV server of its own, which may be killed and come back. Closes as a context.
+
+    Args:
+        peer: ``wsgidav`` or ``rclone``.
+        folder: What it serves.
+    """
+
+    def __init__(self, peer: str, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        if peer == "rclone":
+            self._command = [
+                str(STORES / "rclone"),
+                "serve",
+                "webdav",
+                "--addr",
+                f"127.0.0.1:{self.port}",
+                str(folder),
+            ]
+        else:
+            self._command = [str(STORES / "wsgidav"), "--host", "127.0.0.1", "--port", str(self.port)]
+            self._command += ["--root", str(folder), "--auth", "anonymous", "--server", "cheroot", "--quiet"]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Listen, on the same port each time."""
+        self._process = subprocess.Popen(
+            self._command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self.folder,
+            preexec_fn=with_parent,
+        )
+        until = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert self._process.poll() is None, self._command
+                assert time.monotonic() < until, self._command
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """As a power switch does, but for the disk."""
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait(10)
+                self._process = None
+
+    def __enter__(self) -> DavServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()

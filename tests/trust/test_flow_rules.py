@@ -150,6 +150,45 @@ def test_a_flow_that_feeds_itself() -> None:
     read(x=simple('channel = "as2:birch"', 'channel = "as2:birch"'))
 
 
+NESTED = (
+    HUB + '[folders.orders]\npath = "orders"\n[folders.deep]\npath = "orders/x/../deep"\n'
+    '[folders.all]\npath = "."\n[folders.else]\npath = "ordersx"\n[folders.root]\npath = "/srv/in"\n'
+    '[folders.below]\npath = "/srv/in/deep/er"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("orders", "deep"),
+        ("all", "orders"),
+        ("all", "inbox"),
+        ("root", "below"),
+        ("root", 'below"\nfolder = "still/deeper'),
+    ],
+)
+def test_a_folder_inside_another_makes_a_circle(source: str, target: str) -> None:
+    to = f'channel = "folder:{target}"'
+    recursive = f'channel = "folder:{source}"\nrecursive = true'
+    assert problems(NESTED, x=simple(recursive, to)) == [("config.loop", "to")]
+    read(NESTED, x=simple(f'channel = "folder:{source}"', to))
+    around = {"a": simple(recursive, 'channel = "sftp:birch"'), "b": simple('channel = "sftp:birch"', to)}
+    assert problems(NESTED, **around) == [("config.loop", "to")]
+
+
+def test_a_folder_beside_another_makes_none() -> None:
+    for source, target in (("orders", "else"), ("orders", "root"), ("below", "root"), ("deep", "orders")):
+        read(
+            NESTED,
+            x=simple(f'channel = "folder:{source}"\nrecursive = true', f'channel = "folder:{target}"'),
+        )
+    assert problems(
+        NESTED,
+        a=simple('channel = "folder:orders"\nrecursive = true'),
+        b=simple('channel = "folder:deep"'),
+    ) == [("config.same-place", "from")]
+
+
 def test_two_flows_that_collect_the_same_files() -> None:
     assert problems(a=simple(FOLDER), b=simple(FOLDER)) == [("config.same-place", "from")]
     assert problems(

@@ -18,13 +18,21 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import iso
 from ecluse.store.port import Tx
 from ecluse.trust.certificates import describe, leaves, load_certificates, to_pem
+from ecluse.trust.errors import KeyringError
+from ecluse.trust.keystores.pkcs11 import Pkcs11Device
+from ecluse.trust.keystores.remote import remote_key
+from ecluse.trust.keystores.settings import AnyStore
+from ecluse.trust.keystores.transit import TransitDevice
+from ecluse.trust.making import make_certificate
 from ecluse.trust.secrets import Secret
 
 __all__ = [
+    "bind_key",
     "change_passphrase",
     "generate_key",
     "import_key",
     "install_certificate",
+    "key_store",
     "partner_certificate_files",
     "put_secret",
     "record_keys",
@@ -62,7 +70,7 @@ def generate_key(
     """Make a key with a certificate of its own. Takes and raises what :meth:`HeldKeys.generate` does."""
 
     def work() -> x509.Certificate:
-        return node.keyring.generate(ref, kind, subject=subject, days=days, names=names, issuer=issuer)
+        return node.keyfiles.generate(ref, kind, subject=subject, days=days, names=names, issuer=issuer)
 
     return _changed(node, ref, "key.generated", actor, work)
 
@@ -75,15 +83,15 @@ def import_key(node: Node, ref: str, data: bytes, password: Secret, *, actor: st
 
     def work() -> x509.Certificate:
         if b"-----BEGIN" in data:
-            return node.keyring.import_pem(ref, data, password if password.reveal() else None)
-        return node.keyring.import_pkcs12(ref, data, password)
+            return node.keyfiles.import_pem(ref, data, password if password.reveal() else None)
+        return node.keyfiles.import_pkcs12(ref, data, password)
 
     return _changed(node, ref, "key.imported", actor, work)
 
 
 def install_certificate(node: Node, ref: str, data: bytes, *, actor: str) -> x509.Certificate:
     """Give a key another certificate. Raises as :meth:`HeldKeys.install_certificate` does."""
-    return _changed(node, ref, "key.certified", actor, lambda: node.keyring.install_certificate(ref, data))
+    return _changed(node, ref, "key.certified", actor, lambda: node.keyfiles.install_certificate(ref, data))
 
 
 def _changed(
@@ -115,20 +123,20 @@ def record_keys(node: Node, kind: str, subject: str, facts: dict[str, Any], acto
 
 def change_passphrase(node: Node, passphrase: Secret, *, actor: str) -> None:
     """Let another passphrase open the keyring. Raises ``keyring.weak-passphrase``."""
-    node.keyring.change_passphrase(passphrase)
+    node.keyfiles.change_passphrase(passphrase)
     node.store.write(lambda tx: node.hub.event(tx, "keyring.passphrase-changed", "keyring", {}, actor=actor))
 
 
 def put_secret(node: Node, name: str, secret: Secret, *, actor: str) -> None:
     """Hold a secret in the keyring. Raises ``keyring.bad-name``."""
-    node.keyring.put_secret(name, secret)
+    node.keyfiles.put_secret(name, secret)
     record_keys(node, "secret.put", f"secret:{name}", {}, actor)
 
 
 def remove_secret(node: Node, name: str, *, actor: str) -> None:
     """Forget a secret. Raises ``secret.missing`` where there is none of that name."""
     node.keyring.secret(name)
-    node.keyring.remove_secret(name)
+    node.keyfiles.remove_secret(name)
     record_keys(node, "secret.removed", f"secret:{name}", {}, actor)
 
 
@@ -189,3 +197,47 @@ def _with_entry(text: str, entry: dict[str, object]) -> str:
     except tomllib.TOMLDecodeError:
         pass
     return tomli_w.dumps(wanted)
+
+
+def bind_key(
+    node: Node, ref: str, store: str, name: str, data: bytes, *, subject: str, days: int, actor: str
+) -> x509.Certificate:
+    """Use a key that stays in a key store.
+
+    Args:
+        node: The hub.
+        ref: Its name in the keyring.
+        store: Name of the key store.
+        name: Name of the key in it.
+        data: Its certificate with its chain; empty to make one that the key signs itself.
+        subject: Of a certificate that is made, as :meth:`HeldKeys.generate` takes it.
+        days: How long that lasts.
+        actor: Who does it.
+
+    Raises:
+        KeyringError: ``keystore.unknown``, ``keystore.no-key``, ``keystore.away``, ``keyring.exists``.
+        CertificateError: The certificate can't be read, or belongs to another key.
+    """
+    device = key_store(node, store)
+
+    def work() -> x509.Certificate:
+        private = remote_key(device.public_key(name), device, name)
+        made = data
+        if not made:
+            made = to_pem([make_certificate(private, subject, now=node.hub.clock(), days=days)]).encode()
+        return node.keyfiles.bind(ref, f"{store}/{name}", private, made)
+
+    return _changed(node, ref, "key.bound", actor, work)
+
+
+def key_store(node: Node, name: str) -> AnyStore:
+    """A key store of the configuration. Raises ``keystore.unknown``."""
+    found = node.keyfiles.stores.get(name)
+    if not isinstance(found, Pkcs11Device | TransitDevice):
+        raise KeyringError(
+            f"There is no key store {name[:63]!a}.",
+            code="keystore.unknown",
+            remedy="Add it under [keyring.stores] in ecluse.toml.",
+            fault=Fault.USAGE,
+        )
+    return found

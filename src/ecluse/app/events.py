@@ -115,6 +115,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner",
         "A partner's card was taken: its digest, and whether the hand that signed the last one signed it too.",
     ),
+    "posture.finding-opened": (
+        "hub, partner or flow",
+        "A rule of posture finds something that it did not before.",
+    ),
+    "posture.finding-closed": ("hub, partner or flow", "What a rule of posture found is gone."),
+    "posture.suppressed": ("hub, partner or flow", "Somebody answers for a finding until a day."),
+    "posture.unsuppressed": ("hub, partner or flow", "A finding counts again: by command, or at its day."),
+    "posture.baseline-approved": ("hub", "Somebody approved the present state; drift is told from it."),
     "partner.seen-new": (
         "partner",
         "It was seen to use another key, algorithm or program in a role than before; both are named.",
@@ -169,6 +177,8 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "partner or key",
         'Nobody answers for a certificate any more; with mode = "hard" it is not taken until somebody does.',
     ),
+    "key.bound": ("key", "A key that stays in a key store can be used."),
+    "key.used": ("key", "How often a key was used since the log was told before; once an hour at most."),
     "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
     "secret.put": ("secret", "A secret was put into the keyring."),
     "secret.removed": ("secret", "A secret was removed from the keyring."),

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from ecluse.app.key_uses import key_uses
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.certificates import describe
-from ecluse.trust.inventory import Credential, Observed
+from ecluse.trust.inventory import Credential, Observed, Seen, Use
 from ecluse.trust.revocation import every_verdict, shown
+from ecluse.trust.sightings import every_sighting
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
@@ -29,6 +31,10 @@ __all__ = [
 ]
 
 _DAY: Final = 86_400 * 1_000_000
+_KEY_ROLES: Final = frozenset(
+    {"verify", "decrypt", "mdn-verify", "tls-server", "tls-client", "host-key", "user-key", "recipient"}
+)
+"""Roles in which keys are seen; in the others it is algorithms and versions."""
 
 
 def inventory(node: Node) -> tuple[Credential, ...]:
@@ -49,8 +55,20 @@ def _observed(node: Node) -> Observed:
     """What the records tell of credentials."""
 
     def read(view: View) -> Observed:
+        seen: dict[str, list[Seen]] = {}
+        for partner, sightings in every_sighting(view):
+            for one in sightings:
+                if one.role in _KEY_ROLES:
+                    met = Seen(partner, one.channel, one.role, one.first, one.last, one.count)
+                    seen.setdefault(one.value, []).append(met)
+        uses: dict[str, Use] = {}
+        for use in key_uses(view):
+            before = uses.get(use.ref, Use(use.last, 0))
+            uses[use.ref] = Use(max(before.last, use.last), before.count + use.count)
         return Observed(
-            revocation={fingerprint: shown(verdict) for fingerprint, verdict in every_verdict(view)}
+            seen=seen,
+            uses=uses,
+            revocation={fingerprint: shown(verdict) for fingerprint, verdict in every_verdict(view)},
         )
 
     return node.store.read(read)

@@ -18,7 +18,7 @@ from ecluse.trust.configuration import HUB_FILE
 from ecluse.trust.operators import Operator, four_eyes, operator_keys, public_key
 from ecluse.trust.ssh import fingerprint
 
-__all__ = ["NoSuchOperator", "eyes", "operator_facts", "with_operator", "without_operator"]
+__all__ = ["NoSuchOperator", "eyes", "operator_facts", "with_operator", "without_operators"]
 
 MAX_PUBLIC: Final = 32_768
 """Octets of a .pub file."""
@@ -90,17 +90,18 @@ def with_operator(
     return {**files, HUB_FILE: added if same else tomli_w.dumps(wanted)}
 
 
-def without_operator(node: Node, name: str) -> dict[str, str]:
-    """All files without an operator.
+def without_operators(node: Node, names: Sequence[str]) -> dict[str, str]:
+    """All files without some operators.
 
     Raises:
-        NoSuchOperator: There is none of that name.
+        NoSuchOperator: There is none of a name.
         PendingChanges: The folder holds changes that are not in force.
     """
     files = settled_files(node)
     wanted = tomllib.loads(files[HUB_FILE])
-    kept = [each for each in wanted.get("operators", []) if each.get("name") != name]
-    if len(kept) == len(wanted.get("operators", [])):
-        raise NoSuchOperator(f"There is no operator {name[:64]!a}.")
-    wanted["operators"] = kept
+    there = wanted.get("operators", [])
+    for name in names:
+        if all(each.get("name") != name for each in there):
+            raise NoSuchOperator(f"There is no operator {name[:64]!a}.")
+    wanted["operators"] = [each for each in there if each.get("name") not in names]
     return {**files, HUB_FILE: tomli_w.dumps(wanted)}

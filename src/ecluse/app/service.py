@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -17,7 +18,9 @@ from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
+from ecluse.app.key_uses import note_key_uses
 from ecluse.app.node import Node
+from ecluse.app.posture.serving import look_now, posture_run
 from ecluse.app.revocation import revocation_checks
 from ecluse.app.sftp import SftpService
 from ecluse.app.sightings import SightingsWork
@@ -57,6 +60,9 @@ SWEEP_EVERY: Final = 3600
 RELOAD_EVERY: Final = 1.0
 """Seconds between two looks for an applied configuration."""
 
+USES_EVERY: Final = 60.0
+"""Seconds between two writings of how often keys were used."""
+
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds until a thread that computes lets another one run. The database's writer gives the interpreter up at
 every step of a statement; at Python's own 5 ms one busy thread would cut its commits to a tenth."""
@@ -94,6 +100,7 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                posture_run(node),
                 revocation_checks(node),
                 change_expiry(node),
                 remind(node),
@@ -198,6 +205,7 @@ class Service:
         self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
+        await asyncio.to_thread(look_now, self.node, self.node.name)
         self._watcher.start()
         # What the node is made of stays: the search for garbage need not go through it again and again.
         gc.collect()
@@ -230,6 +238,7 @@ class Service:
                 for runner in (self._runner, self._own_runner, self._depositor)
             )
         )
+        await asyncio.to_thread(self._note_uses)
         await asyncio.to_thread(self._sightings.stop)  # before the log is sealed: it may have events
         await asyncio.to_thread(self._loop.stop)
         self._succession.end()
@@ -244,8 +253,18 @@ class Service:
         store = self.node.store
         self.node.vault.sweep(lambda after, limit: store.read(lambda view: view.blobs_before(after, limit)))
 
+    def _note_uses(self) -> None:
+        try:
+            note_key_uses(self.node)
+        except EcluseError as error:
+            _log.warning("uses of keys not written", **error.as_dict())
+
     def _watch(self) -> None:
+        noted = time.monotonic()
         while not self._quit.wait(RELOAD_EVERY):
+            if time.monotonic() - noted >= USES_EVERY:
+                noted = time.monotonic()
+                self._note_uses()
             try:
                 if self.node.reload():
                     _log.info("configuration in force", version=self.node.version)
@@ -267,6 +286,7 @@ class Service:
             self._flows.follow()
             if self.sftp is not None:
                 self.sftp.follow()
+            look_now(self.node, f"version-{self.node.version}")
         if self.ftps is not None:
             self.ftps.follow()
         identity = self._tls_identity()

@@ -42,7 +42,8 @@ def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuratio
     Raises:
         ConfigurationError: With every problem there is; nothing would be applied.
     """
-    wanted = Configuration.from_files(files, node.hub.clock(), before=node.directory.configuration)
+    before = node.planned or node.directory.configuration
+    wanted = node.planned = Configuration.from_files(files, node.hub.clock(), before=before)
     Directory(wanted, node.keyring, node.resolver)
     present = node.directory.configuration if node.version else None
     problems = list(life_problems(present, wanted))

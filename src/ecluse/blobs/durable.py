@@ -13,6 +13,7 @@ says whose work it is, and :func:`drop_parts` deletes those of that work alone.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import secrets
@@ -28,6 +29,7 @@ __all__ = [
     "DiskError",
     "NameTaken",
     "NewFile",
+    "appear",
     "disk_errors",
     "drop_parts",
     "is_part",
@@ -42,6 +44,9 @@ __all__ = [
 ]
 
 _PART: Final = ".part"
+
+_NO_REPLACE: Final = 1
+_renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 _PUSH: Final = 8 << 20
 """Octets after which the kernel is asked to begin writing them."""
@@ -285,6 +290,24 @@ class NewFile:
             self.withdraw()
             raise
 
+    def stay(self) -> str:
+        """Return when the whole file is durable under its temporary name, which is given: :func:`appear` goes on.
+
+        Otherwise nothing is left of it.
+        """
+        try:
+            with disk_errors(self._path):
+                os.fsync(self._handle)
+                self._close()
+                if self._at is not None:
+                    sync_at(self._at)
+            if self._at is None:
+                sync_folder(os.path.dirname(self._path) or ".")
+        except BaseException:
+            self.abort()
+            raise
+        return self._part
+
     def withdraw(self) -> None:
         """Leave nothing of what :meth:`put` gave a name, where the folder's sync failed; never raises.
 
@@ -310,6 +333,53 @@ class NewFile:
     def __del__(self) -> None:
         if self._handle >= 0:
             self.abort()
+
+
+def appear(folder: int, part: str, name: str, *, over: bool = False) -> None:
+    """Give what :meth:`NewFile.stay` left its own name; return when that is durable.
+
+    The temporary name goes in the very step in which the other one comes, so that it stands for "not yet" whatever a
+    reader does meanwhile. (File systems that can't, such as NFS, get a second name first.)
+
+    Args:
+        folder: Handle of the open folder that both names are in.
+        part: The temporary name.
+        name: The name to be.
+        over: It may take the place of a file of that name; otherwise a taken name is left alone.
+
+    Raises:
+        NameTaken: There is a file of that name, and ``over`` was not given.
+        DiskError: It has not got the name.
+    """
+    with disk_errors(name):
+        if over:
+            os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+            sync_at(folder)
+            return
+        try:
+            _rename_new(folder, part, name)
+        except FileExistsError:
+            raise NameTaken(f"There is a file {name} already.") from None
+        try:
+            sync_at(folder)
+        except BaseException:
+            # The name may or may not outlive a power cut; who was told of a failure must not find it.
+            with contextlib.suppress(OSError):
+                os.rename(name, part, src_dir_fd=folder, dst_dir_fd=folder)
+            raise
+
+
+def _rename_new(folder: int, part: str, name: str) -> None:
+    """Rename a file within a folder, unless there is one of that name (renameat2(2), RENAME_NOREPLACE)."""
+    if _renameat2 is not None:
+        done = _renameat2(folder, os.fsencode(part), folder, os.fsencode(name), _NO_REPLACE)
+        if done == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(number, os.strerror(number), name)
+    os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.unlink(part, dir_fd=folder)
 
 
 def write_new(
@@ -421,19 +491,20 @@ def _mark(work: str) -> str:
     return f"{work}-" if work else ""
 
 
-def drop_parts(folder: int, work: str) -> int:
-    """Delete the temporary files that a killed process left of some work; give their number.
+def drop_parts(folder: int, work: str, spared: str = "") -> int:
+    """Delete the temporary files that a killed process left of some work, but that one; give their number.
 
     A process that is still at it fails: it does not find its file any more.
 
     Args:
         folder: Handle of the open folder.
         work: As it was given to :class:`NewFile`.
+        spared: What :meth:`NewFile.stay` gave.
     """
     count = 0
     with disk_errors("a folder"), os.scandir(folder) as entries:
         for entry in entries:
-            if is_part(entry.name) and f".{_mark(work)}" in entry.name:
+            if is_part(entry.name) and f".{_mark(work)}" in entry.name and entry.name != spared:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(entry.name, dir_fd=folder)
                     count += 1

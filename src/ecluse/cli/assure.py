@@ -180,7 +180,7 @@ def sealed(
 
     if seal is None:
         return sure
-    if not anchors or (sure is not None and sure.level != How.QUALIFIED):
+    if not anchors or (sure is not None and sure.level != How.QUALIFIED.value):
         raise Incomplete(
             "A seal is worth what its authority is, and stands for itself.",
             remedy="Give --anchor FILE with the authority's certificate, and no other --verified-by.",

@@ -298,7 +298,7 @@ def request(
     from ecluse.blobs import durable
 
     with frame.node() as node:
-        text = node.keyring.request(ref, subject)
+        text = node.keyfiles.request(ref, subject)
     if out is not None:
         durable.write_new(out, [text.encode()], 0o644)
         frame.show({"ref": ref, "file": str(out)}, f"The request is in {out}.")

@@ -41,6 +41,7 @@ def _list(
 ) -> None:
     """List the changes that wait for approval."""
     from ecluse.app.changes import proposals
+    from ecluse.app.changes.proposal import shown
 
     with frame.node() as node:
         rows = [_facts(entry) for entry in proposals(node, all=all)]
@@ -66,7 +67,7 @@ def _list(
                 str(row["trust"]),
                 row["reason"],
             )
-            table.add_row(*(Text(each) for each in known))
+            table.add_row(*(Text(shown(each)) for each in known))
         console.print(table)
 
     frame.show({"changes": rows}, draw)
@@ -250,6 +251,40 @@ command(
     gives="id, folder, files[], commands[]",
     example="ecluse --hub hub change evidence ebkw2 /tmp/evidence",
 )(evidence)
+
+
+def verify(
+    frame: Frame,
+    since: Annotated[int, typer.Option("--since", min=1, help="The first version that is checked.")] = 1,
+) -> None:
+    """Check by the log that every version came into force as it had to. Exit code 1 where one did not."""
+    from ecluse.app.changes import check_versions
+
+    with frame.node() as node:
+        rows = [verdict.as_dict() for verdict in check_versions(node, since)]
+    wrong = [row for row in rows if row["problem"]]
+
+    def draw(console: Console) -> None:
+        for row in wrong:
+            console.print(f"Version {row['version']}: {row['problem']}.", style="red", soft_wrap=True)
+        two = sum(row["eyes"] > 1 for row in rows)
+        console.print(
+            f"{len(rows) - len(wrong)} of {len(rows)} versions came into force as they had to; two operators signed "
+            f"{two}.",
+            soft_wrap=True,
+        )
+
+    frame.show({"ok": not wrong, "versions": rows}, draw)
+    if wrong:
+        raise typer.Exit(1)
+
+
+command(
+    app,
+    "verify",
+    gives="ok, versions[]{version, trust, eyes, problem}",
+    example="ecluse --hub hub change verify\necluse --hub hub change verify --since 120",
+)(verify)
 
 
 def _decide(

@@ -94,11 +94,11 @@ class Frame:
     signing: Signing = Signing()
 
     @contextmanager
-    def node(self) -> Iterator[Node]:
+    def node(self, *, serving: bool = False) -> Iterator[Node]:
         """Open the hub; raises as :func:`ecluse.app.node.open_node` does."""
         from ecluse.app.node import open_node
 
-        with open_node(self.folder) as node:
+        with open_node(self.folder, serving=serving) as node:
             yield node
 
     @property

@@ -96,10 +96,10 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove an operator; what they signed before counts no more for what still waits."""
-    from ecluse.app.operators import without_operator
+    from ecluse.app.operators import without_operators
 
     with frame.node() as node:
-        files = without_operator(node, name)
+        files = without_operators(node, [name])
         _change(frame, node, files, f"{name} is no operator any more", yes=yes)
 
 
@@ -110,6 +110,42 @@ command(
     example="ecluse --hub hub operator remove carl --as ada",
     signs=True,
 )(remove)
+
+
+def recover(
+    frame: Frame,
+    name: Annotated[list[str], typer.Argument(help="Of the operators who are gone.", show_default=False)],
+    because: Annotated[str, typer.Option("--because", help="Why; it is signed too.", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Announce that operators are gone, where you alone are left to sign. After the wait, approve it yourself."""
+    from ecluse.app.changes import announce
+    from ecluse.app.operators import without_operators
+    from ecluse.model.basics import iso
+
+    with frame.node() as node:
+        signer = frame.signer(node)
+        if signer is None:
+            raise typer.BadParameter("say who signs, with --as.")
+        files = without_operators(node, name)
+        frame.confirm(f"Announce that {' and '.join(name)} can't sign any more?", yes=yes)
+        proposal = announce(node, files, actor=frame.actor, reason=because, signer=signer)
+    assert proposal.recover is not None, "a recovery has its time"
+    facts = {"change": proposal.id, "from": iso(proposal.recover), "until": iso(proposal.until)}
+    frame.show(
+        facts,
+        f"It is announced, in the log and to doctor. From {facts['from']} on run `ecluse change approve {proposal.id} "
+        f"--as {signer.operator}`; until then any other operator may refuse it.",
+    )
+
+
+command(
+    app,
+    "recover",
+    gives="change, from, until",
+    example="ecluse --hub hub operator recover berta --as ada --because 'Berta left on 3 November'",
+    signs=True,
+)(recover)
 
 
 def _change(frame: Frame, node: Any, files: dict[str, str], reason: str, *, yes: bool) -> None:

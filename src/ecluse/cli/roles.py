@@ -25,6 +25,15 @@ _COLOURS: Final = {
 }
 
 
+_NONE: Final = {
+    "tls-version": "no TLS",
+    "signature-algorithm": "not signed",
+    "mdn-signature-algorithm": "not signed",
+    "encryption-algorithm": "not encrypted",
+    "receipt-asked": "none asked for",
+}
+
+
 class NoPartnerNamed(EcluseError):
     """It was not said of which partner."""
 
@@ -65,7 +74,7 @@ def add_to(app: typer.Typer) -> None:
         "roles",
         gives="roles[]{partner, channel, role, whose, about, state, why, floor, values[]{value, label, ref, "
         "algorithm, state, why, not_before, not_after, from, until, current}, used[]{what, value, last, count}, "
-        "differs[]}",
+        "differs[]{code, text}}",
         example="ecluse --hub hub partner roles birch\n"
         "ecluse --hub hub partner roles --all --state missing,expiring",
     )(roles)
@@ -112,7 +121,7 @@ def draw_roles(console: Console, rows: list[dict[str, Any]], *, named: bool = Fa
     for row in rows:
         whose = f"{row['partner']} " if named else ""
         said = [] if row["state"] in ("set", "not-needed") else [row["why"]]
-        for sentence in (*said, *row["differs"]):
+        for sentence in (*said, *(each["text"] for each in row["differs"])):
             head = f"{whose}{row['channel']} {row['role']}: "
             console.print(Text.assemble((head, "yellow"), sentence), soft_wrap=True)
 
@@ -141,7 +150,10 @@ def _used(used: list[dict[str, Any]]) -> str:
     if not used:
         return ""
     last = max(each["last"] for each in used)
-    return ", ".join(_shown(each["value"]) for each in used) + f" ({last[:16].replace('T', ' ')})"
+    words = (
+        _NONE.get(each["what"], "none") if each["value"] == "none" else _shown(each["value"]) for each in used
+    )
+    return ", ".join(words) + f" ({last[:16].replace('T', ' ')})"
 
 
 def _shown(value: str) -> str:

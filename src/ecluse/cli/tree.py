@@ -30,10 +30,12 @@ from ecluse.cli import (
     partner_card,
     partner_life,
     pgp,
+    posture,
     rehearse,
     roles,
     secret,
     send,
+    signer,
     ssh,
 )
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
@@ -88,7 +90,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse):
+for group in (hub, configuration, send, rehearse, signer):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
@@ -110,6 +112,7 @@ app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(posture.app, name="posture")
 
 
 def run(args: Sequence[str] | None = None) -> int:

@@ -377,6 +377,7 @@ class Runner:
             yield context
 
     def _listen(self) -> None:
+        pause = RINGS_TOGETHER if self._together is None else GATHER / 2
         self.poke()
         while not self._quit.is_set():
             before = time.monotonic()
@@ -388,8 +389,8 @@ class Runner:
                 _warn("jobs.unheard", error)
                 self._quit.wait(_PAUSE)
             self.poke()
-            if time.monotonic() - before < RINGS_TOGETHER:
-                self._quit.wait(RINGS_TOGETHER)
+            if time.monotonic() - before < pause:
+                self._quit.wait(pause)
 
     def _beat(self) -> None:
         while True:

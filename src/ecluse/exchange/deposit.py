@@ -1,7 +1,8 @@
 """DELIVER of many documents to the application's folder at once: one wait for the disk, one commit for their ends.
 
-Each keeps its own job, fence, events and receipt; what they share are the waits, and the statements that read and record
-them. All else of the hub's own places is delivered one by one, and so is the end of those that can't end together.
+Each keeps its own job, fence, events and receipt; what they share are the waits, and the statements that read and
+record them. All else of the hub's own places is delivered one by one, and so is the end of those that can't end
+together.
 """
 
 from __future__ import annotations

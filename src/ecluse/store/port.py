@@ -5,7 +5,7 @@ Every verb is one indexed statement. What is not here is not needed by the chamb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
@@ -68,8 +68,8 @@ class View(Protocol):
     """Reads, of one consistent moment."""
 
     def about(self, deliveries: Sequence[DeliveryId]) -> None:
-        """Say what the reads and updates that follow are about: these deliveries, their messages, and all deliveries and
-        receipts of those. Nothing but the cost of those verbs changes by it.
+        """Say what the reads and updates that follow are about: these deliveries, their messages, and all deliveries
+        and receipts of those. Nothing but the cost of those verbs changes by it.
         """
 
     def message(self, id: MessageId) -> Message | None: ...
@@ -92,6 +92,9 @@ class View(Protocol):
         """
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]: ...
+    def traffic(self, since: Instant) -> list[tuple[PartnerId, str, int]]:
+        """Messages recorded from ``since`` on, by partner and flow, to the millisecond; in no order."""
+
     def children(self, origin: MessageId) -> list[Message]:
         """What flows made of a message, oldest first."""
 
@@ -237,6 +240,12 @@ class Tx(View, Protocol):
 
     def drop_blob(self, id: str) -> None:
         """Delete the row and the key."""
+
+    def keep_keys(self, keys: Mapping[str, bytes]) -> None:
+        """Keep wrapped keys, by id, of blobs that are still to come: :meth:`add_blob` of one has its key durable."""
+
+    def forget_keys(self, ids: Collection[str]) -> None:
+        """Delete keys that :meth:`keep_keys` kept, and whose blobs don't come."""
 
     def occupant(self, partner: PartnerId, folder: str, name: str) -> FileRow | None:
         """What lies in a place that should be free, and where this unit adds a file next.

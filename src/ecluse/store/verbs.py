@@ -7,10 +7,10 @@ written out there.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
+from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId, new_id
 from ecluse.model.nouns import (
     Answer,
     BlobRow,
@@ -49,7 +49,7 @@ class RowView(RowFileView, RowRecordView, Protocol):
         return found[0] if found else None
 
     def about(self, deliveries: Sequence[DeliveryId]) -> None:
-        """What is read one by one needs no telling."""
+        return  # what is read one by one needs no telling
 
     def message(self, id: MessageId) -> Message | None:
         row = self._one("message", id)
@@ -88,6 +88,10 @@ class RowView(RowFileView, RowRecordView, Protocol):
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]:
         return {(Direction(d), MessageState(s)): n for d, s, n in self._rows("count_messages")}
+
+    def traffic(self, since: Instant) -> list[tuple[PartnerId, str, int]]:
+        first = new_id("m", since, bytes)
+        return [(PartnerId(partner), flow, n) for partner, flow, n in self._rows("traffic", first)]
 
     def children(self, origin: MessageId) -> list[Message]:
         return [rows.message_from(row) for row in self._rows("children", origin)]
@@ -258,6 +262,12 @@ class RowTx(RowView, RowFileTx, RowRecordTx, Protocol):
 
     def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
         self._run("append_event", event_id, at, kind, clean(subject), leaf)
+
+    def keep_keys(self, keys: Mapping[str, bytes]) -> None:
+        return  # where keys and rows are one transaction, there is nothing to gain by it
+
+    def forget_keys(self, ids: Collection[str]) -> None:
+        return  # none were kept
 
     def add_checkpoint(self, checkpoint: Checkpoint) -> None:
         values = (checkpoint.size, checkpoint.root, checkpoint.note, checkpoint.at)

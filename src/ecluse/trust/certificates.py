@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ecluse.model.basics import Instant
 from ecluse.trust.errors import CertificateError
-from ecluse.trust.floor import KeyFacts, Weakness, key_facts, signature_name, weaknesses_of
+from ecluse.trust.floor import KeyFacts, Weakness, key_facts, signature_name, weaknesses
 from ecluse.trust.plain import revealed
 
 __all__ = [
@@ -104,7 +104,7 @@ class CertificateInfo:
     @property
     def weaknesses(self) -> tuple[Weakness, ...]:
         """What of it is below the floor; empty where it is good."""
-        return weaknesses_of(self.key, self.signature, self_signed=self.self_signed)
+        return weaknesses(self.key, self.signature, self_signed=self.self_signed)
 
 
 def load_certificates(data: bytes) -> tuple[x509.Certificate, ...]:

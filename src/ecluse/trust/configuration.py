@@ -24,7 +24,8 @@ from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.flow import Flow
 from ecluse.trust.flow_rules import calendar_problems, flow_problems, route_problems
-from ecluse.trust.openpgp_rules import openpgp_files, openpgp_problems
+from ecluse.trust.known import Known
+from ecluse.trust.openpgp_rules import OpenPgpFiles, openpgp_files, openpgp_problems
 from ecluse.trust.reading import read_toml
 from ecluse.trust.rules import (
     HUB_FILE,
@@ -71,13 +72,13 @@ class Configuration:
     partners: Mapping[PartnerId, Partner]
     certificates: Mapping[PartnerId, CertificateSet]
     flows: Mapping[str, Flow]
-    openpgp: Mapping[str, tuple[Certificate, ...]]
+    openpgp: OpenPgpFiles
     files: Mapping[str, str]
     _loaded: Mapping[str, tuple[Dated, ...]] = field(repr=False)
 
     def certificates_in(self, path: str) -> tuple[x509.Certificate, ...]:
-        """The certificates of a file, the end entity first."""
-        return self._loaded[path][0].chain
+        """The certificates of a file, the end entity first; none where ``ecluse.toml`` was read alone."""
+        return self._loaded[path][0].chain if path in self._loaded else ()
 
     def openpgp_certificates(self, paths: Iterable[str]) -> tuple[Certificate, ...]:
         """The OpenPGP certificates of some files, each once."""
@@ -86,7 +87,12 @@ class Configuration:
 
     @classmethod
     def from_files(
-        cls, files: Mapping[str, str], now: Instant | None = None, *, before: Configuration | None = None
+        cls,
+        files: Mapping[str, str],
+        now: Instant | None = None,
+        *,
+        before: Configuration | None = None,
+        known: Known | None = None,
     ) -> Configuration:
         """Read a configuration.
 
@@ -97,14 +103,15 @@ class Configuration:
                 it did.
             before: One that was read: partners and certificates whose files did not change are taken from it, the
                 same objects, so that reading another version costs what changed.
+            known: What files were found to say by another process.
 
         Raises:
             ConfigurationError: With every problem there is.
         """
         problems: list[Problem] = []
         hub = _read_hub(files, problems)
-        loaded = _read_certificates(files, problems, before)
-        openpgp = openpgp_files(files, problems, before)
+        loaded = _read_certificates(files, problems, before, known)
+        openpgp = openpgp_files(files, problems, before, known)
         partners: dict[PartnerId, Partner] = {}
         sets: dict[PartnerId, CertificateSet] = {}
         named: dict[str, tuple[str, Partner]] = {}
@@ -123,7 +130,7 @@ class Configuration:
                 problems.append(_unknown_file(path))
                 continue
             name = PartnerId(match.group(1))
-            partner = _same_text(path, files, before, name)
+            partner = _same_text(path, files, before, known, name)
             if partner is None:
                 partner = read_toml(files[path], Partner, path, problems)
                 if partner is None:
@@ -134,7 +141,7 @@ class Configuration:
             if kept is None or partner.exceptions:
                 problems.extend(_missing_certificates(path, partner, files))
                 problems.extend(partner_problems(path, partner, loaded, now))
-            if kept is None or partner.exceptions or now is not None:
+            if kept is None or partner.exceptions or not _steady(partner, openpgp, now):
                 allowed = active_exceptions(partner, now)
                 problems.extend(openpgp_problems(path, partner, openpgp, files, allowed, now))
             if len(problems) == earlier and all(entry.file in loaded for entry in partner.certificates):
@@ -143,12 +150,12 @@ class Configuration:
                 if now is not None:
                     problems.extend(in_time(path, partner, sets[name], now))
         if hub is not None:
-            problems.extend(_missing_authorities(hub, files))
             problems.extend(unique_ids(hub, named))
             for id, flow in flows.items():
                 problems.extend(flow_problems(f"flows/{id}.toml", flow, hub, named))
-            problems.extend(route_problems(flows))
+            problems.extend(route_problems(flows, hub))
             if now is not None:
+                problems.extend(_missing_authorities(hub, files))
                 problems.extend(calendar_problems(HUB_FILE, hub.calendars))
         if problems or hub is None:
             raise ConfigurationError(problems)
@@ -157,24 +164,38 @@ class Configuration:
             partners=MappingProxyType(dict(sorted(partners.items()))),
             certificates=MappingProxyType(sets),
             flows=MappingProxyType(dict(sorted(flows.items()))),
-            openpgp=MappingProxyType(openpgp),
+            openpgp=openpgp,
             files=MappingProxyType(dict(files)),
             _loaded=MappingProxyType(loaded),
         )
 
 
 def _same_text(
-    path: str, files: Mapping[str, str], before: Configuration | None, name: PartnerId
+    path: str,
+    files: Mapping[str, str],
+    before: Configuration | None,
+    known: Known | None,
+    name: PartnerId,
 ) -> Partner | None:
-    """A partner whose file says what it did before."""
-    return before.partners.get(name) if before is not None and before.files.get(path) == files[path] else None
+    """A partner whose file says what it did before, here or in another process."""
+    if before is not None and before.files.get(path) == files[path]:
+        return before.partners.get(name)
+    return known.partner(files[path]) if known is not None else None
+
+
+def _steady(partner: Partner, openpgp: OpenPgpFiles, now: Instant | None) -> bool:
+    """Whether time has done nothing to a partner's OpenPGP certificates."""
+    settings = partner.openpgp
+    if now is None or settings is None:
+        return True
+    return openpgp.steady((*settings.certificates, *settings.recipients), now)
 
 
 def _same_certificates(
     name: PartnerId,
     partner: Partner,
     loaded: Mapping[str, tuple[Dated, ...]],
-    openpgp: Mapping[str, tuple[Certificate, ...]],
+    openpgp: OpenPgpFiles,
     before: Configuration | None,
 ) -> CertificateSet | None:
     """The certificates of a partner who is as before, and all of whose certificates are.
@@ -187,7 +208,7 @@ def _same_certificates(
         return None
     settings = partner.openpgp
     paths = () if settings is None else (*settings.certificates, *settings.recipients)
-    if any(path not in openpgp or openpgp[path] is not before.openpgp.get(path) for path in paths):
+    if any(path not in openpgp or openpgp.file(path) is not before.openpgp.file(path) for path in paths):
         return None
     return before.certificates[name]
 
@@ -207,7 +228,7 @@ def _read_hub(files: Mapping[str, str], problems: list[Problem]) -> Hub | None:
 
 
 def _read_certificates(
-    files: Mapping[str, str], problems: list[Problem], before: Configuration | None
+    files: Mapping[str, str], problems: list[Problem], before: Configuration | None, known: Known | None
 ) -> dict[str, tuple[Dated, ...]]:
     """The end entities of each certificate file."""
     loaded: dict[str, tuple[Dated, ...]] = {}
@@ -216,6 +237,10 @@ def _read_certificates(
             continue
         if before is not None and before.files.get(path) == files[path]:
             loaded[path] = before._loaded[path]
+            continue
+        found = known.certificate(files[path]) if known is not None else None
+        if found is not None:
+            loaded[path] = (Dated(*found, frozenset(), chain=found[:1]),)
             continue
         try:
             described = load_described(files[path].encode("utf-8", "surrogatepass"))

@@ -14,8 +14,6 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, mlkem, rsa, x25519
 
-from ecluse.trust.errors import CertificateError
-
 __all__ = [
     "LEGACY",
     "MAX_RSA_BITS",
@@ -27,7 +25,6 @@ __all__ = [
     "rsa_problem",
     "signature_name",
     "weaknesses",
-    "weaknesses_of",
 ]
 
 MIN_RSA_BITS: Final = 2048
@@ -183,26 +180,17 @@ def signature_name(certificate: x509.Certificate) -> str:
     return certificate.signature_algorithm_oid.dotted_string if name == "Unknown OID" else name.lower()
 
 
-def weaknesses(certificate: x509.Certificate) -> tuple[Weakness, ...]:
+def weaknesses(facts: KeyFacts, signature: str, *, self_signed: bool) -> tuple[Weakness, ...]:
     """What of a certificate is below the floor; empty where it is good.
 
     The signature of a self-signed certificate proves nothing that its pinning does not, so its digest does
     not count (RFC 5280 s6.1 leaves it unchecked too).
 
-    Raises:
-        CertificateError: ``trust.bad-certificate``: its key can't be read.
+    Args:
+        facts: Its key.
+        signature: As :func:`signature_name` gives it.
+        self_signed: Its subject is its issuer.
     """
-    try:
-        facts = key_facts(certificate.public_key())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise CertificateError("The public key of the certificate can't be read.") from error
-    return weaknesses_of(
-        facts, signature_name(certificate), self_signed=certificate.subject == certificate.issuer
-    )
-
-
-def weaknesses_of(facts: KeyFacts, signature: str, *, self_signed: bool) -> tuple[Weakness, ...]:
-    """The same of a certificate that was described: its key, the digest of its signature, whether that is its own."""
     found: list[Weakness] = []
     if facts.weakness:
         cause = facts.cause.rstrip(".") or facts.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from itertools import combinations
+from posixpath import normpath
 from typing import Final
 
 from ecluse.errors import EcluseError
@@ -17,7 +18,7 @@ from ecluse.trust.fields import octets
 from ecluse.trust.flow import Flow, FlowSource, FlowTarget
 from ecluse.trust.schema import Calendar, Hub, Partner
 
-__all__ = ["calendar_problems", "flow_problems", "route_problems"]
+__all__ = ["calendar_problems", "flow_problems", "folder_paths", "route_problems"]
 
 _SOURCES: Final = ("as2", "account", "sftp", "ftps", "s3", "azure", "gcs", "webdav", "folder")
 _TARGETS: Final = _SOURCES
@@ -273,19 +274,21 @@ def calendar_problems(file: str, calendars: Mapping[str, Calendar]) -> Iterator[
 # All flows together
 
 
-def route_problems(flows: Mapping[str, Flow]) -> Iterator[Problem]:
+def route_problems(flows: Mapping[str, Flow], hub: Hub) -> Iterator[Problem]:
     """Documents that would go in circles, and files that two flows would take from each other.
 
     Args:
         flows: By id.
+        hub: Where its folders lie: one may lie in another.
     """
+    roots = folder_paths(hub)
     collecting = {
         id: flow.from_
         for id, flow in flows.items()
         if flow.from_.channel is not None and flow.from_.channel.partition(":")[0] not in _ARRIVING
     }
     for (one, left), (other, right) in combinations(sorted(collecting.items()), 2):
-        if left.channel == right.channel and _meet(left, right):
+        if _meet(left, right, roots):
             yield Problem(
                 "config.same-place",
                 f"flows/{other}.toml",
@@ -295,7 +298,9 @@ def route_problems(flows: Mapping[str, Flow]) -> Iterator[Problem]:
             )
     feeds = {
         id: {
-            other for other, source in collecting.items() if any(_feeds(target, source) for target in flow.to)
+            other
+            for other, source in collecting.items()
+            if any(_feeds(target, source, roots) for target in flow.to)
         }
         for id, flow in flows.items()
     }
@@ -327,11 +332,11 @@ def _circle(id: str, feeds: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-def _feeds(target: FlowTarget, source: FlowSource) -> bool:
+def _feeds(target: FlowTarget, source: FlowSource, roots: Mapping[str, str]) -> bool:
     """Whether what a target delivers may lie where a source looks, under a name that it takes."""
-    if target.channel != source.channel or target.channel.partition(":")[0] in _ONE_WAY:
+    if target.channel.partition(":")[0] in _ONE_WAY:
         return False
-    if not _within((target.folder or "").strip("/"), source):
+    if not _within(_where(target.channel, target.folder, roots), source, roots):
         return False
     try:
         made = Template.parse(target.name, file_name=True).pattern()
@@ -340,20 +345,40 @@ def _feeds(target: FlowTarget, source: FlowSource) -> bool:
     return any(overlap(made, taken) for taken in source.names) and made not in source.not_names
 
 
-def _within(folder: str, source: FlowSource) -> bool:
-    own = (source.folder or "").strip("/")
-    if folder == own:
-        return True
-    return source.recursive and (not own or folder.startswith(own + "/"))
+def _where(channel: str | None, folder: str | None, roots: Mapping[str, str]) -> tuple[str, str]:
+    """What a folder is part of, and its path there. Folders of ours are all part of one tree."""
+    kind, _, name = (channel or "").partition(":")
+    if kind == "folder" and name in roots:
+        return kind, normpath(f"{roots[name]}/{folder or ''}")
+    return channel or "", normpath((folder or "").strip("/") or ".")
 
 
-def _meet(left: FlowSource, right: FlowSource) -> bool:
-    """Whether two sources of one channel may both take some file."""
-    one, other = (left.folder or "").strip("/"), (right.folder or "").strip("/")
-    if not (_within(one, right) or _within(other, left)):
+def _within(place: tuple[str, str], source: FlowSource, roots: Mapping[str, str]) -> bool:
+    own = _where(source.channel, source.folder, roots)
+    return place == own or (source.recursive and place[0] == own[0] and _below(place[1], own[1]))
+
+
+def _below(path: str, folder: str) -> bool:
+    if folder == ".":
+        return not path.startswith(("/", ".."))
+    return path.startswith(folder.rstrip("/") + "/")
+
+
+def _meet(left: FlowSource, right: FlowSource, roots: Mapping[str, str]) -> bool:
+    """Whether two sources may both take some file."""
+    one, other = (_where(each.channel, each.folder, roots) for each in (left, right))
+    if not (_within(one, right, roots) or _within(other, left, roots)):
         return False
     return any(
         overlap(a, b) and a not in right.not_names and b not in left.not_names
         for a in left.names
         for b in right.names
     )
+
+
+def folder_paths(hub: Hub) -> dict[str, str]:
+    """Paths of the hub's folders by name, without dots; relative ones are to its own folder."""
+    named = {name: normpath(folder.path) for name, folder in hub.folders.items()}
+    if isinstance(hub.inbox.folder, str):
+        named["inbox"] = normpath(hub.inbox.folder)
+    return named

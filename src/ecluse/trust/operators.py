@@ -41,6 +41,9 @@ SHORTEST_TIME: Final = 60
 LONGEST_TIME: Final = 90 * 86_400
 """Seconds: what was proposed a quarter ago is not what anybody means today."""
 
+SHORTEST_RECOVERY: Final = 86_400
+"""Seconds: a day, in which somebody who is not gone can look at the hub."""
+
 EYES: Final = 2
 """Operators of role trust who sign a change to trust, where the hub has so many."""
 
@@ -80,9 +83,12 @@ class Changes(Strict, frozen=True, kw_only=True):
 
     Attributes:
         time_limit: How long a proposal waits; one minute to 90 days.
+        recovery_wait: How long one operator has to wait to remove another one who is gone, where nobody else is left
+            to sign it; a day at least, or false for never.
     """
 
     time_limit: Duration = "7d"
+    recovery_wait: Duration | bool = "1d"
 
 
 def public_key(line: str) -> PublicKey:
@@ -160,6 +166,15 @@ def operator_problems(file: str, operators: Sequence[Operator], changes: Changes
             "changes.time_limit",
             "A proposal can't wait so long, or so short a time.",
             'Expected "1m" to "90d".',
+        )
+    wait = changes.recovery_wait
+    if isinstance(wait, str) and not SHORTEST_RECOVERY <= seconds(wait) <= LONGEST_TIME:
+        yield Problem(
+            "config.bad-value",
+            file,
+            "changes.recovery_wait",
+            "A recovery can't wait so long, or so short a time.",
+            'Expected "1d" to "90d", or false.',
         )
 
 

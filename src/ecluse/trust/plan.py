@@ -11,7 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.model.basics import Instant, PartnerId, iso
-from ecluse.trust.certificates import Dated
+from ecluse.trust.certificates import Dated, describe
 from ecluse.trust.company import Bank, masked_iban
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.fields import Strict
@@ -22,7 +22,7 @@ from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
-__all__ = ["Change", "Plan", "plan"]
+__all__ = ["Change", "Plan", "differences", "plan", "subject_words"]
 
 _BARE_HUB: Final = Hub(organisation=Organisation(name="", as2_id=""))
 _BARE_PARTNER: Final = Partner(
@@ -104,9 +104,9 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
     """Say what would change from ``old`` (``None``: nothing is there yet) to ``new``."""
     changes: list[Change] = []
     if old is None:
-        changes.extend(_additions("hub", _hub_fields(new.hub), _fields(_BARE_HUB)))
+        changes.extend(_additions("hub", _hub_fields(new), _fields(_BARE_HUB)))
     else:
-        changes.extend(_differences("hub", _hub_fields(old.hub), _hub_fields(new.hub)))
+        changes.extend(_differences("hub", _hub_fields(old), _hub_fields(new)))
     names = sorted({*new.partners, *(old.partners if old is not None else ())})
     for name in names:
         subject = f"partner:{name}"
@@ -135,6 +135,30 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
     return Plan(tuple(changes))
 
 
+def subject_words(configuration: Configuration, subject: str) -> dict[str, str]:
+    """What a configuration says of ``hub``, ``partner:birch`` or ``flow:orders`` beyond the defaults, field by field.
+
+    Certificates are told by what they are. Empty where there is no such subject.
+    """
+    kind, _, name = subject.partition(":")
+    if kind == "hub":
+        fields, usual = _fields(configuration.hub), _fields(_BARE_HUB)
+    elif kind == "partner":
+        fields, usual = _partner_fields(configuration, PartnerId(name)), _settings(_BARE_PARTNER)
+    else:
+        fields, usual = _fields(configuration.flows.get(name)), _fields(_BARE_FLOW)
+    tables = {field.rpartition(".")[0] for field in fields}
+    emptied = {
+        field: "nothing" for field in usual if field not in fields and field.rpartition(".")[0] in tables
+    }
+    return {**{field: value for field, value in fields.items() if usual.get(field) != value}, **emptied}
+
+
+def differences(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """What changed of a subject, as :func:`subject_words` gave it before and gives it now."""
+    return tuple(_differences(subject, before, after))
+
+
 def _additions(subject: str, fields: Mapping[str, str], usual: Mapping[str, str]) -> Iterator[Change]:
     """A subject that is new: only what its file says beyond the defaults."""
     for field, value in fields.items():
@@ -157,11 +181,16 @@ def _fields(table: Strict | None) -> dict[str, str]:
     return dict(_flatten("", msgspec.to_builtins(table)))
 
 
-def _hub_fields(hub: Hub) -> dict[str, str]:
-    """The hub's fields, with its operators by name: whoever joins or goes moves no other."""
+def _hub_fields(configuration: Configuration) -> dict[str, str]:
+    """The hub's fields, with its operators by name (whoever joins or goes moves no other), and authorities' keys."""
+    hub = configuration.hub
     fields = _fields(msgspec.structs.replace(hub, operators=()))
     for operator in hub.operators:
         fields[f"operator {operator.name}"] = operator_words(operator)
+    for number, authority in enumerate(hub.revocation.authorities):
+        prints = [describe(each).short for each in configuration.certificates_in(authority.certificate)]
+        field = f"revocation.authorities[{number}].certificate"
+        fields[field] = ", ".join((authority.certificate, *(f"SHA-256 {each}" for each in prints)))
     return {**fields, **_bank("organisation.", hub.organisation.bank)}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from posixpath import normpath
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,9 +11,19 @@ from ecluse.trust.certificates import CertificateSet, Dated
 from ecluse.trust.company import company_problems
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
+from ecluse.trust.flow_rules import folder_paths
 from ecluse.trust.operators import operator_problems
 from ecluse.trust.place_rules import is_loopback, place_problems, split_url, used_keys
-from ecluse.trust.schema import As2, BlobSettings, CertificateEntry, ExceptionEntry, Hub, OwnKey, Partner
+from ecluse.trust.schema import (
+    As2,
+    BlobSettings,
+    CertificateEntry,
+    ExceptionEntry,
+    Hub,
+    KeyringSettings,
+    OwnKey,
+    Partner,
+)
 from ecluse.trust.verification import verification_problems
 
 __all__ = [
@@ -49,6 +58,23 @@ def active_exceptions(partner: Partner, now: Instant | None) -> frozenset[str]:
     )
 
 
+def _key_stores(settings: KeyringSettings) -> Iterator[Problem]:
+    needed = {"pkcs11": ("module", "token"), "transit": ("url",)}
+    for name, store in settings.stores.items():
+        field = f"keyring.stores.{name}"
+        for each in needed[store.kind]:
+            if getattr(store, each) is None:
+                cause = f"A key store of the kind {store.kind} needs it."
+                yield Problem("config.missing-field", HUB_FILE, f"{field}.{each}", cause, "Add it.")
+        place = split_url(store.url) if store.url is not None else None
+        if store.url is not None and (place is None or (place[0] != "https" and not is_loopback(place[1]))):
+            cause = "The token of the key store would cross the network in clear text, or this is no URL."
+            yield Problem("config.clear-text", HUB_FILE, f"{field}.url", cause, "Use https.")
+        if store.secret.startswith("keyring:"):
+            cause = "What opens a key store can't lie in the keyring that needs it."
+            yield Problem("config.bad-value", HUB_FILE, f"{field}.secret", cause, "Use env: or file:.")
+
+
 def hub_problems(hub: Hub) -> Iterator[Problem]:
     """Everything wrong in ``ecluse.toml`` by itself."""
     yield from _database(hub.store.database)
@@ -59,6 +85,7 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
     ):
         if url is not None:
             yield from _url(HUB_FILE, field, url)
+    yield from _key_stores(hub.keyring)
     port = int(hub.listen.as2.address.rpartition(":")[2])
     if port > 65535:
         yield Problem(
@@ -91,9 +118,7 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
 
 def _folders(hub: Hub) -> Iterator[Problem]:
     """Two names for one folder would hide circles of flows, and flows that take each other's files."""
-    named = {name: normpath(folder.path) for name, folder in hub.folders.items()}
-    if isinstance(hub.inbox.folder, str):
-        named["inbox"] = normpath(hub.inbox.folder)
+    named = folder_paths(hub)
     for name, path in named.items():
         first = next(each for each in named if named[each] == path)
         if first != name:

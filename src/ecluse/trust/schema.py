@@ -37,6 +37,7 @@ from ecluse.trust.fields import (
     Url,
     Weekday,
 )
+from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
@@ -159,10 +160,15 @@ class KeyringSettings(Strict, frozen=True, kw_only=True):
     Attributes:
         folder: Folder of the key files, relative to the hub's.
         passphrase: Reference to the passphrase that opens it.
+        signer: Socket, relative to the hub's folder, of a process that has the keys while the hub serves; see
+            `ecluse signer`. The hub then needs no passphrase, and has no private key in its memory.
+        stores: Key stores, by name: devices and services whose keys never leave them.
     """
 
     folder: Name = "keys"
     passphrase: SecretReference = "env:ECLUSE_PASSPHRASE"  # noqa: S105 - a reference
+    signer: Name | None = None
+    stores: dict[Label, KeyStoreSettings] = msgspec.field(default_factory=dict)
 
 
 class ListenerTls(Strict, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ What a message itself was protected with stands in its events, which are written
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,6 +31,7 @@ __all__ = [
     "Sightings",
     "every_sighting",
     "sightings_of",
+    "unfold",
 ]
 
 KIND: Final = "sighting"
@@ -73,7 +74,7 @@ ROLES: Final[dict[str, str]] = {
     "kex": "the SSH key exchange",
     "mac": "the SSH message authentication code",
     "version": "the other side's program, as it says itself",
-    "recipient": "the OpenPGP key that content is encrypted to",
+    "recipient": "another OpenPGP key that content is encrypted to",
 }
 """Roles that are seen, in words; a channel shows some of them."""
 
@@ -354,7 +355,7 @@ class Seen:
 
 def sightings_of(view: View, partner: PartnerId) -> tuple[Sighting, ...]:
     """Everything that is kept of what a partner was seen to use, by channel and role."""
-    return tuple(_unfold(view.records(KIND, owner=partner, limit=100)))
+    return tuple(unfold(view.records(KIND, owner=partner, limit=100)))
 
 
 def every_sighting(view: View, page: int = 500) -> Iterator[tuple[PartnerId, tuple[Sighting, ...]]]:
@@ -363,13 +364,14 @@ def every_sighting(view: View, page: int = 500) -> Iterator[tuple[PartnerId, tup
     while True:
         records = view.records(KIND, after=after, limit=page)
         for record in records:
-            yield PartnerId(record.owner), tuple(_unfold([record]))
+            yield PartnerId(record.owner), tuple(unfold([record]))
         if len(records) < page:
             return
         after = records[-1].key
 
 
-def _unfold(records: list[Record]) -> Iterator[Sighting]:
+def unfold(records: Iterable[Record]) -> Iterator[Sighting]:
+    """What is in some records."""
     for record in records:
         channel = record.key.partition("/")[2]
         for role, tallies in _decode(record.body).roles.items():

@@ -359,6 +359,41 @@ def test_a_longer_time_and_another_base(node: Node, clock: FakeClock) -> None:
         approved(node, proposal, BERTA)
 
 
+def put_back(node: Node, proposal: Proposal, files: bytes, due: int) -> None:
+    """Rows as they were, with another time."""
+    at = node.hub.clock()
+    body = msgspec.json.encode(proposal)
+    record = Record(KIND, proposal.id, at, body, "", "pending", due)  # type: ignore[arg-type]
+    node.store.write(lambda tx: (tx.put_record(record), tx.put_record(Record(FILES, proposal.id, at, files))))
+
+
+def test_a_proposal_that_is_over_and_put_back(node: Node, clock: FakeClock) -> None:
+    """Signatures that once counted are not to be had again, whoever signs next."""
+    proposals_: dict[str, tuple[Proposal, bytes]] = {}
+    for name in ("refused", "expired"):
+        proposal = propose(node, new_url(node, f"{EVIL} # {name}"), ADA)
+        kept = node.store.read(lambda view, id=proposal.id: view.record(FILES, id))
+        assert kept is not None
+        proposals_[name] = proposal, kept.body
+    refused, files = proposals_["refused"]
+    refuse(node, refused.id, "berta", BERTA.sign(statement(node, refused.id, "refuse", "berta", "no")), "no")
+    put_back(node, refused, files, refused.until)
+    with pytest.raises(ChangeTampered, match="By the log"):
+        approved(node, refused, CARL)
+    expired, files = proposals_["expired"]
+    clock.forward(8 * 86_400)
+    expire(node)
+    put_back(node, expired, files, expired.until + 10**13)
+    with pytest.raises(ChangeOver, match="was over at"):
+        approved(node, expired, BERTA)
+    fresh = msgspec.structs.replace(expired, id="c" + "0" * 26)
+    put_back(node, fresh, files, expired.until + 10**13)
+    clock.now = expired.at
+    with pytest.raises(ChangeTampered):
+        approved(node, fresh, BERTA)
+    assert "payments" not in url(node)
+
+
 def test_rows_that_can_not_be_read(node: Node) -> None:
     proposal = propose(node, new_url(node), ADA)
     text = statement(node, proposal.id, "approve", "berta")

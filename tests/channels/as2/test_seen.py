@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from tests.support.as2_hubs import CEDAR, ELDER, aster_hub, eventually, id_of, message
-from tests.support.as2_partner import confirm, say, scripted
+from tests.support.as2_hubs import CEDAR, ELDER, HAZEL, aster_hub, eventually, id_of, message
+from tests.support.as2_partner import confirm, confirm_later, receipt, say, scripted
 from tests.support.seen import seen
 
 
@@ -15,7 +15,8 @@ def fingerprint(certificate) -> str:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    with aster_hub(tmp_path_factory.mktemp("seen") / "aster") as found:
+    folder = tmp_path_factory.mktemp("seen") / "aster"
+    with aster_hub(folder, public_url="http://aster.example/as2") as found:
         found.introduce(CEDAR)
         found.introduce(ELDER, "require_signed = false\nrequire_encrypted = false\n")
         yield found
@@ -80,3 +81,22 @@ def test_receipts_show_who_signs_them(hub, signed):
     assert ("signed" if signed else "unsigned") in found["receipt"]
     assert found["tls-version"] == {"none"}
     assert found["mdn-verify"] == {fingerprint(CEDAR.certificate)}
+
+
+def test_a_receipt_on_a_connection_of_its_own(hub):
+    """One that is not signed may be anybody's: it shows nothing."""
+    with scripted(say(200)) as there:
+        hub.introduce(HAZEL, 'receipt = "async"', url=there.url())
+        sent = hub.send("hazel")
+        hub.settled(sent.id, "sent")
+        asked = there.requests[0]
+        confirm_later(hub.port, receipt(asked, HAZEL, hub.certificate, signed=False))
+        confirm_later(hub.port, receipt(asked, HAZEL, hub.certificate, by=CEDAR))
+        before = seen(hub.node.hub, "hazel", "as2")
+        assert set(before) == {"tls-version"}
+        confirm_later(hub.port, receipt(asked, HAZEL, hub.certificate))
+        hub.settled(sent.id, "confirmed")
+    found = seen(hub.node.hub, "hazel", "as2")
+    assert found["mdn-verify"] == {fingerprint(HAZEL.certificate)}
+    assert found["receipt"] == {"signed"}
+    assert found["mdn-signature-algorithm"] == {"rsa-sha256"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.children import injected, needs_strace, traced
-from tests.support.folder_worker import DATA, MUTANT, main
+from tests.support.folder_worker import DATA, FORGETFUL, MUTANT, main
 from tests.support.outbound import Sender, files_of
 
 from ecluse.blobs.durable import DiskError
@@ -47,7 +47,8 @@ def test_a_document_lies_there_once(sender: Sender, tmp_path: Path, data: bytes)
     assert path.read_bytes() == data
     assert path.stat().st_mode & 0o007 == 0
     before = path.stat().st_ino
-    sender.deliver(to, "folder:orders", message)
+    (file,) = files_of(sender.deliver(to, "folder:orders", message))
+    assert file["before"] is True
     assert (path.stat().st_ino, os.listdir(path.parent)) == (before, [path.name])
 
 
@@ -185,6 +186,36 @@ def _torn(base: Path, mutant: str) -> int:
 
 
 @needs_strace
+@pytest.mark.parametrize("mutant", ["", FORGETFUL])
+def test_killed_at_every_call_while_a_reader_takes_what_is_there(tmp_path: Path, mutant: str) -> None:
+    """It is there for the reader once, whether the hub died before or after; the mutant brings it twice."""
+    dry = tmp_path / "dry"
+    dry.mkdir()
+    twice = 0
+    for run, call in enumerate(traced(dry, WORKER, str(dry / "out"))):
+        folder = tmp_path / str(run) / "out"
+        folder.mkdir(parents=True)
+        injected("signal=KILL", call, WORKER, str(folder), *([mutant] if mutant else []))
+        got = [take(folder)]
+        main(str(folder), mutant)
+        got.append(take(folder))
+        came = [data for data in got if data is not None]
+        assert came[0] == DATA, call
+        twice += len(came) - 1
+        assert os.listdir(folder) == [], call
+    assert (twice > 0) == bool(mutant)
+
+
+def take(folder: Path) -> bytes | None:
+    path = folder / "order.edi"
+    if not path.exists():
+        return None
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
+@needs_strace
 def test_every_call_refused_in_turn_leaves_nothing(tmp_path: Path) -> None:
     dry = tmp_path / "dry"
     dry.mkdir()
@@ -215,7 +246,9 @@ def test_what_a_killed_attempt_left_goes_with_the_next(
     to = FolderChannel(sender.hub, folder, lambda name: FolderPlace(folder))
     message = sender.message(("a.txt", b"mine"))
     (below / ".theirs.part").write_bytes(b"somebody's")
-    (below / f".a.txt.{work_of(message)}-0011223344556677.part").write_bytes(b"mi")
+    delivery = sender.begin(channel_name, message, 1)
+    work = work_of(message) if channel_name == "folder:inbox" else f"{delivery.id[-12:]}0"
+    (below / f".a.txt.{work}-0011223344556677.part").write_bytes(b"mi")
     sender.deliver(to, channel_name, message, attempts=2)
     names = sorted(os.listdir(below))
     assert names[0] == ".theirs.part"

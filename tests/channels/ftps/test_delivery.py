@@ -15,8 +15,10 @@ from tests.support.ftp_places import changed, foreign, sending
 from ecluse.channels.ftps.client import channel as channel_module
 from ecluse.channels.ftps.client.errors import ServerRefused
 from ecluse.channels.ftps.client.line import Line
+from ecluse.channels.ftps.client.spot import RESUME_FROM, FtpsSpot
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.port import Confirmed
+from ecluse.exchange.remembered import Remembered
 from ecluse.exchange.remote import NameTaken
 
 KINDS = [
@@ -81,7 +83,7 @@ def test_replacing_where_it_was_agreed(far, monkeypatch) -> None:
 def test_the_same_document_again_is_another_one(far, monkeypatch) -> None:
     with sending(monkeypatch, far.place, b"same") as it:
         it.attempt()
-    with sending(monkeypatch, far.place, b"same", id="mzzzzzzzzzzzzz") as it, pytest.raises(NameTaken):
+    with sending(monkeypatch, far.place, b"same") as it, pytest.raises(NameTaken):
         it.attempt()
 
 
@@ -109,8 +111,10 @@ def deliver_through(tmp_path, monkeypatch, data: bytes, **cut) -> None:
     """The suite of cuts: one connection is cut, and the document is there once, whole, after the next attempt."""
     with foreign("proftpd", tmp_path) as far, Cutter(far.server.port, **cut) as cutter:
         with sending(monkeypatch, changed(far.place, port=cutter.port, timeout=3.0), data) as it:
-            attempts = until_delivered(it, far)
+            attempts, how = until_delivered(it, far)
         assert (cutter.cuts, attempts) == (1, 2)
+        if cut.get("data_after", 0) > 2 * RESUME_FROM:
+            assert how == "resumed"
         assert lying(far) == {"order.xml": data}
 
 
@@ -120,31 +124,57 @@ def test_a_connection_cut_at_each_step(tmp_path, monkeypatch, verb: str, when: s
     deliver_through(tmp_path, monkeypatch, os.urandom(300_000), verb=verb, when=when)
 
 
-@pytest.mark.parametrize("octets", [0, 1, 2_000_000, 3_900_000])
+@pytest.mark.parametrize("octets", [0, 1, 500_000, 3_000_000, 3_900_000])
 @pytest.mark.peer("proftpd")
 def test_a_data_connection_cut_within_an_upload(tmp_path, monkeypatch, octets: int) -> None:
     deliver_through(tmp_path, monkeypatch, os.urandom(4_000_000), data_after=octets)
 
 
 def looking_for_nothing(patch) -> None:
-    patch.setattr(channel_module._Upload, "_was_delivered", lambda self: False)
+    patch.setattr(Remembered, "left", lambda self, path: None)
+    patch.setattr(Remembered, "appeared", lambda self, path: False)
 
 
 def writing_under_the_final_name(patch) -> None:
-    names = channel_module._names
+    names = channel_module.names_of
 
     def same(*arguments):
         found = names(*arguments)
         return replace(found, temporary=found.final)
 
-    patch.setattr(channel_module, "_names", same)
+    patch.setattr(channel_module, "names_of", same)
+
+
+def going_on_from_the_beginning(patch) -> None:
+    """A half upload is gone on with, and sent from its first octet on."""
+    chunks = FtpsSpot._chunks
+    patch.setattr(
+        FtpsSpot,
+        "_chunks",
+        lambda self, offset, size=None: chunks(self, 0 if size is None else offset, size),
+    )
+
+
+def comparing_no_sizes(patch) -> None:
+    """What came through is taken for the whole: also where the connection was cut."""
+    patch.setattr(FtpsSpot, "_check_size", lambda self, path: True)
+    patch.setattr(FtpsSpot, "_size", _whole_if_there(FtpsSpot._size))
+
+
+def _whole_if_there(size):
+    def whole(self, path):
+        return None if size(self, path) is None else self._part.size
+
+    return whole
 
 
 @pytest.mark.parametrize(
     ("mutant", "cut"),
     [
         (looking_for_nothing, {"verb": "RNTO", "when": "after"}),
-        (writing_under_the_final_name, {"data_after": 2_000_000}),
+        (writing_under_the_final_name, {"data_after": 3_000_000}),
+        (going_on_from_the_beginning, {"data_after": 3_000_000}),
+        (comparing_no_sizes, {"data_after": 3_000_000}),
     ],
 )
 @pytest.mark.peer("proftpd")
@@ -155,27 +185,26 @@ def test_a_mutant_fails_the_suite_of_cuts(tmp_path, monkeypatch, mutant, cut) ->
         deliver_through(tmp_path, monkeypatch, os.urandom(4_000_000), **cut)
 
 
-def until_delivered(it, far) -> int:
-    """Attempts until it is delivered; nobody sees half a document under its name meanwhile."""
+def until_delivered(it, far) -> tuple[int, str]:
+    """Attempts until it is delivered, and how it was; nobody sees half a document under its name meanwhile."""
     errors = []
     for number in range(1, 6):
         try:
-            facts(it.attempt())
+            how = facts(it.attempt())["how"]
         except EcluseError as error:
             errors.append(str(error))
             assert error.fault is not Fault.PERMANENT, error  # noqa: PT017 - it may, and need not, be raised
-            assert lying(far).get("order.xml", b"") in (b"", it.channel._hub.content["b1"])
+            assert lying(far).get("order.xml", b"") in (b"", it.data)
             continue
-        return number
+        return number, how
     raise AssertionError(f"never delivered: {errors}")
 
 
 def half(far, it, size: int, data: bytes) -> str:
     """A half upload of an attempt before; its name."""
-    message = it.message
-    name = f".order.xml.{message.id[-10:]}.part"
-    far.put(name, data[:size])
     it.attempts = 1
+    name = f".order.xml.{it.delivery.id[-10:]}.part"
+    far.put(name, data[:size])
     return name
 
 
@@ -205,11 +234,13 @@ def test_a_half_upload_of_something_else_is_begun_anew(far, monkeypatch) -> None
 
 def test_a_delivery_whose_answer_was_lost_is_found(far, monkeypatch) -> None:
     data = os.urandom(100_000)
-    far.put("order.xml", data)
     with sending(monkeypatch, far.place, data) as it:
-        it.attempts = 1
+        it.attempt()
         assert facts(it.attempt())["how"] == "found"
-    assert lying(far) == {"order.xml": data}
+        assert lying(far) == {"order.xml": data}
+        (far.server.folder / "order.xml").unlink()
+        assert facts(it.attempt())["how"] == "taken"
+    assert lying(far) == {}
 
 
 def test_another_file_of_the_same_size_is_not_taken_for_ours(far, monkeypatch) -> None:
@@ -220,20 +251,9 @@ def test_another_file_of_the_same_size_is_not_taken_for_ours(far, monkeypatch) -
             it.attempt()
 
 
-def test_a_mutant_that_does_not_look_for_what_was_delivered(far, monkeypatch) -> None:
-    """Without the comparison a lost answer is an error for ever, and with replacing a second delivery."""
-    data = os.urandom(1000)
-    monkeypatch.setattr(channel_module._Upload, "_was_delivered", lambda self: False)
-    far.put("order.xml", data)
-    with sending(monkeypatch, far.place, data) as it:
-        it.attempts = 1
-        with pytest.raises(NameTaken):
-            it.attempt()
-
-
 def test_a_mutant_that_trusts_any_half_upload(far, monkeypatch) -> None:
     data = os.urandom(3_000_000)
-    monkeypatch.setattr(channel_module._Upload, "_resumable", lambda self, size: True)
+    monkeypatch.setattr(FtpsSpot, "_resumable", lambda self, size: True)
     with sending(monkeypatch, far.place, data) as it:
         half(far, it, 2_000_000, os.urandom(2_000_000))
         it.attempt()

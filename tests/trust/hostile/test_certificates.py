@@ -14,7 +14,6 @@ from tests.support.trust import HUB, NOW, PARTNER
 
 from ecluse.trust import Configuration, ConfigurationError, describe, load_certificates
 from ecluse.trust.errors import CertificateError
-from ecluse.trust.floor import weaknesses
 from ecluse.wire import asn1
 
 BIRCH = good()
@@ -78,7 +77,7 @@ def test_exponents_that_are_none(exponent: int) -> None:
 def test_exponents_that_are_tiny_or_a_trap(exponent: int) -> None:
     data = der(spki=rsa_spki(odd(2048), exponent))
     assert "trust.weak-key" in problems(data)
-    (weakness,) = weaknesses(load_certificates(data)[0])
+    (weakness,) = describe(load_certificates(data)[0]).weaknesses
     assert "exponent" in weakness.cause
     assert weakness.name == "forbidden"
 
@@ -252,5 +251,6 @@ def test_mutants_give_our_errors(seed: int) -> None:
         for data in mutants(original, seed, 8):
             with soon(), suppress(CertificateError):
                 for found in load_certificates(data):
-                    assert describe(found).subject.isprintable()
-                    weaknesses(found)
+                    info = describe(found)
+                    assert info.subject.isprintable()
+                    assert all(weakness.cause for weakness in info.weaknesses)

@@ -20,7 +20,9 @@ of the two; what nobody signed (a program, a flow of certificates, an operator w
     refuse(node, id, operator, signature, because) -> Decision
     withdraw(node, id, operator, signature) -> Decision         by who proposed it
     expire(node) -> int                 ends what waited too long; the service does it, and so does every read
+    announce(node, files, actor=..., reason=..., signer=...)    one operator removes another who is gone, after a wait
     evidence(node, id) -> {file: text}  everything that was signed, for ``ssh-keygen -Y verify``
+    check_versions(node, since=1) -> [Verdict]  whether every version in force came there as it had to
 
 A hub with fewer than two such operators works as it always did; ``config.applied`` says ``"eyes": 1`` and how many
 changes to trust the version had. Lowering the number of operators from two to one is itself a change to trust.
@@ -38,7 +40,8 @@ before anything is done, and the signatures in the log are the evidence. Its sta
     proposal    what is proposed, and the text that is signed       gate      holding
     check       whether it still is what was signed                 decide    approving, refusing, withdrawing
     expiry      time, and forgetting                                evidence  files for ssh-keygen
-    signing     signing with a key's file, an agent, or elsewhere
+    recovery    one operator alone, announced, after a wait
+    signing     with a key's file or an agent                       history   checking what is in force by the log
 """
 
 from ecluse.app.changes.check import BadApproval
@@ -46,8 +49,10 @@ from ecluse.app.changes.decide import Decision, approve, refuse, withdraw
 from ecluse.app.changes.evidence import evidence
 from ecluse.app.changes.expiry import change_expiry, expire
 from ecluse.app.changes.gate import ChangeHeld, hold
+from ecluse.app.changes.history import Verdict, check_versions
 from ecluse.app.changes.lookup import Entry, find, proposals, statement
 from ecluse.app.changes.proposal import NAMESPACE, Proposal, Signed, Signer
+from ecluse.app.changes.recovery import announce
 
 __all__ = [
     "NAMESPACE",
@@ -58,8 +63,11 @@ __all__ = [
     "Proposal",
     "Signed",
     "Signer",
+    "Verdict",
+    "announce",
     "approve",
     "change_expiry",
+    "check_versions",
     "evidence",
     "expire",
     "find",

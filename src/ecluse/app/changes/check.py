@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from ecluse.app.changes.lookup import DamagedChange, Entry, files_of
 from ecluse.app.changes.proposal import (
@@ -24,6 +27,7 @@ from ecluse.app.changes.proposal import (
 from ecluse.app.node import Node
 from ecluse.app.versions import plan_files
 from ecluse.errors import EcluseError, Fault
+from ecluse.evidence.record import decode_leaf
 from ecluse.model.basics import Instant
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.operators import Operator, public_key
@@ -47,7 +51,9 @@ class ChangeTampered(EcluseError):
 
     code = "change.tampered"
     fault = Fault.PERMANENT
-    remedy = "Find out who writes to the database before anything is approved; then propose it again."
+    remedy = (
+        "Propose it again where the hub was upgraded since; else first find out who writes to the database."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +134,40 @@ def standing(proposal: Proposal, operators: Sequence[Operator]) -> tuple[Signed,
     return tuple(counting)
 
 
+def logged(node: Node, proposal: Proposal) -> None:
+    """Return where the log has the proposal as it is, and no end of it.
+
+    A row that is gone from the log's point of view may have been put back, with signatures that once were given.
+
+    Raises:
+        ChangeTampered: The log says otherwise.
+    """
+    events = [
+        decode_leaf(each.leaf) for each in node.store.read(lambda view: view.events(f"change:{proposal.id}"))
+    ]
+    proposed = [each for each in events if each.kind == "change.proposed"]
+    if len(proposed) != 1 or msgspec.json.decode(proposed[0].data).get("digest") != proposal.digest:
+        raise ChangeTampered(f"The log does not have {proposal.id} as it is kept.")
+    ended = next((each for each in events if each.kind in _ENDS), None)
+    if ended is not None:
+        raise ChangeTampered(f"By the log {proposal.id} is over ({ended.kind}), and yet it waits.")
+
+
+_ENDS: Final = frozenset(
+    {"change.applied", "change.refused", "change.withdrawn", "change.expired", "change.stale"}
+)
+
+
 def replan(node: Node, entry: Entry) -> Replanned:
     """Plan a proposal against what is in force.
 
     Raises:
-        ChangeTampered: It is not what its text says, and no other version came between.
+        ChangeTampered: It is not what its text or the log says, and no other version came between.
         DamagedChange: Its files are not there, or can't be read.
         ConfigurationError: It can't be put in force today: something ran out meanwhile, for one.
     """
     proposal = entry.proposal
+    logged(node, proposal)
     files = node.store.read(lambda view: files_of(view, proposal.id))
     if files is None:
         raise DamagedChange(f"The files of the change {proposal.id} are not kept.")
@@ -158,6 +189,7 @@ def replan(node: Node, entry: Entry) -> Replanned:
         reason=proposal.reason,
         files=files,
         changes=changes,
+        recover=proposal.recover,
     )
     if text == proposal.text:
         return Replanned(files, wanted, changes, text)

@@ -11,11 +11,12 @@ from ecluse.app.changes.check import BadApproval, Replanned, checked, replan, st
 from ecluse.app.changes.expiry import close
 from ecluse.app.changes.folder import put_into_folder
 from ecluse.app.changes.lookup import Entry, find
-from ecluse.app.changes.proposal import KIND, Action, Proposal, Signed, signed_facts
+from ecluse.app.changes.proposal import KIND, Action, Proposal, Signed, shown, signed_facts
+from ecluse.app.changes.recovery import waited
 from ecluse.app.node import Node
 from ecluse.app.versions import needs_restart, write_version
 from ecluse.errors import EcluseError, Fault
-from ecluse.model.basics import Instant
+from ecluse.model.basics import Instant, iso
 from ecluse.model.nouns import ConfigVersion
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Tx
@@ -83,6 +84,7 @@ def approve(node: Node, id: str, operator: str, armored: str) -> Decision:
         ChangeOver: It does not wait any more.
         ChangeStale: It would change something else by now; that is written down, and it is over.
         BadApproval, BadSshSignature: The signature does not count: ``change.own`` where it is the proposer's.
+        NoRecovery: ``change.too-early``: the proposer of a recovery has to wait.
         ChangeTampered, DamagedChange: What is kept of it is not what was signed.
         ConfigurationError: It can't be put in force today.
         ChangeRaced: Somebody else was at work in the same moment; nothing was done.
@@ -93,15 +95,16 @@ def approve(node: Node, id: str, operator: str, armored: str) -> Decision:
     now = node.hub.clock()
     signed = checked(entry.proposal, operators, "approve", operator, armored, now)
     before = standing(entry.proposal, operators)
-    if any(signed.operator == each.operator or signed.key == each.key for each in before):
+    again = replan(node, entry)
+    if again.stale:
+        _stale(node, entry, again, now)
+    own = any(signed.operator == each.operator or signed.key == each.key for each in before)
+    if own and not waited(node, entry.proposal, again.changes, now):
         raise BadApproval(
             f"{operator} signed this change already: the second signature is another person's.",
             code="change.own",
             remedy="Have another operator of role trust approve it.",
         )
-    again = replan(node, entry)
-    if again.stale:
-        _stale(node, entry, again, now)
     signatures = (*before, signed)
     if len(signatures) < EYES:
         return _signed_once(node, entry, signatures, now)
@@ -113,6 +116,11 @@ def _waiting(node: Node, id: str) -> Entry:
     if entry.state != "pending":
         words = entry.proposal.ended or entry.state
         raise ChangeOver(f"The change {entry.proposal.id} does not wait for approval: {words}.")
+    if node.hub.clock() >= entry.proposal.until:
+        # Whatever the row says of when it is due: the time is part of what was signed.
+        raise ChangeOver(
+            f"The time of the change {entry.proposal.id} was over at {iso(entry.proposal.until)}."
+        )
     return entry
 
 
@@ -167,7 +175,9 @@ def _apply(
     actor = f"operator:{signatures[-1].operator}"
     files = dict(wanted.files)
     version = ConfigVersion(node.version + 1, now, actor, entry.proposal.reason, files)
-    names = " and ".join(each.operator for each in signatures)
+    people = list(dict.fromkeys(each.operator for each in signatures))
+    recovered = len(people) < EYES
+    names = f"{people[0]} alone, after the wait," if recovered else " and ".join(people)
     proposal = msgspec.structs.replace(
         entry.proposal,
         signatures=signatures,
@@ -181,11 +191,12 @@ def _apply(
         facts = {
             "digest": proposal.digest,
             "version": version.number,
-            "operators": [each.operator for each in signatures],
+            "operators": people,
+            **({"recovery": True} if recovered else {}),
             "fingerprints": [each.fingerprint for each in signatures],
         }
         node.hub.event(tx, "change.applied", f"change:{proposal.id}", facts, actor=actor, at=now)
-        facts = {"eyes": len(signatures), "trust": proposal.trust, "change": proposal.id}
+        facts = {"eyes": len(people), "trust": proposal.trust, "change": proposal.id}
         write_version(tx, node, version, wanted, again.changes, facts)
 
     _write(node, entry, work)
@@ -240,7 +251,7 @@ def _ended(node: Node, id: str, operator: str, armored: str, action: Action, bec
         )
     signed = checked(entry.proposal, operators, action, operator, armored, now, because)
     refused = action == "refuse"
-    words = f"{operator} refused it: {because}" if refused else f"{operator} took it back"
+    words = f"{operator} refused it: {shown(because)}" if refused else f"{operator} took it back"
     proposal = msgspec.structs.replace(entry.proposal, ended=words)
     state = "refused" if refused else "withdrawn"
     facts = {

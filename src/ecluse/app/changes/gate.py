@@ -25,7 +25,7 @@ from ecluse.app.changes.proposal import (
 )
 from ecluse.app.node import Node
 from ecluse.errors import EcluseError, Fault
-from ecluse.model.basics import Instant
+from ecluse.model.basics import Instant, iso
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
 from ecluse.trust.fields import seconds
@@ -70,7 +70,7 @@ class ChangeHeld(EcluseError):
     @property
     def details(self) -> dict[str, object]:
         """For ``--json``, beside code and cause."""
-        return {"change": self.proposal.id, "until": self.proposal.until, "fresh": self.fresh}
+        return {"change": self.proposal.id, "until": iso(self.proposal.until), "fresh": self.fresh}
 
 
 class TooManyChanges(EcluseError):
@@ -97,6 +97,7 @@ def hold(
     actor: str,
     reason: str,
     signer: Signer | None,
+    wait: int | None = None,
 ) -> ChangeHeld:
     """Keep a change as a proposal.
 
@@ -108,6 +109,7 @@ def hold(
         actor: Who, for events.
         reason: Why.
         signer: Signs the proposal as an operator.
+        wait: Microseconds after which the same operator may sign a second time; see :mod:`.recovery`.
 
     Returns:
         What the caller raises.
@@ -127,7 +129,7 @@ def hold(
     if len(waiting) >= MAX_PENDING:
         raise TooManyChanges(f"{len(waiting)} changes wait for approval.")
     now = node.hub.clock()
-    proposal = _proposal(node, changed, changes, found, actor, reason, signer, now)
+    proposal = _proposal(node, changed, changes, found, actor, reason, signer, now, wait)
     if signer is not None:
         armored = signer.sign(proposal.statement("propose", signer.operator))
         operators = approvers(node.directory.hub.operators)
@@ -170,9 +172,11 @@ def _proposal(
     reason: str,
     signer: Signer | None,
     now: Instant,
+    wait: int | None,
 ) -> Proposal:
     hub = node.directory.hub
-    until = Instant(now + int(seconds(hub.changes.time_limit) * 1_000_000))
+    recover = None if wait is None else Instant(now + wait)
+    until = Instant((recover or now) + int(seconds(hub.changes.time_limit) * 1_000_000))
     id = node.hub.new_id("c")
     by = signer.operator if signer is not None else f"{actor}, unsigned"
     text = describe(
@@ -184,6 +188,7 @@ def _proposal(
         reason=reason,
         files=changed,
         changes=changes,
+        recover=recover,
     )
     return Proposal(
         id=id,
@@ -197,6 +202,7 @@ def _proposal(
         text=text,
         digest=digest_of(text),
         trust=len(found),
+        recover=recover,
     )
 
 
@@ -210,6 +216,8 @@ def _facts(proposal: Proposal, found: Sequence[Sensitive]) -> dict[str, object]:
         "why": [
             {name: shown(value)[:_WORDS] for name, value in each.as_dict().items()} for each in found[:_WHY]
         ],
+        "by": proposal.by,
+        **({"recover": proposal.recover} if proposal.recover is not None else {}),
         "reason": proposal.reason,
         "statement": proposal.statement("propose", proposal.proposer) if proposal.proposer else proposal.text,
         **(signature[0] if signature else {}),

@@ -31,6 +31,7 @@ __all__ = [
     "Proposal",
     "Signed",
     "Signer",
+    "binds",
     "delta",
     "describe",
     "digest_of",
@@ -57,6 +58,9 @@ MAX_REASON: Final = 500
 """Characters of a reason."""
 
 FORMAT: Final = "ecluse.change/1"
+"""The header, the seven lines that a text begins with, and what their digests are made of never change under it."""
+_FILES: Final = 6
+"""The line of a text that has the files."""
 
 Action = Literal["propose", "approve", "refuse", "withdraw"]
 
@@ -115,6 +119,7 @@ class Proposal(msgspec.Struct, frozen=True):
         text: What is signed, but for the lines that say who signs what.
         digest: SHA-256 of ``text``, hexadecimal.
         trust: Number of changes to trust.
+        recover: When who proposed it may sign it a second time, alone; ``None`` where they never may.
         signatures: Those that count for it, in their order.
         version: The version that it became; ``None`` where it did not.
         ended: Why it is over, in words; empty while it waits.
@@ -131,6 +136,7 @@ class Proposal(msgspec.Struct, frozen=True):
     text: str
     digest: str
     trust: int
+    recover: Instant | None = None
     signatures: tuple[Signed, ...] = ()
     version: int | None = None
     ended: str = ""
@@ -167,6 +173,15 @@ def delta(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, Fi
 
 def _digest(text: str | None) -> str | None:
     return None if text is None else sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def binds(text: str, id: str, files: Delta) -> bool:
+    """Whether a proposal's text is about ``id``, and about exactly these files.
+
+    That much of a text every release reads, whatever its words for the changes are.
+    """
+    lines = text.split("\n")
+    return len(lines) > _FILES and lines[1] == f"change: {id}" and lines[_FILES] == _files_line(files)
 
 
 def onto(present: Mapping[str, str], files: Delta) -> dict[str, str] | None:
@@ -212,7 +227,16 @@ def header(action: Action, operator: str, because: str = "") -> str:
 
 
 def describe(
-    *, id: str, hub: str, base: int, until: Instant, by: str, reason: str, files: Delta, changes: Plan
+    *,
+    id: str,
+    hub: str,
+    base: int,
+    until: Instant,
+    by: str,
+    reason: str,
+    files: Delta,
+    changes: Plan,
+    recover: Instant | None = None,
 ) -> str:
     """The text of a proposal.
 
@@ -225,6 +249,7 @@ def describe(
         reason: Why.
         files: The files that change.
         changes: What that means.
+        recover: When who proposed it may sign it a second time, alone.
     """
     trust = sensitive(changes)
     ours = {each.change for each in trust}
@@ -238,7 +263,12 @@ def describe(
         f"until: {iso(until)}",
         f"proposed by: {shown(by)}",
         f"reason: {shown(reason[:MAX_REASON])}",
-        f"files: {len(files)}, SHA-256 {_listed(files)}",
+        _files_line(files),
+        *(
+            [f"recovery: from {iso(recover)} on, two signatures of one operator are enough"]
+            if recover
+            else []
+        ),
         f"changes to trust: {len(first)}",
         *both[: len(first)],
         f"other changes: {len(others)}",
@@ -269,10 +299,10 @@ def _line(change: Change) -> str:
     return shown(f"{change.subject} {change}")
 
 
-def _listed(files: Delta) -> str:
+def _files_line(files: Delta) -> str:
     """One digest of what every file was and becomes."""
     rows = [[path, change.before, _digest(change.after)] for path, change in sorted(files.items())]
-    return sha256(msgspec.json.encode(rows)).hexdigest()
+    return f"files: {len(files)}, SHA-256 {sha256(msgspec.json.encode(rows)).hexdigest()}"
 
 
 def shown(text: str) -> str:

@@ -167,7 +167,7 @@ def _copy_keys(real: Node, node: Node) -> None:
         kind = _kind(real.keyring.certificate(key.ref))
         ref = f"copy-{key.ref}"[:63]
         signs = describe(real.keyring.certificate(key.ref)).key.signs
-        node.keyring.generate(ref, kind, subject="copy", days=10, issuer=None if signs else "main")
+        node.keyfiles.generate(ref, kind, subject="copy", days=10, issuer=None if signs else "main")
         entries.append({"ref": ref, "use": list(key.use)})
     path = node.folder / HUB_FILE
     settings = tomllib.loads(path.read_text(encoding="utf-8"))

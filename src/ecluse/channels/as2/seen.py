@@ -43,6 +43,7 @@ def message_roles(
         **_signature(signed, "verify", "signature-algorithm"),
         "encryption-algorithm": cipher.name if cipher is not None else _NONE,
         "receipt-asked": _asked(request.receipt),
+        "version": request.product,
     }
     ours = relation.named(recipients) if encrypted is not None else None
     if ours is not None:

@@ -1,8 +1,8 @@
 """Delivering into a bucket: once, under a key that follows from the document alone.
 
-Every attempt looks first: what lies there with this message's id and digest in its metadata is what an earlier attempt
-brought, even where its answer was lost; the same content of another message is another document. Then it is put under
-the condition that nothing lies there, and looked at again: the receipt says what the store showed.
+In S3 a document is held back as an upload in parts until it is remembered, and then completed under the condition that
+nothing lies there. obstore can't hold back what goes to Azure and Google: there, and for empty objects, every attempt
+looks first; what lies there with this message's id and digest in its metadata is what an earlier attempt brought.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import Final
 from ecluse.blobs.vault import VaultReader
 from ecluse.channels.bucket.multipart import PART_SIZE
 from ecluse.channels.bucket.places import BucketPlace
-from ecluse.channels.bucket.store import BucketUnavailable, ObjectStore, Stored, Taken, Upload
+from ecluse.channels.bucket.s3 import S3Objects
+from ecluse.channels.bucket.spot import BucketSpot, is_ours, taken
+from ecluse.channels.bucket.store import ObjectStore, Stored, Taken, Upload
 from ecluse.exchange.hub import Document, Hub
+from ecluse.exchange.once import FOUND, Memory, deliver_once
 from ecluse.exchange.port import Outcome, Sealed
-from ecluse.exchange.remote import NameTaken
+from ecluse.exchange.remembered import Remembered
 from ecluse.exchange.target import Landed, file_names, folder_of, landed, target_of
 from ecluse.model.nouns import Answer, Delivery, Message, Part
 
@@ -61,9 +64,15 @@ class BucketChannel:
             replace = place.replace if target.replace is None else target.replace
             files: list[Landed] = []
             notes: dict[str, None] = {}
+            memory = Remembered(self._hub, message, delivery, place.store.where)
             for name, document in zip(file_names(message), self._hub.documents(message), strict=True):
                 path = f"{folder}/{name}" if folder else name
-                file, exact = _put(place, path, message.id, document, replace=replace)
+                if isinstance(place.store, S3Objects) and document.part.size:
+                    spot = BucketSpot(place, place.store, path, message.id, document, replace=replace)
+                    file = _released(spot, path, memory, document.part, again=delivery.attempts > 1)
+                    exact = replace or place.store.conditional_large
+                else:
+                    file, exact = _put(place, path, message.id, document, replace=replace)
                 files.append(file)
                 if not exact:
                     notes[UNCONDITIONAL] = None
@@ -78,39 +87,40 @@ class BucketChannel:
         """Nothing is answered by this channel."""
 
 
+def _released(spot: BucketSpot, path: str, memory: Memory, part: Part, *, again: bool) -> Landed:
+    came = deliver_once(spot, memory, again=again)
+    checked = "size" if came.how == FOUND else came.staged.checked
+    return Landed(path, part.size, part.sha256, checked, spot.etag, spot.version, came.before)
+
+
 def _put(
     place: BucketPlace, path: str, message: str, document: Document, *, replace: bool
 ) -> tuple[Landed, bool]:
-    """Put one document; true beside it where nothing could come between looking and writing."""
+    """Put one document at once, where the store can hold nothing back; true beside it where nothing could come between
+    looking and writing.
+    """
     store, part, key = place.store, document.part, place.prefix + path
     found = store.look(key)
-    if found is not None and _same(found, part, message):
+    if found is not None and is_ours(found, part, message):
         return _landed(path, found, part, before=True), True
     if found is not None and not replace:
-        raise _taken(store, key)
+        raise taken(store.where, key)
     upload = Upload(part.size, part.sha256, message, part.content_type, document.chunks, place.tags)
     try:
         compared, before = store.create(key, upload, replace=replace), False
     except Taken:
         compared, before = "", True
     found = store.look(key)
-    if found is None or not _same(found, part, message):
-        if before or found is not None:
-            raise _taken(store, key)
-        raise BucketUnavailable(
-            f"What was put into {store.where} is not there.",
-            remedy="Ask the partner what takes objects away so soon; the hub tries again.",
-        )
-    exact = replace or (store.conditional if part.size <= PART_SIZE else store.conditional_large)
-    return _landed(path, found, part, compared, before=before), exact
+    if found is not None and is_ours(found, part, message):
+        return _landed(path, found, part, compared, before=before), _exact(store, part, replace)
+    if before or found is not None:
+        raise taken(store.where, key)
+    # The store said that it has it: who took it away so soon may do so.
+    return Landed(path, part.size, part.sha256, compared), _exact(store, part, replace)
 
 
-def _same(found: Stored, part: Part, message: str) -> bool:
-    return (found.size, found.sha256, found.message) == (part.size, part.sha256, message)
-
-
-def _taken(store: ObjectStore, key: str) -> NameTaken:
-    return NameTaken(f"Another object has the key {key} in {store.where}.")
+def _exact(store: ObjectStore, part: Part, replace: bool) -> bool:
+    return replace or (store.conditional if part.size <= PART_SIZE else store.conditional_large)
 
 
 def _landed(path: str, found: Stored, part: Part, compared: str = "", *, before: bool) -> Landed:

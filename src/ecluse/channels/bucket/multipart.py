@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from ecluse.channels.bucket.store import Upload
+from ecluse.channels.bucket.store import BucketUnavailable, Upload
 from ecluse.errors import EcluseError
-from ecluse.wire.s3.answers import completion, upload_id, value_of
+from ecluse.wire.s3.answers import Part, completion, error_code, read_parts, upload_id, value_of
 
 if TYPE_CHECKING:
     from ecluse.channels.bucket.s3 import S3Objects
@@ -60,6 +60,17 @@ class Multipart:
         Raises:
             Taken: There is one of that key.
         """
+        id, parts, compared = self.stage(upload, headers)
+        with self._or_abort(id):
+            self.complete(id, parts, condition)
+        return compared
+
+    def stage(self, upload: Upload, headers: Headers) -> tuple[str, list[tuple[int, str]], str]:
+        """Put all parts of an object, which appears once they are completed.
+
+        Returns:
+            Id of the upload; numbers and ETags of its parts; how they were compared, as :meth:`upload` says.
+        """
         checked: list[str] = []
 
         def one(number: int, data: bytes) -> Step:
@@ -71,8 +82,55 @@ class Multipart:
             return put
 
         pieces = enumerate(upload.chunks(part_size(upload.size)), 1)
-        self._run(headers, condition, (one(number, data) for number, data in pieces))
-        return "md5" if all(checked) else ""
+        id, parts = self._run(headers, (one(number, data) for number, data in pieces))
+        return id, parts, "md5" if all(checked) else ""
+
+    def complete(self, id: str, parts: Sequence[tuple[int, str]], condition: Headers) -> tuple[str, str]:
+        """Let the object appear; gives its ETag and its version, as far as the store tells.
+
+        Raises:
+            Taken: There is one of that key.
+            BucketUnavailable: Whether it did is unknown, unless the code is ``bucket.conflict``.
+        """
+        store = self._store
+        query = {"uploadId": id}
+        with store.call("POST", self._key, query, condition, completion(parts), resend=False) as answer:
+            if answer.status == 409:
+                # Somebody else wrote or deleted there at this moment (Amazon S3 API Reference,
+                # CompleteMultipartUpload): it has to be uploaded anew.
+                answer.read()
+                raise BucketUnavailable(
+                    f"Something else happened to {self._key} at the same moment.", code="bucket.conflict"
+                )
+            body = store.written(answer)
+            return value_of(body, "ETag").strip('"'), answer.header("x-amz-version-id")
+
+    def parts(self, id: str) -> list[Part] | None:
+        """The parts of an upload; ``None`` where there is none of that id: completed, or aborted."""
+        store, query = self._store, {"uploadId": id}
+        found: list[Part] = []
+        while True:
+            with store.call("GET", self._key, query) as answer:
+                if answer.status == 404:
+                    code = error_code(answer.read())
+                    if code == "NoSuchUpload":
+                        return None
+                    raise store.error(404, code)
+                page = read_parts(store.ok(answer))
+            found += page.parts
+            if not page.after:
+                return found
+            if page.after == query.get("part-number-marker"):
+                raise BucketUnavailable(f"{store.where} gives the same page of parts again and again.")
+            query["part-number-marker"] = page.after
+
+    def abort(self, id: str) -> None:
+        """Forget an upload, as far as that can be done."""
+        with (
+            contextlib.suppress(EcluseError),
+            self._store.call("DELETE", self._key, {"uploadId": id}) as answer,
+        ):
+            answer.read()
 
     def copy(self, size: int, source: Headers, condition: Headers) -> None:
         """Copy an object of ``size`` octets; see :meth:`upload`. ``source`` names it, and under which condition."""
@@ -83,29 +141,34 @@ class Multipart:
             return lambda id: self._copy(id, number, ranged)
 
         starts = enumerate(range(0, size, _COPY_PART), 1)
-        self._run((), condition, (one(number, first) for number, first in starts))
+        id, parts = self._run((), (one(number, first) for number, first in starts))
+        with self._or_abort(id):
+            self.complete(id, parts, condition)
 
-    def _run(self, headers: Headers, condition: Headers, steps: Iterator[Step]) -> None:
-        store, key = self._store, self._key
-        with store.call("POST", key, {"uploads": ""}, headers) as answer:
-            id = upload_id(store.ok(answer))
+    def _run(self, headers: Headers, steps: Iterator[Step]) -> tuple[str, list[tuple[int, str]]]:
+        with self._store.call("POST", self._key, {"uploads": ""}, headers) as answer:
+            id = upload_id(self._store.ok(answer))
         threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="parts")
+        with self._or_abort(id):
+            try:
+                parts: list[tuple[int, str]] = []
+                pending: deque[Future[tuple[int, str]]] = deque()
+                for step in steps:
+                    pending.append(threads.submit(step, id))
+                    if len(pending) >= AT_ONCE:
+                        parts.append(pending.popleft().result())
+                parts += [each.result() for each in pending]
+            finally:
+                threads.shutdown(cancel_futures=True)
+        return id, parts
+
+    @contextlib.contextmanager
+    def _or_abort(self, id: str) -> Iterator[None]:
         try:
-            parts: list[tuple[int, str]] = []
-            pending: deque[Future[tuple[int, str]]] = deque()
-            for step in steps:
-                pending.append(threads.submit(step, id))
-                if len(pending) >= AT_ONCE:
-                    parts.append(pending.popleft().result())
-            parts += [each.result() for each in pending]
-            with store.call("POST", key, {"uploadId": id}, condition, completion(parts)) as answer:
-                store.written(answer)
+            yield
         except BaseException:
-            threads.shutdown(cancel_futures=True)
-            with contextlib.suppress(EcluseError), store.call("DELETE", key, {"uploadId": id}) as answer:
-                answer.read()
+            self.abort(id)
             raise
-        threads.shutdown()
 
     def _copy(self, id: str, number: int, headers: Headers) -> tuple[int, str]:
         query = {"partNumber": str(number), "uploadId": id}

@@ -21,6 +21,7 @@ from ecluse.channels.bucket.store import (
     BucketMissing,
     BucketUnavailable,
     Changed,
+    Held,
     Stored,
     Taken,
     Upload,
@@ -155,17 +156,33 @@ class S3Objects:
 
     def create(self, key: str, upload: Upload, *, replace: bool) -> str:
         """See the port. The store is given two digests of each piece, and its ETag is compared with one of them."""
-        headers = [
-            ("Content-Type", upload.content_type),
-            ("x-amz-meta-ecluse-message", upload.message),
-            ("x-amz-meta-ecluse-sha256", upload.sha256),
-        ]
-        if upload.tags:
-            headers.append(("x-amz-tagging", urlencode(dict(upload.tags))))
-        condition = [("If-None-Match", "*")] if self.conditional and not replace else []
+        headers, condition = _of(upload), self._condition(replace)
         if upload.size > PART_SIZE:
             return Multipart(self, key).upload(upload, headers, condition)
-        return self.put(key, {}, headers + condition, b"".join(upload.chunks(PART_SIZE)))[1]
+        return self.put(key, {}, [*headers, *condition], b"".join(upload.chunks(PART_SIZE)))[1]
+
+    def hold(self, key: str, upload: Upload) -> Held:
+        """See the port: an upload in parts, be it in one."""
+        id, parts, compared = Multipart(self, key).stage(upload, _of(upload))
+        return Held(id, upload.size, tuple(parts), compared)
+
+    def held(self, key: str, id: str) -> Held | None:
+        """See the port."""
+        parts = Multipart(self, key).parts(id)
+        if parts is None:
+            return None
+        return Held(id, sum(part.size for part in parts), tuple((part.number, part.etag) for part in parts))
+
+    def release(self, key: str, held: Held, *, replace: bool) -> tuple[str, str]:
+        """See the port."""
+        return Multipart(self, key).complete(held.id, held.parts, self._condition(replace))
+
+    def drop(self, key: str, id: str) -> None:
+        """See the port."""
+        Multipart(self, key).abort(id)
+
+    def _condition(self, replace: bool) -> list[tuple[str, str]]:
+        return [("If-None-Match", "*")] if self.conditional and not replace else []
 
     def put(
         self, key: str, query: Mapping[str, str], headers: Sequence[tuple[str, str]], data: bytes
@@ -186,16 +203,26 @@ class S3Objects:
             return
         if found.etag != etag:
             raise Changed
-        condition = [("If-Match", f'"{etag}"')] if self.conditional else []
-        with self.call("DELETE", key, headers=condition) as answer:
-            if answer.status == 412:
+        if not (self.conditional and self._delete(key, [("If-Match", f'"{etag}"')])):
+            # Not every store takes the condition, and Swift compares another ETag with it where an object is in parts:
+            # what has changed in between shows by a look.
+            if self.conditional and not self._is(key, etag):
                 raise Changed
-            if answer.status != 404 and not (answer.status == 501 and condition):
+            self._delete(key, [])
+
+    def _delete(self, key: str, condition: Sequence[tuple[str, str]]) -> bool:
+        """False where the store does not do it under this condition."""
+        with self.call("DELETE", key, headers=condition) as answer:
+            if condition and answer.status in (412, 501):
+                answer.read()
+                return False
+            if answer.status != 404:
                 self.ok(answer)
-                return
-        if answer.status == 501:
-            with self.call("DELETE", key) as answer:
-                self.ok(answer)
+            return True
+
+    def _is(self, key: str, etag: str) -> bool:
+        found = self.look(key)
+        return found is not None and found.etag == etag
 
     def copy(self, key: str, to: str, etag: str) -> None:
         """See the port."""
@@ -237,6 +264,8 @@ class S3Objects:
         query: Mapping[str, str] | None = None,
         headers: Sequence[tuple[str, str]] = (),
         body: bytes = b"",
+        *,
+        resend: bool = True,
     ) -> Iterator[Answered]:
         """One signed request for a key of the bucket, or (empty) for the bucket itself."""
         access = self._access
@@ -255,6 +284,7 @@ class S3Objects:
             limits=access.limits,
             pool=self._pool,
             met=access.met,
+            resend=resend,
         ) as answer:
             yield answer
 
@@ -302,3 +332,15 @@ class S3Objects:
         if status in _BUSY:
             return BucketUnavailable(f"The store {self.where} can't serve at present ({word}).")
         return WrongSettings(f"The store {self.where} refuses the request ({word}).", fault=Fault.PARTNER)
+
+
+def _of(upload: Upload) -> list[tuple[str, str]]:
+    """Headers of the object."""
+    headers = [
+        ("Content-Type", upload.content_type),
+        ("x-amz-meta-ecluse-message", upload.message),
+        ("x-amz-meta-ecluse-sha256", upload.sha256),
+    ]
+    if upload.tags:
+        headers.append(("x-amz-tagging", urlencode(dict(upload.tags))))
+    return headers

@@ -14,6 +14,8 @@ __all__ = [
     "BucketMissing",
     "BucketUnavailable",
     "Changed",
+    "Held",
+    "HoldingStore",
     "ObjectStore",
     "Stored",
     "Taken",
@@ -106,6 +108,23 @@ class Upload:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An object that is whole in the store, and does not lie there yet.
+
+    Attributes:
+        id: Finds it again.
+        size: Octets.
+        parts: Numbers and ETags of its parts.
+        compared: As :meth:`ObjectStore.create` says.
+    """
+
+    id: str
+    size: int
+    parts: tuple[tuple[int, str], ...] = field(repr=False)
+    compared: str = ""
+
+
 class ObjectStore(Protocol):
     """One bucket. May be used from several threads.
 
@@ -145,3 +164,24 @@ class ObjectStore(Protocol):
 
     def close(self) -> None:
         """Let go of what is held."""
+
+
+class HoldingStore(ObjectStore, Protocol):
+    """A store that can hold an object back until it is told to let it appear."""
+
+    def hold(self, key: str, upload: Upload) -> Held:
+        """Put all of an object's octets (at least one), or leave nothing."""
+
+    def held(self, key: str, id: str) -> Held | None:
+        """What is held back under that id; ``None`` where nothing is any more: it appeared, or was dropped."""
+
+    def release(self, key: str, held: Held, *, replace: bool) -> tuple[str, str]:
+        """Let it appear; gives ETag and version, as far as the store tells.
+
+        Raises:
+            Taken: There is an object of that key, and ``replace`` was not given.
+            BucketUnavailable: Whether it did is unknown, unless the code is ``bucket.conflict``.
+        """
+
+    def drop(self, key: str, id: str) -> None:
+        """Forget it, as far as that can be done. Never raises."""

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
-from ecluse.blobs.durable import NameTaken as DiskNameTaken
-from ecluse.blobs.durable import NewFile, disk_errors, drop_parts, is_part
 from ecluse.blobs.vault import VaultReader
-from ecluse.channels.folder.beneath import down, open_file, open_root
-from ecluse.channels.folder.inbox import Inbox, work_of
+from ecluse.channels.folder.beneath import down, open_root
+from ecluse.channels.folder.inbox import Inbox
 from ecluse.channels.folder.source import FolderPlace
+from ecluse.channels.folder.spot import FolderSpot
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Document, Hub
+from ecluse.exchange.once import deliver_once
 from ecluse.exchange.port import Outcome, Sealed
-from ecluse.exchange.remote import NameTaken
-from ecluse.exchange.target import Landed, UnfitName, file_names, folder_of, landed, target_of
+from ecluse.exchange.remembered import Remembered
+from ecluse.exchange.target import Landed, file_names, folder_of, landed, target_of
 from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Answer, Delivery, Message
 
-__all__ = ["FolderChannel", "NoFolder", "OneFolder"]
-
-_MODE: Final = 0o640
-"""Permissions of delivered files: their group may read them, as applications of another user do."""
-_STEP: Final = 1 << 20
+__all__ = ["FolderChannel", "NoFolder"]
 
 
 class NoFolder(EcluseError):
@@ -45,8 +38,8 @@ def no_folders(name: str) -> FolderPlace:
 class FolderChannel:
     """The application's inbox (``folder:inbox``), and the folders of ``[folders]`` (``folder:NAME``).
 
-    A document of a named folder keeps its name. Where an earlier attempt of the same delivery may have brought it, a
-    file of that name with the same content is it; any other one is left as it is, unless replacing was agreed.
+    A document of a named folder keeps its name, and appears there once; any other file of that name is left as it is,
+    unless replacing was agreed. One of the inbox has a name that nothing else has.
 
     Args:
         hub: What the chamber shares.
@@ -85,17 +78,18 @@ class FolderChannel:
         target = target_of(message)
         path = folder_of(target)
         replace = place.replace if target.replace is None else target.replace
+        memory = Remembered(self._hub, message, delivery, str(place.path))
         files = []
         with open_root(place.path, create=place.create) as root, down(root, path, create=True) as handle:
             assert handle is not None, "made where it is missing"
-            work = work_of(message)
-            if again:
-                drop_parts(handle, work)
-            folder = OneFolder(handle, replace=replace, again=again, work=work)
-            for name, document in zip(file_names(message), self._hub.documents(message), strict=True):
-                folder.put(name, document)
+            documents = zip(file_names(message), self._hub.documents(message), strict=True)
+            for number, (name, document) in enumerate(documents):
+                where = f"{path}/{name}" if path else name
+                work = f"{delivery.id[-12:]}{number}"
+                spot = FolderSpot(handle, where, document, replace=replace, work=work)
+                came = deliver_once(spot, memory, again=again)
                 part = document.part
-                files.append(Landed(f"{path}/{name}" if path else name, part.size, part.sha256))
+                files.append(Landed(where, part.size, part.sha256, before=came.before))
         return landed(files)
 
     def deposit(
@@ -125,60 +119,3 @@ def _or_raise(outcome: Outcome | EcluseError) -> Outcome:
     if isinstance(outcome, EcluseError):
         raise outcome
     return outcome
-
-
-class OneFolder:
-    """An open folder that documents are put into.
-
-    Args:
-        handle: It.
-        replace: A document may take the place of a file of the same name.
-        again: An earlier attempt may have put them there.
-        work: What the names of unfinished files say.
-    """
-
-    def __init__(self, handle: int, *, replace: bool, again: bool, work: str = "") -> None:
-        self._handle = handle
-        self._replace = replace
-        self._again = again
-        self._work = work
-
-    def put(self, name: str, document: Document) -> None:
-        """Return when the document lies durably under ``name``. See :meth:`FolderChannel.deliver`."""
-        if is_part(name):
-            raise UnfitName(f"The name {name} is one of those that unfinished files have here.")
-        if self._again and self._holds(name, document):
-            return
-        new = NewFile(name, _MODE, over=self._replace, at=self._handle, work=self._work)
-        try:
-            for chunk in document.chunks(_STEP):
-                new.write(chunk)
-        except BaseException:
-            new.abort()
-            raise
-        try:
-            new.commit()
-        except DiskNameTaken:
-            if not (self._again and self._holds(name, document)):
-                raise NameTaken(f"There is another file {name} already.") from None
-
-    def _holds(self, name: str, document: Document) -> bool:
-        """Whether the same content lies there, durably: an earlier attempt may have been cut before its last fsync."""
-        found = open_file(self._handle, name)
-        if found is None:
-            return False
-        handle, status = found
-        try:
-            if status.st_size != document.part.size:
-                return False
-            digest = hashlib.sha256()
-            with disk_errors(name):
-                while data := os.read(handle, _STEP):
-                    digest.update(data)
-                if digest.hexdigest() != document.part.sha256:
-                    return False
-                os.fsync(handle)
-                os.fsync(self._handle)
-                return True
-        finally:
-            os.close(handle)

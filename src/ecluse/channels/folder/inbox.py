@@ -65,7 +65,7 @@ class Inbox:
             if message.id in again:
                 _drop_parts(self._folder / message.partner, work_of(message))
         blobs = [part.blob for message in messages for part in message.parts]
-        found = self._hub.store.read(lambda view: view.blobs(blobs), snapshot=False)
+        found = self._hub.store.read(lambda view: view.blobs(blobs))
         errors = write_together(
             (path, self._chunks(messages[place].parts[part], found), work_of(messages[place]))
             for path, place, part in paths

@@ -80,11 +80,9 @@ def request(
     pool: Pool | None = None,
     expect_continue: bool = False,
     met: Callable[[Peer], object] | None = None,
+    resend: bool = True,
 ) -> Iterator[Answered]:
     """Send one request and give its answer; left before its content was read, the connection is closed.
-
-    A request on a connection that was kept, and that was lost before any answer, is sent once more on a fresh one
-    where its content is ``bytes``: use no pool for what must not be sent twice.
 
     Args:
         method: In capitals.
@@ -99,6 +97,8 @@ def request(
         pool: Where connections are kept.
         expect_continue: Ask before the content is sent.
         met: Told who answered.
+        resend: A request on a connection that was kept, and that was lost before any answer, is sent once more on a
+            fresh one where its content is ``bytes``. Not so where doing it twice is wrong.
 
     Raises:
         EcluseError: As for :func:`~ecluse.channels.http.client.post`.
@@ -117,7 +117,7 @@ def request(
         try:
             incoming = exchange.begin(line)
         except (Interrupted, Doubtful):
-            if kept is None or exchange.answered or not isinstance(body, bytes):
+            if kept is None or not resend or exchange.answered or not isinstance(body, bytes):
                 raise
             line.close()
             line = connect(target.host, target.port, tls, egress, limits, deadline)

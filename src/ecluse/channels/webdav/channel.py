@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 
 from ecluse.blobs.vault import VaultReader
-from ecluse.channels.webdav.client import DavClient, WebDavUnavailable
 from ecluse.channels.webdav.places import WebDavPlace
-from ecluse.errors import EcluseError
+from ecluse.channels.webdav.spot import WebDavSpot
 from ecluse.exchange.hub import Document, Hub
+from ecluse.exchange.once import FOUND, TAKEN, deliver_once
 from ecluse.exchange.port import Outcome, Sealed
-from ecluse.exchange.remote import NameTaken
+from ecluse.exchange.remembered import Remembered
 from ecluse.exchange.target import Landed, file_names, folder_of, landed, target_of
 from ecluse.model.nouns import Answer, Delivery, Message
 
-__all__ = ["WebDavChannel", "part_name"]
+__all__ = ["WebDavChannel"]
 
 
 class WebDavChannel:
@@ -41,9 +40,6 @@ class WebDavChannel:
     def deliver(self, message: Message, delivery: Delivery, sealed: VaultReader | None) -> Outcome:
         """Put each document.
 
-        Where there was an earlier attempt, a file of its name that is there with the same content (it is read to find
-        out) is what that one brought.
-
         Raises:
             NameTaken: Another file of that name is there.
             EcluseError: Any of :mod:`~ecluse.channels.webdav.client`.
@@ -52,11 +48,16 @@ class WebDavChannel:
         place = self._open(delivery.channel.partition(":")[2])
         folder = "/".join(filter(None, (place.folder, folder_of(target))))
         replace = place.replace if target.replace is None else target.replace
+        memory = Remembered(self._hub, message, delivery, place.client.url)
+        again = delivery.attempts > 1
         files = []
         for name, document in zip(file_names(message), self._hub.documents(message), strict=True):
-            path = f"{folder}/{name}" if folder else name
-            again = delivery.attempts > 1
-            files.append(_put(place.client, folder, path, message.id, document, replace=replace, again=again))
+            spot = WebDavSpot(place.client, folder, name, delivery.id, document, replace=replace)
+            came = deliver_once(spot, memory, again=again)
+            part = document.part
+            checked = "size sha256" if came.how == FOUND else came.staged.checked
+            tag = "" if came.how == TAKEN else spot.etag()
+            files.append(Landed(spot.path, part.size, part.sha256, checked, tag, before=came.before))
         return landed(files, server=place.client.where)
 
     def open_received(self, message: Message) -> None:
@@ -64,56 +65,3 @@ class WebDavChannel:
 
     def send_answer(self, message: Message, answer: Answer) -> None:
         """Nothing is answered by this channel."""
-
-
-def part_name(name: str, message: str) -> str:
-    """The temporary name of a document: the same for every attempt, and hidden from those who list."""
-    return f".{name[:48]}.{message}.part"
-
-
-def _put(
-    client: DavClient,
-    folder: str,
-    path: str,
-    message: str,
-    document: Document,
-    *,
-    replace: bool,
-    again: bool,
-) -> Landed:
-    part = document.part
-    there = client.look(path)
-    before = again and there is not None and client.same(path, part.size, part.sha256)
-    if there is not None and not before and not replace:
-        raise _taken(path, client)
-    if not before:
-        name = path.rpartition("/")[2]
-        half = f"{folder}/{part_name(name, message)}" if folder else part_name(name, message)
-        client.make_folders(folder)
-        try:
-            client.put(half, part.content_type, part.size, document.chunks())
-            arrived = client.look(half)
-            if arrived is None or arrived.size != part.size:
-                raise WebDavUnavailable(f"{client.where} has not kept all that was sent.")
-            moved = client.move(half, path, replace=replace)
-        except BaseException:
-            with contextlib.suppress(EcluseError):
-                client.delete(half)
-            raise
-        if not moved:
-            client.delete(half)
-            if not client.same(path, part.size, part.sha256):
-                raise _taken(path, client)
-            before = True
-    there = client.look(path)
-    if there is None or there.size != part.size:
-        raise WebDavUnavailable(
-            f"What was put on {client.where} is not there.",
-            remedy="Ask the partner what takes files away so soon; the hub tries again.",
-        )
-    checked = "size sha256" if before else "size"
-    return Landed(path, part.size, part.sha256, checked, there.etag, before=before)
-
-
-def _taken(path: str, client: DavClient) -> NameTaken:
-    return NameTaken(f"There is another file {path} on {client.where}.")

@@ -95,6 +95,7 @@ class DavClient:
         self._access = access
         self._pool = pool
         self._root = unquote(urlsplit(access.url).path)
+        self.url = access.url
         self.where = urlsplit(access.url).netloc
 
     def look(self, path: str) -> Listed | None:
@@ -168,7 +169,7 @@ class DavClient:
         """
         target = self._url(to)
         headers = [("Destination", target), ("Overwrite", "T" if replace else "F")]
-        with self._call("MOVE", path, headers) as answer:
+        with self._call("MOVE", path, headers, resend=False) as answer:
             if answer.status == 412 and not replace:
                 answer.read()
                 return False
@@ -214,6 +215,7 @@ class DavClient:
         *,
         length: int | None = None,
         ask: bool = False,
+        resend: bool = True,
     ) -> AbstractContextManager[Answered]:
         access = self._access
         return request(
@@ -229,6 +231,7 @@ class DavClient:
             pool=self._pool,
             expect_continue=ask,
             met=access.met,
+            resend=resend,
         )
 
     def check(self, answer: Answered, *allowed: int) -> None:

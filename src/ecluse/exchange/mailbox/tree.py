@@ -38,8 +38,8 @@ from ecluse.store.port import Conflict, Tx, View
 __all__ = ["AccountTree"]
 
 SAME_LOOK: Final = 0.1
-"""Seconds for which a name that was not there is taken to be free. What another session does meanwhile is found when the
-upload ends, as it is when it does that after the opening."""
+"""Seconds for which a name that was not there is taken to be free. What another session does meanwhile is found when
+the upload ends, as it is when it does that after the opening."""
 
 _OF_OURS = "outbound and receipts are for reading and removing."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ecluse.exchange.openpgp.errors import NotConfigured
 from ecluse.exchange.openpgp.opening import Opened, open_message
@@ -18,6 +18,10 @@ from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.limits import CONTENT_OCTETS, INFLATED_RATIO, Limits
 
 __all__ = ["PartnerProtection"]
+
+
+_RECIPIENTS: Final = 4
+"""Other recipients of a message that are noted: the sender's own key and an archive's are usual."""
 
 
 class PartnerProtection:
@@ -84,6 +88,8 @@ class PartnerProtection:
                 if ref in directory.keyring.openpgp_references()
             ]
             self._sightings.saw_all(partner, "openpgp", _roles(opened, ours))
+            for other in _others(opened, ours):
+                self._sightings.saw(partner, "openpgp", "recipient", other)
         return opened.as_dict()
 
     def seal(
@@ -143,21 +149,26 @@ def _roles(opened: Opened, ours: Sequence[Certificate]) -> dict[str, str | None]
     """What a message was protected with, as :mod:`ecluse.trust.sightings` has it."""
     by = opened.signatures[0] if opened.signatures else None
     named = set(opened.recipients)
-    meant = [
-        each.fingerprint
-        for each in ours
-        if any(
-            name in named
-            for key in each.every_key()
-            for name in (key.fingerprint.hex().upper(), key.key_id.hex().upper())
-        )
-    ]
+    meant = [each.fingerprint for each in ours if named & _names(each)]
     return {
         "verify": by.certificate if by is not None else None,
         "signature-algorithm": f"{by.algorithm} {by.digest}" if by is not None else "none",
         "encryption-algorithm": f"{opened.cipher} {opened.mode}" if opened.mode else "none",
         "decrypt": meant[0] if meant else None,
     }
+
+
+def _others(opened: Opened, ours: Sequence[Certificate]) -> tuple[str, ...]:
+    """Who else can read a message, as far as it says; some of them."""
+    own = frozenset().union(*map(_names, ours))
+    return tuple(name for name in opened.recipients if name not in own)[:_RECIPIENTS]
+
+
+def _names(certificate: Certificate) -> frozenset[str]:
+    """By what messages name the keys of a certificate."""
+    return frozenset(
+        name.hex().upper() for key in certificate.every_key() for name in (key.fingerprint, key.key_id)
+    )
 
 
 def _settings(view: PartnerView) -> OpenPgp:

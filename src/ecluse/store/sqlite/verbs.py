@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -129,18 +130,28 @@ class SqliteTx(SqliteView, RowTx):
         main: The main file.
         keys: The key file.
         held: Where rows that are only added wait; ``None`` where each goes in by itself.
+        ahead: Wrapped keys, by id, that are durable before their blobs come.
 
     Attributes:
         new_keys: Wrapped keys to make durable before the transaction is.
+        kept_ahead: Those of them whose blobs are still to come.
         dropped_keys: Ids of keys to delete once the transaction is durable.
         rings: Kinds of jobs that those who wait for them are to be told of; the empty one for any.
     """
 
-    __slots__ = ("_held", "_marked", "dropped_keys", "new_keys", "rings")
+    __slots__ = ("_ahead", "_held", "_marked", "dropped_keys", "kept_ahead", "new_keys", "rings")
 
-    def __init__(self, main: sqlite3.Connection, keys: sqlite3.Connection, held: Held | None = None) -> None:
+    def __init__(
+        self,
+        main: sqlite3.Connection,
+        keys: sqlite3.Connection,
+        held: Held | None = None,
+        ahead: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         super().__init__(main, keys)
         self.new_keys: dict[str, bytes] = {}
+        self.kept_ahead: dict[str, bytes] = {}
+        self._ahead = ahead
         self.dropped_keys: list[str] = []
         self.rings: set[str] = set()
         self._held = held
@@ -270,7 +281,15 @@ class SqliteTx(SqliteView, RowTx):
 
     def add_blob(self, row: BlobRow, wrapped_key: bytes) -> None:
         self._add(f"Blob {row.id}", "add_blob", row.id, row.size, row.sha256, row.inline, row.created)
-        self.new_keys[row.id] = wrapped_key
+        if self._ahead.get(row.id) != wrapped_key:
+            self.new_keys[row.id] = wrapped_key
+
+    def keep_keys(self, keys: Mapping[str, bytes]) -> None:
+        self.new_keys.update(keys)
+        self.kept_ahead.update(keys)
+
+    def forget_keys(self, ids: Collection[str]) -> None:
+        self.dropped_keys += ids
 
     def drop_blob(self, id: str) -> None:
         if self._run("drop_blob", id):

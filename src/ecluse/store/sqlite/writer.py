@@ -42,6 +42,9 @@ is about what its fsyncs take. Whoever is alone does not wait."""
 LOCK_SECONDS: Final = 30.0
 """How long a group waits for another process's write lock before it is given up."""
 
+MOST_AHEAD: Final = 1024
+"""Keys that are known to be durable before their blobs come. One that is not known is only written again."""
+
 _Unit = tuple[Callable[[Tx], Any], "Future[Any]"]
 
 
@@ -52,7 +55,7 @@ class _GroupFailed(Exception):
 class _Group:
     """What one transaction has gathered so far."""
 
-    __slots__ = ("drops", "end", "failures", "held", "keys", "results", "rings", "units")
+    __slots__ = ("ahead", "drops", "end", "failures", "held", "keys", "results", "rings", "units")
 
     def __init__(self, held: Held | None) -> None:
         self.end = time.monotonic() + GROUP_SECONDS
@@ -61,6 +64,7 @@ class _Group:
         self.results: list[tuple[Future[Any], Any]] = []
         self.failures: list[tuple[Future[Any], BaseException]] = []
         self.keys: dict[str, bytes] = {}
+        self.ahead: dict[str, bytes] = {}
         self.drops: list[str] = []
         self.rings: set[str] = set()
 
@@ -94,6 +98,7 @@ class Writer:
         self._closed = False
         self._main = connect(path)
         self._keys = KeyFile(key_path(path), SQL)
+        self._ahead: dict[str, bytes] = {}
         self._owed_drops: list[str] = []
         self._done_drops: list[str] = []
         self._drop_keys([row[0] for row in self._main.execute(SQL["key_drops"])])
@@ -145,6 +150,7 @@ class Writer:
                 group.fail(self._unavailable(error))
                 continue
             self._done_drops.clear()
+            self._note_ahead(group)
             self._drop_keys(group.drops)
             if group.rings:
                 self._ring(group.rings)
@@ -198,7 +204,7 @@ class Writer:
         Raises :class:`_GroupFailed` where the whole transaction is lost, :class:`InTheWay` where the group is to be run
         again.
         """
-        tx = SqliteTx(self._main, self._keys.connection, group.held)
+        tx = SqliteTx(self._main, self._keys.connection, group.held, self._ahead)
         try:
             result = work(tx)
             tx.settle()
@@ -215,6 +221,7 @@ class Writer:
         tx.end()
         group.results.append((future, result))
         group.keys.update(tx.new_keys)
+        group.ahead.update(tx.kept_ahead)
         group.drops += tx.dropped_keys
         group.rings |= tx.rings
 
@@ -234,6 +241,14 @@ class Writer:
             self._main.close()
             with contextlib.suppress(StoreUnavailable):  # else the next group fails likewise, and tries again
                 self._main = connect(self._path)
+
+    def _note_ahead(self, group: _Group) -> None:
+        """Know which keys are durable without a blob; those that were forgotten, or are the oldest of many, are not."""
+        self._ahead.update(group.ahead)
+        for id in group.drops:
+            self._ahead.pop(id, None)
+        while len(self._ahead) > MOST_AHEAD:
+            del self._ahead[next(iter(self._ahead))]
 
     def _drop_keys(self, ids: list[str]) -> None:
         """Delete keys whose intent is durable. What fails is owed: it is tried after the next commit."""

@@ -24,7 +24,6 @@ from ecluse.trust.card.envelope import CardError
 from ecluse.trust.card.shape import Card
 from ecluse.trust.certificates import CertificateInfo, describe, load_certificates, to_pem
 from ecluse.trust.errors import CertificateError
-from ecluse.trust.floor import weaknesses
 from ecluse.wire import asn1
 from ecluse.wire.cms.limits import Limits
 from ecluse.wire.cms.reader import read_detached
@@ -101,7 +100,7 @@ def check_seal(
     digests = {name: new(name, data).digest() for name in _DIGESTS}
     leaf = _signer(found.signers[0], found.content_type, digests, sent, data)
     info = describe(leaf)
-    if not info.can_sign or info.authority or weaknesses(leaf):
+    if not info.can_sign or info.authority or info.weaknesses:
         raise _bad(f"The certificate of the seal ({info.subject}) is too weak, or is not for signing.")
     _check_chain(leaf, [each for each in sent if each != leaf], anchors, now)
     if not _qualified(leaf):

@@ -16,7 +16,7 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import CertificateSet
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.inventory.credential import Credential, Revocation, Seen
-from ecluse.trust.inventory.ours import OwnBindings, own_credentials
+from ecluse.trust.inventory.ours import OwnBindings, operator_credentials, own_credentials
 from ecluse.trust.inventory.theirs import partner_credentials
 from ecluse.trust.keyring import Keyring
 from ecluse.trust.schema import Partner
@@ -114,7 +114,9 @@ class Inventory:
         self._parts = parts
         held = {each.name for each in theirs if each.kept == "keyring"}
         unnamed = tuple(name for name in secrets if f"keyring:{name}" not in held)
-        own = _judged([*own_credentials(configuration.hub, keyring, named, unnamed, now), *ours])
+        hub = configuration.hub
+        kept = own_credentials(hub, keyring, named, unnamed, now)
+        own = _judged([*kept, *operator_credentials(hub), *ours])
         return (*own, *theirs)
 
 

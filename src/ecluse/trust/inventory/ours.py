@@ -18,7 +18,7 @@ from ecluse.trust.keyring import Keyring
 from ecluse.trust.place_rules import used_keys
 from ecluse.trust.schema import Hub, Partner
 
-__all__ = ["OwnBindings", "own_credentials"]
+__all__ = ["OwnBindings", "operator_credentials", "own_credentials"]
 
 HUB_FILE: Final = "ecluse.toml"
 _SSH_ROLES: Final = frozenset({"host-key", "client-key"})
@@ -124,6 +124,27 @@ def own_credentials(
         fingerprint=keyring.log_public_key.hex(),
         kept="keyring",
     )
+
+
+def operator_credentials(hub: Hub) -> Iterator[Credential]:
+    """The keys that operators sign changes to trust with."""
+    for number, operator in enumerate(hub.operators):
+        for at, line in enumerate(operator.keys):
+            facts = ssh_facts(line)
+            field = f"operators[{number}].keys[{at}]"
+            yield Credential(
+                owner="",
+                kind="ssh-key",
+                name=f"operator {operator.name}"
+                if len(operator.keys) == 1
+                else f"operator {operator.name} {at + 1}",
+                purpose=("operator",),
+                bindings=(Binding("hub", "operator", HUB_FILE, field),),
+                algorithm=facts.algorithm,
+                strength=facts.strength,
+                fingerprint=facts.fingerprint,
+                kept="configuration",
+            )
 
 
 def _listeners(hub: Hub) -> Mapping[str, list[Binding]]:

@@ -38,6 +38,8 @@ _FIXED: Final[dict[str, int]] = {
 }
 _FACTORS: Final = frozenset({"RSA", "DSA", "ElGamal"})
 """Kinds whose strength is that of a modulus."""
+_MODULI: Final[dict[int, int]] = {1024: 80, 2048: 112, 3072: 128, 7680: 192, 15360: 256}
+"""Bits of a modulus to bits of security."""
 
 
 @lru_cache(maxsize=512)
@@ -56,7 +58,9 @@ def strength_of(name: str) -> int | None:
 
 
 def _of_modulus(bits: int) -> int:
-    """SP 800-56B rev. 2 appendix D: the number field sieve's work, to the nearest multiple of eight."""
+    """By the table; between its rows by the number field sieve's work (SP 800-56B rev. 2 appendix D)."""
+    if bits in _MODULI:
+        return _MODULI[bits]
     if bits < 512:
         return 0
     natural = bits * math.log(2)

@@ -5,8 +5,8 @@ whether there is what it needs, what that is worth at this moment, and what was 
 (:mod:`ecluse.trust.sightings`) beside what is configured.
 
     facts     a row; a role as data
-    judging   what a certificate, key or secret is worth
-    as2, files, openpgp, tls   the roles of each channel, as data
+    judging   what a certificate or secret is worth; ssh: a key of SSH; tls: what several channels share
+    as2, accounts, servers, openpgp   the roles of each channel, as data
 
 Another protocol is another table here, and its sightings.
 """
@@ -19,14 +19,35 @@ from typing import Final
 from ecluse.model.basics import Instant
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.fields import instant_until
+from ecluse.trust.roles.accounts import ACCOUNT_FTPS, ACCOUNT_SFTP
 from ecluse.trust.roles.as2 import AS2
-from ecluse.trust.roles.facts import STATES, Case, RoleRow, RoleSpec, RoleValue, State
-from ecluse.trust.roles.files import ACCOUNT_FTPS, ACCOUNT_SFTP, BUCKET, FTPS, SFTP, WEBDAV
+from ecluse.trust.roles.facts import (
+    DIFFERENCES,
+    STATES,
+    Case,
+    Difference,
+    RoleRow,
+    RoleSpec,
+    RoleValue,
+    State,
+)
 from ecluse.trust.roles.judging import EXPIRING, judge
 from ecluse.trust.roles.openpgp import OPENPGP
+from ecluse.trust.roles.servers import BUCKET, FTPS, SFTP, WEBDAV
 from ecluse.trust.sightings import Seen
 
-__all__ = ["EXPIRING", "ROLES", "STATES", "RoleRow", "RoleValue", "State", "channels_of", "role_table"]
+__all__ = [
+    "DIFFERENCES",
+    "EXPIRING",
+    "ROLES",
+    "STATES",
+    "Difference",
+    "RoleRow",
+    "RoleValue",
+    "State",
+    "channels_of",
+    "role_table",
+]
 
 ROLES: Final[dict[str, tuple[RoleSpec, ...]]] = {
     "as2": AS2,

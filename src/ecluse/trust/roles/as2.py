@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from ecluse.trust.roles.facts import Case, RoleSpec, RoleValue
+from ecluse.trust.roles.facts import Case, Difference, RoleSpec, RoleValue
 from ecluse.trust.roles.judging import (
+    below,
     former_certificates,
     other_than_newest,
     our_certificate,
@@ -66,48 +67,55 @@ def _no_client(case: Case) -> str:
     return "" if case.view.shows_tls_client else "They need no certificate for our listener."
 
 
-def _verified(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _verified(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     yield from other_than_newest(case, "verify", values, "They sign with")
     scheme = case.last("signature-algorithm")
     if scheme == "none":
-        yield "They don't sign their messages."
+        yield Difference("unsigned", "They don't sign their messages.")
     elif scheme.endswith("sha1"):
-        yield f"They sign with {scheme}, which is below the floor."
+        yield Difference("below-floor", f"They sign with {scheme}, which is {below(case, 'sha-1')}.")
 
 
-def _decrypted(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _decrypted(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     yield from other_than_newest(case, "decrypt", values, "They encrypt to")
     settings, cipher = case.view.as2, case.last("encryption-algorithm")
     # Whoever gave a receipt has read what we sent.
     reads = settings.encrypt if settings.url and case.last("receipt") else False
     if cipher == "none":
-        yield "They don't encrypt their messages."
+        yield Difference("unencrypted", "They don't encrypt their messages.")
     elif cipher == "3des":
-        yield "They encrypt with 3des, which is below the floor."
+        yield Difference("below-floor", f"They encrypt with 3des, which is {below(case, '3des')}.")
     elif isinstance(reads, str) and reads.endswith("-gcm") and cipher.endswith("-cbc"):
-        yield f"They read {reads}, and send {cipher}, which is not authenticated."
+        yield Difference(
+            "unauthenticated", f"They read {reads}, and send {cipher}, which is not authenticated."
+        )
     if reads and settings.key_padding.startswith("oaep") and case.last("key-algorithm") == "rsa-pkcs1":
-        yield "They read content keys padded with OAEP, and send them with PKCS #1 v1.5."
+        yield Difference(
+            "older-padding", "They read content keys padded with OAEP, and send them with PKCS #1 v1.5."
+        )
 
 
-def _answered(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _answered(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     asked = case.last("receipt-asked")
     if asked == "none":
-        yield "They ask for no receipts of what they send."
+        yield Difference("no-receipts-asked", "They ask for no receipts of what they send.")
     elif asked == "unsigned":
-        yield "They ask for receipts that are not signed."
+        yield Difference("unsigned-receipts-asked", "They ask for receipts that are not signed.")
 
 
-def _receipts(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _receipts(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     yield from other_than_newest(case, "mdn-verify", values, "They sign receipts with")
     if case.last("receipt") == "unsigned" and case.view.as2.receipt_signed:
         ever = any(each.value == "signed" for each in case.seen.values(case.channel, "receipt"))
-        yield "They stopped signing receipts." if ever else "They never signed a receipt."
-    if case.last("mdn-signature-algorithm").endswith("sha1"):
-        yield f"They sign receipts with {case.last('mdn-signature-algorithm')}, which is below the floor."
+        yield Difference(
+            "receipts-unsigned", "They stopped signing receipts." if ever else "They never signed a receipt."
+        )
+    scheme = case.last("mdn-signature-algorithm")
+    if scheme.endswith("sha1"):
+        yield Difference("below-floor", f"They sign receipts with {scheme}, which is {below(case, 'sha-1')}.")
 
 
-def _shown(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _shown(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     yield from other_than_newest(case, "tls-client", values, "They show our listener")
 
 
@@ -127,7 +135,7 @@ AS2: Final[tuple[RoleSpec, ...]] = (
         partial(their_certificates, use="verify"),
         lambda case: "" if case.view.as2.require_signed else "Their messages need no signature.",
         _SIGNING,
-        used=("verify", "signature-algorithm"),
+        used=("verify", "signature-algorithm", "version"),
         differs=_verified,
     ),
     RoleSpec(

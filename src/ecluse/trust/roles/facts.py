@@ -12,7 +12,17 @@ from ecluse.model.basics import Instant, PartnerId, iso
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.sightings import Seen, Sighting
 
-__all__ = ["STATES", "Case", "RoleRow", "RoleSpec", "RoleValue", "State", "ValueState"]
+__all__ = [
+    "DIFFERENCES",
+    "STATES",
+    "Case",
+    "Difference",
+    "RoleRow",
+    "RoleSpec",
+    "RoleValue",
+    "State",
+    "ValueState",
+]
 
 State = Literal["set", "expiring", "weak", "expired", "wrong", "missing", "not-needed"]
 """What a role is in."""
@@ -76,6 +86,37 @@ class RoleValue(msgspec.Struct, frozen=True):
         }
 
 
+class Difference(msgspec.Struct, frozen=True):
+    """Where what was seen does not fit what is configured.
+
+    Attributes:
+        code: A stable word; one of :data:`DIFFERENCES`.
+        text: One sentence.
+    """
+
+    code: str
+    text: str
+
+
+DIFFERENCES: Final[dict[str, str]] = {
+    "older-key": "a key of record that has a newer one beside it is still used",
+    "unknown-key": "a key was used that is not of record any more",
+    "unsigned": "what they send is not signed",
+    "unencrypted": "what they send is not encrypted",
+    "unauthenticated": "their encryption is not authenticated, though they read one that is",
+    "older-padding": "content keys come with an older padding than they read",
+    "below-floor": "an algorithm below the floor is used",
+    "receipts-unsigned": "their receipts are not signed",
+    "no-receipts-asked": "they ask for no receipts",
+    "unsigned-receipts-asked": "they ask for receipts that are not signed",
+    "password": "a password is used where a key could be",
+    "one-factor": "one factor was enough, where two are asked for now",
+    "no-certificate": "no client certificate is shown, though one is of record",
+    "clear-text": "a connection had no TLS",
+}
+"""Every code, in words."""
+
+
 class RoleRow(msgspec.Struct, frozen=True):
     """One role of one channel with a partner.
 
@@ -90,7 +131,7 @@ class RoleRow(msgspec.Struct, frozen=True):
         floor: What is asked of its keys and algorithms.
         values: What is configured, that which counts now first.
         used: What was seen last, of each thing that can be seen of the role.
-        differs: Where that does not fit what is configured, a sentence each.
+        differs: Where that does not fit what is configured.
     """
 
     partner: PartnerId
@@ -103,7 +144,7 @@ class RoleRow(msgspec.Struct, frozen=True):
     floor: str = ""
     values: tuple[RoleValue, ...] = ()
     used: tuple[Sighting, ...] = ()
-    differs: tuple[str, ...] = ()
+    differs: tuple[Difference, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -121,7 +162,7 @@ class RoleRow(msgspec.Struct, frozen=True):
                 {"what": each.role, "value": each.value, "last": iso(each.last), "count": each.count}
                 for each in self.used
             ],
-            "differs": list(self.differs),
+            "differs": [{"code": each.code, "text": each.text} for each in self.differs],
         }
 
 
@@ -177,7 +218,7 @@ class RoleSpec:
     floor: str = ""
     one: bool = False
     used: tuple[str, ...] = ()
-    differs: Callable[[Case, Sequence[RoleValue]], Iterator[str]] = lambda case, values: iter(())
+    differs: Callable[[Case, Sequence[RoleValue]], Iterator[Difference]] = lambda case, values: iter(())
 
 
 def _iso(instant: Instant | None) -> str | None:

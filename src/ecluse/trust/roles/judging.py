@@ -13,20 +13,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.certificates import CertificateInfo, Dated, describe
-from ecluse.trust.roles.facts import Case, RoleValue, State, ValueState
-from ecluse.trust.ssh import MIN_RSA, fingerprint, key_blob
+from ecluse.trust.roles.facts import Case, Difference, RoleValue, State, ValueState
 
 __all__ = [
     "EXPIRING",
+    "below",
     "former_certificates",
     "is_authority",
     "judge",
     "other_than_newest",
     "our_certificate",
-    "our_ssh_key",
     "secret",
     "short",
-    "ssh_key",
     "their_certificates",
     "worth",
 ]
@@ -40,15 +38,6 @@ _PURPOSES: Final = {
 }
 _SIGNS: Final = frozenset({"sign", "verify", "mdn-sign", "mdn-verify"})
 _ENCRYPTS: Final = frozenset({"encrypt", "decrypt"})
-_MD5: Final = frozenset({"md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"})
-_SSH_NAMES: Final = {
-    "ssh-ed25519": "Ed25519",
-    "sk-ssh-ed25519@openssh.com": "Ed25519 (security key)",
-    "sk-ecdsa-sha2-nistp256@openssh.com": "EC P-256 (security key)",
-    "ecdsa-sha2-nistp256": "EC P-256",
-    "ecdsa-sha2-nistp384": "EC P-384",
-    "ecdsa-sha2-nistp521": "EC P-521",
-}
 
 
 def judge(values: Sequence[RoleValue], needless: str, *, one: bool) -> tuple[State, str]:
@@ -85,42 +74,30 @@ def judge(values: Sequence[RoleValue], needless: str, *, one: bool) -> tuple[Sta
 # --- certificates -------------------------------------------------------------------------------------------
 
 
-def worth(
-    info: CertificateInfo,
-    use: str,
-    case: Case,
-    certificate: x509.Certificate,
-    start: Instant | None = None,
-    end: Instant | None = None,
-) -> tuple[ValueState, str]:
-    """What a certificate is worth for a use, and why.
-
-    Args:
-        info: It, in words.
-        use: As partners' files have it.
-        case: Whose, and when.
-        certificate: It.
-        start: Not used before, besides its own validity.
-        end: Not used from here on, likewise.
-    """
-    unfit = _unfit(info, use, certificate)
+def worth(case: Case, use: str, entry: Dated) -> tuple[ValueState, str]:
+    """What a certificate is worth for a use (as partners' files name it), and why."""
+    info, now = entry.info, case.now
+    unfit = _unfit(info, use, entry.certificate)
     if unfit:
         return "wrong", unfit
-    begins = max(start or 0, info.not_before)
-    ends = min(end or info.not_after, info.not_after)
-    if case.now < begins:
+    if entry.refused is not None and now >= entry.refused:
+        return "wrong", f"Its authority revoked it on {_day(entry.refused)}, or can't be asked since."
+    begins = max(entry.start or 0, info.not_before)
+    if now < begins:
         return "not-yet", f"It is used from {_day(begins)} on."
-    late = "expired-certificate"
-    if end is not None and case.now >= end:
-        return "expired", f"It was used until {_day(end - 1)}."
-    if case.now > info.not_after:
-        if late not in case.allowed:
+    if entry.end is not None and now >= entry.end:
+        return "expired", f"It was used until {_day(entry.end - 1)}."
+    if now > info.not_after:
+        until = case.allowed.get("expired-certificate")
+        if until is None:
             return "expired", f"It ended on {_day(info.not_after)}."
-        return "weak", f"It ended on {_day(info.not_after)}, and is allowed until {case.allowed[late]}."
-    weak = _below(info)
-    if weak:
-        return "weak", _excepted(*weak, case.allowed)
-    if ends - case.now < EXPIRING:
+        return "weak", f"It ended on {_day(info.not_after)}, and is allowed until {until}."
+    if info.weaknesses:
+        weakness = info.weaknesses[0]
+        until = case.allowed.get(weakness.name)
+        return "weak", weakness.cause if until is None else f"{weakness.cause[:-1]}; allowed until {until}."
+    ends = min(entry.end or info.not_after, info.not_after)
+    if ends - now < EXPIRING:
         return "expiring", f"It ends on {_day(ends)}."
     return "set", ""
 
@@ -158,21 +135,6 @@ def is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _below(info: CertificateInfo) -> tuple[str, str] | None:
-    """What of a certificate is below the floor: the name of the exception that would allow it, and a sentence."""
-    if info.key.weakness:
-        return info.key.weakness, f"Its key is below the floor: {info.key.name}"
-    if not info.self_signed and info.signature in _MD5:
-        return "forbidden", "It is signed with MD5"
-    if not info.self_signed and info.signature == "sha1":
-        return "sha-1", "It is signed with SHA-1"
-    return None
-
-
-def _excepted(name: str, cause: str, allowed: dict[str, str]) -> str:
-    return f"{cause}; allowed until {allowed[name]}." if name in allowed else f"{cause}."
-
-
 def their_certificates(case: Case, use: str) -> list[RoleValue]:
     """A partner's certificates for a use, also those that are out of their time; that which counts first."""
     entries = case.view.certificates.entries
@@ -191,7 +153,7 @@ def their_certificates(case: Case, use: str) -> list[RoleValue]:
 
 def _certificate(case: Case, use: str, entry: Dated, *, current: bool, ref: str = "") -> RoleValue:
     info = entry.info
-    state, why = worth(info, use, case, entry.certificate, entry.start, entry.end)
+    state, why = worth(case, use, entry)
     return RoleValue(
         value=info.fingerprint,
         label=info.subject,
@@ -254,7 +216,7 @@ def former_certificates(case: Case, ref: str) -> list[RoleValue]:
     ]
 
 
-def other_than_newest(case: Case, what: str, values: Sequence[RoleValue], doing: str) -> Iterator[str]:
+def other_than_newest(case: Case, what: str, values: Sequence[RoleValue], doing: str) -> Iterator[Difference]:
     """Say where a key that was seen last is not the newest of record.
 
     Args:
@@ -267,59 +229,17 @@ def other_than_newest(case: Case, what: str, values: Sequence[RoleValue], doing:
     if not last or not values or values[0].value == last:
         return
     if any(value.value == last for value in values):
-        yield f"{doing} {short(last)}; the newest of record is {short(values[0].value)}."
+        yield Difference(
+            "older-key", f"{doing} {short(last)}; the newest of record is {short(values[0].value)}."
+        )
     else:
-        yield f"{doing} {short(last)}, which is not of record."
+        yield Difference("unknown-key", f"{doing} {short(last)}, which is not of record.")
 
 
-# --- SSH keys and secrets -----------------------------------------------------------------------------------
-
-
-def ssh_key(line: str) -> RoleValue:
-    """A public key as a file has it: ``ssh-ed25519 AAAA...``, with ``@cert-authority`` before it, or ``SHA256:...``."""
-    if line.startswith("SHA256:"):
-        return RoleValue(value=line, label="fingerprint alone")
-    authority = line.startswith("@cert-authority ")
-    kind, _, rest = line.removeprefix("@cert-authority ").partition(" ")
-    comment = rest.partition(" ")[2]
-    try:
-        blob = key_blob(f"{kind} {rest}")
-    except (ValueError, IndexError):
-        blob = b""
-    bits = _rsa_bits(blob) if kind == "ssh-rsa" else 0
-    if blob[4 : 4 + int.from_bytes(blob[:4], "big")] != kind.encode():
-        return RoleValue(value=line[:60], label=comment, state="wrong", why="It is no public key.")
-    state: ValueState = "set"
-    why = ""
-    if kind == "ssh-rsa" and bits < MIN_RSA:
-        state, why = "weak", f"RSA of {bits} bits is below the floor."
-    if kind == "ssh-dss":
-        state, why = "weak", "DSA is below the floor."
-    return RoleValue(
-        value=("an authority " if authority else "") + fingerprint(blob),
-        label=comment,
-        state=state,
-        algorithm=f"RSA {bits}" if bits else _SSH_NAMES.get(kind, kind),
-        why=why,
-    )
-
-
-def _rsa_bits(blob: bytes) -> int:
-    """Bits of an RSA modulus (RFC 4253 s6.6: name, exponent, modulus, each with its length)."""
-    at = 0
-    for _ in range(2):
-        at += 4 + int.from_bytes(blob[at : at + 4], "big")
-    size = int.from_bytes(blob[at : at + 4], "big")
-    return int.from_bytes(blob[at + 4 : at + 4 + size], "big").bit_length()
-
-
-def our_ssh_key(case: Case, ref: str) -> RoleValue:
-    """A key of ours, as SSH has it: it looks at the key alone, and never at its certificate."""
-    try:
-        found = ssh_key(case.directory.keyring.ssh_public_key(ref))
-    except EcluseError as error:
-        return RoleValue(value=ref, label=ref, state="wrong", ref=ref, why=error.cause)
-    return RoleValue(found.value, ref, found.state, ref, found.algorithm, found.why)
+def below(case: Case, exception: str) -> str:
+    """What is said of an algorithm that only ``exception`` could allow."""
+    until = case.allowed.get(exception)
+    return "below the floor" if until is None else f"below the floor, and allowed until {until}"
 
 
 def secret(case: Case, reference: str) -> RoleValue:

@@ -10,8 +10,8 @@ from ecluse.model.basics import Instant
 from ecluse.trust.openpgp import seconds
 from ecluse.trust.openpgp_rules import encryption_problem, verification_problem
 from ecluse.trust.places import OpenPgp
-from ecluse.trust.roles.facts import Case, RoleSpec, RoleValue, ValueState
-from ecluse.trust.roles.judging import EXPIRING, short
+from ecluse.trust.roles.facts import Case, Difference, RoleSpec, RoleValue, ValueState
+from ecluse.trust.roles.judging import EXPIRING, below, short
 from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.errors import BadCertificate
 
@@ -96,24 +96,26 @@ def _opening(case: Case) -> list[RoleValue]:
     return [_our(case, ref, encryption_problem) for ref in _refs(case)]
 
 
-def _verified(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _verified(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     last, scheme = case.last("verify"), case.last("signature-algorithm")
     if scheme == "none":
-        yield "They don't sign their documents."
+        yield Difference("unsigned", "They don't sign their documents.")
     elif last and all(value.value != last for value in values):
-        yield f"They sign with {short(last)}, which is not of record."
+        yield Difference("unknown-key", f"They sign with {short(last)}, which is not of record.")
     if scheme.upper().endswith("SHA1"):
-        yield f"They sign with {scheme}, which is below the floor."
+        yield Difference("below-floor", f"They sign with {scheme}, which is {below(case, _LEGACY)}.")
 
 
-def _opened(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def _opened(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     last, cipher = case.last("decrypt"), case.last("encryption-algorithm")
     if cipher == "none":
-        yield "They don't encrypt their documents."
+        yield Difference("unencrypted", "They don't encrypt their documents.")
     elif cipher and not cipher.startswith(("AES", "Camellia", "Twofish")):
-        yield f"They encrypt with {cipher}, which is below the floor."
+        yield Difference("below-floor", f"They encrypt with {cipher}, which is {below(case, _LEGACY)}.")
     if last and values and values[0].value != last and cipher != "none":
-        yield f"They encrypt to {short(last)}; our present key is {short(values[0].value)}."
+        yield Difference(
+            "older-key", f"They encrypt to {short(last)}; our present key is {short(values[0].value)}."
+        )
 
 
 OPENPGP: Final[tuple[RoleSpec, ...]] = (
@@ -153,7 +155,7 @@ OPENPGP: Final[tuple[RoleSpec, ...]] = (
         _opening,
         lambda case: "" if _settings(case).require_encrypted else "Their documents need not be encrypted.",
         _FLOOR,
-        used=("decrypt", "encryption-algorithm"),
+        used=("decrypt", "encryption-algorithm", "recipient"),
         differs=_opened,
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ecluse.trust.roles.facts import Case, RoleValue
+from ecluse.trust.roles.facts import Case, Difference, RoleValue
 from ecluse.trust.roles.judging import (
     is_authority,
     other_than_newest,
@@ -38,7 +38,7 @@ def client_key(case: Case, ref: str | None) -> list[RoleValue]:
     return [] if ref is None else [our_certificate(case, ref, "tls-client", current=True)]
 
 
-def other_server(case: Case, values: Sequence[RoleValue]) -> Iterator[str]:
+def other_server(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
     """Say where a server showed last what is not of record; an authority that vouches for it can't be told so."""
     named = [entry for entry in case.view.certificates.entries if "tls" in entry.use]
     if any(is_authority(each) for entry in named for each in entry.chain):

@@ -12,8 +12,20 @@ from xml.sax.saxutils import escape
 
 from ecluse.wire.xml import XmlError, XmlReader
 
-__all__ = ["Listed", "Page", "completion", "error_code", "read_page", "upload_id", "value_of"]
+__all__ = [
+    "Listed",
+    "Page",
+    "Part",
+    "Parts",
+    "completion",
+    "error_code",
+    "read_page",
+    "read_parts",
+    "upload_id",
+    "value_of",
+]
 
+_PARTS: Final = ("ListPartsResult", "ListPartsResponse")  # the second is moto's
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,63}")
 
 
@@ -37,6 +49,28 @@ class Page:
     """
 
     objects: tuple[Listed, ...]
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an upload that is not completed. ``etag`` as it came, with its quotation marks."""
+
+    number: int
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One page of the parts of an upload.
+
+    Attributes:
+        parts: In order of their numbers.
+        after: Where the next page begins; empty on the last.
+    """
+
+    parts: tuple[Part, ...]
     after: str
 
 
@@ -72,6 +106,46 @@ def read_page(body: bytes) -> Page:
     if facts.get("IsTruncated", "").lower() == "true" and not after:
         raise XmlError("A listing goes on, and does not say where.")
     return Page(tuple(objects), after if facts.get("IsTruncated", "").lower() == "true" else "")
+
+
+def read_parts(body: bytes) -> Parts:
+    """The answer to ListParts.
+
+    Raises:
+        XmlError: It is none.
+    """
+    parts: list[Part] = []
+    found: dict[str, str] = {}
+    facts: dict[str, str] = {}
+
+    def ended(path: tuple[str, ...], text: str) -> None:
+        if path[0] in _PARTS and path[1:2] == ("Part",):
+            if len(path) == 3:
+                found[path[2]] = text
+            elif len(path) == 2:
+                parts.append(_part(found))
+                found.clear()
+        elif len(path) == 2:
+            facts[path[1]] = text
+        elif len(path) == 1:
+            facts["root"] = path[0]
+
+    XmlReader(ended).feed(body, last=True)
+    if facts.get("root") not in _PARTS:
+        raise XmlError("The answer is no listing of parts.")
+    if facts.get("IsTruncated", "").lower() != "true":
+        return Parts(tuple(parts), "")
+    after = facts.get("NextPartNumberMarker", "")
+    if not re.fullmatch(r"[0-9]{1,9}", after):
+        raise XmlError("A listing of parts goes on, and does not say where.")
+    return Parts(tuple(parts), after)
+
+
+def _part(found: dict[str, str]) -> Part:
+    number, size = found.get("PartNumber", ""), found.get("Size", "")
+    if not (re.fullmatch(r"[0-9]{1,9}", number) and re.fullmatch(r"[0-9]{1,18}", size)):
+        raise XmlError("A part of an upload has no number or no size.")
+    return Part(int(number), found.get("ETag", ""), int(size))
 
 
 def _listed(found: dict[str, str]) -> Listed:

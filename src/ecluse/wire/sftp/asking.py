@@ -13,14 +13,16 @@ __all__ = [
     "open_file",
     "read",
     "rename",
+    "set_times",
     "text",
     "write_head",
 ]
 
-_INIT, _OPEN, _READ, _WRITE, _MKDIR, _RENAME, _EXTENDED = 1, 3, 5, 6, 14, 18, 200
+_INIT, _OPEN, _READ, _WRITE, _SETSTAT, _MKDIR, _RENAME, _EXTENDED = 1, 3, 5, 6, 9, 14, 18, 200
 _HANDLES: Final = {"close": 4, "fstat": 8, "readdir": 12}
 _PATHS: Final = {"lstat": 7, "opendir": 11, "remove": 13, "realpath": 16, "stat": 17}
 _NO_ATTRIBUTES: Final = bytes(4)
+_TIMES: Final = (8).to_bytes(4, "big")  # SSH_FILEXFER_ATTR_ACMODTIME (s5)
 
 
 def text(value: bytes) -> bytes:
@@ -56,6 +58,12 @@ def about_path(what: str, id: int, path: bytes) -> bytes:
 def make_folder(id: int, path: bytes) -> bytes:
     """SSH_FXP_MKDIR."""
     return _packet(_MKDIR, id.to_bytes(4, "big"), text(path), _NO_ATTRIBUTES)
+
+
+def set_times(id: int, path: bytes, modified: int) -> bytes:
+    """SSH_FXP_SETSTAT of the times alone: of last access and of last change, both ``modified`` (seconds since 1970)."""
+    times = modified.to_bytes(4, "big") * 2
+    return _packet(_SETSTAT, id.to_bytes(4, "big"), text(path), _TIMES, times)
 
 
 def rename(id: int, path: bytes, to: bytes) -> bytes:

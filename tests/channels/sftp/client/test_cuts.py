@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 from tests.support import sftp_cut
+from tests.support.children import child_env
 from tests.support.cutting import Cutting
 from tests.support.sftp_world import World
 from tests.support.sshd import Sshd
 
-from ecluse.channels.sftp.client import placing, steps
-from ecluse.channels.sftp.client.placing import Placing
+from ecluse.channels.sftp.client import placing, steps, writing
+from ecluse.channels.sftp.client.writing import Writing
+from ecluse.exchange.remembered import Remembered
 from ecluse.model.states import DeliveryState
 
 pytestmark = pytest.mark.peer("sshd")
@@ -141,16 +144,66 @@ def test_a_line_that_goes_silent(world, server):
         message = world.send(("orders.edi", DATA))
         world.run(1)
         assert world.delivery(message).reason_code == "sftp.silent"
+        world.reach(server, port=line.port)  # with a patience that a busy machine does not try
         world.run(3)
         assert world.delivery(message).state is DeliveryState.CONFIRMED
         assert violations(server) == []
+
+
+RUN = """
+import sys
+from pathlib import Path
+import time
+from tests.support import sftp_cut
+from tests.support.children import child_env
+from tests.support.sftp_world import World
+from tests.support.sshd import Sshd
+base = Path(sys.argv[1])
+server = Sshd(base / "far", sftp=f"{sys.executable} {sftp_cut.__file__} {base / 'plan'} {base / 'far' / 'files'}")
+server.start()
+world = World(base / "hub")
+world.reach(server)
+world.send(("orders.edi", bytes(1000)))
+world.run()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_killed_run_leaves_no_process_behind(tmp_path):
+    run = subprocess.Popen([sys.executable, "-c", RUN, tmp_path], stdout=subprocess.PIPE, env=child_env())
+    try:
+        assert run.stdout.readline() == b"ready\n"
+        assert len(alive(tmp_path)) >= 3, "sshd, its subsystem and the server behind that"
+    finally:
+        run.kill()
+        run.wait()
+        run.stdout.close()
+    end = time.monotonic() + 10
+    while alive(tmp_path) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert alive(tmp_path) == []
+
+
+def alive(folder: Path) -> list[str]:
+    """Command lines of processes that name a folder, the run's own excepted."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = process.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if f"{folder}/" in line:
+            found.append(line)
+    return found
 
 
 class TestMutants:
     """What the cuts above must find."""
 
     def test_no_look_at_what_is_there(self, world, server, monkeypatch):
-        monkeypatch.setattr(Placing, "_earlier", lambda self: None)
+        monkeypatch.setattr(Remembered, "left", lambda self, path: None)
+        monkeypatch.setattr(Remembered, "appeared", lambda self, path: False)
         found = [cut(world, server, number, "after take") for number in range(5, REQUESTS)]
         assert any(found)
 
@@ -170,5 +223,6 @@ class TestMutants:
             return None
 
         monkeypatch.setattr(placing, "remove_all", nothing)
-        monkeypatch.setattr(Placing, "_resumable", lambda self: None)
+        monkeypatch.setattr(writing, "remove_all", nothing)
+        monkeypatch.setattr(Writing, "_resumable", lambda self: None)
         assert any(cut(world, server, number, "before") for number in range(4, REQUESTS))

@@ -15,7 +15,7 @@ from tests.support.proftpd_sftp import Proftpd
 from tests.support.sftp_world import World
 from tests.support.sshd import Sshd
 
-from ecluse.channels.sftp.client import placing
+from ecluse.channels.sftp.client import placing, writing
 from ecluse.channels.sftp.client.channel import temporary_name
 from ecluse.channels.sftp.client.steps import Renamed
 from ecluse.exchange.actions import resend
@@ -180,17 +180,17 @@ def test_two_documents_of_the_same_name_at_once(world, sshd):
 @pytest.mark.peer("sshd")
 @pytest.mark.parametrize("streams", [1, 4])
 def test_a_large_file_goes_on_where_it_was(world, sshd, monkeypatch, streams):
-    monkeypatch.setattr(placing, "SYNC_EVERY", 1 << 20)
-    monkeypatch.setattr(placing, "SPLIT", 1 << 20)
+    monkeypatch.setattr(writing, "SYNC_EVERY", 1 << 20)
+    monkeypatch.setattr(writing, "SPLIT", 1 << 20)
     resumed = []
-    look = placing.Placing._resumable
+    look = writing.Writing._resumable
 
     def watched(self):
         found = look(self)
         resumed.append(0 if found is None else sum(safe - begin for begin, safe, _ in found.ranges))
         return found
 
-    monkeypatch.setattr(placing.Placing, "_resumable", watched)
+    monkeypatch.setattr(writing.Writing, "_resumable", watched)
     data = os.urandom(9 << 20)
     name = f"large{streams}.bin"
     with Cutting(sshd.port) as line:
@@ -210,7 +210,7 @@ def test_a_large_file_goes_on_where_it_was(world, sshd, monkeypatch, streams):
 
 @pytest.mark.peer("sshd")
 def test_several_connections_for_one_file(world, sshd, monkeypatch):
-    monkeypatch.setattr(placing, "SPLIT", 1 << 20)
+    monkeypatch.setattr(writing, "SPLIT", 1 << 20)
     data = os.urandom((9 << 20) + 12_345)
     with Cutting(sshd.port) as line:
         world.reach(sshd, 'streams = 3\nverify = "digest"', port=line.port)
@@ -223,7 +223,7 @@ def test_several_connections_for_one_file(world, sshd, monkeypatch):
 
 @pytest.mark.peer("sshd")
 def test_a_temporary_file_that_was_cut_meanwhile_is_not_trusted(world, sshd, monkeypatch):
-    monkeypatch.setattr(placing, "SYNC_EVERY", 1 << 20)
+    monkeypatch.setattr(writing, "SYNC_EVERY", 1 << 20)
     data = os.urandom(12 << 20)
     with Cutting(sshd.port) as line:
         world.reach(sshd, port=line.port)

@@ -8,6 +8,7 @@ from typing import Final
 import pycurl
 
 from ecluse.errors import EcluseError, Fault
+from ecluse.exchange.once import InDoubt
 
 __all__ = [
     "Doubtful",
@@ -30,12 +31,10 @@ class Unreachable(EcluseError):
     remedy = "Check the address, the partner's server and the firewalls between; the hub tries again."
 
 
-class Doubtful(EcluseError):
-    """All octets were sent, and the server did not say that it has them."""
+class Doubtful(InDoubt):
+    """All was sent, and the server did not say that it has it, or has renamed it."""
 
     code = "ftps.doubtful"
-    fault = Fault.TRANSIENT
-    remedy = "Do nothing: the hub compares what is there before it sends anything again."
 
 
 class TlsRefused(EcluseError):

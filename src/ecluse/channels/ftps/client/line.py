@@ -175,22 +175,21 @@ class Line:
         return self._stream("list the folder" if listing else "read the file")
 
     def _stream(self, what: str) -> Iterator[bytes]:
-        held: list[bytes] = []
+        held = bytearray()  # of a listing libcurl gives a line at a time
         paused = False
 
         def take(data: bytes) -> int | None:
-            nonlocal paused
-            if sum(map(len, held)) >= HELD:
+            nonlocal paused, held
+            if len(held) >= HELD:
                 paused = True
                 return int(pycurl.WRITEFUNC_PAUSE)
-            held.append(data)
+            held += data
             return None
 
         self._curl.setopt(pycurl.WRITEFUNCTION, take)
         for _ in self._steps(what):
             if held:
-                block = b"".join(held)
-                held.clear()
+                block, held = bytes(held), bytearray()
                 yield from (block[at : at + HELD] for at in range(0, len(block), HELD))
                 if paused:
                     paused = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,10 +28,15 @@ MAX_FOLDERS: Final = 10_000
 """Folders that wait to be listed."""
 HELD_LISTING: Final = 4 << 20
 """Octets of a listing that are held in memory, some 50,000 names; more of them wait in a file without a name."""
+MAX_LISTING: Final = 1 << 30
+"""Octets of one folder's listing, some ten million names: one without end would fill the disk."""
 
+UNKNOWN: Final = frozenset({0, 500, 502, 504})
+"""Replies of a server that has no such command, or answers it with something else (RFC 959 section 4.2)."""
 _NO_SUCH: Final = frozenset({501, 550})
 """Replies to a listing of what is not there, or is no folder (RFC 3659 section 7.2.1)."""
 
+_UNFIT: Final = re.compile("[\x00-\x1f\x7f\udc80-\udcff]")
 _log = structlog.get_logger("ecluse.ftps")
 
 
@@ -204,13 +210,13 @@ def size_of(line: Line, path: str) -> int | None:
     """Octets of a file; ``None`` where there is none.
 
     Raises:
-        ServerRefused: The server has no SIZE, or answers what is no size.
+        ServerRefused: The server has no SIZE, answers what is no size, or can't tell at present.
     """
     try:
         # Servers that think in ASCII refuse SIZE then (RFC 3659 section 4), in the words of a file that is not there.
         reply = line.commands(["TYPE I", f"SIZE {path}"], "ask for the file's size")
     except ServerRefused as error:
-        if error.reply in (500, 502, 504):
+        if error.reply in UNKNOWN or error.reply < 500:
             raise
         return None
     if not (reply.text.strip().isascii() and reply.text.strip().isdigit()):
@@ -228,17 +234,21 @@ def _plain(entry: Listed) -> Listed | None:
     name = entry.name.rstrip("/").rpartition("/")[2]
     if name in ("", ".", ".."):
         return None
-    if any(not 32 <= ord(character) != 127 or 0xDC80 <= ord(character) <= 0xDCFF for character in name):
+    if _UNFIT.search(name):
         _log.warning("a name that can't be taken was passed over", name=ascii(name))
         return None
-    return replace(entry, name=name)
+    return entry if name == entry.name else replace(entry, name=name)
 
 
 def _whole(blocks: Iterator[bytes]) -> IO[bytes]:
     """A listing, read to its end: the connection is free for what is done with each name."""
     spool = tempfile.SpooledTemporaryFile(HELD_LISTING)  # noqa: SIM115 - the caller closes it
+    size = 0
     try:
         for block in blocks:
+            size += len(block)
+            if size > MAX_LISTING:
+                raise ListingTooLong(f"The listing of a folder is longer than {MAX_LISTING >> 20} MiB.")
             spool.write(block)
         spool.seek(0)
     except BaseException:

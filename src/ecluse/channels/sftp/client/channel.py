@@ -13,19 +13,20 @@ import msgspec
 
 from ecluse.blobs.vault import VaultReader
 from ecluse.channels.sftp.client.connect import Link
-from ecluse.channels.sftp.client.errors import HostKeyChanged, Lost
-from ecluse.channels.sftp.client.placing import Memory, Placed, Placing, Progress, Terms
+from ecluse.channels.sftp.client.errors import HostKeyChanged
+from ecluse.channels.sftp.client.placing import Placing
 from ecluse.channels.sftp.client.pool import Links
 from ecluse.channels.sftp.client.relation import Relation
 from ecluse.channels.sftp.client.steps import join
+from ecluse.channels.sftp.client.writing import Progress, Terms
 from ecluse.errors import EcluseError
-from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.hub import Document, Hub
+from ecluse.exchange.once import FOUND, Came, deliver_once
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes, Sealed
+from ecluse.exchange.remembered import Remembered
 from ecluse.exchange.target import file_names, target_of
 from ecluse.model.nouns import Answer, Delivery, Message, Part
 from ecluse.model.paths import MAX_NAME
-from ecluse.store.port import Tx, View
 from ecluse.trust.directory import Directory
 from ecluse.trust.secrets import ResolveSecret
 
@@ -77,10 +78,7 @@ class SftpChannel:
             ]
             spoken = link.spoken
         facts = {
-            "files": [
-                {**_facts(each), "size": part.size, "sha256": part.sha256}
-                for each, part in zip(placed, message.parts, strict=True)
-            ],
+            "files": placed,
             "host": relation.settings.host,
             "server": spoken.server,
             "host_key": spoken.host_key,
@@ -97,7 +95,7 @@ class SftpChannel:
 
     def _place_all(
         self, relation: Relation, link: Link, message: Message, delivery: Delivery
-    ) -> list[Placed]:
+    ) -> list[dict[str, object]]:
         """Several documents share the connection, and their commits; what one fails with, the others end before."""
         count = len(message.parts)
         if count == 1:
@@ -113,7 +111,7 @@ class SftpChannel:
 
     def _place(
         self, relation: Relation, link: Link, message: Message, delivery: Delivery, number: int
-    ) -> Placed:
+    ) -> dict[str, object]:
         settings, target = relation.settings, target_of(message)
         base = base_of(settings.folder, link)
         part = message.parts[number]
@@ -141,15 +139,16 @@ class SftpChannel:
             link=link,
             more=lambda: self._link(relation, message),
             rate=self._links.rate(relation.partner.id, relation.rate),
-            memory=_Events(self._hub, message, delivery),
             terms=terms,
             progress=self._take_progress(key),
         )
+        memory = Remembered(self._hub, message, delivery, f"{settings.user}@{settings.host}")
         try:
-            return placing.run()
+            came = deliver_once(placing, memory, again=delivery.attempts > 1)
         except BaseException:
             self._keep_progress(key, placing.progress)
             raise
+        return _facts(placing.path, came, part)
 
     @contextmanager
     def _chunks(self, part: Part, begin: int, end: int) -> Iterator[Iterator[bytes]]:
@@ -225,72 +224,12 @@ def temporary_name(pattern: str, name: str, id: str) -> str:
     return pattern.replace("{id}", id).replace("{name}", cut)
 
 
-def _facts(placed: Placed) -> dict[str, object]:
+def _facts(path: str, came: Came, part: Part) -> dict[str, object]:
     return {
-        "path": placed.path,
-        "how": placed.how,
-        "fsynced": placed.fsynced,
-        "compared": placed.compared,
+        "path": path,
+        "how": came.how,
+        "fsynced": came.staged.safe,
+        "compared": "digest" if came.how == FOUND else came.staged.checked,
+        "size": part.size,
+        "sha256": part.sha256,
     }
-
-
-class _UploadFacts(msgspec.Struct):
-    delivery: str = ""
-    deliveries: tuple[str, ...] = ()
-    path: str = ""
-    temporary: str = ""
-    synced: bool = False
-
-
-class _Events:
-    """The log as :class:`~ecluse.channels.sftp.client.placing.Memory`."""
-
-    def __init__(self, hub: Hub, message: Message, delivery: Delivery) -> None:
-        self._hub = hub
-        self._message = message
-        self._delivery = delivery
-
-    def uploaded(self, path: str, temporary: str, *, synced: bool) -> None:
-        """See the port."""
-        delivery = self._delivery
-
-        def work(tx: Tx) -> None:
-            current = tx.delivery(delivery.id)
-            if current is None or current.attempts != delivery.attempts:
-                raise Lost("Another attempt at this delivery has begun meanwhile.")
-            facts = {"delivery": delivery.id, "path": path, "temporary": temporary, "synced": synced}
-            self._hub.event(tx, "delivery.uploaded", self._message.id, facts)
-
-        self._hub.store.write(work)
-
-    def withdrawn(self, path: str, temporary: str) -> None:
-        """See the port."""
-        facts = {"delivery": self._delivery.id, "path": path, "temporary": temporary}
-        self._hub.store.write(lambda tx: self._hub.event(tx, "delivery.withdrawn", self._message.id, facts))
-
-    def left(self, path: str) -> tuple[str, bool] | None:
-        """See the port."""
-        return self._hub.store.read(lambda view: self._last(view, path, resent=True))
-
-    def appeared(self, path: str) -> bool:
-        """See the port."""
-        return self._hub.store.read(lambda view: self._last(view, path, resent=False)) is not None
-
-    def _last(self, view: View, path: str, *, resent: bool) -> tuple[str, bool] | None:
-        """The upload to a path that was not withdrawn; ``resent``: nor sent again by a person since."""
-        found: tuple[str, bool] | None = None
-        for logged in view.events(self._message.id):
-            if logged.event.kind not in ("delivery.uploaded", "delivery.withdrawn", "message.resent"):
-                continue
-            facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_UploadFacts)
-            if logged.event.kind == "message.resent":
-                # A person wants it there again: that it was fetched once does not end this.
-                if resent and self._delivery.id in facts.deliveries:
-                    found = None
-            elif (facts.delivery, facts.path) == (self._delivery.id, path):
-                uploaded = logged.event.kind == "delivery.uploaded"
-                found = (facts.temporary, facts.synced) if uploaded else None
-        return found
-
-
-_: type[Memory] = _Events

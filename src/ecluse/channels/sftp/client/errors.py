@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ecluse.errors import EcluseError, Fault
+from ecluse.exchange.once import InDoubt
 from ecluse.exchange.remote import FileGone
 from ecluse.wire.sftp.answers import Status
 
@@ -94,12 +95,10 @@ class ServerSilent(EcluseError):
     remedy = "Do nothing: the hub tries again; if it goes on, ask the partner, or raise sftp.timeout."
 
 
-class Doubtful(EcluseError):
+class Doubtful(InDoubt):
     """The document was asked to appear under its name, and no answer came: whether it did is unknown."""
 
     code = "sftp.doubtful"
-    fault = Fault.TRANSIENT
-    remedy = "Do nothing: the hub looks at what is there before it sends anything again."
 
 
 class RemoteRefused(EcluseError):

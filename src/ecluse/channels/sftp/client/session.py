@@ -257,6 +257,10 @@ class Session(asyncssh.SSHClientSession[bytes]):
         """Make a folder; the caller reads the status."""
         return self._status(await self.ask(lambda id: asking.make_folder(id, path)))
 
+    async def set_times(self, path: bytes, modified: int) -> Status:
+        """Ask for other times of a file, in seconds since 1970."""
+        return self._status(await self.ask(lambda id: asking.set_times(id, path, modified)))
+
     async def rename(self, path: bytes, to: bytes) -> Status:
         """Rename, not over another file; the caller reads the status."""
         return self._status(await self.ask(lambda id: asking.rename(id, path, to)))

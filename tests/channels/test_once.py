@@ -1,0 +1,218 @@
+"""Every channel that delivers files, and attempts that die at each step: the document appears once, whoever takes it
+away meanwhile, and whatever else has its name or its content.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.once import FARS, FarEnd, Killed, far_end, killed
+from tests.support.outbound import Sender
+
+from ecluse.channels.bucket.spot import BucketSpot
+from ecluse.channels.folder.spot import FolderSpot
+from ecluse.channels.ftps.client.spot import FtpsSpot
+from ecluse.channels.sftp.client.placing import Placing
+from ecluse.channels.webdav.spot import WebDavSpot
+from ecluse.exchange.once import InDoubt, Spot, Staged
+from ecluse.exchange.remembered import Remembered
+from ecluse.exchange.remote import NameTaken
+from ecluse.model.nouns import Message
+
+DATA = os.urandom(70_000)
+NAME = "orders.edi"
+
+
+@pytest.fixture
+def sender(tmp_path: Path) -> Sender:
+    return Sender(tmp_path / "hub")
+
+
+@pytest.fixture(params=FARS)
+def far(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FarEnd]:
+    with far_end(request.param, tmp_path, monkeypatch) as made:
+        yield made
+
+
+def attempt(sender: Sender, far: FarEnd, message: Message, *, replace: bool = False) -> None:
+    """By a process of its own; what comes of it is written down nowhere."""
+    sender.deliver(far.channel(sender.hub, replace=replace), far.channel_name, message)
+
+
+def stolen(sender: Sender, far: FarEnd) -> list[bytes]:
+    """What a reader gets who takes the file as soon as it is there, of a delivery whose hub dies before its end is
+    written down.
+    """
+    message = sender.message((NAME, DATA))
+    attempt(sender, far, message)
+    got = [far.take(NAME)]
+    attempt(sender, far, message)
+    got.append(far.take(NAME))
+    assert far.all() == {}, "something is left over"
+    return [data for data in got if data is not None]
+
+
+def test_what_the_reader_has_taken_is_not_written_again(sender: Sender, far: FarEnd) -> None:
+    assert stolen(sender, far) == [DATA]
+
+
+def test_what_still_lies_there_is_found(sender: Sender, far: FarEnd) -> None:
+    message = sender.message((NAME, DATA), ("b.txt", b"b"))
+    attempt(sender, far, message)
+    attempt(sender, far, message)
+    assert far.all() == {NAME: DATA, "b.txt": b"b"}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_before_it_appears(
+    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Once it is known to be whole it is not sent again."""
+    message = sender.message((NAME, DATA))
+    with killed(monkeypatch, when):
+        attempt(sender, far, message)
+    assert NAME not in far.all()
+    with monkeypatch.context() as patch:
+        if when == "after":
+            patch.setattr(Remembered, "remember", None)
+        attempt(sender, far, message)
+    left = far.all()
+    assert left.pop(NAME) == DATA
+    # An upload whose id nobody knows is for the bucket's own rules.
+    assert all(name.startswith("upload") for name in left)
+
+
+def test_two_documents_of_one_message(sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one's unfinished file is not taken for a left-over of the first one's."""
+    message = sender.message((NAME, DATA), ("second.edi", DATA[:50_000]))
+    remember = Remembered.remember
+
+    def second(self: Remembered, path: str, staged: Staged) -> None:
+        remember(self, path, staged)
+        if path.endswith("second.edi"):
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Remembered, "remember", second)
+        with pytest.raises(Killed):
+            attempt(sender, far, message)
+    assert far.take(NAME) == DATA
+    attempt(sender, far, message)
+    assert far.all() == {"second.edi": DATA[:50_000]}
+
+
+def identical(sender: Sender, far: FarEnd, patch: pytest.MonkeyPatch, *, remembered: bool) -> None:
+    """Somebody else's file of the same content comes under the name before ours could."""
+    message = sender.message((NAME, DATA))
+    with killed(patch, "after" if remembered else "before"):
+        attempt(sender, far, message)
+    far.put(NAME, DATA)
+    with pytest.raises(NameTaken):
+        attempt(sender, far, message)
+    assert far.take(NAME) == DATA
+    attempt(sender, far, message)
+    assert far.take(NAME) == DATA, "ours never came"
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_the_same_content_of_somebody_else_is_not_ours(
+    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch, remembered: bool
+) -> None:
+    identical(sender, far, monkeypatch, remembered=remembered)
+
+
+def test_another_file_came_after_ours_was_taken(sender: Sender, far: FarEnd) -> None:
+    message = sender.message((NAME, DATA))
+    attempt(sender, far, message)
+    assert far.take(NAME) == DATA
+    far.put(NAME, b"tomorrow's")
+    attempt(sender, far, message)
+    assert far.all() == {NAME: b"tomorrow's"}
+
+
+def test_an_answer_that_is_lost_is_found_out_about(
+    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = sender.message((NAME, DATA))
+    with monkeypatch.context() as patch:
+        lose_the_answer(patch)
+        with pytest.raises(InDoubt):
+            attempt(sender, far, message)
+    assert far.take(NAME) == DATA
+    attempt(sender, far, message)
+    assert far.all() == {}
+
+
+def lose_the_answer(patch: pytest.MonkeyPatch) -> None:
+    """Every spot's last step is done, and its answer lost."""
+
+    def lose(kind: type[Spot]) -> None:
+        appear = kind.appear
+
+        def lost(self: Spot, mark: str) -> str:
+            appear(self, mark)
+            raise InDoubt("The answer was lost.")
+
+        patch.setattr(kind, "appear", lost)
+
+    for kind in (BucketSpot, FolderSpot, FtpsSpot, Placing, WebDavSpot):
+        lose(kind)
+
+
+def test_replacing_happens_once(sender: Sender, far: FarEnd) -> None:
+    far.put(NAME, b"old")
+    message = sender.message((NAME, DATA))
+    attempt(sender, far, message, replace=True)
+    far.put(NAME, b"tomorrow's")
+    attempt(sender, far, message, replace=True)
+    assert far.all() == {NAME: b"tomorrow's"}
+
+
+def test_a_person_who_wants_it_again_gets_it_again(sender: Sender, far: FarEnd) -> None:
+    message = sender.message((NAME, DATA))
+    attempt(sender, far, message)
+    assert far.take(NAME) == DATA
+    [delivery] = sender.hub.store.read(lambda view: view.deliveries(message.id))
+    facts = {"deliveries": [delivery.id]}
+    sender.hub.store.write(lambda tx: sender.hub.event(tx, "message.resent", message.id, facts))
+    attempt(sender, far, message)
+    assert far.take(NAME) == DATA
+
+
+class TestMutants:
+    """What the suite must find, in each channel."""
+
+    def test_nothing_is_remembered(
+        self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Remembered, "left", lambda self, path: None)
+        monkeypatch.setattr(Remembered, "appeared", lambda self, path: False)
+        assert stolen(sender, far) == [DATA, DATA]
+
+    def test_what_is_gone_is_thought_lost(
+        self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        left = Remembered.left
+
+        def unsafe(self: Remembered, path: str) -> Staged | None:
+            found = left(self, path)
+            return found and Staged(found.mark, safe=False)
+
+        monkeypatch.setattr(Remembered, "left", unsafe)
+        assert stolen(sender, far) == [DATA, DATA]
+
+    def test_the_content_decides(self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Remembered, "appeared", lambda self, path: True)
+        if far.channel_name == "s3:birch":
+            pytest.skip("an object says whose it is")
+        with pytest.raises((AssertionError, pytest.fail.Exception)):
+            identical(sender, far, monkeypatch, remembered=False)
+
+    def test_it_is_remembered_too_late(
+        self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Remembered, "remember", lambda self, path, staged: None)
+        assert stolen(sender, far) == [DATA, DATA]

@@ -62,6 +62,8 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "organisation.name": WHO,
         "organisation.as2_id": WHO,
         "organisation.keys.0.ref": WHO,
+        "organisation.ssh_keys": WHO,
+        "listen.*.public_address": WHO,
         "operators.*": WHO,
         "revocation.methods": HOW,
         "blobs.place": WHO,

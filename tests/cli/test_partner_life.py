@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Pair
 from tests.support.commands import say
+from tests.support.operators import person, write_key
 
 from ecluse.app.node import open_node
 
@@ -279,3 +280,37 @@ def test_a_file_written_by_hand_keeps_its_comments(hub: Path, pair: Pair) -> Non
     say("partner", "suspend", "birch", "--reason", "a test", hub=hub)
     assert file.read_text().startswith("# contract 118\n")
     assert tomllib.loads(file.read_text())["state"] == "suspended"
+
+
+def test_what_two_people_decide(hub: Path, pair: Pair, tmp_path: Path) -> None:
+    """With two operators for trust: what widens trust waits, what narrows it does not."""
+    say("partner", "add", pair.cards / "birch.card", "--id", "birch", *CALLED, hub=hub)
+    keys = {name: write_key(tmp_path / name, person(name)) for name in ("ada", "berta")}
+    for name, path in keys.items():
+        say("operator", "add", name, "--public-key", f"{path}.pub", "--yes", hub=hub)
+    say("partner", "invite", "Elm", hub=hub)
+    say("partner", "suspend", "birch", "--reason", "a breach", hub=hub)
+    before = (hub / "partners" / "birch.toml").read_text()
+    as_ada = ["--as", "ada", "--key", keys["ada"], "--json"]
+    held = say("partner", "resume", "birch", "--reason", "mended", *as_ada, hub=hub, code=1).data["error"]
+    assert held["code"] == "change.held"
+    assert state(hub)["state"] == "suspended"
+    own = pair.birch / "ecluse.toml"
+    text = own.read_text()
+    own.write_text(f'{text}\n[organisation.bank]\niban = "DE89370400440532013000"\n')
+    try:
+        say("apply", "--yes", hub=pair.birch)
+        later, _ = card_of(pair, tmp_path / "later.card")
+    finally:
+        own.write_text(text)
+        say("apply", "--yes", hub=pair.birch)
+    words = ["partner", "update", "birch", later, "--reason", "their bank", *CALLED, *as_ada]
+    change = say(*words, hub=hub, code=1).data["error"]
+    assert change["code"] == "change.held"
+    assert (hub / "partners" / "birch.toml").read_text() == before
+    shown = say("change", "show", change["change"], hub=hub).text
+    assert "bank.iban: DE89…3000" in shown
+    as_berta = ["--as", "berta", "--key", keys["berta"]]
+    say("change", "approve", change["change"], *as_berta, "--yes", hub=hub)
+    assert state(hub)["bank"]["iban"].startswith("DE89…3000")
+    assert events(hub, "partner.card-taken")[-1]["data"]["signer"] == "same"

@@ -230,7 +230,7 @@ def activate(frame: Frame, id: Id, reason: Reason) -> None:
 
 
 def suspend(frame: Frame, id: Id, reason: Reason) -> None:
-    """Exchange nothing with a partner for a time: their messages are refused, and ours wait."""
+    """Exchange nothing with a partner for a time: their messages are refused, and nothing is sent."""
     _move(frame, id, "suspended", reason)
 
 

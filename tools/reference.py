@@ -41,8 +41,10 @@ EVENT_CALLS = frozenset(
         "_changed",
         "record",
         "_failure",
+        "say",
         "tell",
         "_tell",
+        "Telling",
         "Fact",
     }
 )

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.acme import AcmeDoor, acme_work
 from ecluse.app.audit import remind
 from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
@@ -22,6 +23,7 @@ from ecluse.app.key_uses import note_key_uses
 from ecluse.app.node import Node
 from ecluse.app.posture.serving import look_now, posture_run
 from ecluse.app.revocation import revocation_checks
+from ecluse.app.rotation.tend import rotation_work
 from ecluse.app.sftp import SftpService
 from ecluse.app.sightings import SightingsWork
 from ecluse.app.succession import Succession
@@ -100,6 +102,8 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                rotation_work(node),
+                acme_work(node),
                 posture_run(node),
                 revocation_checks(node),
                 change_expiry(node),
@@ -163,6 +167,8 @@ class Service:
         self.ftps = None if ftps is None else FtpsService(node, ftps)
         sftp = node.bootstrap.hub.listen.sftp
         self.sftp = None if sftp is None else SftpService(node, sftp)
+        acme = node.bootstrap.hub.acme
+        self.acme = None if acme is None else AcmeDoor(node, acme)
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -196,6 +202,8 @@ class Service:
         self.port = (await self._server.start())[0]
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.start)
+        if self.acme is not None:
+            await self.acme.start()
         await asyncio.to_thread(self._succession.begin, self.node.store)
         self._own_runner.start()
         self._depositor.start()
@@ -219,7 +227,8 @@ class Service:
         if at_start is None:
             return None
         settings = node.directory.hub.listen.as2.tls or at_start
-        return TlsIdentity.of(node, settings.key, settings.client_auth, settings.min_version)
+        key = node.directory.shown_key(settings.key, settings.successor)
+        return TlsIdentity.of(node, key, settings.client_auth, settings.min_version)
 
     async def stop(self) -> None:
         """Accept nothing more, end what is under way, seal and sign the log."""
@@ -228,6 +237,8 @@ class Service:
         self._flows.stop()
         if self._server is not None:
             await self._server.stop(grace)
+        if self.acme is not None:
+            await self.acme.stop()
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.stop, grace)
         if self.sftp is not None:

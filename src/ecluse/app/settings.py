@@ -25,6 +25,7 @@ __all__ = [
     "needs_restart",
     "plan_files",
     "settled_files",
+    "write_files",
 ]
 
 
@@ -119,6 +120,11 @@ def export_files(node: Node, folder: Path, number: int | None = None) -> list[st
             raise NoSuchVersion(f"There is no version {number} of the configuration.")
         files = version.files
     return export(files, folder, _write)
+
+
+def write_files(node: Node, files: Mapping[str, str]) -> list[str]:
+    """Write a configuration's files into the hub's folder; give the paths of those that changed."""
+    return export(files, node.folder, _write)
 
 
 def _write(path: Path, data: bytes) -> None:

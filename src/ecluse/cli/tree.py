@@ -13,6 +13,7 @@ import typer
 from ecluse.cli import (
     access,
     account,
+    acme,
     audit,
     ban,
     cert,
@@ -33,6 +34,7 @@ from ecluse.cli import (
     posture,
     rehearse,
     roles,
+    rotate,
     secret,
     send,
     signer,
@@ -103,6 +105,8 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
+app.add_typer(rotate.app, name="rotate", cls=Group)
+app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(account.app, name="account", cls=Group)

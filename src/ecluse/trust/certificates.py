@@ -336,6 +336,7 @@ class Dated:
         chain: The certificates that came with it, itself first.
         entry: Number of the entry of the partner's file that names it.
         refused: Not used from here on, whatever else is said: its authority revoked it, or can't be asked.
+        succeeds: SHA-256 of the certificates that it is to succeed.
     """
 
     certificate: x509.Certificate
@@ -346,6 +347,7 @@ class Dated:
     chain: tuple[x509.Certificate, ...] = ()
     entry: int = 0
     refused: Instant | None = None
+    succeeds: frozenset[str] = frozenset()
 
     @property
     def issuers(self) -> tuple[str, ...]:

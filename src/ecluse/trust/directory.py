@@ -6,8 +6,9 @@ that it began with, and so ends under the rules that it began under.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -20,9 +21,11 @@ from ecluse.trust.configuration import HUB_FILE, Configuration
 from ecluse.trust.errors import ConfigurationError, KeyringError, PartnerRefused, Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.keyring import Keyring
+from ecluse.trust.rotation.choices import NOBODY, Choices, in_turn
 from ecluse.trust.rules import active_exceptions, split_url, used_keys
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.trust.secrets import ResolveSecret, Secret
+from ecluse.trust.tls import PartnerTls
 
 __all__ = ["CHANNELS", "Directory", "OwnKeys", "PartnerView"]
 
@@ -35,12 +38,19 @@ class OwnKeys:
     """The organisation's keys, chosen by use and time."""
 
     _entries: tuple[tuple[str, Dated], ...]
+    _succeeds: Mapping[str, str] = field(default_factory=dict)
 
-    def at(self, use: str, now: Instant) -> tuple[str, ...]:
-        """References of the keys for ``use`` at ``now``, newest first. Their certificates' end counts too."""
-        chosen = CertificateSet(tuple(entry for _, entry in self._entries)).entries_at(use, now)
+    def at(self, use: str, now: Instant, chosen: Collection[str] = ()) -> tuple[str, ...]:
+        """References of the keys for ``use`` at ``now``, newest first. Their certificates' end counts too.
+
+        A successor comes after what it is to succeed, unless it is among the ``chosen``.
+        """
+        found = CertificateSet(tuple(entry for _, entry in self._entries)).entries_at(use, now)
         by_identity = {id(entry): ref for ref, entry in self._entries}
-        return tuple(dict.fromkeys(by_identity[id(entry)] for entry in chosen))
+        refs = tuple(dict.fromkeys(by_identity[id(entry)] for entry in found))
+        if not self._succeeds:
+            return refs
+        return in_turn(refs, {ref: {old} for ref, old in self._succeeds.items()}, chosen)
 
     def named(self, use: str) -> tuple[tuple[str, Dated], ...]:
         """Every key that the configuration names for ``use``, with its certificate, whatever its window."""
@@ -64,6 +74,7 @@ class PartnerView:
         our_id: Our AS2 id with them.
         certificates: Their certificates, with windows.
         keys: The organisation's keys.
+        choices: Which of two keys is used for whom.
     """
 
     id: PartnerId
@@ -72,6 +83,7 @@ class PartnerView:
     certificates: CertificateSet
     keys: OwnKeys
     _secret: ResolveSecret
+    choices: Choices = NOBODY
 
     @property
     def name(self) -> str:
@@ -143,7 +155,7 @@ class PartnerView:
         Raises:
             PartnerRefused: ``trust.no-certificate``.
         """
-        found = self.certificates.at("encrypt", now, self.exceptions_at(now))
+        found = self.certificates.entries_at("encrypt", now, self.exceptions_at(now))
         if not found:
             raise PartnerRefused(
                 f"{self.name} has no certificate to encrypt to at this time.",
@@ -151,7 +163,18 @@ class PartnerView:
                 fault=Fault.USAGE,
                 remedy="Add the partner's current certificate with the use encrypt.",
             )
-        return found[0]
+        succeeds = {entry.info.fingerprint: entry.succeeds for entry in found if entry.succeeds}
+        if succeeds:
+            names = tuple(entry.info.fingerprint for entry in found)
+            first = in_turn(names, succeeds, self.choices.theirs_for(self.id))[0]
+            return next(entry.certificate for entry in found if entry.info.fingerprint == first)
+        return found[0].certificate
+
+    def client_key(self, settings: PartnerTls) -> str | None:
+        """Reference of the key that is shown to their server over TLS."""
+        if settings.successor is not None and settings.successor in self.choices.ours_for(self.id):
+            return settings.successor
+        return settings.client_key
 
     def tls_anchors(self, now: Instant) -> tuple[x509.Certificate, ...]:
         """What their server's certificate must be, or come from; empty for the system's authorities.
@@ -177,6 +200,17 @@ class PartnerView:
     def shows_tls_client(self) -> bool:
         """Whether they have to show a certificate to our server, be one of record valid at present or not."""
         return self._names("tls-client")
+
+    def own_keys(self, use: str, now: Instant) -> tuple[str, ...]:
+        """References of our keys for ``use`` with them, the one that is used first; a successor in its turn.
+
+        Nobody answers a receipt: a successor signs receipts only after a message that it signed was accepted, where
+        there are messages to them.
+        """
+        sends = self.settings.as2 is not None and self.settings.as2.url is not None
+        if use == "mdn-sign" and sends:
+            return self.keys.at(use, now, self.choices.proven_for(self.id))
+        return self.keys.at(use, now, self.choices.ours_for(self.id))
 
     def signing_key(self, now: Instant) -> str:
         """Reference of the key that signs messages to them. Raises ``trust.no-key``."""
@@ -231,7 +265,7 @@ class PartnerView:
         return any(use in entry.use for entry in self.certificates.entries)
 
     def _key(self, use: str, now: Instant) -> str:
-        found = self.keys.at(use, now)
+        found = self.own_keys(use, now)
         if not found:
             raise KeyringError(
                 f"The organisation has no key to {use} with at this time.",
@@ -248,6 +282,7 @@ class Directory:
         configuration: Who, and under which rules.
         keyring: Our keys.
         resolve_secret: From references to secrets; called when one is needed.
+        choices: Which of two keys is used for whom, while a rotation is under way.
         refused: Fingerprints of partners' certificates that are not taken any more, and since when: revoked ones.
 
     Raises:
@@ -261,9 +296,11 @@ class Directory:
         keyring: Keyring,
         resolve_secret: ResolveSecret,
         *,
+        choices: Choices = NOBODY,
         refused: Mapping[str, Instant] | None = None,
     ) -> None:
         self.configuration = configuration
+        self.choices = choices
         self.keyring = keyring
         self.keys = _own_keys(configuration.hub, keyring)
         problems = [*_client_keys(configuration, keyring), *_openpgp_keys(configuration, keyring)]
@@ -281,10 +318,15 @@ class Directory:
                     else configuration.certificates[name],
                     keys=self.keys,
                     _secret=resolve_secret,
+                    choices=choices,
                 )
                 for name, partner in configuration.partners.items()
             }
         )
+        self._ours = {ours} | {view.our_id for view in self._partners.values()}
+        self._look_up()
+
+    def _look_up(self) -> None:
         # One that came back as another partner takes the names of the retired one.
         views = sorted(self._partners.values(), key=lambda view: view.settings.state != "retired")
         self._by_pair = {
@@ -293,7 +335,28 @@ class Directory:
         self._by_user = {
             view.settings.account.user: view for view in views if view.settings.account is not None
         }
-        self._ours = {ours} | {view.our_id for view in self._partners.values()}
+
+    def choosing(self, choices: Choices) -> Directory:
+        """The same with other choices; nothing is read or checked again."""
+        other = copy(self)
+        other.choices = choices
+        other._partners = MappingProxyType(
+            {name: replace(view, choices=choices) for name, view in self._partners.items()}
+        )
+        other._look_up()
+        return other
+
+    def shown_key(self, key: str, successor: str | None) -> str:
+        """Which of a listener's key and its successor is shown to partners."""
+        return successor if successor is not None and successor in self.choices.shown else key
+
+    def host_keys(self) -> tuple[str, ...]:
+        """References of the keys of our SFTP server, the one that proves it to clients first."""
+        sftp = self.hub.listen.sftp
+        if sftp is None:
+            return ()
+        first = [ref for ref in sftp.host_keys if ref in self.choices.shown]
+        return (*first, *(ref for ref in sftp.host_keys if ref not in first))
 
     @property
     def hub(self) -> Hub:
@@ -405,14 +468,15 @@ def _own_keys(hub: Hub, keyring: Keyring) -> OwnKeys:
                         f"Make it with `ecluse cert generate {ref} --kind ed25519`.",
                     )
                 )
-    tls, ftps = hub.listen.as2.tls, hub.listen.ftps
-    if tls is not None and tls.key not in held:
-        problems.append(_missing(HUB_FILE, "listen.as2.tls.key", tls.key))
-    if ftps is not None and ftps.key not in held:
-        problems.append(_missing(HUB_FILE, "listen.ftps.key", ftps.key))
+    for name, listener in (("listen.as2.tls", hub.listen.as2.tls), ("listen.ftps", hub.listen.ftps)):
+        if listener is not None and listener.key not in held:
+            problems.append(_missing(HUB_FILE, f"{name}.key", listener.key))
+        if listener is not None and listener.successor is not None and listener.successor not in held:
+            problems.append(_missing(HUB_FILE, f"{name}.successor", listener.successor))
     if problems:
         raise ConfigurationError(problems)
-    return OwnKeys(tuple(entries))
+    succeeds = {key.ref: key.succeeds for key in hub.organisation.keys if key.succeeds is not None}
+    return OwnKeys(tuple(entries), succeeds)
 
 
 def _client_keys(configuration: Configuration, keyring: Keyring) -> list[Problem]:

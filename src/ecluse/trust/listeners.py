@@ -71,6 +71,7 @@ class FtpsListener(Strict, frozen=True, kw_only=True):
         public_address: The same as partners see it; for cards.
         implicit: Host and port where TLS comes first; without it nothing listens there.
         key: Key of the keyring whose certificate is shown.
+        successor: A key whose certificate is shown in its place once that was decided (`ecluse rotate begin`).
         client_auth: Whether partners show a certificate of their own.
         min_version: The oldest TLS version that is spoken.
         require_reuse: A data connection must resume the TLS session of its control connection.
@@ -83,6 +84,7 @@ class FtpsListener(Strict, frozen=True, kw_only=True):
     public_address: HostPort | None = None
     implicit: Address | None = None
     key: Reference = "tls"
+    successor: Reference | None = None
     client_auth: Literal["none", "optional", "required"] = "none"
     min_version: Literal["1.2", "1.3"] = "1.2"
     require_reuse: bool = True

@@ -51,9 +51,13 @@ def used_keys(partner: Partner) -> Iterator[tuple[str, str]]:
     for field, place in (("as2", partner.as2), ("ftps", partner.ftps), ("webdav", partner.webdav)):
         if place is not None and place.tls.client_key is not None:
             yield f"{field}.tls.client_key", place.tls.client_key
+        if place is not None and place.tls.successor is not None:
+            yield f"{field}.tls.successor", place.tls.successor
     if partner.sftp is not None:
         if partner.sftp.key is not None:
             yield "sftp.key", partner.sftp.key
+        if partner.sftp.successor is not None:
+            yield "sftp.successor", partner.sftp.successor
         for number, jump in enumerate(partner.sftp.jump):
             if jump.key is not None:
                 yield f"sftp.jump[{number}].key", jump.key

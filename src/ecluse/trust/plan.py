@@ -245,6 +245,8 @@ def _certificate(entry: Dated) -> str:
         text += f", used from {iso(entry.start)}"
     if entry.end is not None:
         text += f", used until {iso(entry.end)}"
+    if entry.succeeds:
+        text += f", to succeed {', '.join(sorted(each[:16] for each in entry.succeeds))}"
     if len(entry.chain) > 1:
         # For TLS all of them are trusted: none may be exchanged behind a certificate that stays.
         encoded = b"".join(each.public_bytes(Encoding.DER) for each in entry.chain[1:])

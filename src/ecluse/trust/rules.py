@@ -229,6 +229,17 @@ def _own_keys(keys: tuple[OwnKey, ...]) -> Iterator[Problem]:
         yield from _window(HUB_FILE, field, key.from_, key.until)
         if not key.use:
             yield Problem("config.bad-value", HUB_FILE, f"{field}.use", "It is for nothing.", "Name a use.")
+        former = [other for other in keys if other.ref == key.succeeds]
+        if key.succeeds is not None and (
+            key.succeeds == key.ref or any(each.succeeds is not None for each in former)
+        ):
+            yield Problem(
+                "config.bad-value",
+                HUB_FILE,
+                f"{field}.succeeds",
+                f'"{key.succeeds}" can\'t be succeeded: it is the key itself, or a successor too.',
+                "Retire the one rotation before another one begins.",
+            )
 
 
 def partner_problems(
@@ -255,6 +266,15 @@ def partner_problems(
         yield from _window(file, field, entry.from_, entry.until)
         if not entry.use:
             yield Problem("config.bad-value", file, f"{field}.use", "It is for nothing.", "Name a use.")
+        others = {each.file for each in partner.certificates if each is not entry}
+        if entry.succeeds is not None and entry.succeeds not in others:
+            yield Problem(
+                "config.bad-value",
+                file,
+                f"{field}.succeeds",
+                f"{entry.succeeds} is not among the partner's certificates.",
+                "Name the file of another entry, or take the line out.",
+            )
         yield from _certificate(file, field, entry, certificates.get(entry.file, ()), allowed)
     yield from company_problems(
         file, "", identifiers=partner.identifiers, contacts=partner.contacts, bank=partner.bank

@@ -46,6 +46,7 @@ from ecluse.trust.tls import PartnerTls, Retry
 from ecluse.trust.verification import HeldCard, Invitation, Verification
 
 __all__ = [
+    "Acme",
     "As2",
     "As2Listener",
     "BasicAuth",
@@ -80,12 +81,15 @@ class OwnKey(Strict, frozen=True, kw_only=True):
         use: What it is for. Without any key for mdn-sign, those for sign do.
         from_: Not used before; a date, or a date and time.
         until: Not used after; a date counts whole.
+        succeeds: A key that this one is to succeed: it signs for a partner once that one was switched
+            (`ecluse rotate begin`), and decrypts from the start.
     """
 
     ref: Reference
     use: tuple[OwnUse, ...] = ("sign", "decrypt")
     from_: Moment | None = None
     until: Moment | None = None
+    succeeds: Reference | None = None
 
 
 class Organisation(Strict, frozen=True, kw_only=True):
@@ -176,11 +180,13 @@ class ListenerTls(Strict, frozen=True, kw_only=True):
 
     Attributes:
         key: Key of the keyring whose certificate is shown.
+        successor: A key whose certificate is shown in its place once that was decided (`ecluse rotate begin`).
         client_auth: Whether partners show a certificate of their own.
         min_version: The oldest TLS version that is spoken.
     """
 
     key: Reference = "tls"
+    successor: Reference | None = None
     client_auth: Literal["none", "optional", "required"] = "none"
     min_version: Literal["1.2", "1.3"] = "1.2"
 
@@ -227,6 +233,30 @@ class Listen(Strict, frozen=True, kw_only=True):
     as2: As2Listener = As2Listener()
     sftp: SftpListener | None = None
     ftps: FtpsListener | None = None
+
+
+class Acme(Strict, frozen=True, kw_only=True):
+    """Certificates for our TLS listeners from an authority that speaks ACME (RFC 8555), by http-01.
+
+    Attributes:
+        directory: URL of the authority's directory.
+        names: DNS names that the certificates are for.
+        agree: The authority's terms of service are agreed to.
+        email: Where the authority may write.
+        listen: Host and port that port 80 of the names leads to.
+        renew: How long before its end a certificate is renewed.
+        ca: PEM file of the authority that the directory's own certificate is checked with; the system's by default.
+        allow_private_network: Let the directory be on loopback or a private network.
+    """
+
+    directory: Url
+    names: tuple[HostPort, ...]
+    agree: bool = False
+    email: Name | None = None
+    listen: Address = "0.0.0.0:80"
+    renew: Duration = "30d"
+    ca: Name | None = None
+    allow_private_network: bool = False
 
 
 class InboxSettings(Strict, frozen=True, kw_only=True):
@@ -316,6 +346,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         folders: Folders of ours that flows use, by name.
         calendars: Working days that schedules and expectations use, by name.
         openpgp: Our OpenPGP keys.
+        acme: Certificates for our TLS listeners by ACME; without it they are put into the keyring by hand.
         revocation: Whether certificates were revoked.
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
@@ -331,6 +362,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     folders: dict[Label, Folder] = msgspec.field(default_factory=dict)
     calendars: dict[Label, Calendar] = msgspec.field(default_factory=dict)
     openpgp: OwnOpenPgp = OwnOpenPgp()
+    acme: Acme | None = None
     revocation: RevocationSettings = RevocationSettings()
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
@@ -385,6 +417,8 @@ class As2(Strict, frozen=True, kw_only=True):
         max_size: Largest message either way.
         timeout: Longest silence of their server.
         retry: How a delivery is tried again, where the hub's own way is not right for them.
+        certificate_exchange: Tell them of our new certificates by certificate exchange messages, which their
+            product has to know (draft-meadors-certificate-exchange).
         allow_private_network: Let url and MDN addresses lead to loopback and private networks.
     """
 
@@ -413,6 +447,7 @@ class As2(Strict, frozen=True, kw_only=True):
     max_size: Size = "20 GiB"
     timeout: Duration = "2m"
     retry: Retry | None = None
+    certificate_exchange: bool = False
     allow_private_network: bool = False
 
 
@@ -425,12 +460,15 @@ class CertificateEntry(Strict, frozen=True, kw_only=True):
             (or its authority); "tls-client" what they show to ours.
         from_: Not used before; a date, or a date and time.
         until: Not used after; a date counts whole.
+        succeeds: File of a certificate that this one is to succeed: it verifies from the start, and is encrypted
+            to once they were seen to use it (`ecluse rotate begin`).
     """
 
     file: CertificatePath
     use: tuple[PartnerUse, ...] = ("verify", "encrypt")
     from_: Moment | None = None
     until: Moment | None = None
+    succeeds: CertificatePath | None = None
 
 
 class ExceptionEntry(Strict, frozen=True, kw_only=True):

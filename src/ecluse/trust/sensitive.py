@@ -32,7 +32,7 @@ class Rule:
         why: One sentence for who approves.
         order: Values from the weakest to the strongest (the empty one where nothing stood); a change that does not
             go down in it is free.
-        first: Whether it counts where nothing stood before.
+        first: Whether it counts with a partner or flow that is new; what is added to one that is there always does.
     """
 
     kind: Kind
@@ -40,9 +40,9 @@ class Rule:
     order: Mapping[str, int] = field(default_factory=dict)
     first: bool = True
 
-    def holds(self, change: Change) -> bool:
-        """Whether ``change`` is one of trust."""
-        if change.kind == "add" and not self.first:
+    def holds(self, change: Change, *, new: bool) -> bool:
+        """Whether ``change`` (of a subject that is ``new``) is one of trust."""
+        if new and not self.first:
             return False
         before, after = self.order.get(change.before), self.order.get(change.after)
         return before is None or after is None or after < before
@@ -96,6 +96,7 @@ _ADDRESS: Final = Rule("policy", "It is where the hub can be reached.")
 
 _TLS_FIELDS: Final[dict[str, Rule]] = {
     "tls.client_key": _OUR_KEY,
+    "tls.successor": _OUR_KEY,
     "tls.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
 }
 
@@ -112,6 +113,12 @@ _HUB: Final[dict[str, Rule]] = {
     "organisation.keys[].use": _OUR_KEY,
     "organisation.keys[].from": _OUR_KEY,
     "organisation.keys[].until": _OUR_KEY,
+    "organisation.keys[].succeeds": _OUR_KEY,
+    "acme.directory": Rule("endpoint", "That authority says who we are to TLS clients."),
+    "acme.names": Rule("identity", "Certificates that say so are asked for."),
+    "acme.ca": Rule("key", "Whoever has that authority is taken for the one that certifies us."),
+    "acme.listen": _ADDRESS,
+    "acme.allow_private_network": _PRIVATE,
     "openpgp.keys": _OUR_KEY,
     "revocation.mode": Rule(
         "policy", "It says whether revoked certificates are refused.", _ladder("off", "soft", "hard")
@@ -146,6 +153,7 @@ _HUB: Final[dict[str, Rule]] = {
     "listen.as2.address": _ADDRESS,
     "listen.as2.public_url": Rule("endpoint", "Partners are told to send there."),
     "listen.as2.tls.key": _OUR_KEY,
+    "listen.as2.tls.successor": _OUR_KEY,
     "listen.as2.tls.client_auth": Rule("policy", "It says who may connect.", _CLIENT_AUTH),
     "listen.as2.tls.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
     "listen.sftp.address": _ADDRESS,
@@ -156,6 +164,7 @@ _HUB: Final[dict[str, Rule]] = {
     "listen.ftps.public_address": Rule("endpoint", "Partners are told to connect there."),
     "listen.ftps.external_address": Rule("endpoint", "Partners are told to connect there."),
     "listen.ftps.key": _OUR_KEY,
+    "listen.ftps.successor": _OUR_KEY,
     "listen.ftps.client_auth": Rule("policy", "It says who may connect.", _CLIENT_AUTH),
     "listen.ftps.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
     "listen.ftps.require_reuse": Rule(
@@ -222,6 +231,7 @@ _PARTNER: Final[dict[str, Rule]] = {
     "sftp.user": _PLACE,
     "sftp.host_keys": _THEIR_KEY,
     "sftp.key": _LOGIN,
+    "sftp.successor": _LOGIN,
     "sftp.certificate": _LOGIN,
     "sftp.agent": _LOGIN,
     "sftp.password": _LOGIN,
@@ -337,6 +347,7 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         "as2.content_length": _FORM,
         "as2.micalg": _FORM,
         "as2.subject": _FORM,
+        "as2.certificate_exchange": "It offers them what is public, and takes nothing.",
         "as2.concurrency": _PACE,
         "as2.max_size": _PACE,
         "as2.timeout": _PACE,
@@ -472,9 +483,11 @@ def rule_of(subject: str, field: str) -> Rule | None:
 
 
 def _found(changes: Sequence[Change]) -> Iterator[Sensitive]:
+    # A name is never left out, and comes with its subject alone.
+    new = {change.subject for change in changes if change.kind == "add" and change.field == "name"}
     for change in changes:
         rule = rule_of(change.subject, change.field)
-        if rule is not None and rule.holds(change):
+        if rule is not None and rule.holds(change, new=change.subject in new):
             yield Sensitive(change, rule.kind, rule.why)
 
 

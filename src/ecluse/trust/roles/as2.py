@@ -25,7 +25,7 @@ _ENCRYPTING: Final = "RSA of 2048 bits, EC P-256, X25519 or ML-KEM; AES"
 
 def _ours(case: Case, use: str) -> list[RoleValue]:
     """Keys of ours for a use, those that count first; also those that are out of their time."""
-    current = case.view.keys.at(use, case.now)
+    current = case.view.own_keys(use, case.now)
     named = dict(case.view.keys.named(use))
     values = [our_certificate(case, ref, use, named.get(ref), current=True) for ref in current]
     return values + [

@@ -45,6 +45,7 @@ class Spoken:
         cipher: Encryption of what we send.
         mac: Its authentication; empty where the cipher has its own.
         login: What the server took: ``password`` or ``key``.
+        user_key: Fingerprint of our key that it took; empty where it took none of the keyring.
         round_trip: Seconds.
     """
 
@@ -54,6 +55,7 @@ class Spoken:
     cipher: str
     mac: str
     login: str
+    user_key: str
     round_trip: float
 
 
@@ -146,6 +148,7 @@ async def _begin(route: Route, connections: Sequence[Connection], client: Client
         cipher=cipher,
         mac="" if mac == cipher else mac,
         login="password" if client.gave_password else "key",
+        user_key="" if client.gave_password else client.used_key,
         round_trip=round_trip,
     )
     link = Link(connections, session, spoken)

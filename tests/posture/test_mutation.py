@@ -110,6 +110,7 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "*.ca": WHO,
         "*.path_style": HOW,
         "openpgp.key": WHO,
+        "verification.*": "who made sure, and when, is for people to read; a level that is none is found",
         "openpgp.armor": HOW,
         "certificates.0.file": WHO,
         **dict.fromkeys(("as2", "account", "ftps", "azure", "gcs", "webdav"), OFF),

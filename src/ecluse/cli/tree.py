@@ -26,6 +26,7 @@ from ecluse.cli import (
     key,
     keyring,
     log,
+    offers,
     operator,
     partner,
     partner_card,
@@ -34,7 +35,6 @@ from ecluse.cli import (
     posture,
     rehearse,
     roles,
-    rotate,
     secret,
     send,
     signer,
@@ -105,7 +105,7 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
-app.add_typer(rotate.app, name="rotate", cls=Group)
+app.add_typer(offers.app, name="rotate", cls=Group)
 app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)

@@ -303,6 +303,9 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
             f"organisation.contacts[].{name}": "Whom partners may reach; nothing is decided by it."
             for name in ("role", "name", "email", "phone")
         },
+        "acme.agree": "The authority's terms; it certifies no other names by it.",
+        "acme.email": "Where the authority may write.",
+        "acme.renew": _PACE,
         "blobs.inline_limit": _OURS,
         "blobs.region": "The endpoint decides where the bytes go.",
         "revocation.timeout": _PACE,

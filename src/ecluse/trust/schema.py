@@ -15,11 +15,11 @@ from msgspec import Meta
 
 from ecluse.trust.acme import Acme
 from ecluse.trust.company import Bank, Contact, Identifiers
+from ecluse.trust.days import Calendar
 from ecluse.trust.fields import (
     Address,
     As2Id,
     CertificatePath,
-    Day,
     Duration,
     EncryptAlgorithm,
     HostPort,
@@ -36,7 +36,6 @@ from ecluse.trust.fields import (
     Size,
     Strict,
     Url,
-    Weekday,
 )
 from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
@@ -258,26 +257,6 @@ class Folder(Strict, frozen=True, kw_only=True):
     path: Name
     create: bool = False
     replace: bool = False
-
-
-class Calendar(Strict, frozen=True, kw_only=True):
-    """Which days are working days.
-
-    Attributes:
-        country: Public holidays of a country (ISO 3166, such as "FR" or "DE").
-        region: Its subdivision, such as "BY".
-        closed: Further days without work.
-        open: Days of work in spite of the country's holidays or the weekend.
-        weekend: Days of the week without work.
-    """
-
-    country: (
-        Annotated[str, Meta(pattern=r"^[A-Z]{2}$", extra={"expected": 'a country, such as "FR"'})] | None
-    ) = None
-    region: Name | None = None
-    closed: tuple[Day, ...] = ()
-    open: tuple[Day, ...] = ()
-    weekend: tuple[Weekday, ...] = ("sat", "sun")
 
 
 class OwnOpenPgp(Strict, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ from tests.support.posture import (
 from tests.support.trust import certificate, key, signed_with
 
 from ecluse.model.basics import Instant
-from ecluse.posture.facts import Approved, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
+from ecluse.posture.facts import Approved, Assurance, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
 from ecluse.trust.certificates import CertificateSet, Dated, describe
@@ -76,6 +76,15 @@ def dated(days: int, *, kind: str = "ec", ahead: int = 0, made: object = None, l
 def told(state: str) -> Make:
     print_ = partner_facts().certificates.entries[0].info.fingerprint
     return lambda: facts(partner=replace(partner_facts(), revoked=(Revoked(print_, state),)))
+
+
+def reviewed(due: int | None) -> Make:
+    return lambda: facts(hub=replace(hub_facts(), reviewed=due))  # type: ignore[arg-type]
+
+
+def assured(days: int) -> Make:
+    entry = Assurance("certification/iso-27001", "ISO/IEC 27001", ends=Instant(NOW + days * DAY))
+    return lambda: facts(partner=replace(partner_facts(), assurance=(entry,)))
 
 
 def keys(*more: object) -> Make:
@@ -443,6 +452,10 @@ CASES: dict[str, tuple[Make, Make]] = {
         hub("changes.recovery_wait", "2d"),
         hub("changes.recovery_wait", False),
     ),
+    "authentication.no-access-review": (reviewed(None), reviewed(NOW + DAY)),
+    "authentication.access-review-due": (reviewed(NOW - DAY), reviewed(NOW + DAY)),
+    "lifecycle.assurance-ended": (assured(-1), assured(100)),
+    "lifecycle.assurance-due": (assured(50), assured(100)),
     "authentication.shared-key": (shared("ssh-key", "SHA256:x"), shared("nothing", "x")),
     "authentication.many-attempts": (
         hub("listen.sftp.guard.login_attempts", 7),

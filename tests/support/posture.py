@@ -279,6 +279,7 @@ def hub_facts() -> HubFacts:
         ),
         openpgp=(pgp("pgp"),),
         operators=("ines", "jules"),
+        reviewed=NOW + 300 * DAY,  # type: ignore[arg-type]
         as2=(PartnerId("birch"),),
         log=LogFacts(
             size=10,

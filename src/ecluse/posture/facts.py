@@ -14,6 +14,7 @@ from ecluse.trust.schema import Hub, Partner
 
 __all__ = [
     "Approved",
+    "Assurance",
     "Counts",
     "Facts",
     "FlowFacts",
@@ -107,6 +108,23 @@ class Revoked:
 
 
 @dataclass(frozen=True, slots=True)
+class Assurance:
+    """An entry of a partner's register: a certification, an agreement, answers.
+
+    Attributes:
+        name: Topic and name: ``certification/iso-27001``.
+        title: For people.
+        ends: When it does; ``None`` for never.
+        due: When somebody has to look again; ``None`` where nobody has to.
+    """
+
+    name: str
+    title: str
+    ends: Instant | None = None
+    due: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Approved:
     """The baseline that a subject is compared with.
 
@@ -132,6 +150,7 @@ class PartnerFacts:
         openpgp: Its OpenPGP certificates.
         revoked: What authorities say of its certificates, where it is not good news.
         secrets: Files that its file's references lead to.
+        assurance: What it has shown of how it guards what it is given.
         seen: What was seen of it, in order of channel, role and first time.
         approved: The baseline; ``None`` where there is none.
     """
@@ -142,6 +161,7 @@ class PartnerFacts:
     openpgp: tuple[PgpFacts, ...] = ()
     revoked: tuple[Revoked, ...] = ()
     secrets: tuple[SecretFile, ...] = ()
+    assurance: tuple[Assurance, ...] = ()
     seen: tuple[Seen, ...] = ()
     approved: Approved | None = None
 
@@ -317,6 +337,7 @@ class HubFacts:
         operators: Names of those who may change trust.
         as2: Active partners with AS2.
         shared: What partners have in common and should not.
+        reviewed: When the next review of access is due; ``None`` where there was none yet.
         log: The log of evidence.
         machine: What it stands on.
         counts: Work that waits.
@@ -330,6 +351,7 @@ class HubFacts:
     operators: tuple[str, ...] = ()
     as2: tuple[PartnerId, ...] = ()
     shared: tuple[Shared, ...] = ()
+    reviewed: Instant | None = None
     log: LogFacts = LogFacts()
     machine: MachineFacts = MachineFacts()
     counts: Counts = Counts()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import ecluse
+from ecluse.app.access import last_reviews
 from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
 from ecluse.app.node import Node
@@ -33,6 +34,7 @@ from ecluse.model.states import DeliveryState, MessageState
 from ecluse.posture.baseline import MARK, Baseline, digest_of, read_baseline
 from ecluse.posture.facts import (
     Approved,
+    Assurance,
     Counts,
     Facts,
     FlowFacts,
@@ -52,7 +54,10 @@ from ecluse.posture.keeping import every_record_of
 from ecluse.posture.rule import DAY
 from ecluse.posture.rules.secrets import HUB_REFERENCES, PARTNER_REFERENCES, references
 from ecluse.store.port import View
+from ecluse.trust.assurance import KIND as ASSURANCE
+from ecluse.trust.assurance import entry_from
 from ecluse.trust.configuration import Configuration
+from ecluse.trust.fields import instant_until
 from ecluse.trust.operators import approvers
 from ecluse.trust.plan import subject_words
 from ecluse.trust.revocation import KIND as REVOCATION
@@ -93,6 +98,8 @@ class Gatherer:
         self._seen: dict[PartnerId, tuple[Seen, ...]] = {}
         self._written: dict[str, int] = {}
         self._revoked: dict[PartnerId, tuple[Revoked, ...]] = {}
+        self._assurance: dict[PartnerId, tuple[Assurance, ...]] = {}
+        self._reviewed: Instant | None = None
         self._keys: tuple[OwnKeyFacts, ...] = ()
         self._own_openpgp: tuple[PgpFacts, ...] = ()
         self._shared: tuple[Shared, ...] = ()
@@ -148,11 +155,23 @@ class Gatherer:
         self._changes = self._pending.count(configuration)
         self._exposed = exposed(node)
         self._open_folders = open_folders(node)
+        reviews = [each for each in last_reviews(node) if not each.partner]
+        self._reviewed = reviews[0].due if reviews else None
         node.store.read(lambda view: self._count(view, now))
 
     def _count(self, view: View, now: Instant) -> None:
         found = waiting(view)
         quarantined = view.messages(states=[MessageState.QUARANTINED], limit=500)
+        assurance: dict[PartnerId, list[Assurance]] = defaultdict(list)
+        for record in every_record_of(view, ASSURANCE):
+            entry = entry_from(record)
+            ends, due = instant_until(entry.ends or None), instant_until(entry.due or None)
+            assurance[entry.partner].append(Assurance(f"{entry.topic}/{entry.name}", entry.title, ends, due))
+        known = self._assurance
+        self._assurance = {
+            id: known[id] if known.get(id) == tuple(found) else tuple(found)
+            for id, found in assurance.items()
+        }
         self._counts = Counts(
             failed=len(found.failed),
             quarantined=len(quarantined),
@@ -235,7 +254,7 @@ class Gatherer:
         partners: dict[PartnerId, PartnerFacts] = {}
         for id, material in self._materials.items():
             seen, revoked = self._seen.get(id, ()), self._revoked.get(id, ())
-            secrets = self._secrets.get(id, ())
+            secrets, assurance = self._secrets.get(id, ()), self._assurance.get(id, ())
             approved = self._compare(view, configuration, f"partner:{id}", material)
             known = self._partners.get(id)
             if (
@@ -246,6 +265,7 @@ class Gatherer:
                 or known.seen is not seen
                 or known.revoked is not revoked
                 or known.secrets is not secrets
+                or known.assurance is not assurance
                 or known.approved is not approved
             ):
                 known = PartnerFacts(
@@ -255,6 +275,7 @@ class Gatherer:
                     openpgp=material.openpgp,
                     revoked=revoked,
                     secrets=secrets,
+                    assurance=assurance,
                     seen=seen,
                     approved=approved,
                 )
@@ -293,6 +314,7 @@ class Gatherer:
             operators=tuple(each.name for each in approvers(configuration.hub.operators)),
             as2=self._as2,
             shared=self._shared,
+            reviewed=self._reviewed,
             log=self._log(view),
             machine=self._machine(view, now),
             counts=self._counts,

@@ -26,10 +26,11 @@ from tests.support.posture import (
 )
 from tests.support.trust import certificate, key, signed_with
 
-from ecluse.model.basics import Instant
-from ecluse.posture.facts import Approved, Assurance, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
+from ecluse.model.basics import Instant, PartnerId
+from ecluse.posture.facts import AccessFacts, Approved, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
+from ecluse.trust.assurance import Entry
 from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.flow import Duplicates, Retention
 from ecluse.trust.plan import Change
@@ -73,18 +74,14 @@ def dated(days: int, *, kind: str = "ec", ahead: int = 0, made: object = None, l
     return Dated(made, describe(made), use, start, Instant(NOW + days * DAY), (made,))  # type: ignore[arg-type]
 
 
+def shown(**days: str) -> Make:
+    entry = Entry(PartnerId("birch"), "agreement", "gdpr", **days)
+    return lambda: facts(partner=replace(partner_facts(), assurance=(entry,)))
+
+
 def told(state: str) -> Make:
     print_ = partner_facts().certificates.entries[0].info.fingerprint
     return lambda: facts(partner=replace(partner_facts(), revoked=(Revoked(print_, state),)))
-
-
-def reviewed(due: int | None) -> Make:
-    return lambda: facts(hub=replace(hub_facts(), reviewed=due))  # type: ignore[arg-type]
-
-
-def assured(days: int) -> Make:
-    entry = Assurance("certification/iso-27001", "ISO/IEC 27001", ends=Instant(NOW + days * DAY))
-    return lambda: facts(partner=replace(partner_facts(), assurance=(entry,)))
 
 
 def keys(*more: object) -> Make:
@@ -157,6 +154,21 @@ def clear_basic_auth() -> Facts:
 
 CASES: dict[str, tuple[Make, Make]] = {
     # code: (what it finds, what it leaves)
+    "lifecycle.assurance-ended": (shown(ends="2026-05-31"), shown(ends="2026-12-31")),
+    "lifecycle.assurance-ending": (shown(ends="2026-07-30"), shown(ends="2026-12-31")),
+    "lifecycle.assurance-due": (shown(due="2026-05-31"), shown(due="2026-12-31")),
+    "authentication.access-to-go": (
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY, ("partner:birch: log in",)))),
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
+    ),
+    "authentication.access-review-due": (
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW - DAY))),
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
+    ),
+    "authentication.access-never-reviewed": (
+        lambda: facts(replace(hub_facts(), access=AccessFacts())),
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
+    ),
     "crypto.as2-unsigned": (partner("as2.sign", False), partner("as2.sign", "sha-256")),
     "crypto.as2-unencrypted": (partner("as2.encrypt", False), partner("as2.encrypt", "aes-256-gcm")),
     "crypto.weak-cipher": (partner("as2.encrypt", "aes-128-cbc"), partner("as2.encrypt", "aes-256-cbc")),
@@ -452,10 +464,6 @@ CASES: dict[str, tuple[Make, Make]] = {
         hub("changes.recovery_wait", "2d"),
         hub("changes.recovery_wait", False),
     ),
-    "authentication.no-access-review": (reviewed(None), reviewed(NOW + DAY)),
-    "authentication.access-review-due": (reviewed(NOW - DAY), reviewed(NOW + DAY)),
-    "lifecycle.assurance-ended": (assured(-1), assured(100)),
-    "lifecycle.assurance-due": (assured(50), assured(100)),
     "authentication.shared-key": (shared("ssh-key", "SHA256:x"), shared("nothing", "x")),
     "authentication.many-attempts": (
         hub("listen.sftp.guard.login_attempts", 7),

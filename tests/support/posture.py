@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 from tests.support.trust import certificate, instant
 
-from ecluse.model.basics import PartnerId
+from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.engine import Engine, Found
 from ecluse.posture.facts import (
+    AccessFacts,
     Facts,
     FlowFacts,
     HubFacts,
@@ -279,8 +280,8 @@ def hub_facts() -> HubFacts:
         ),
         openpgp=(pgp("pgp"),),
         operators=("ines", "jules"),
-        reviewed=NOW + 300 * DAY,  # type: ignore[arg-type]
         as2=(PartnerId("birch"),),
+        access=AccessFacts(due=Instant(NOW + 3650 * DAY)),
         log=LogFacts(
             size=10,
             checkpoint=NOW,

@@ -26,13 +26,13 @@ from ecluse.cli import (
     key,
     keyring,
     log,
+    offers,
     operator,
     partner,
     pgp,
     posture,
     rehearse,
     roles,
-    rotate,
     secret,
     send,
     signer,
@@ -101,7 +101,7 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
-app.add_typer(rotate.app, name="rotate", cls=Group)
+app.add_typer(offers.app, name="rotate", cls=Group)
 app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)

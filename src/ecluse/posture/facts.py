@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from ecluse.model.basics import Instant, PartnerId
+from ecluse.trust.assurance import Entry
 from ecluse.trust.certificates import CertificateInfo, CertificateSet
 from ecluse.trust.flow import Flow
 from ecluse.trust.plan import Change
 from ecluse.trust.schema import Hub, Partner
 
 __all__ = [
+    "AccessFacts",
     "Approved",
-    "Assurance",
     "Counts",
     "Facts",
     "FlowFacts",
@@ -108,23 +109,6 @@ class Revoked:
 
 
 @dataclass(frozen=True, slots=True)
-class Assurance:
-    """An entry of a partner's register: a certification, an agreement, answers.
-
-    Attributes:
-        name: Topic and name: ``certification/iso-27001``.
-        title: For people.
-        ends: When it does; ``None`` for never.
-        due: When somebody has to look again; ``None`` where nobody has to.
-    """
-
-    name: str
-    title: str
-    ends: Instant | None = None
-    due: Instant | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Approved:
     """The baseline that a subject is compared with.
 
@@ -150,9 +134,9 @@ class PartnerFacts:
         openpgp: Its OpenPGP certificates.
         revoked: What authorities say of its certificates, where it is not good news.
         secrets: Files that its file's references lead to.
-        assurance: What it has shown of how it guards what it is given.
         seen: What was seen of it, in order of channel, role and first time.
         approved: The baseline; ``None`` where there is none.
+        assurance: What it has shown of how it guards what it is given.
     """
 
     id: PartnerId
@@ -161,9 +145,9 @@ class PartnerFacts:
     openpgp: tuple[PgpFacts, ...] = ()
     revoked: tuple[Revoked, ...] = ()
     secrets: tuple[SecretFile, ...] = ()
-    assurance: tuple[Assurance, ...] = ()
     seen: tuple[Seen, ...] = ()
     approved: Approved | None = None
+    assurance: tuple[Entry, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -326,6 +310,19 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessFacts:
+    """The last review of who can do what.
+
+    Attributes:
+        due: When the next one is; ``None`` where there was none.
+        to_go: Rights that it took away and that are still there, in words.
+    """
+
+    due: Instant | None = None
+    to_go: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HubFacts:
     """The hub.
 
@@ -337,11 +334,11 @@ class HubFacts:
         operators: Names of those who may change trust.
         as2: Active partners with AS2.
         shared: What partners have in common and should not.
-        reviewed: When the next review of access is due; ``None`` where there was none yet.
         log: The log of evidence.
         machine: What it stands on.
         counts: Work that waits.
         approved: The baseline; ``None`` where there is none.
+        access: The last review of who can do what.
     """
 
     settings: Hub
@@ -351,11 +348,11 @@ class HubFacts:
     operators: tuple[str, ...] = ()
     as2: tuple[PartnerId, ...] = ()
     shared: tuple[Shared, ...] = ()
-    reviewed: Instant | None = None
     log: LogFacts = LogFacts()
     machine: MachineFacts = MachineFacts()
     counts: Counts = Counts()
     approved: Approved | None = None
+    access: AccessFacts = AccessFacts()
 
     @property
     def subject(self) -> str:

@@ -18,7 +18,6 @@ from ecluse.trust.fields import instant_from, instant_until
 
 __all__ = [
     "KIND",
-    "NOTICE_DAYS",
     "STANDARDS",
     "AssuranceError",
     "Entry",

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ecluse.trust.acme import Acme
 from ecluse.trust.fields import (
     Address,
     As2Id,
@@ -223,30 +224,6 @@ class Listen(Strict, frozen=True, kw_only=True):
     as2: As2Listener = As2Listener()
     sftp: SftpListener | None = None
     ftps: FtpsListener | None = None
-
-
-class Acme(Strict, frozen=True, kw_only=True):
-    """Certificates for our TLS listeners from an authority that speaks ACME (RFC 8555), by http-01.
-
-    Attributes:
-        directory: URL of the authority's directory.
-        names: DNS names that the certificates are for.
-        agree: The authority's terms of service are agreed to.
-        email: Where the authority may write.
-        listen: Host and port that port 80 of the names leads to.
-        renew: How long before its end a certificate is renewed.
-        ca: PEM file of the authority that the directory's own certificate is checked with; the system's by default.
-        allow_private_network: Let the directory be on loopback or a private network.
-    """
-
-    directory: Url
-    names: tuple[HostPort, ...]
-    agree: bool = False
-    email: Name | None = None
-    listen: Address = "0.0.0.0:80"
-    renew: Duration = "30d"
-    ca: Name | None = None
-    allow_private_network: bool = False
 
 
 class InboxSettings(Strict, frozen=True, kw_only=True):

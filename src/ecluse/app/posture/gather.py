@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final
 
 import ecluse
-from ecluse.app.access import last_reviews
 from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
 from ecluse.app.node import Node
 from ecluse.app.openpgp import own_openpgp_entries
+from ecluse.app.posture.access import access_facts
 from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, open_folders
 from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
@@ -33,8 +33,8 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.posture.baseline import MARK, Baseline, digest_of, read_baseline
 from ecluse.posture.facts import (
+    AccessFacts,
     Approved,
-    Assurance,
     Counts,
     Facts,
     FlowFacts,
@@ -55,9 +55,8 @@ from ecluse.posture.rule import DAY
 from ecluse.posture.rules.secrets import HUB_REFERENCES, PARTNER_REFERENCES, references
 from ecluse.store.port import View
 from ecluse.trust.assurance import KIND as ASSURANCE
-from ecluse.trust.assurance import entry_from
+from ecluse.trust.assurance import Entry, entry_from
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.fields import instant_until
 from ecluse.trust.operators import approvers
 from ecluse.trust.plan import subject_words
 from ecluse.trust.revocation import KIND as REVOCATION
@@ -98,8 +97,6 @@ class Gatherer:
         self._seen: dict[PartnerId, tuple[Seen, ...]] = {}
         self._written: dict[str, int] = {}
         self._revoked: dict[PartnerId, tuple[Revoked, ...]] = {}
-        self._assurance: dict[PartnerId, tuple[Assurance, ...]] = {}
-        self._reviewed: Instant | None = None
         self._keys: tuple[OwnKeyFacts, ...] = ()
         self._own_openpgp: tuple[PgpFacts, ...] = ()
         self._shared: tuple[Shared, ...] = ()
@@ -114,6 +111,8 @@ class Gatherer:
         self._baseline = Baseline({})
         self._approved: dict[str, Approved | None] = {}
         self._digests: dict[str, tuple[object, str]] = {}
+        self._assurance: dict[PartnerId, tuple[Entry, ...]] = {}
+        self._access = AccessFacts()
 
     def gather(self) -> Facts:
         """The facts of now."""
@@ -155,23 +154,12 @@ class Gatherer:
         self._changes = self._pending.count(configuration)
         self._exposed = exposed(node)
         self._open_folders = open_folders(node)
-        reviews = [each for each in last_reviews(node) if not each.partner]
-        self._reviewed = reviews[0].due if reviews else None
+        self._access = access_facts(node)
         node.store.read(lambda view: self._count(view, now))
 
     def _count(self, view: View, now: Instant) -> None:
         found = waiting(view)
         quarantined = view.messages(states=[MessageState.QUARANTINED], limit=500)
-        assurance: dict[PartnerId, list[Assurance]] = defaultdict(list)
-        for record in every_record_of(view, ASSURANCE):
-            entry = entry_from(record)
-            ends, due = instant_until(entry.ends or None), instant_until(entry.due or None)
-            assurance[entry.partner].append(Assurance(f"{entry.topic}/{entry.name}", entry.title, ends, due))
-        known = self._assurance
-        self._assurance = {
-            id: known[id] if known.get(id) == tuple(found) else tuple(found)
-            for id, found in assurance.items()
-        }
         self._counts = Counts(
             failed=len(found.failed),
             quarantined=len(quarantined),
@@ -195,7 +183,8 @@ class Gatherer:
         if moved:
             self._mark, self._baseline, self._approved = mark, read_baseline(view), {}
         seen = self._look_at_sightings(view)
-        if self._look_at_revocation(view) or seen or moved or slow or not self._partners:
+        shown = self._look_at_assurance(view)
+        if self._look_at_revocation(view) or seen or shown or moved or slow or not self._partners:
             self._partners = self._gather_partners(view, configuration)
         return Facts(
             self._hub(view, configuration, now),
@@ -225,6 +214,17 @@ class Gatherer:
                 self._seen[owner] = ordered
                 changed = True
         self._written = written
+        return changed
+
+    def _look_at_assurance(self, view: View) -> bool:
+        """Take up what partners have shown; whether that changed."""
+        shown: dict[PartnerId, tuple[Entry, ...]] = {}
+        for record in every_record_of(view, ASSURANCE):
+            owner = PartnerId(record.owner)
+            shown[owner] = (*shown.get(owner, ()), entry_from(record))
+        changed = shown != self._assurance
+        if changed:
+            self._assurance = shown
         return changed
 
     def _look_at_revocation(self, view: View) -> bool:
@@ -265,8 +265,8 @@ class Gatherer:
                 or known.seen is not seen
                 or known.revoked is not revoked
                 or known.secrets is not secrets
-                or known.assurance is not assurance
                 or known.approved is not approved
+                or known.assurance is not assurance
             ):
                 known = PartnerFacts(
                     id=id,
@@ -275,9 +275,9 @@ class Gatherer:
                     openpgp=material.openpgp,
                     revoked=revoked,
                     secrets=secrets,
-                    assurance=assurance,
                     seen=seen,
                     approved=approved,
+                    assurance=assurance,
                 )
             partners[id] = known
         return partners
@@ -314,11 +314,11 @@ class Gatherer:
             operators=tuple(each.name for each in approvers(configuration.hub.operators)),
             as2=self._as2,
             shared=self._shared,
-            reviewed=self._reviewed,
             log=self._log(view),
             machine=self._machine(view, now),
             counts=self._counts,
             approved=approved,
+            access=self._access,
         )
 
     def _log(self, view: View) -> LogFacts:

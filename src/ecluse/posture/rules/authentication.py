@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Final
 
-from ecluse.model.basics import iso
 from ecluse.posture.facts import HubFacts, PartnerFacts, Seen
 from ecluse.posture.looks import (
     above,
@@ -162,16 +161,6 @@ def _shared_keys(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
                 + (f" and {len(each.partners) - 5} more" if len(each.partners) > 5 else ""),
                 partners=each.partners,
             )
-
-
-def _never_reviewed(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
-    if facts.reviewed is None:
-        yield Hit("access", "who can do what was never reviewed")
-
-
-def _review_due(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
-    if facts.reviewed is not None and moment.passed(facts.reviewed):
-        yield Hit("access", f"the review of access was due on {iso(facts.reviewed)[:10]}")
 
 
 _GUARDS: Final = ("listen.sftp.guard", "listen.ftps.guard")
@@ -331,26 +320,6 @@ HUB: Final = (
         "a key of its own for each partner",
         "Ask for keys of their own, or write down who the provider is.",
         _shared_keys,
-    ),
-    Rule[HubFacts](
-        "authentication.no-access-review",
-        Severity.INFO,
-        "Nobody has looked at who can do what",
-        "Rights are given in a day and stay for years.",
-        "a review of access within the year",
-        "Run `ecluse access review`.",
-        _never_reviewed,
-        "ISO/IEC 27001:2022, annex A 5.18",
-    ),
-    Rule[HubFacts](
-        "authentication.access-review-due",
-        Severity.LOW,
-        "Who can do what is to be looked at again",
-        "Rights are given in a day and stay for years.",
-        "a review of access in time",
-        "Run `ecluse access review`.",
-        _review_due,
-        "ISO/IEC 27001:2022, annex A 5.18",
     ),
     Rule[HubFacts](
         "authentication.many-attempts",

@@ -10,7 +10,6 @@ from ecluse.posture.facts import HubFacts, OwnKeyFacts, PartnerFacts, PgpFacts
 from ecluse.posture.looks import all_of, being, longer, shorter, weak
 from ecluse.posture.rule import DAY, Fix, Hit, Moment, Put, Rule, Severity
 from ecluse.posture.rules.crypto import excepted
-from ecluse.trust.assurance import NOTICE_DAYS
 from ecluse.trust.certificates import Dated
 from ecluse.trust.fields import instant_until
 
@@ -230,24 +229,6 @@ def _ending_exception(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
             )
 
 
-def _assurance_ended(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
-    for each in facts.assurance:
-        if each.ends is not None and moment.passed(each.ends):
-            yield Hit(
-                f"assurance.{each.name}", f"{each.title} ended on {iso(each.ends)[:10]}", since=each.ends
-            )
-
-
-def _assurance_due(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
-    for each in facts.assurance:
-        if each.ends is not None and moment.passed(each.ends):
-            continue
-        if each.due is not None and moment.passed(each.due):
-            yield Hit(f"assurance.{each.name}", f"{each.title} was to be looked at by {iso(each.due)[:10]}")
-        elif each.ends is not None and moment.within(NOTICE_DAYS, each.ends):
-            yield Hit(f"assurance.{each.name}", f"{each.title} ends on {iso(each.ends)[:10]}")
-
-
 def _quiet(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
     if facts.seen and moment.older(QUIET_DAYS, max(each.last for each in facts.seen)):
         yield Hit("state", f"not seen for {QUIET_DAYS} days", fix=Fix((Put(("state",), "suspended"),)))
@@ -410,25 +391,6 @@ PARTNER: Final = (
         "a partner that does not need it any more",
         "Ask the partner how far they are; give it a later end only with a reason that still holds.",
         _ending_exception,
-    ),
-    Rule[PartnerFacts](
-        "lifecycle.assurance-ended",
-        Severity.MEDIUM,
-        "What they showed of how they guard documents has ended",
-        "Documents go on to somebody whose certificate, agreement or answers do not hold any more.",
-        "an entry that holds",
-        "Ask the partner for the next one, and record it with `ecluse audit record`.",
-        _assurance_ended,
-        "Regulation (EU) 2016/679, article 28",
-    ),
-    Rule[PartnerFacts](
-        "lifecycle.assurance-due",
-        Severity.LOW,
-        "What they showed of how they guard documents is to be looked at again",
-        "Auditors are booked two months ahead, and agreements take as long.",
-        "an entry that somebody looked at in time",
-        "Look with `ecluse audit list --due`, and record what you found.",
-        _assurance_due,
     ),
     Rule[PartnerFacts](
         "lifecycle.partner-quiet",

@@ -59,14 +59,12 @@ def test_from_a_request_to_the_end(hub, tmp_path):
     csr = tmp_path / "next.csr"
     facts = say("rotate", "begin", "main", "--to", "next", "--csr", csr, "--json", hub=hub).data
     assert (facts["state"], facts["places"], facts["request"]) == ("requested", ["as2"], str(csr))
-    assert say("rotate", "list", "--json", hub=hub).data["rotations"][0]["id"] == "next"
     (tmp_path / "next.pem").write_bytes(authority(csr.read_text()))
     (tmp_path / "other.pem").write_bytes(CEDAR.pem_certificate())
     say("rotate", "certify", "next", tmp_path / "other.pem", hub=hub, code=2)
     facts = say("rotate", "certify", "next", tmp_path / "next.pem", "--json", hub=hub).data
     assert facts["state"] == "announced"
     assert states(facts) == {"cedar": "told", "elder": "told"}
-    assert "Elder Authority" in say("cert", "list", "--json", hub=hub).out.decode()
     letter = (hub / "letters" / "next" / "cedar.eml").read_bytes()
     assert facts["certificate_sha256"].encode() in letter
     assert b"edi@aster.example" in letter
@@ -77,8 +75,6 @@ def test_from_a_request_to_the_end(hub, tmp_path):
     assert "cedar" in text
     assert say("rotate", "remind", "next", "--json", hub=hub).data["reminded"] == ["cedar", "elder"]
     assert (hub / "letters" / "next" / "elder-reminder-1.eml").exists()
-    say("rotate", "announce", "next", "--partner", "cedar", hub=hub)
-    say("rotate", "switch", "next", "--partner", "nobody", "--reason", "x", hub=hub, code=2)
     facts = say(
         "rotate", "switch", "next", "--partner", "cedar", "--reason", "by phone", "--json", hub=hub
     ).data
@@ -95,10 +91,7 @@ def test_from_a_request_to_the_end(hub, tmp_path):
     facts = say("rotate", "retire", "next", "--reason", "now", "--force", "--yes", "--json", hub=hub).data
     assert facts["state"] == "retired"
     assert say("rotate", "list", "--json", hub=hub).data == {"rotations": []}
-    assert "There are none." in say("rotate", "list", hub=hub).text
     assert "retired" in say("rotate", "list", "--all", hub=hub).text
-    roles = say("partner", "show", "cedar", "--json", hub=hub).out
-    assert b"next" in roles
 
 
 def test_a_successor_may_come_from_a_file_and_be_given_up(hub, tmp_path):
@@ -110,13 +103,11 @@ def test_a_successor_may_come_from_a_file_and_be_given_up(hub, tmp_path):
     facts = say("rotate", "begin", used, "--to", "bought", *words, "--switch", "hand", "--json", hub=hub).data
     assert facts["policy"] == "hand"
     say("rotate", "begin", used, hub=hub, code=2)
-    say("rotate", "begin", "nothing", hub=hub, code=2)
     say("rotate", "begin", used, "--switch", "time", hub=hub, code=2)
     say("rotate", "begin", used, "--at", "tomorrow", hub=hub, code=2)
     facts = say("rotate", "abandon", "bought", "--reason", "too dear", "--yes", "--json", hub=hub).data
     assert facts["state"] == "abandoned"
     say("rotate", "switch", "bought", "--reason", "x", hub=hub, code=2)
-    say("rotate", "show", "never", hub=hub, code=2)
 
 
 def test_a_certificate_of_theirs(hub, tmp_path):
@@ -125,7 +116,5 @@ def test_a_certificate_of_theirs(hub, tmp_path):
     words = ("rotate", "take", "cedar", tmp_path / "new.pem", "--reason", "by phone", "--yes")
     facts = say(*words, "--json", hub=hub).data
     assert (facts["side"], facts["partner"], states(facts)) == ("theirs", "cedar", {"cedar": "told"})
-    say(*words, hub=hub, code=2)
     assert say("rotate", "offers", "--json", hub=hub).data == {"offers": []}
-    say("rotate", "accept", "cedar:0000000000000000", "--reason", "x", "--yes", hub=hub, code=2)
     say("rotate", "refuse", "cedar:0000000000000000", "--reason", "x", hub=hub, code=2)

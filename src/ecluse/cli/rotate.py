@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ecluse.model.basics import Instant
 
-__all__ = ["app"]
+__all__ = ["BOARD", "At", "Reason", "SwitchWhen", "When", "app", "draw_board", "moment_of"]
 
 app = typer.Typer(help="Replace keys without an outage.", no_args_is_help=True)
 
@@ -24,13 +24,13 @@ _Partners = Annotated[
     list[str] | None,
     typer.Option("--partner", help="Only this partner; may be repeated.", show_default=False),
 ]
-_Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the log.", show_default=False)]
-_At = Annotated[
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the log.", show_default=False)]
+At = Annotated[
     str | None,
     typer.Option("--at", help="From this moment on; a date, or a date and time.", show_default=False),
 ]
 
-_BOARD = (
+_FACTS = (
     "id, side, partner, old, new, certificate_sha256, ssh, places[], state, policy, begun, by, reason, switch_at, "
     "in_force, announced, shown, completed, ended, late, stages{}"
 )
@@ -38,6 +38,8 @@ _PARTNERS = (
     "letters, partners[]{partner, state, late, places[], told, accepted, seen, switched, proven, reverted, reminded, "
     "switch_at, told_by, reminders, refused, why}"
 )
+BOARD = f"{_FACTS}, {_PARTNERS}"
+"""What a command gives that shows a rotation with its partners."""
 
 
 class When(StrEnum):
@@ -48,7 +50,7 @@ class When(StrEnum):
     hand = "hand"
 
 
-_When = Annotated[
+SwitchWhen = Annotated[
     When,
     typer.Option(
         "--switch",
@@ -58,7 +60,8 @@ _When = Annotated[
 ]
 
 
-def _moment(text: str | None) -> Instant | None:
+def moment_of(text: str | None) -> Instant | None:
+    """A moment, where one was given."""
     from ecluse.cli.values import moment
 
     return None if text is None else moment(text)
@@ -102,8 +105,8 @@ def begin(
             show_default=False,
         ),
     ] = None,
-    when: _When = When.use,
-    at: _At = None,
+    when: SwitchWhen = When.use,
+    at: At = None,
     grace: Annotated[
         str,
         typer.Option("--grace", help="From the last switch to the end of the old one; `never` for by hand."),
@@ -126,7 +129,7 @@ def begin(
     from ecluse.blobs import durable
     from ecluse.cli.values import duration
 
-    moment = _moment(at)
+    moment = moment_of(at)
     if when is When.time and moment is None:
         raise typer.BadParameter("give the time with --at.")
     if file is not None and csr is not None:
@@ -163,13 +166,13 @@ def begin(
         text = f"The request is in {csr}. Go on with: ecluse rotate certify {facts['id']} CERTIFICATE"
         frame.show({**facts, "request": str(csr)}, text)
     else:
-        frame.show(facts, lambda console: _draw(console, facts))
+        frame.show(facts, lambda console: draw_board(console, facts))
 
 
 command(
     app,
     "begin",
-    gives=f"{_BOARD}, {_PARTNERS}; with --csr request",
+    gives=f"{BOARD}; with --csr request",
     example="ecluse --hub hub rotate begin main --to main-2027 --at 2027-02-01 --reason 'ends in March'\n"
     "ecluse --hub hub rotate begin tls --csr tls.csr",
     signs=True,
@@ -192,13 +195,13 @@ def certify(
         certify_rotation(node, id, data, actor=frame.actor, signer=frame.signer(node))
         look(node, id)
         facts = board(node, id)
-    frame.show(facts, lambda console: _draw(console, facts))
+    frame.show(facts, lambda console: draw_board(console, facts))
 
 
 command(
     app,
     "certify",
-    gives=f"{_BOARD}, {_PARTNERS}",
+    gives=BOARD,
     example="ecluse --hub hub rotate certify tls-2027 tls.crt",
     signs=True,
 )(certify)
@@ -240,7 +243,7 @@ def _list(
     frame.show({"rotations": rows}, draw)
 
 
-command(app, "list", gives=f"rotations[]{{{_BOARD}}}", example="ecluse --hub hub rotate list")(_list)
+command(app, "list", gives=f"rotations[]{{{_FACTS}}}", example="ecluse --hub hub rotate list")(_list)
 
 
 def show(frame: Frame, id: _Id) -> None:
@@ -249,10 +252,10 @@ def show(frame: Frame, id: _Id) -> None:
 
     with frame.node() as node:
         facts = board(node, id)
-    frame.show(facts, lambda console: _draw(console, facts))
+    frame.show(facts, lambda console: draw_board(console, facts))
 
 
-command(app, "show", gives=f"{_BOARD}, {_PARTNERS}", example="ecluse --hub hub rotate show main-2027")(show)
+command(app, "show", gives=BOARD, example="ecluse --hub hub rotate show main-2027")(show)
 
 
 def announce(frame: Frame, id: _Id, partner: _Partners = None) -> None:
@@ -263,37 +266,37 @@ def announce(frame: Frame, id: _Id, partner: _Partners = None) -> None:
     with frame.node() as node:
         announce_again(node, id, partner or [], actor=frame.actor)
         facts = board(node, id)
-    frame.show(facts, lambda console: _draw(console, facts))
+    frame.show(facts, lambda console: draw_board(console, facts))
 
 
 command(
     app,
     "announce",
-    gives=f"{_BOARD}, {_PARTNERS}",
+    gives=BOARD,
     example="ecluse --hub hub rotate announce main-2027 --partner birch",
 )(announce)
 
 
-def switch(frame: Frame, id: _Id, reason: _Reason, partner: _Partners = None, at: _At = None) -> None:
+def switch(frame: Frame, id: _Id, reason: Reason, partner: _Partners = None, at: At = None) -> None:
     """Use the successor with partners (with all, and on our listeners, by default): now, or from a time on."""
     from ecluse.app.rotation.board import board
     from ecluse.app.rotation.hand import switch_partners
 
     with frame.node() as node:
-        switch_partners(node, id, partner or [], _moment(at), actor=frame.actor, reason=reason)
+        switch_partners(node, id, partner or [], moment_of(at), actor=frame.actor, reason=reason)
         facts = board(node, id)
-    frame.show(facts, lambda console: _draw(console, facts))
+    frame.show(facts, lambda console: draw_board(console, facts))
 
 
 command(
     app,
     "switch",
-    gives=f"{_BOARD}, {_PARTNERS}",
+    gives=BOARD,
     example="ecluse --hub hub rotate switch main-2027 --partner birch --reason 'agreed by telephone'",
 )(switch)
 
 
-def revert(frame: Frame, id: _Id, reason: _Reason, partner: _Partners = None) -> None:
+def revert(frame: Frame, id: _Id, reason: Reason, partner: _Partners = None) -> None:
     """Use the old key with partners again (with all, and on our listeners, by default)."""
     from ecluse.app.rotation.board import board
     from ecluse.app.rotation.hand import revert_partners
@@ -301,13 +304,13 @@ def revert(frame: Frame, id: _Id, reason: _Reason, partner: _Partners = None) ->
     with frame.node() as node:
         revert_partners(node, id, partner or [], actor=frame.actor, reason=reason)
         facts = board(node, id)
-    frame.show(facts, lambda console: _draw(console, facts))
+    frame.show(facts, lambda console: draw_board(console, facts))
 
 
 command(
     app,
     "revert",
-    gives=f"{_BOARD}, {_PARTNERS}",
+    gives=BOARD,
     example="ecluse --hub hub rotate revert main-2027 --partner birch --reason 'they restored a backup'",
 )(revert)
 
@@ -335,7 +338,7 @@ command(
 def retire(
     frame: Frame,
     id: _Id,
-    reason: _Reason,
+    reason: Reason,
     forget: Annotated[
         bool, typer.Option("--forget", help="Don't even decrypt with the old key any more.")
     ] = False,
@@ -361,13 +364,13 @@ def retire(
             signer=frame.signer(node),
         )
         facts = board(node, id)
-    frame.show(facts, lambda console: _draw(console, facts))
+    frame.show(facts, lambda console: draw_board(console, facts))
 
 
 command(
     app,
     "retire",
-    gives=f"{_BOARD}, {_PARTNERS}",
+    gives=BOARD,
     example="ecluse --hub hub rotate retire main-2027 --reason 'everybody has it'",
     signs=True,
 )(retire)
@@ -376,7 +379,7 @@ command(
 def abandon(
     frame: Frame,
     id: _Id,
-    reason: _Reason,
+    reason: Reason,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Keep the old key after all, with everybody."""
@@ -387,172 +390,22 @@ def abandon(
         frame.confirm("Use the old key with everybody again?", yes=yes)
         abandon_rotation(node, id, actor=frame.actor, reason=reason, signer=frame.signer(node))
         facts = board(node, id)
-    frame.show(facts, lambda console: _draw(console, facts))
+    frame.show(facts, lambda console: draw_board(console, facts))
 
 
 command(
     app,
     "abandon",
-    gives=f"{_BOARD}, {_PARTNERS}",
+    gives=BOARD,
     example="ecluse --hub hub rotate abandon main-2027 --reason 'the key was made on the wrong machine'",
     signs=True,
 )(abandon)
 
-
-def take(
-    frame: Frame,
-    partner: Annotated[str, typer.Argument(help="The partner's id.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="PEM, DER or PKCS#7.", show_default=False)],
-    reason: _Reason,
-    use: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--use",
-            help="What for: verify, encrypt, mdn-verify, tls, tls-client; may be repeated. "
-            "By default verify and encrypt.",
-            show_default=False,
-        ),
-    ] = None,
-    when: _When = When.use,
-    at: _At = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Take up a partner's new certificate beside the old one, and encrypt to it once they are seen to use it."""
-    from ecluse.app.partners import read_small
-    from ecluse.app.rotation.board import board
-    from ecluse.app.rotation.tend import look
-    from ecluse.app.rotation.theirs import take as take_certificate
-    from ecluse.trust.certificates import describe, leaves, load_certificates
-
-    data = read_small(file)
-    info = describe(leaves(load_certificates(data))[0])
-    with frame.node() as node:
-        if not frame.json:
-            text = f"{info.subject}, {info.key.name}, SHA-256 {info.fingerprint}"
-            frame.err.print(text, markup=False, soft_wrap=True)
-        frame.confirm("Did somebody of theirs whom you know read you this fingerprint?", yes=yes)
-        begun = take_certificate(
-            node,
-            partner,
-            data,
-            use=tuple(use or ("verify", "encrypt")),
-            policy=when.value,
-            switch_at=_moment(at),
-            actor=frame.actor,
-            reason=reason,
-            signer=frame.signer(node),
-        )
-        look(node, begun.rotation.id)
-        facts = board(node, begun.rotation.id)
-    frame.show(facts, lambda console: _draw(console, facts))
-
-
-command(
-    app,
-    "take",
-    gives=f"{_BOARD}, {_PARTNERS}",
-    example="ecluse --hub hub rotate take birch birch-2027.pem --reason 'read out by Ms Moreau' --yes",
-    signs=True,
-)(take)
-
-
-def offers(
-    frame: Frame,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that were decided about.")] = False,
-) -> None:
-    """List certificates that partners offer by certificate exchange messages."""
-    from ecluse.app.rotation.theirs import offer_list
-
-    with frame.node() as node:
-        rows = offer_list(node, everything=everything)
-
-    def draw(console: Console) -> None:
-        from rich.table import Table
-        from rich.text import Text
-
-        if not rows:
-            console.print("There are none.")
-            return
-        table = Table(box=None, pad_edge=False)
-        for title in ("id", "state", "for", "subject", "key", "until", "SHA-256"):
-            table.add_column(title, overflow="fold")
-        for row in rows:
-            values = [row["id"], row["state"], ", ".join(row["use"]), row["subject"], row["key"]]
-            table.add_row(*map(Text, [*values, row["not_after"][:10], row["certificate_sha256"]]))
-        console.print(table)
-
-    frame.show({"offers": rows}, draw)
-
-
-command(
-    app,
-    "offers",
-    gives="offers[]{id, partner, state, received, respond_by, use[], subject, issuer, key, not_before, not_after, "
-    "certificate_sha256, weak[], message}",
-    example="ecluse --hub hub rotate offers",
-)(offers)
-
-_Offer = Annotated[str, typer.Argument(help="The offer's id.", show_default=False)]
-
-
-def accept(
-    frame: Frame,
-    id: _Offer,
-    reason: _Reason,
-    when: _When = When.use,
-    at: _At = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Take up a certificate that a partner offers; they are told once it is in force."""
-    from ecluse.app.rotation.board import board
-    from ecluse.app.rotation.tend import look
-    from ecluse.app.rotation.theirs import accept_offer
-
-    with frame.node() as node:
-        frame.confirm("Did somebody of theirs whom you know read you its fingerprint?", yes=yes)
-        begun = accept_offer(
-            node,
-            id,
-            policy=when.value,
-            switch_at=_moment(at),
-            actor=frame.actor,
-            reason=reason,
-            signer=frame.signer(node),
-        )
-        look(node, begun.rotation.id)
-        facts = board(node, begun.rotation.id)
-    frame.show(facts, lambda console: _draw(console, facts))
-
-
-command(
-    app,
-    "accept",
-    gives=f"{_BOARD}, {_PARTNERS}",
-    example="ecluse --hub hub rotate accept birch:0a1b2c3d4e5f6071 --reason 'read out by Ms Moreau' --yes",
-    signs=True,
-)(accept)
-
-
-def refuse(frame: Frame, id: _Offer, reason: _Reason) -> None:
-    """Refuse a certificate that a partner offers, and tell them why."""
-    from ecluse.app.rotation.theirs import refuse_offer
-
-    with frame.node() as node:
-        refuse_offer(node, id, actor=frame.actor, reason=reason)
-    frame.show({"id": id, "state": "refused"}, f"{id} is refused; the partner is told.")
-
-
-command(
-    app,
-    "refuse",
-    gives="id, state",
-    example="ecluse --hub hub rotate refuse birch:0a1b2c3d4e5f6071 --reason 'nobody there knows of it'",
-)(refuse)
-
 _COLOURS = {"switched": "green", "seen": "green", "reverted": "red", "refused": "red", "untold": "yellow"}
 
 
-def _draw(console: Console, facts: dict[str, Any]) -> None:
+def draw_board(console: Console, facts: dict[str, Any]) -> None:
+    """Show a rotation with its partners to people."""
     from rich.table import Table
     from rich.text import Text
 

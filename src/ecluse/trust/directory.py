@@ -6,9 +6,9 @@ that it began with, and so ends under the rules that it began under.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -16,13 +16,13 @@ from cryptography import x509
 
 from ecluse.errors import Fault
 from ecluse.model.basics import Instant, PartnerId
-from ecluse.trust.certificates import CertificateSet, Dated, describe
-from ecluse.trust.configuration import HUB_FILE, Configuration
-from ecluse.trust.errors import ConfigurationError, KeyringError, PartnerRefused, Problem
-from ecluse.trust.fields import instant_from, instant_until
+from ecluse.trust.certificates import CertificateSet, describe
+from ecluse.trust.configuration import Configuration
+from ecluse.trust.errors import ConfigurationError, KeyringError, PartnerRefused
 from ecluse.trust.keyring import Keyring
+from ecluse.trust.own_keys import OwnKeys, client_key_problems, openpgp_key_problems, own_keys
 from ecluse.trust.rotation.choices import NOBODY, Choices, in_turn
-from ecluse.trust.rules import active_exceptions, split_url, used_keys
+from ecluse.trust.rules import active_exceptions, split_url
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.trust.secrets import ResolveSecret, Secret
 from ecluse.trust.tls import PartnerTls
@@ -31,37 +31,6 @@ __all__ = ["CHANNELS", "Directory", "OwnKeys", "PartnerView"]
 
 CHANNELS: Final = ("as2", "sftp", "ftps", "s3", "azure", "gcs", "webdav", "account")
 """Kinds of channels with a partner: the fields of its file, in the order in which one is chosen to send by."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnKeys:
-    """The organisation's keys, chosen by use and time."""
-
-    _entries: tuple[tuple[str, Dated], ...]
-    _succeeds: Mapping[str, str] = field(default_factory=dict)
-
-    def at(self, use: str, now: Instant, chosen: Collection[str] = ()) -> tuple[str, ...]:
-        """References of the keys for ``use`` at ``now``, newest first. Their certificates' end counts too.
-
-        A successor comes after what it is to succeed, unless it is among the ``chosen``.
-        """
-        found = CertificateSet(tuple(entry for _, entry in self._entries)).entries_at(use, now)
-        by_identity = {id(entry): ref for ref, entry in self._entries}
-        refs = tuple(dict.fromkeys(by_identity[id(entry)] for entry in found))
-        if not self._succeeds:
-            return refs
-        return in_turn(refs, {ref: {old} for ref, old in self._succeeds.items()}, chosen)
-
-    def named(self, use: str) -> tuple[tuple[str, Dated], ...]:
-        """Every key that the configuration names for ``use``, with its certificate, whatever its window."""
-        named = tuple(entry for entry in self._entries if use in entry[1].use)
-        if not named and use.startswith("mdn-"):
-            return self.named(use.removeprefix("mdn-"))
-        return named
-
-    def decrypt(self) -> tuple[str, ...]:
-        """Every key that decrypts, whatever its window: what was in flight at a change of keys must open."""
-        return tuple(dict.fromkeys(ref for ref, entry in self._entries if "decrypt" in entry.use))
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +271,11 @@ class Directory:
         self.configuration = configuration
         self.choices = choices
         self.keyring = keyring
-        self.keys = _own_keys(configuration.hub, keyring)
-        problems = [*_client_keys(configuration, keyring), *_openpgp_keys(configuration, keyring)]
+        self.keys = own_keys(configuration.hub, keyring)
+        problems = [
+            *client_key_problems(configuration, keyring),
+            *openpgp_key_problems(configuration, keyring),
+        ]
         if problems:
             raise ConfigurationError(problems)
         ours = configuration.hub.organisation.as2_id
@@ -327,15 +299,13 @@ class Directory:
         self._look_up()
 
     def _look_up(self) -> None:
+        # One that came back as another partner takes the names of the retired one.
+        views = sorted(self._partners.values(), key=lambda view: view.settings.state != "retired")
         self._by_pair = {
-            (view.their_id, view.our_id): view
-            for view in self._partners.values()
-            if view.settings.as2 is not None
+            (view.their_id, view.our_id): view for view in views if view.settings.as2 is not None
         }
         self._by_user = {
-            view.settings.account.user: view
-            for view in self._partners.values()
-            if view.settings.account is not None
+            view.settings.account.user: view for view in views if view.settings.account is not None
         }
 
     def choosing(self, choices: Choices) -> Directory:
@@ -432,87 +402,3 @@ class Directory:
                 remedy='Set its state to "active" once that is agreed.',
             )
         return view
-
-
-def _own_keys(hub: Hub, keyring: Keyring) -> OwnKeys:
-    """The keys of ``ecluse.toml``, each with its certificate.
-
-    A key that was renewed in place keeps its former certificates inside the keyring; only the present one
-    counts here.
-    """
-    held = set(keyring.references())
-    problems: list[Problem] = []
-    entries: list[tuple[str, Dated]] = []
-    for number, key in enumerate(hub.organisation.keys):
-        field = f"organisation.keys[{number}]"
-        if key.ref not in held:
-            problems.append(_missing(HUB_FILE, f"{field}.ref", key.ref))
-            continue
-        certificate = keyring.certificate(key.ref)
-        info = describe(certificate)
-        for use in key.use:
-            capable = info.key.encrypts if use == "decrypt" else info.key.signs
-            if not capable:
-                cause = f"A key of the kind {info.key.name} can't be used to {use}."
-                remedy = "Name only the uses that the key can serve."
-                problems.append(Problem("trust.wrong-use", HUB_FILE, f"{field}.use", cause, remedy))
-        start, end = instant_from(key.from_), instant_until(key.until)
-        entries.append((key.ref, Dated(certificate, info, frozenset(key.use), start, end)))
-    if hub.listen.sftp is not None:
-        for number, ref in enumerate(hub.listen.sftp.host_keys):
-            if ref not in held:
-                problems.append(
-                    Problem(
-                        "trust.no-key",
-                        HUB_FILE,
-                        f"listen.sftp.host_keys[{number}]",
-                        f'The keyring has no key "{ref}" to prove our SFTP server with.',
-                        f"Make it with `ecluse cert generate {ref} --kind ed25519`.",
-                    )
-                )
-    for name, listener in (("listen.as2.tls", hub.listen.as2.tls), ("listen.ftps", hub.listen.ftps)):
-        if listener is not None and listener.key not in held:
-            problems.append(_missing(HUB_FILE, f"{name}.key", listener.key))
-        if listener is not None and listener.successor is not None and listener.successor not in held:
-            problems.append(_missing(HUB_FILE, f"{name}.successor", listener.successor))
-    if problems:
-        raise ConfigurationError(problems)
-    succeeds = {key.ref: key.succeeds for key in hub.organisation.keys if key.succeeds is not None}
-    return OwnKeys(tuple(entries), succeeds)
-
-
-def _client_keys(configuration: Configuration, keyring: Keyring) -> list[Problem]:
-    held = set(keyring.references())
-    return [
-        _missing(f"partners/{name}.toml", field, ref)
-        for name, partner in configuration.partners.items()
-        for field, ref in used_keys(partner)
-        if ref not in held
-    ]
-
-
-def _openpgp_keys(configuration: Configuration, keyring: Keyring) -> list[Problem]:
-    held = set(keyring.openpgp_references())
-    named = [
-        (HUB_FILE, f"openpgp.keys[{number}]", ref)
-        for number, ref in enumerate(configuration.hub.openpgp.keys)
-    ]
-    for name, partner in configuration.partners.items():
-        if partner.openpgp is not None and partner.openpgp.key is not None:
-            named.append((f"partners/{name}.toml", "openpgp.key", partner.openpgp.key))
-    return [
-        Problem(
-            "trust.no-key",
-            file,
-            field,
-            f'The keyring has no OpenPGP key "{ref}".',
-            "Make it with `ecluse pgp generate`, or import it with `ecluse pgp import`.",
-        )
-        for file, field, ref in named
-        if ref not in held
-    ]
-
-
-def _missing(file: str, field: str, ref: str) -> Problem:
-    cause = f'The keyring has no key "{ref}".'
-    return Problem("trust.no-key", file, field, cause, "Make it with `ecluse cert generate`, or import it.")

@@ -102,7 +102,7 @@ def test_a_partner_is_switched_when_it_uses_the_successor_and_taken_back_when_it
         hub.settled(hub.send("cedar").id, "confirmed")
         assert both.seen[-1] == new
         hub.settled(hub.send("elder").id, "confirmed")
-        assert use_it(hub, CEDAR, "next").mdn(new).signed is not None
+        eventually(lambda: use_it(hub, CEDAR, "next").mdn(new).signed)  # once that message was accepted
         assert use_it(hub, ELDER, "main").mdn(old).signed is not None
         proven = next(each for each in board(node, "next")["partners"] if each["partner"] == "cedar")
         assert proven["proven"] is not None

@@ -13,6 +13,7 @@ from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Delivery
 from ecluse.store.port import Tx
 from ecluse.trust.rotation.facts import KIND, PARTNER_KIND, read_rotation, read_standing, standing_record
+from ecluse.trust.rotation.states import RotationState
 from ecluse.trust.rotation.steps import Telling, judge_receipt
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def join_rotations(node: Node) -> None:
 def _judge(node: Node) -> Callable[[Tx, Delivery, bool, str], str]:
     def judged(tx: Tx, delivery: Delivery, positive: bool, said: str) -> str:
         choices = node.directory.choices
-        if not choices.watched or (positive and not _on_trial(delivery.partner)) or not (positive or said):
+        if not choices.watched or (positive and delivery.partner not in choices.on_trial):
+            return ""
+        if not positive and not said:
             return ""
         message = tx.message(delivery.message)
         if message is None or not message.wire_blob:
@@ -49,15 +52,12 @@ def _judge(node: Node) -> Callable[[Tx, Delivery, bool, str], str]:
                 return why
         return ""
 
-    def _on_trial(partner: str) -> bool:
-        return any(name == partner for _, name in node.directory.choices.trial)
-
     def _consider(tx: Tx, id: str, delivery: Delivery, positive: bool, said: str) -> str:
         record, before = tx.record(KIND, id), tx.record(PARTNER_KIND, f"{id}/{delivery.partner}")
         if record is None or before is None:
             return ""
         rotation, standing = read_rotation(record), read_standing(before)
-        if rotation.over:
+        if rotation.state is RotationState.RETIRED:
             return ""
         hub, now = node.hub, node.hub.clock()
         found = judge_receipt(

@@ -121,7 +121,11 @@ def _shown(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
 
 def _listener(case: Case) -> list[RoleValue]:
     tls = case.directory.hub.listen.as2.tls
-    return [] if tls is None else [our_certificate(case, tls.key, "tls", current=True)]
+    if tls is None:
+        return []
+    shown = case.directory.shown_key(tls.key, tls.successor)
+    refs = [shown, *(ref for ref in (tls.key, tls.successor) if ref not in (None, shown))]
+    return [our_certificate(case, ref, "tls", current=ref == shown) for ref in refs if ref is not None]
 
 
 AS2: Final[tuple[RoleSpec, ...]] = (
@@ -212,7 +216,7 @@ AS2: Final[tuple[RoleSpec, ...]] = (
         "our-tls-client",
         "ours",
         "we show their server",
-        lambda case: client_key(case, case.view.as2.tls.client_key),
+        lambda case: client_key(case, case.view.client_key(case.view.as2.tls)),
         lambda case: "Their server asks for no certificate of ours.",
         TLS_FLOOR,
     ),

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from ecluse.store.port import View
-from ecluse.trust.rotation.facts import open_rotations, standings
-from ecluse.trust.rotation.states import PartnerStage
+from ecluse.trust.rotation.facts import open_rotations, rotations_in, standings
+from ecluse.trust.rotation.states import PartnerStage, RotationState
 
 __all__ = ["NOBODY", "SETTING", "Choices", "in_turn", "load_choices"]
 
@@ -35,8 +35,10 @@ class Choices:
         theirs: SHA-256 of the certificates of theirs that we encrypt to in place of what they succeed, by partner.
         shown: Names of the successors that our listeners show.
         offered: Names of the successors that may be tried first where both can be: partners were told of them.
-        watched: Rotations under way, by the SHA-256 of the successor's certificate.
+        watched: Rotations under way or abandoned, by the SHA-256 of the successor's certificate: a receipt for what it
+            was used for counts for the rotation.
         trial: (rotation, partner) of those that are switched, and of whom no receipt has proven the successor yet.
+        on_trial: The partners among them.
     """
 
     ours: Mapping[str, frozenset[str]] = field(default_factory=_empty)
@@ -45,6 +47,7 @@ class Choices:
     offered: Mapping[str, frozenset[str]] = field(default_factory=_empty)
     watched: Mapping[str, str] = field(default_factory=dict)
     trial: frozenset[tuple[str, str]] = frozenset()
+    on_trial: frozenset[str] = _NONE
 
     def ours_for(self, partner: str) -> frozenset[str]:
         """Names of the successors that are used with a partner."""
@@ -99,6 +102,8 @@ def load_choices(view: View) -> Choices:
     shown: set[str] = set()
     watched: dict[str, str] = {}
     trial: set[tuple[str, str]] = set()
+    for ended in rotations_in(view, RotationState.ABANDONED):
+        watched[ended.fingerprint] = ended.id
     rotations = open_rotations(view)
     for rotation in rotations:
         if rotation.fingerprint:
@@ -114,7 +119,7 @@ def load_choices(view: View) -> Choices:
             for stage in _OFFERED:
                 for standing in standings(view, rotation.id, stage=stage):
                     offered.setdefault(standing.partner, set()).add(rotation.new)
-    if not rotations:
+    if not watched and not rotations:
         return NOBODY
     return Choices(
         _frozen(ours),
@@ -123,6 +128,7 @@ def load_choices(view: View) -> Choices:
         _frozen(offered),
         MappingProxyType(watched),
         frozenset(trial),
+        frozenset(partner for _, partner in trial),
     )
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "read_rotation",
     "read_standing",
     "rotation_record",
+    "rotations_in",
     "standing_record",
     "standing_records",
     "standings",
@@ -190,15 +191,15 @@ def every_rotation(view: View) -> list[Rotation]:
     return [_rotation(record.body) for record in _pages(view, KIND)]
 
 
+def rotations_in(view: View, state: RotationState) -> list[Rotation]:
+    """Those in a state, in order of id."""
+    return [_rotation(record.body) for record in _pages(view, KIND, state=state.value)]
+
+
 def open_rotations(view: View) -> list[Rotation]:
     """Those that did not end, in order of id."""
     return sorted(
-        (
-            _rotation(record.body)
-            for state in RotationState
-            if state not in ENDED
-            for record in _pages(view, KIND, state=state.value)
-        ),
+        (rotation for state in RotationState if state not in ENDED for rotation in rotations_in(view, state)),
         key=lambda rotation: rotation.id,
     )
 

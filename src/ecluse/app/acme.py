@@ -132,6 +132,8 @@ def renew(node: Node, ref: str, *, actor: str) -> x509.Certificate:
         raise AcmeNotAgreed("No authority is configured, or nobody agreed to its terms.")
     authority = _Authority(node, settings)
     order_url, order = authority.order(settings.names)
+    if len(order.authorizations) > len(settings.names):
+        raise AcmeError("The authority asks for more proofs than there are names.")
     for url in order.authorizations:
         _prove(node, authority, url)
     csr = x509.load_pem_x509_csr(node.keyfiles.request(ref, "", settings.names).encode())

@@ -19,6 +19,7 @@ from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
 from ecluse.app.node import Node
 from ecluse.app.openpgp import own_openpgp_entries
+from ecluse.app.posture.access import access_facts
 from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, open_folders
 from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
@@ -32,6 +33,7 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.posture.baseline import MARK, Baseline, digest_of, read_baseline
 from ecluse.posture.facts import (
+    AccessFacts,
     Approved,
     Counts,
     Facts,
@@ -52,6 +54,8 @@ from ecluse.posture.keeping import every_record_of
 from ecluse.posture.rule import DAY
 from ecluse.posture.rules.secrets import HUB_REFERENCES, PARTNER_REFERENCES, references
 from ecluse.store.port import View
+from ecluse.trust.assurance import KIND as ASSURANCE
+from ecluse.trust.assurance import Entry, entry_from
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.operators import approvers
 from ecluse.trust.plan import subject_words
@@ -107,6 +111,8 @@ class Gatherer:
         self._baseline = Baseline({})
         self._approved: dict[str, Approved | None] = {}
         self._digests: dict[str, tuple[object, str]] = {}
+        self._assurance: dict[PartnerId, tuple[Entry, ...]] = {}
+        self._access = AccessFacts()
 
     def gather(self) -> Facts:
         """The facts of now."""
@@ -148,6 +154,7 @@ class Gatherer:
         self._changes = self._pending.count(configuration)
         self._exposed = exposed(node)
         self._open_folders = open_folders(node)
+        self._access = access_facts(node)
         node.store.read(lambda view: self._count(view, now))
 
     def _count(self, view: View, now: Instant) -> None:
@@ -176,7 +183,8 @@ class Gatherer:
         if moved:
             self._mark, self._baseline, self._approved = mark, read_baseline(view), {}
         seen = self._look_at_sightings(view)
-        if self._look_at_revocation(view) or seen or moved or slow or not self._partners:
+        shown = self._look_at_assurance(view)
+        if self._look_at_revocation(view) or seen or shown or moved or slow or not self._partners:
             self._partners = self._gather_partners(view, configuration)
         return Facts(
             self._hub(view, configuration, now),
@@ -208,6 +216,17 @@ class Gatherer:
         self._written = written
         return changed
 
+    def _look_at_assurance(self, view: View) -> bool:
+        """Take up what partners have shown; whether that changed."""
+        shown: dict[PartnerId, tuple[Entry, ...]] = {}
+        for record in every_record_of(view, ASSURANCE):
+            owner = PartnerId(record.owner)
+            shown[owner] = (*shown.get(owner, ()), entry_from(record))
+        changed = shown != self._assurance
+        if changed:
+            self._assurance = shown
+        return changed
+
     def _look_at_revocation(self, view: View) -> bool:
         """Take up what authorities say, where it is not good news; whether that changed."""
         revoked: dict[PartnerId, tuple[Revoked, ...]] = {}
@@ -235,7 +254,7 @@ class Gatherer:
         partners: dict[PartnerId, PartnerFacts] = {}
         for id, material in self._materials.items():
             seen, revoked = self._seen.get(id, ()), self._revoked.get(id, ())
-            secrets = self._secrets.get(id, ())
+            secrets, assurance = self._secrets.get(id, ()), self._assurance.get(id, ())
             approved = self._compare(view, configuration, f"partner:{id}", material)
             known = self._partners.get(id)
             if (
@@ -247,6 +266,7 @@ class Gatherer:
                 or known.revoked is not revoked
                 or known.secrets is not secrets
                 or known.approved is not approved
+                or known.assurance is not assurance
             ):
                 known = PartnerFacts(
                     id=id,
@@ -257,6 +277,7 @@ class Gatherer:
                     secrets=secrets,
                     seen=seen,
                     approved=approved,
+                    assurance=assurance,
                 )
             partners[id] = known
         return partners
@@ -297,6 +318,7 @@ class Gatherer:
             machine=self._machine(view, now),
             counts=self._counts,
             approved=approved,
+            access=self._access,
         )
 
     def _log(self, view: View) -> LogFacts:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ecluse.posture.facts import FlowFacts, HubFacts, PartnerFacts
 from ecluse.posture.rule import Rule
 from ecluse.posture.rules import (
+    assurance,
     authentication,
     crypto,
     evidence,
@@ -25,6 +26,7 @@ HUB_RULES: Final[tuple[Rule[HubFacts], ...]] = (
     *lifecycle.HUB,
     *transport.HUB,
     *authentication.HUB,
+    *assurance.HUB,
     *secrets.HUB,
     *flows.HUB,
     *evidence.HUB,
@@ -33,6 +35,7 @@ HUB_RULES: Final[tuple[Rule[HubFacts], ...]] = (
 PARTNER_RULES: Final[tuple[Rule[PartnerFacts], ...]] = (
     *crypto.PARTNER,
     *lifecycle.PARTNER,
+    *assurance.PARTNER,
     *transport.PARTNER,
     *authentication.PARTNER,
     *secrets.PARTNER,

@@ -304,6 +304,15 @@ HUB: Final = (
         weak("changes.time_limit", test=longer("30d"), better="7d"),
     ),
     Rule[HubFacts](
+        "authentication.quick-recovery",
+        Severity.INFO,
+        "One operator alone can remove the other within days",
+        "A weekend is enough: whoever is away does not see the notice in time.",
+        'changes.recovery_wait = "3d" or more, or false',
+        "Let it take longer than anybody is out of reach.",
+        weak("changes.recovery_wait", test=shorter("3d"), better="7d"),
+    ),
+    Rule[HubFacts](
         "authentication.shared-key",
         Severity.MEDIUM,
         "Several partners have one key or certificate",

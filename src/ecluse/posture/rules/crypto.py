@@ -8,7 +8,7 @@ from typing import Final
 
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.facts import FlowFacts, HubFacts, OwnKeyFacts, PartnerFacts, Seen
-from ecluse.posture.looks import being, given, larger, one_of, places, weak
+from ecluse.posture.looks import being, empty, given, larger, one_of, places, weak
 from ecluse.posture.rule import Fix, Hit, Moment, Put, Rule, Severity
 from ecluse.trust.certificates import CertificateInfo
 from ecluse.trust.fields import instant_until
@@ -506,6 +506,16 @@ HUB: Final = (
         "Make a new one with `ecluse pgp generate`, and send partners its certificate.",
         _our_openpgp,
         "RFC 9580, section 9",
+    ),
+    Rule[HubFacts](
+        "crypto.keys-in-process",
+        Severity.INFO,
+        "Private keys are in the memory of the process that partners talk to",
+        "A flaw in a parser that lets somebody read memory lets him read the keys.",
+        "keyring.signer, or keys in a key store",
+        "Let `ecluse signer` hold the keys in a process of its own, or keep them in a device.",
+        weak("keyring.signer", test=empty),
+        "NIST SP 800-57 part 1 rev. 5, section 6.2.2",
     ),
     Rule[HubFacts](
         "crypto.late-rekey",

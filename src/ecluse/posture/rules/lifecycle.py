@@ -7,7 +7,7 @@ from typing import Final
 
 from ecluse.model.basics import Instant, iso
 from ecluse.posture.facts import HubFacts, OwnKeyFacts, PartnerFacts, PgpFacts
-from ecluse.posture.looks import all_of, being, longer, weak
+from ecluse.posture.looks import all_of, being, longer, shorter, weak
 from ecluse.posture.rule import DAY, Fix, Hit, Moment, Put, Rule, Severity
 from ecluse.posture.rules.crypto import excepted
 from ecluse.trust.certificates import Dated
@@ -462,6 +462,15 @@ HUB: Final = (
         "Make another key with `ecluse cert generate`, and send it to partners at once.",
         _ours_revoked,
         "RFC 5280, section 3.3",
+    ),
+    Rule[HubFacts](
+        "lifecycle.late-renewal",
+        Severity.LOW,
+        "Certificates are renewed less than two weeks before their end",
+        "An authority that is out of service for some days is then enough to close the listeners.",
+        'acme.renew = "14d" or more',
+        "Renew earlier.",
+        weak("acme.renew", test=shorter("14d"), better="30d"),
     ),
     Rule[HubFacts](
         "lifecycle.revocation-off",

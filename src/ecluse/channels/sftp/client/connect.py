@@ -138,7 +138,7 @@ async def _begin(route: Route, connections: Sequence[Connection], client: Client
         raise Unsupported(f"The server {place} offers no SFTP to this user.") from None
     except (asyncssh.Error, OSError):
         raise Lost(f"The server {place} ended the connection before SFTP began.") from None
-    await session.start()
+    home = await session.start()
     cipher = str(connection.get_extra_info("send_cipher", ""))
     mac = str(connection.get_extra_info("send_mac", ""))
     spoken = Spoken(
@@ -152,7 +152,7 @@ async def _begin(route: Route, connections: Sequence[Connection], client: Client
         round_trip=round_trip,
     )
     link = Link(connections, session, spoken)
-    link.home = await session.realpath(b".")
+    link.home = home
     return link
 
 

@@ -235,6 +235,8 @@ class ExchangeChannel:
             raise BadExchange("A certificate exchange message is not signed: anybody may have sent it.")
         documents = [self._whole(message, number) for number in range(len(message.parts))]
         found = read_exchange(documents[0])
+        if found.name != self._node.directory.partner(message.partner).their_id:
+            raise BadExchange("A certificate exchange message names another sender than it came from.")
         if isinstance(found, ExchangeRequest):
             self._offers(message, found, documents[1:])
         else:

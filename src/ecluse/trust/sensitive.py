@@ -292,6 +292,9 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         "blobs.inline_limit": _OURS,
         "blobs.region": "The endpoint decides where the bytes go.",
         "revocation.timeout": _PACE,
+        "acme.agree": "The authority's terms; which authority is a matter of trust.",
+        "acme.email": "Where the authority may write; nothing is decided by it.",
+        "acme.renew": _PACE,
         "listen.as2.path": "Below an address that stays.",
         "listen.as2.max_size": _PACE,
         "listen.as2.max_connections": _PACE,
@@ -419,7 +422,7 @@ _GONE: Final[Mapping[str, Rule]] = {
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _NAMED: Final = ("certificate ", "openpgp certificate ", "operator ")
-_OWN_NAMES: Final = re.compile(r"^(folders|calendars)\.[^.]+")
+_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores)\.[^.]+")
 _TAGS: Final = re.compile(r"^(s3|azure|gcs)\.tags\..*", re.DOTALL)
 _WHOLE: Final = re.compile(r"^(bank|verification)(\..*|\[.*)?$", re.DOTALL)
 

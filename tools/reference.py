@@ -32,7 +32,7 @@ NOTE = "<!-- Made by tools/reference.py (`make docs`): change the code instead. 
 COMMON = ("hub", "json", "quiet", "help")
 
 EVENT_CALLS = frozenset(
-    {"event", "_event", "_note", "_record", "record_keys", "_changed", "record", "_failure"}
+    {"event", "_event", "_note", "_record", "record_keys", "_changed", "record", "_failure", "tell", "_tell"}
 )
 KIND = re.compile(r"[a-z]+\.[a-z-]+")
 CODE = re.compile(r"[a-z0-9]+(\.[a-z0-9-]+)+")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.ftp_talker import Talker
+from tests.support.seen import seen
 from tests.support.tls_certs import make
 
 from ecluse.app.folder import make_hub
@@ -84,6 +85,9 @@ def test_an_upload_is_a_message_before_226(running: Running) -> None:
         assert talker.upload("STOR /inbound/order.xml", b"<order/>" * 1000).startswith("226")
         messages = running.node.store.read(lambda view: view.messages(limit=10))
         assert [(message.partner, message.parts[0].name) for message in messages] == [("birch", "order.xml")]
+        found = seen(running.node.hub, "birch", "account-ftps")
+        assert found.pop("cipher")
+        assert found == {"login": {"password"}, "tls-version": {"TLSv1.3"}}
         assert talker.upload("STOR /inbound/half.xml", b"x" * 5000, proper=False).startswith("426")
         assert talker.cmd("SIZE /inbound/half.xml") == "213 5000"
         assert talker.upload("APPE /inbound/half.xml", b"y").startswith("226")

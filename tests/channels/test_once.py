@@ -85,9 +85,7 @@ def test_killed_before_it_appears(
     assert all(name.startswith("upload") for name in left)
 
 
-def test_two_documents_of_one_message(
-    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_documents_of_one_message(sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one's unfinished file is not taken for a left-over of the first one's."""
     message = sender.message((NAME, DATA), ("second.edi", DATA[:50_000]))
     remember = Remembered.remember
@@ -206,9 +204,7 @@ class TestMutants:
         monkeypatch.setattr(Remembered, "left", unsafe)
         assert stolen(sender, far) == [DATA, DATA]
 
-    def test_the_content_decides(
-        self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_content_decides(self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Remembered, "appeared", lambda self, path: True)
         if far.channel_name == "s3:birch":
             pytest.skip("an object says whose it is")

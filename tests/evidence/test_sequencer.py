@@ -368,7 +368,7 @@ class TestLoop:
         loop, _ = self.make(store, clock)
         write_events(store, BATCH + 1, clock)
         assert loop.step() == 0.0
-        assert loop.step() == 0.025
+        assert loop.step() == 0.1
         assert store.size == BATCH + 1
 
     def test_goes_on_sealing_where_it_may_not_sign_and_says_so_once(self):

@@ -121,9 +121,7 @@ class _Dav:
         self.client = DavClient(self.far.access)
 
     def channel(self, hub: Hub, *, replace: bool = False) -> Channel:
-        return WebDavChannel(
-            hub, lambda name: WebDavPlace(DavClient(self.far.access), "in", replace)
-        )
+        return WebDavChannel(hub, lambda name: WebDavPlace(DavClient(self.far.access), "in", replace))
 
     def put(self, name: str, data: bytes) -> None:
         self.client.make_folders("in")
@@ -198,11 +196,15 @@ def far_end(kind: str, tmp: Path, patch: pytest.MonkeyPatch) -> Iterator[FarEnd]
             yield _Files(
                 folder,
                 "folder:orders",
-                lambda hub, replace: FolderChannel(hub, None, lambda name: FolderPlace(folder, replace=replace)),
+                lambda hub, replace: FolderChannel(
+                    hub, None, lambda name: FolderPlace(folder, replace=replace)
+                ),
             )
         elif kind in ("vsftpd", "proftpd"):
             far = stack.enter_context(foreign(kind, tmp))
-            yield _Files(far.server.folder, "ftps:birch", lambda hub, replace: _ftps(patch, far.place, hub, replace))
+            yield _Files(
+                far.server.folder, "ftps:birch", lambda hub, replace: _ftps(patch, far.place, hub, replace)
+            )
         elif kind in ("openssh", "proftpd-sftp", "asyncssh"):
             server = _ssh(kind, tmp)
             stack.enter_context(server)
@@ -240,4 +242,3 @@ def _ssh(kind: str, tmp: Path):  # type: ignore[no-untyped-def]
     server = FakeSsh(files=files)
     server.files = files  # type: ignore[attr-defined]
     return server
-

@@ -20,8 +20,8 @@ from tests.support.dying import with_parent
 
 __all__ = [
     "AZURITE",
-    "DavServer",
     "STORES",
+    "DavServer",
     "Store",
     "azurite",
     "moto",
@@ -143,7 +143,14 @@ class DavServer:
         self.folder = folder
         self.port = free_port()
         if peer == "rclone":
-            self._command = [str(STORES / "rclone"), "serve", "webdav", "--addr", f"127.0.0.1:{self.port}", str(folder)]
+            self._command = [
+                str(STORES / "rclone"),
+                "serve",
+                "webdav",
+                "--addr",
+                f"127.0.0.1:{self.port}",
+                str(folder),
+            ]
         else:
             self._command = [str(STORES / "wsgidav"), "--host", "127.0.0.1", "--port", str(self.port)]
             self._command += ["--root", str(folder), "--auth", "anonymous", "--server", "cheroot", "--quiet"]

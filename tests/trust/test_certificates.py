@@ -21,7 +21,7 @@ from tests.support.trust import NOW, certificate, instant, key, pem, signed_with
 
 from ecluse.trust import CertificateError, CertificateSet, Secret, describe, load_certificates, to_pem
 from ecluse.trust.certificates import Dated
-from ecluse.trust.floor import key_facts, weaknesses
+from ecluse.trust.floor import key_facts
 from ecluse.trust.importing import load_pem_identity, load_pkcs12
 from ecluse.trust.making import KINDS, make_certificate, make_key
 
@@ -75,7 +75,7 @@ def test_damaged_der_gives_our_errors_only(data):
         der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
     try:
         for loaded in load_certificates(bytes(der)):
-            weaknesses(loaded)
+            assert describe(loaded).weaknesses is not None
     except CertificateError:
         pass
 
@@ -95,7 +95,7 @@ def test_every_kind_that_is_made_is_above_the_floor_and_says_what_it_can(kind):
     signer = make_key("ed25519")
     issuer = (signer, make_certificate(signer, "Issuer", now=NOW, days=10))
     made = make_certificate(make_key(kind), "CN=Made,O=Aster", now=NOW, days=10, issuer=issuer)
-    assert weaknesses(made) == ()
+    assert describe(made).weaknesses == ()
     info = describe(made)
     assert info.can_sign == (not kind.startswith(("ml-kem", "x25519")))
     assert info.can_encrypt == kind.startswith(("rsa", "ec-", "ml-kem", "x25519"))
@@ -107,17 +107,17 @@ def test_the_floor():
         "k1": ("trust.weak-key", "forbidden"),
     }
     for kind, (expected, name) in names.items():
-        (weakness,) = weaknesses(certificate(kind=kind))
+        (weakness,) = describe(certificate(kind=kind)).weaknesses
         assert (weakness.code, weakness.name) == (expected, name)
         assert weakness.allowed(["rsa-1024"]) == (name == "rsa-1024")
         assert weakness.remedy
     assert key_facts(dsa.generate_private_key(2048).public_key()).weakness == "forbidden"
     assert key_facts(object()).weakness == "forbidden"
-    (old,) = weaknesses(signed_with("sha1", certificate(issuer=("Root", key("2048")))))
+    (old,) = describe(signed_with("sha1", certificate(issuer=("Root", key("2048"))))).weaknesses
     assert old.name == "sha-1"
-    (older,) = weaknesses(signed_with("md5", certificate(issuer=("Root", key("2048")))))
+    (older,) = describe(signed_with("md5", certificate(issuer=("Root", key("2048"))))).weaknesses
     assert older.name == "forbidden"
-    assert weaknesses(signed_with("sha1", certificate(kind="2048"))) == ()
+    assert describe(signed_with("sha1", certificate(kind="2048"))).weaknesses == ()
 
 
 # --- PKCS#12 ------------------------------------------------------------------------------------------------

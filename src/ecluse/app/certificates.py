@@ -1,4 +1,4 @@
-"""Every certificate of a hub in one list; keys made and taken over; partners' certificates added.
+"""Keys made and taken over, secrets held, partners' certificates added.
 
 Whatever changes the keyring is an event, and a serving node takes it up as it takes up a configuration.
 """
@@ -7,41 +7,37 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tomli_w
 from cryptography import x509
 
 from ecluse.app.node import KEYS_SETTING, Node
 from ecluse.errors import EcluseError, Fault
-from ecluse.model.basics import Instant, PartnerId, iso
+from ecluse.model.basics import iso
 from ecluse.store.port import Tx
-from ecluse.trust.certificates import CertificateInfo, Dated, describe, leaves, load_certificates, to_pem
-from ecluse.trust.fields import instant_from, instant_until
-from ecluse.trust.place_rules import used_keys
+from ecluse.trust.certificates import describe, leaves, load_certificates, to_pem
+from ecluse.trust.errors import KeyringError
+from ecluse.trust.keystores.pkcs11 import Pkcs11Device
+from ecluse.trust.keystores.remote import remote_key
+from ecluse.trust.keystores.settings import AnyStore
+from ecluse.trust.keystores.transit import TransitDevice
+from ecluse.trust.making import make_certificate
 from ecluse.trust.secrets import Secret
 
 __all__ = [
-    "SSH",
-    "Entry",
-    "certificate_entries",
+    "bind_key",
     "change_passphrase",
     "generate_key",
     "import_key",
     "install_certificate",
-    "last_instant",
+    "key_store",
     "partner_certificate_files",
     "put_secret",
     "record_keys",
     "remove_secret",
 ]
-
-SSH: Final = "ssh"
-"""Use of a key that proves us to SSH clients and servers: they look at the key alone, and never at its certificate."""
-
-_DAY: Final = 86_400 * 1_000_000
 
 
 class CertificateTaken(EcluseError):
@@ -60,121 +56,6 @@ class NoSuchUse(EcluseError):
     remedy = "Choose among verify, encrypt, mdn-verify, tls and tls-client."
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A certificate with what it is for.
-
-    Attributes:
-        partner: Whose; ``None`` for our own.
-        label: For people: ``our key main``, ``birch``.
-        source: Name of our key, or the partner's file.
-        use: What it is for; empty where the configuration names it for nothing.
-        info: The certificate in words.
-        start: Not used before, as configured.
-        end: Not used from here on, as configured.
-        replaced: Another one for the same uses lasts longer.
-    """
-
-    partner: PartnerId | None
-    label: str
-    source: str
-    use: tuple[str, ...]
-    info: CertificateInfo
-    start: Instant | None
-    end: Instant | None
-    replaced: bool = False
-
-    @property
-    def ends(self) -> Instant:
-        """When it stops being used: the configured end or its own, whichever is first."""
-        return min(self.info.not_after, self.end) if self.end is not None else self.info.not_after
-
-    def as_dict(self, now: Instant) -> dict[str, Any]:
-        """For ``--json``."""
-        info = self.info
-        return {
-            "owner": self.partner or "us",
-            "source": self.source,
-            "use": list(self.use),
-            "subject": info.subject,
-            "issuer": info.issuer,
-            "serial": info.serial,
-            "key": info.key.name,
-            "not_before": iso(info.not_before),
-            "not_after": iso(info.not_after),
-            "from": iso(self.start) if self.start is not None else None,
-            "until": last_instant(self.end),
-            "fingerprint": info.fingerprint,
-            "days_left": (self.ends - now) // _DAY,
-            "usable": info.not_before <= now < self.ends and (self.start is None or self.start <= now),
-        }
-
-
-def last_instant(end: Instant | None) -> str | None:
-    """The last instant of a window that closes at ``end``, RFC 3339."""
-    return None if end is None else iso(Instant(end - 1))
-
-
-def certificate_entries(node: Node) -> list[Entry]:
-    """Our keys in order of name, then the partners' certificates in order of partner."""
-    configuration = node.directory.configuration
-    entries = list(_own(node))
-    for partner, certificates in configuration.certificates.items():
-        files = [entry.file for entry in configuration.partners[partner].certificates]
-        for number, dated in enumerate(certificates.entries):
-            source = files[number] if len(files) == len(certificates.entries) else ", ".join(files)
-            entries.append(_entry(partner, str(partner), source, tuple(sorted(dated.use)), dated))
-    return [_judged(entry, entries) for entry in entries]
-
-
-def _own(node: Node) -> Iterator[Entry]:
-    hub = node.directory.hub
-    listeners = {each.key for each in (hub.listen.as2.tls, hub.listen.ftps) if each is not None}
-    shown = [used for view in node.directory.partners for used in used_keys(view.settings)]
-    ssh = {ref for field, ref in shown if field.startswith("sftp")}
-    ssh |= set(hub.listen.sftp.host_keys) if hub.listen.sftp is not None else set()
-    clients = {ref for field, ref in shown if not field.startswith("sftp")}
-    for ref in node.keyring.references():
-        certificate = node.keyring.certificate(ref)
-        named = [key for key in hub.organisation.keys if key.ref == ref]
-        for key in named:
-            dated = Dated(
-                certificate,
-                describe(certificate),
-                frozenset(key.use),
-                instant_from(key.from_),
-                instant_until(key.until),
-            )
-            yield _entry(None, f"our key {ref}", ref, key.use, dated)
-        connecting = [
-            *(["tls"] if ref in listeners else []),
-            *(["tls-client"] if ref in clients else []),
-            *([SSH] if ref in ssh else []),
-        ]
-        if connecting or not named:
-            dated = Dated(certificate, describe(certificate), frozenset(connecting))
-            yield _entry(None, f"our key {ref}", ref, tuple(connecting), dated)
-
-
-def _entry(partner: PartnerId | None, label: str, source: str, use: tuple[str, ...], dated: Dated) -> Entry:
-    return Entry(partner, label, source, use, dated.info, dated.start, dated.end)
-
-
-def _judged(entry: Entry, entries: Sequence[Entry]) -> Entry:
-    """The same, with whether others of its owner last longer for everything that it is for."""
-    later = {
-        use
-        for other in entries
-        if other.partner == entry.partner and other is not entry and other.ends > entry.ends
-        for use in other.use
-    }
-    if not entry.use or not set(entry.use) <= later:
-        return entry
-    return Entry(
-        entry.partner, entry.label, entry.source, entry.use, entry.info, entry.start, entry.end, replaced=True
-    )
-
-
 def generate_key(
     node: Node,
     ref: str,
@@ -189,7 +70,7 @@ def generate_key(
     """Make a key with a certificate of its own. Takes and raises what :meth:`HeldKeys.generate` does."""
 
     def work() -> x509.Certificate:
-        return node.keyring.generate(ref, kind, subject=subject, days=days, names=names, issuer=issuer)
+        return node.keyfiles.generate(ref, kind, subject=subject, days=days, names=names, issuer=issuer)
 
     return _changed(node, ref, "key.generated", actor, work)
 
@@ -202,15 +83,15 @@ def import_key(node: Node, ref: str, data: bytes, password: Secret, *, actor: st
 
     def work() -> x509.Certificate:
         if b"-----BEGIN" in data:
-            return node.keyring.import_pem(ref, data, password if password.reveal() else None)
-        return node.keyring.import_pkcs12(ref, data, password)
+            return node.keyfiles.import_pem(ref, data, password if password.reveal() else None)
+        return node.keyfiles.import_pkcs12(ref, data, password)
 
     return _changed(node, ref, "key.imported", actor, work)
 
 
 def install_certificate(node: Node, ref: str, data: bytes, *, actor: str) -> x509.Certificate:
     """Give a key another certificate. Raises as :meth:`HeldKeys.install_certificate` does."""
-    return _changed(node, ref, "key.certified", actor, lambda: node.keyring.install_certificate(ref, data))
+    return _changed(node, ref, "key.certified", actor, lambda: node.keyfiles.install_certificate(ref, data))
 
 
 def _changed(
@@ -242,20 +123,20 @@ def record_keys(node: Node, kind: str, subject: str, facts: dict[str, Any], acto
 
 def change_passphrase(node: Node, passphrase: Secret, *, actor: str) -> None:
     """Let another passphrase open the keyring. Raises ``keyring.weak-passphrase``."""
-    node.keyring.change_passphrase(passphrase)
+    node.keyfiles.change_passphrase(passphrase)
     node.store.write(lambda tx: node.hub.event(tx, "keyring.passphrase-changed", "keyring", {}, actor=actor))
 
 
 def put_secret(node: Node, name: str, secret: Secret, *, actor: str) -> None:
     """Hold a secret in the keyring. Raises ``keyring.bad-name``."""
-    node.keyring.put_secret(name, secret)
+    node.keyfiles.put_secret(name, secret)
     record_keys(node, "secret.put", f"secret:{name}", {}, actor)
 
 
 def remove_secret(node: Node, name: str, *, actor: str) -> None:
     """Forget a secret. Raises ``secret.missing`` where there is none of that name."""
     node.keyring.secret(name)
-    node.keyring.remove_secret(name)
+    node.keyfiles.remove_secret(name)
     record_keys(node, "secret.removed", f"secret:{name}", {}, actor)
 
 
@@ -316,3 +197,47 @@ def _with_entry(text: str, entry: dict[str, object]) -> str:
     except tomllib.TOMLDecodeError:
         pass
     return tomli_w.dumps(wanted)
+
+
+def bind_key(
+    node: Node, ref: str, store: str, name: str, data: bytes, *, subject: str, days: int, actor: str
+) -> x509.Certificate:
+    """Use a key that stays in a key store.
+
+    Args:
+        node: The hub.
+        ref: Its name in the keyring.
+        store: Name of the key store.
+        name: Name of the key in it.
+        data: Its certificate with its chain; empty to make one that the key signs itself.
+        subject: Of a certificate that is made, as :meth:`HeldKeys.generate` takes it.
+        days: How long that lasts.
+        actor: Who does it.
+
+    Raises:
+        KeyringError: ``keystore.unknown``, ``keystore.no-key``, ``keystore.away``, ``keyring.exists``.
+        CertificateError: The certificate can't be read, or belongs to another key.
+    """
+    device = key_store(node, store)
+
+    def work() -> x509.Certificate:
+        private = remote_key(device.public_key(name), device, name)
+        made = data
+        if not made:
+            made = to_pem([make_certificate(private, subject, now=node.hub.clock(), days=days)]).encode()
+        return node.keyfiles.bind(ref, f"{store}/{name}", private, made)
+
+    return _changed(node, ref, "key.bound", actor, work)
+
+
+def key_store(node: Node, name: str) -> AnyStore:
+    """A key store of the configuration. Raises ``keystore.unknown``."""
+    found = node.keyfiles.stores.get(name)
+    if not isinstance(found, Pkcs11Device | TransitDevice):
+        raise KeyringError(
+            f"There is no key store {name[:63]!a}.",
+            code="keystore.unknown",
+            remedy="Add it under [keyring.stores] in ecluse.toml.",
+            fault=Fault.USAGE,
+        )
+    return found

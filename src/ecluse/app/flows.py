@@ -94,7 +94,7 @@ class Leavings:
 
 def protection_of(node: Node) -> Protection:
     """OpenPGP with partners, as their files say it."""
-    return PartnerProtection(lambda: node.directory, node.hub.clock)
+    return PartnerProtection(lambda: node.directory, node.hub.clock, node.hub.sightings)
 
 
 def source_of(node: Node) -> Callable[[str], Source]:

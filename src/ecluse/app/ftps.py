@@ -37,7 +37,7 @@ _log = structlog.get_logger("ecluse.service")
 def join_ftps(node: Node) -> None:
     """Give a node the channel to partners' servers."""
     node.channels["ftps"] = FtpsChannel(node.hub, lambda: node.directory)
-    node.sources["ftps"] = FtpsSource(lambda: node.directory, node.hub.clock)
+    node.sources["ftps"] = FtpsSource(lambda: node.directory, node.hub.clock, node.hub.sightings)
 
 
 class FtpsService:

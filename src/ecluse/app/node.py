@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +15,11 @@ from ecluse.app.accounts import join_accounts
 from ecluse.app.flowbook import Flows
 from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
+from ecluse.blobs import durable
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place
+from ecluse.blobs.stock import KeyStock
 from ecluse.blobs.vault import Vault
 from ecluse.channels.as2.sender import As2Channel
 from ecluse.channels.http.line import Pool
@@ -31,14 +34,22 @@ from ecluse.store.open import open_store
 from ecluse.store.port import Store
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
+from ecluse.trust.errors import KeyringError
 from ecluse.trust.fields import octets, seconds
+from ecluse.trust.inventory import Inventory
 from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.keyring import Keyring
+from ecluse.trust.keystores.settings import open_stores
+from ecluse.trust.keystores.signer import SignerKeyring
+from ecluse.trust.known import LEAST, Known
+from ecluse.trust.revocation import refused
 from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = [
     "KEYS_SETTING",
+    "REVOCATION_SETTING",
     "Node",
     "NotAHub",
     "NotMigrated",
@@ -52,6 +63,12 @@ __all__ = [
 
 KEYS_SETTING: Final = "keyring.changed"
 """Setting in the store that changes with the keyring, so that serving nodes see it."""
+
+KNOWN_FILE: Final = "state/known"
+"""What the files of a large configuration were found to say, in the hub's folder."""
+
+REVOCATION_SETTING: Final = "revocation.changed"
+"""The same for which certificates are refused because they were revoked."""
 
 
 class NotAHub(EcluseError):
@@ -90,13 +107,15 @@ class Node:
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
         pool: Connections to partners that are kept.
-        keys_mark: What :data:`KEYS_SETTING` was when :meth:`reload` read the keyring last.
+        inventory: Remembers the credentials that were listed.
+        planned: What was read last and is not in force; what comes into force next is mostly that.
+        marks: What :data:`KEYS_SETTING` and :data:`REVOCATION_SETTING` were when :meth:`reload` looked last.
     """
 
     folder: Path
     name: str
     bootstrap: Configuration
-    keyring: FileKeyring
+    keyring: FileKeyring | SignerKeyring
     store: Store
     vault: Vault
     hub: Hub
@@ -105,7 +124,9 @@ class Node:
     version: int
     resolver: SecretResolver
     pool: Pool
-    keys_mark: bytes | None = None
+    marks: tuple[bytes | None, bytes | None] = (None, None)
+    inventory: Inventory = field(default_factory=Inventory)
+    planned: Configuration | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
 
@@ -115,20 +136,47 @@ class Node:
         return NoteKey(self.directory.hub.log_origin, self.keyring.log_public_key)
 
     @property
+    def keyfiles(self) -> FileKeyring:
+        """The keyring's files, to make and change keys.
+
+        Raises:
+            KeyringError: ``keyring.elsewhere``: a signer has the keys.
+        """
+        if isinstance(self.keyring, FileKeyring):
+            return self.keyring
+        raise KeyringError(
+            "Keys are not made or changed by a hub whose keys are in a signer.",
+            code="keyring.elsewhere",
+            remedy="Run the command by itself, with the passphrase; serving nodes take the change up.",
+            fault=Fault.USAGE,
+        )
+
+    @property
     def checkpoint_file(self) -> Path:
         """Where signed checkpoints are kept outside the database."""
         return self.folder / "state" / "checkpoints"
 
     def reload(self) -> bool:
         """Take up a configuration version, or keys, that came since; true where there were any."""
-        mark = self.store.read(lambda view: view.setting(KEYS_SETTING))
-        version, configuration = active_configuration(self.store, self.bootstrap)
-        if version == self.version and mark == self.keys_mark:
+        marks, number = self.store.read(
+            lambda view: (
+                (view.setting(KEYS_SETTING), view.setting(REVOCATION_SETTING)),
+                view.config_number(),
+            )
+        )
+        if number == self.version and marks == self.marks:
             return False
+        present = self.directory.configuration
+        version, configuration = self.version, present
+        if number != self.version:
+            version, configuration = active_configuration(self.store, self.bootstrap, self.planned or present)
+            if len(configuration.files) >= max(LEAST, 2 * len(present.files)):
+                keep_known(self.folder / KNOWN_FILE, configuration, self.keyring, self.hub)
+            self.planned = None
         self.keyring.reload()
-        self.directory = Directory(configuration, self.keyring, self.resolver)
+        self.directory = _directory(self.store, configuration, self.keyring, self.resolver)
         self.version = version
-        self.keys_mark = mark
+        self.marks = marks
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -150,6 +198,8 @@ class Node:
 
     def close(self) -> None:
         """Let the database and the connections go."""
+        with suppress(EcluseError):  # what was seen shows itself again
+            self.hub.note_sightings(everything=True)
         self.pool.close()
         for close in self.closing:
             close()
@@ -174,14 +224,24 @@ class Unlocked(NamedTuple):
     """
 
     bootstrap: Configuration
-    keyring: FileKeyring
+    keyring: FileKeyring | SignerKeyring
     resolver: SecretResolver
 
 
 def unlock(
-    folder: Path, *, environ: Mapping[str, str] | None = None, clock: Clock = system_clock
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock = system_clock,
+    serving: bool = False,
 ) -> Unlocked:
     """Read the hub's files and open its keyring.
+
+    Args:
+        folder: The hub's.
+        environ: Where ``env:`` secrets are looked up; the process's own by default.
+        clock: Time.
+        serving: Use the signer, where the configuration has one, instead of opening the files.
 
     Raises:
         NotAHub: There is none in ``folder``.
@@ -193,7 +253,15 @@ def unlock(
     bootstrap = Configuration.from_files(read_hub_file(folder))
     settings = bootstrap.hub.keyring
     resolver = SecretResolver(folder, environ)
-    keyring = FileKeyring.open(folder / settings.folder, resolver(settings.passphrase), clock=clock)
+    if serving and settings.signer is not None:
+        signer = SignerKeyring(folder / settings.signer, clock)
+        return Unlocked(bootstrap, signer, SecretResolver(folder, environ, signer.secret))
+    keyring = FileKeyring.open(
+        folder / settings.folder,
+        resolver(settings.passphrase),
+        clock=clock,
+        stores=open_stores(settings.stores, folder, resolver),
+    )
     return Unlocked(bootstrap, keyring, SecretResolver(folder, environ, keyring.secret))
 
 
@@ -214,6 +282,7 @@ def open_node(
     clock: Clock = system_clock,
     entropy: Entropy = system_entropy,
     migrate: bool = False,
+    serving: bool = False,
 ) -> Node:
     """Open the hub in ``folder``.
 
@@ -223,13 +292,14 @@ def open_node(
         clock: Time.
         entropy: Randomness.
         migrate: Apply missing migrations instead of refusing.
+        serving: As of :func:`unlock`.
 
     Raises:
         NotAHub: There is none.
         NotMigrated: The database is of an older release, and ``migrate`` was not said.
         EcluseError: The configuration, the keyring or the database can't be used.
     """
-    unlocked = unlock(folder, environ=environ, clock=clock)
+    unlocked = unlock(folder, environ=environ, clock=clock, serving=serving)
     bootstrap, keyring, resolver = unlocked
     settings = bootstrap.hub
     name = f"{socket.gethostname()}-{os.getpid()}-{new_id('n', clock(), entropy)[-6:]}"
@@ -240,7 +310,6 @@ def open_node(
             raise NotMigrated(f"The database lacks {', '.join(pending)}.")
         if pending:
             store.migrate()
-        version, configuration = active_configuration(store, bootstrap)
         vault = Vault(
             open_place(folder, bootstrap, resolver),
             StorageKeys(keyring),
@@ -248,7 +317,16 @@ def open_node(
             clock,
             octets(settings.blobs.inline_limit),
         )
+        if store.local:
+            vault.stock = KeyStock(
+                vault.wrap,
+                entropy,
+                clock,
+                lambda keys: store.submit(lambda tx: tx.keep_keys(keys)),
+                lambda ids: store.submit(lambda tx: tx.forget_keys(ids)),
+            )
         hub = Hub(store, vault, clock, entropy, name)
+        version, configuration = _configuration(folder, hub, bootstrap, keyring)
         pool = Pool()
         node = Node(
             folder=folder,
@@ -259,7 +337,7 @@ def open_node(
             vault=vault,
             hub=hub,
             channels={},
-            directory=Directory(configuration, keyring, resolver),
+            directory=_directory(store, configuration, keyring, resolver),
             version=version,
             resolver=resolver,
             pool=pool,
@@ -280,12 +358,52 @@ def open_node(
     return node
 
 
-def active_configuration(store: Store, bootstrap: Configuration) -> tuple[int, Configuration]:
-    """The version in force and its number; the folder's own file, as number 0, where none was applied."""
+def _directory(
+    store: Store, configuration: Configuration, keyring: Keyring, resolver: SecretResolver
+) -> Directory:
+    mode = configuration.hub.revocation.mode
+    gone = store.read(lambda view: refused(view, mode)) if mode != "off" else None
+    return Directory(configuration, keyring, resolver, refused=gone)
+
+
+def _configuration(
+    folder: Path, hub: Hub, bootstrap: Configuration, keyring: Keyring
+) -> tuple[int, Configuration]:
+    """As :func:`active_configuration`, with what an earlier process found; what it did not is kept for the next."""
+    path = folder / KNOWN_FILE
+    try:
+        known = Known.open(path.read_bytes(), keyring)
+    except OSError:
+        known = None
+    version, configuration = active_configuration(hub.store, bootstrap, known=known)
+    if len(configuration.files) >= LEAST and (
+        known is None or known.missed * 10 > len(configuration.partners)
+    ):
+        keep_known(path, configuration, keyring, hub)
+    return version, configuration
+
+
+def keep_known(path: Path, configuration: Configuration, keyring: Keyring, hub: Hub) -> None:
+    """Keep what files were found to say. Where that can't be written, the next process reads them again."""
+    with suppress(OSError):
+        durable.make_folder(path.parent)
+        durable.replace(path, Known.of(configuration, hub.clock()).seal(keyring, hub.entropy), 0o600)
+
+
+def active_configuration(
+    store: Store,
+    bootstrap: Configuration,
+    before: Configuration | None = None,
+    known: Known | None = None,
+) -> tuple[int, Configuration]:
+    """The version in force and its number; the folder's own file, as number 0, where none was applied.
+
+    What did not change since ``before``, or is ``known``, is taken from there.
+    """
     version = store.read(lambda view: view.config())
     if version is None:
         return 0, bootstrap
-    return version.number, Configuration.from_files(version.files)
+    return version.number, Configuration.from_files(version.files, before=before, known=known)
 
 
 def open_hub_store(folder: Path, unlocked: Unlocked, name: str) -> Store:

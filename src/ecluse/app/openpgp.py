@@ -30,6 +30,7 @@ __all__ = [
     "import_key",
     "is_ending",
     "openpgp_entries",
+    "own_openpgp_entries",
     "partner_files",
     "remove_key",
     "revoke_key",
@@ -109,6 +110,11 @@ def openpgp_entries(node: Node) -> list[OpenPgpEntry]:
     return [*_own(node), *_theirs(node)]
 
 
+def own_openpgp_entries(node: Node) -> list[OpenPgpEntry]:
+    """Our keys alone, in order of name."""
+    return list(_own(node))
+
+
 def _own(node: Node) -> Iterator[OpenPgpEntry]:
     ours = node.directory.hub.openpgp.keys
     named = {
@@ -154,7 +160,7 @@ def generate_key(
     """Make a key. Takes and raises what :meth:`OpenPgpKeys.generate_openpgp` does."""
 
     def work() -> Certificate:
-        return node.keyring.generate_openpgp(ref, user_id, kind=kind, version=version, days=days)
+        return node.keyfiles.generate_openpgp(ref, user_id, kind=kind, version=version, days=days)
 
     return _changed(node, ref, "openpgp.generated", actor, work)
 
@@ -162,19 +168,19 @@ def generate_key(
 def import_key(node: Node, ref: str, data: bytes, passphrase: Secret | None, *, actor: str) -> Certificate:
     """Take over a private key. Raises as :meth:`OpenPgpKeys.import_openpgp` does."""
     return _changed(
-        node, ref, "openpgp.imported", actor, lambda: node.keyring.import_openpgp(ref, data, passphrase)
+        node, ref, "openpgp.imported", actor, lambda: node.keyfiles.import_openpgp(ref, data, passphrase)
     )
 
 
 def extend_key(node: Node, ref: str, days: int, *, actor: str) -> Certificate:
     """Let a key last so many days from now. Raises as :meth:`OpenPgpKeys.extend_openpgp` does."""
-    return _changed(node, ref, "openpgp.extended", actor, lambda: node.keyring.extend_openpgp(ref, days))
+    return _changed(node, ref, "openpgp.extended", actor, lambda: node.keyfiles.extend_openpgp(ref, days))
 
 
 def revoke_key(node: Node, ref: str, reason: str, text: str, *, actor: str) -> Certificate:
     """Revoke a key for good. Raises as :meth:`OpenPgpKeys.revoke_openpgp` does."""
     return _changed(
-        node, ref, "openpgp.revoked", actor, lambda: node.keyring.revoke_openpgp(ref, reason, text)
+        node, ref, "openpgp.revoked", actor, lambda: node.keyfiles.revoke_openpgp(ref, reason, text)
     )
 
 
@@ -189,7 +195,7 @@ def remove_key(node: Node, ref: str, *, actor: str) -> None:
     if entry is not None and entry.use:
         raise KeyInUse(f"The configuration names the OpenPGP key {ref}.")
     certificate = node.keyring.openpgp_certificate(ref)
-    node.keyring.remove_openpgp(ref)
+    node.keyfiles.remove_openpgp(ref)
     record_keys(node, "openpgp.removed", f"key:{ref}", {"fingerprint": certificate.fingerprint}, actor)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ecluse.app.certificates import last_instant
+from ecluse.app.inventory import last_instant
 from ecluse.app.node import Node
+from ecluse.app.roles import roles_of
 from ecluse.app.settings import plan_files, settled_files
 from ecluse.errors import EcluseError, Fault
-from ecluse.model.basics import Instant, iso
+from ecluse.model.basics import iso
 from ecluse.trust.card import MAX_CARD, Card, partner_files, read_card
-from ecluse.trust.certificates import CertificateInfo, Dated, describe, leaves, load_certificates
+from ecluse.trust.certificates import describe, leaves, load_certificates
 from ecluse.trust.directory import PartnerView
 from ecluse.trust.plan import Plan
+from ecluse.trust.roles import RoleRow
 from ecluse.trust.ssh import fingerprint, key_blob
 
 __all__ = ["card_facts", "load_card", "partner_facts", "partner_from_card", "partner_summary", "read_small"]
@@ -29,6 +32,16 @@ _AS2_FACTS: Final = (
     "require_signed",
     "require_encrypted",
 )
+_CERTIFICATE_ROLES: Final = {
+    "sign": "sign",
+    "verify": "verify",
+    "encrypt": "encrypt",
+    "decrypt": "decrypt",
+    "mdn-sign": "mdn-sign",
+    "mdn-verify": "mdn-verify",
+    "tls": "tls-server",
+    "tls-client": "tls-client",
+}
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -151,18 +164,9 @@ def partner_summary(node: Node, view: PartnerView) -> dict[str, Any]:
 
 
 def partner_facts(node: Node, view: PartnerView) -> dict[str, Any]:
-    """A partner with the six roles of keys: whose key does what, and when."""
-    now = node.hub.clock()
+    """A partner with the roles of its keys and ours: whose does what, when, and what was seen."""
     settings = view.settings.as2
-    allowed = view.exceptions_at(now)
-    theirs = {
-        role: [
-            _their(entry, now, entry in view.certificates.entries_at(role, now, allowed)) for entry in entries
-        ]
-        for role, entries in (
-            (use, _named(view, use)) for use in ("verify", "encrypt", "mdn-verify", "tls", "tls-client")
-        )
-    }
+    rows = roles_of(node, view)
     return {
         **partner_summary(node, view),
         "our_id": view.our_id,
@@ -172,17 +176,31 @@ def partner_facts(node: Node, view: PartnerView) -> dict[str, Any]:
             {"algorithm": entry.algorithm, "reason": entry.reason, "until": entry.until}
             for entry in view.settings.exceptions
         ],
-        "roles": {
-            "sign": _ours(node, view, "sign", now),
-            "verify": theirs["verify"],
-            "encrypt": theirs["encrypt"],
-            "decrypt": [_our(node, ref, True) for ref in view.decrypt_keys()],
-            "mdn-sign": _ours(node, view, "mdn-sign", now),
-            "mdn-verify": theirs["mdn-verify"],
-            "tls": theirs["tls"],
-            "tls-client": theirs["tls-client"],
-        },
+        "roles": {name: _certificates(rows, role) for name, role in _CERTIFICATE_ROLES.items()},
+        "role_table": [row.as_dict() for row in rows],
     }
+
+
+def _certificates(rows: Sequence[RoleRow], role: str) -> list[dict[str, Any]]:
+    """The certificates of a role, whichever channel has it first."""
+    row = next((row for row in rows if row.role == role and row.channel != "openpgp"), None)
+    if row is None:
+        return []
+    return [
+        {
+            **({"ref": value.ref} if value.ref else {}),
+            "subject": value.label,
+            "key": value.algorithm,
+            "not_before": iso(value.not_before),
+            "not_after": iso(value.not_after),
+            "fingerprint": value.value,
+            "from": iso(value.start) if value.start is not None else None,
+            "until": last_instant(value.end),
+            "current": value.current,
+        }
+        for value in row.values
+        if value.not_before is not None and value.not_after is not None
+    ]
 
 
 def _account(view: PartnerView) -> dict[str, Any] | None:
@@ -198,40 +216,4 @@ def _account(view: PartnerView) -> dict[str, Any] | None:
         "password": account.password is not None,
         "second_factor": account.second_factor,
         "addresses": list(account.addresses),
-    }
-
-
-def _named(view: PartnerView, use: str) -> list[Dated]:
-    """Certificates for a use, also those that are out of their time."""
-    named = [entry for entry in view.certificates.entries if use in entry.use]
-    if not named and use == "mdn-verify":
-        return [entry for entry in view.certificates.entries if "verify" in entry.use]
-    return named
-
-
-def _their(entry: Dated, now: Instant, current: bool) -> dict[str, Any]:
-    return {
-        **_info(entry.info),
-        "from": iso(entry.start) if entry.start is not None else None,
-        "until": last_instant(entry.end),
-        "current": current,
-    }
-
-
-def _ours(node: Node, view: PartnerView, use: str, now: Instant) -> list[dict[str, Any]]:
-    refs = view.keys.at(use, now)
-    return [_our(node, ref, number == 0) for number, ref in enumerate(refs)]
-
-
-def _our(node: Node, ref: str, current: bool) -> dict[str, Any]:
-    return {"ref": ref, **_info(describe(node.keyring.certificate(ref))), "current": current}
-
-
-def _info(info: CertificateInfo) -> dict[str, Any]:
-    return {
-        "subject": info.subject,
-        "key": info.key.name,
-        "not_before": iso(info.not_before),
-        "not_after": iso(info.not_after),
-        "fingerprint": info.fingerprint,
     }

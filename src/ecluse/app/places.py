@@ -38,12 +38,16 @@ def folder_place(node: Node, name: str) -> FolderPlace:
 
 def bucket_places(node: Node) -> BucketPlaces:
     """Opens partners' buckets, under the version in force."""
-    return BucketPlaces(lambda: node.directory, node.resolver, node.folder, node.hub.clock, node.pool)
+    hub = node.hub
+    return BucketPlaces(
+        lambda: node.directory, node.resolver, node.folder, hub.clock, node.pool, hub.sightings
+    )
 
 
 def webdav_places(node: Node) -> WebDavPlaces:
     """Opens partners' WebDAV servers, under the version in force."""
-    return WebDavPlaces(lambda: node.directory, node.resolver, node.hub.clock, node.pool)
+    hub = node.hub
+    return WebDavPlaces(lambda: node.directory, node.resolver, hub.clock, node.pool, hub.sightings)
 
 
 def join_places(node: Node) -> None:

@@ -18,7 +18,10 @@ from ecluse.evidence.verify import verify_log
 from ecluse.model.basics import iso
 from ecluse.model.nouns import Direction, Event, LoggedEvent
 
-__all__ = ["event_facts", "find_record", "make_proof", "verify_evidence"]
+__all__ = ["VERIFIED", "event_facts", "find_record", "make_proof", "verify_evidence"]
+
+VERIFIED: Final = "log.verified"
+"""Setting: when the whole log was last verified and found right, in microseconds."""
 
 _BATCH: Final = 1000
 _MAX_PROBLEMS: Final = 100
@@ -47,7 +50,8 @@ def verify_evidence(node: Node, progress: Callable[[int, int], None]) -> dict[st
 
     Returns:
         The verdict as :class:`ecluse.evidence.verify.Verdict` has it, with ``states``: the messages whose row says
-        something else than the log. ``ok`` is true where nothing at all is wrong.
+        something else than the log. ``ok`` is true where nothing at all is wrong; that it was, and when, is
+        remembered.
     """
     held = HeldCheckpoints(node.checkpoint_file)
     verdict = verify_log(node.store, [node.log_key], progress, held=held).as_dict()
@@ -56,7 +60,11 @@ def verify_evidence(node: Node, progress: Callable[[int, int], None]) -> dict[st
         states.append(msgspec.to_builtins(problem))
         if len(states) == _MAX_PROBLEMS:
             break
-    return {**verdict, "ok": bool(verdict["ok"]) and not states, "states": states}
+    ok = bool(verdict["ok"]) and not states
+    if ok:
+        now = node.hub.clock()
+        node.store.write(lambda tx: tx.put_setting(VERIFIED, str(now).encode()))
+    return {**verdict, "ok": ok, "states": states}
 
 
 def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:

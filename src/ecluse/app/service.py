@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.audit import remind
+from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
+from ecluse.app.key_uses import note_key_uses
 from ecluse.app.node import Node
+from ecluse.app.posture.serving import look_now, posture_run
+from ecluse.app.revocation import revocation_checks
 from ecluse.app.sftp import SftpService
+from ecluse.app.sightings import SightingsWork
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -52,6 +60,9 @@ SWEEP_EVERY: Final = 3600
 RELOAD_EVERY: Final = 1.0
 """Seconds between two looks for an applied configuration."""
 
+USES_EVERY: Final = 60.0
+"""Seconds between two writings of how often keys were used."""
+
 SWITCH_INTERVAL: Final = 0.0005
 """Seconds until a thread that computes lets another one run. The database's writer gives the interpreter up at
 every step of a statement; at Python's own 5 ms one busy thread would cut its commits to a tenth."""
@@ -60,6 +71,10 @@ KEPT_FREE: Final = 16 << 20
 """Octets of a block that is taken and given back once, before the work begins. The C library gives free memory back
 to the system above twice the largest block that it has seen freed (mallopt(3), M_MMAP_THRESHOLD); the pieces of a
 large document, a mebibyte each, would otherwise be asked for anew, page by page, a sixth of the CPU they take."""
+
+GARBAGE: Final = 5000
+"""Objects between two searches for such as refer to each other, instead of 700: little of ours does, and a message
+makes some hundreds that don't."""
 
 _log = structlog.get_logger("ecluse.service")
 
@@ -85,6 +100,10 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                posture_run(node),
+                revocation_checks(node),
+                change_expiry(node),
+                remind(node),
             ],
             hub.clock,
         )
@@ -133,6 +152,7 @@ class Service:
             node=node.name,
         )
         self._loop = SequencerLoop(sequencer, hub.clock, _report)
+        self._sightings = SightingsWork(hub)
         self._openers = ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
         self._server: Server | None = None
         self._listener: Listener | None = None
@@ -157,6 +177,7 @@ class Service:
         """
         sys.setswitchinterval(SWITCH_INTERVAL)
         bytearray(KEPT_FREE)
+        gc.set_threshold(GARBAGE)
         listen = self.node.bootstrap.hub.listen.as2
         host, _, port = self._listen.rpartition(":")
         receiver = Receiver(self.node.hub, lambda: self.node.directory, self._openers, listen.path)
@@ -180,10 +201,15 @@ class Service:
         self._depositor.start()
         self._runner.start()
         self._loop.start()
+        self._sightings.start()
         self._flows.follow()
         if self.sftp is not None:
             await asyncio.to_thread(self.sftp.start)
+        await asyncio.to_thread(look_now, self.node, self.node.name)
         self._watcher.start()
+        # What the node is made of stays: the search for garbage need not go through it again and again.
+        gc.collect()
+        gc.freeze()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
     def _tls_identity(self) -> TlsIdentity | None:
@@ -212,6 +238,8 @@ class Service:
                 for runner in (self._runner, self._own_runner, self._depositor)
             )
         )
+        await asyncio.to_thread(self._note_uses)
+        await asyncio.to_thread(self._sightings.stop)  # before the log is sealed: it may have events
         await asyncio.to_thread(self._loop.stop)
         self._succession.end()
         self._openers.shutdown(wait=False, cancel_futures=True)
@@ -225,8 +253,18 @@ class Service:
         store = self.node.store
         self.node.vault.sweep(lambda after, limit: store.read(lambda view: view.blobs_before(after, limit)))
 
+    def _note_uses(self) -> None:
+        try:
+            note_key_uses(self.node)
+        except EcluseError as error:
+            _log.warning("uses of keys not written", **error.as_dict())
+
     def _watch(self) -> None:
+        noted = time.monotonic()
         while not self._quit.wait(RELOAD_EVERY):
+            if time.monotonic() - noted >= USES_EVERY:
+                noted = time.monotonic()
+                self._note_uses()
             try:
                 if self.node.reload():
                     _log.info("configuration in force", version=self.node.version)
@@ -248,6 +286,7 @@ class Service:
             self._flows.follow()
             if self.sftp is not None:
                 self.sftp.follow()
+            look_now(self.node, f"version-{self.node.version}")
         if self.ftps is not None:
             self.ftps.follow()
         identity = self._tls_identity()

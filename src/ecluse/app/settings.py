@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
-import msgspec
-
+from ecluse.app.changes.gate import hold, must_hold
+from ecluse.app.changes.proposal import Signer
 from ecluse.app.node import Node
+from ecluse.app.versions import needs_restart, plan_files, write_version
 from ecluse.blobs import durable
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.nouns import ConfigVersion
-from ecluse.store.port import Tx
 from ecluse.trust.configuration import Configuration, export, read_folder
-from ecluse.trust.directory import Directory
-from ecluse.trust.plan import Plan, plan
+from ecluse.trust.plan import plan
+from ecluse.trust.sensitive import sensitive
 
 __all__ = [
     "NoSuchVersion",
@@ -29,13 +27,6 @@ __all__ = [
     "settled_files",
 ]
 
-RECORDED: Final = 32_768
-"""Octets of changes that one event has room for; a first version of many partners has more."""
-_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
-"""Fields of ``ecluse.toml`` that a node reads at its start only."""
-_FOLLOWED: Final = "listen.as2.tls."
-"""Among them those that it follows, where the listener spoke TLS from the start."""
-
 
 class NoSuchVersion(EcluseError):
     """The configuration has no version of that number."""
@@ -45,19 +36,9 @@ class NoSuchVersion(EcluseError):
     remedy = "List the versions with `ecluse export --history`."
 
 
-def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuration]:
-    """What applying ``files`` would change.
-
-    Raises:
-        ConfigurationError: With every problem there is; nothing would be applied.
-    """
-    wanted = Configuration.from_files(files, node.hub.clock())
-    Directory(wanted, node.keyring, node.resolver)
-    present = node.directory.configuration if node.version else None
-    return plan(present, wanted), wanted
-
-
-def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str) -> ConfigVersion | None:
+def apply_files(
+    node: Node, files: Mapping[str, str], *, actor: str, reason: str, signer: Signer | None = None
+) -> ConfigVersion | None:
     """Put ``files`` in force, as a new version.
 
     Args:
@@ -65,53 +46,28 @@ def apply_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str
         files: Relative path to text, for every file.
         actor: Who.
         reason: Why.
+        signer: Signs for an operator, should a second one have to approve it.
 
     Returns:
         The version; ``None`` where nothing would change.
 
     Raises:
+        ChangeHeld: It changes trust, and the hub has four eyes: nothing of it is in force, and it waits.
         ConfigurationError: With every problem there is; nothing was applied.
         Conflict: Somebody applied another version meanwhile.
     """
     changes, wanted = plan_files(node, files)
     if node.version and not changes:
         return None
+    found = must_hold(node, changes)
+    if found:
+        raise hold(node, wanted.files, changes, found, actor=actor, reason=reason, signer=signer)
     now = node.hub.clock()
     version = ConfigVersion(node.version + 1, now, actor, reason, dict(wanted.files))
-
-    def work(tx: Tx) -> None:
-        tx.add_config(version)
-        facts = {"version": version.number, "reason": reason, **_recorded(changes, version)}
-        node.hub.event(tx, "config.applied", f"config:{version.number}", facts, actor=actor, at=now)
-
-    node.store.write(work)
+    facts = {"eyes": 1, "trust": len(sensitive(changes))}
+    node.store.write(lambda tx: write_version(tx, node, version, changes, facts))
     node.reload()
     return version
-
-
-def _recorded(changes: Plan, version: ConfigVersion) -> dict[str, object]:
-    """What the log says of a version: all of its files by their digest, and in words as much as has room."""
-    lines: list[str] = []
-    room = RECORDED
-    for change in changes.changes:
-        line = f"{change.subject}: {change}"
-        room -= len(msgspec.json.encode(line))
-        if room < 0:
-            break
-        lines.append(line)
-    digest = sha256(msgspec.json.encode(version.files, order="deterministic")).hexdigest()
-    left_out = len(changes.changes) - len(lines)
-    return {"changes": lines, **({"left_out": left_out} if left_out else {}), "files_sha256": digest}
-
-
-def needs_restart(changes: Plan) -> bool:
-    """Whether something changes that a serving node reads at its start only."""
-    return any(
-        change.subject == "hub"
-        and change.field.startswith(_AT_START)
-        and not (change.kind == "change" and change.field.startswith(_FOLLOWED))
-        for change in changes.changes
-    )
 
 
 class PendingChanges(EcluseError):
@@ -129,16 +85,25 @@ def settled_files(node: Node) -> dict[str, str]:
         PendingChanges: They do not: a command that adds to them would put more in force than it says.
     """
     files = read_folder(node.folder)
-    if node.version and plan(node.directory.configuration, Configuration.from_files(files)):
+    present = node.directory.configuration
+    if node.version and plan(present, Configuration.from_files(files, before=present)):
         raise PendingChanges("The hub's files hold changes that are not in force yet.")
     return files
 
 
-def change_files(node: Node, files: Mapping[str, str], *, actor: str, reason: str) -> ConfigVersion | None:
-    """Write ``files`` into the hub's folder and put them in force. Raises as :func:`apply_files` does."""
-    plan_files(node, files)
+def change_files(
+    node: Node, files: Mapping[str, str], *, actor: str, reason: str, signer: Signer | None = None
+) -> ConfigVersion | None:
+    """Put ``files`` in force and write them into the hub's folder. Takes and raises what :func:`apply_files` does.
+
+    A change that is held leaves the folder as it is; its approval writes it.
+    """
+    changes, wanted = plan_files(node, files)
+    found = must_hold(node, changes)
+    if found:
+        raise hold(node, wanted.files, changes, found, actor=actor, reason=reason, signer=signer)
     export(files, node.folder, _write)
-    return apply_files(node, files, actor=actor, reason=reason)
+    return apply_files(node, files, actor=actor, reason=reason, signer=signer)
 
 
 def export_files(node: Node, folder: Path, number: int | None = None) -> list[str]:

@@ -51,6 +51,9 @@ _renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 _PUSH: Final = 8 << 20
 """Octets after which the kernel is asked to begin writing them."""
 
+_OPEN: Final = 64
+"""Files that are open at once where many are written together."""
+
 
 class DiskError(BlobUnavailable):
     """The disk does not do what it was asked. Nothing is visible of what was being written."""
@@ -223,11 +226,18 @@ class NewFile:
                     rest = rest[os.write(self._handle, rest) :]
             self._size += len(data)
             if self._size - self._pushed >= _PUSH:
-                # On Linux this begins to write what is dirty, so that the fsync of a large file has little left.
-                os.posix_fadvise(
-                    self._handle, self._pushed, self._size - self._pushed, os.POSIX_FADV_DONTNEED
-                )
-                self._pushed = self._size
+                self._push()
+
+    def push(self) -> None:
+        """Have what was written so far be on its way to the disk. A hint: what fails is found by :meth:`put`."""
+        with contextlib.suppress(OSError):
+            self._push()
+
+    def _push(self) -> None:
+        # On Linux this begins to write what is dirty, so that the fsync of a large file has little left.
+        if self._pushed < self._size:
+            os.posix_fadvise(self._handle, self._pushed, self._size - self._pushed, os.POSIX_FADV_DONTNEED)
+            self._pushed = self._size
 
     def commit(self) -> None:
         """Return when the whole file is durable under its name. Otherwise nothing is left of it.
@@ -250,10 +260,23 @@ class NewFile:
         """The first half of :meth:`commit`: the file is durable and has its name, which the folder's sync makes
         durable. Otherwise nothing is left of it. Raises as that does.
         """
+        self.sync()
+        self.give_name()
+
+    def sync(self) -> None:
+        """The first half of :meth:`put`: what was written is durable, under the temporary name."""
         try:
             with disk_errors(self._path):
                 os.fsync(self._handle)
                 self._close()
+        except BaseException:
+            self.withdraw()
+            raise
+
+    def give_name(self) -> None:
+        """The second half of :meth:`put`, after :meth:`sync`."""
+        try:
+            with disk_errors(self._path):
                 if self._over:
                     os.rename(self._part, self._path, src_dir_fd=self._at, dst_dir_fd=self._at)
                 else:
@@ -402,17 +425,36 @@ def write_together(
     """
     errors: list[EcluseError | None] = []
     folders: dict[str, list[tuple[int, NewFile]]] = {}
+    some: list[tuple[int, NewFile]] = []
+
+    def put() -> None:
+        # All are on their way to the disk before the first is waited for, whose wait then is that of all; and no name
+        # is given before the last is waited for, since what changes a folder is one more thing to wait for.
+        for _, new in some:
+            new.push()
+        for step in (NewFile.sync, NewFile.give_name):
+            for number, new in some:
+                if errors[number] is None:
+                    try:
+                        step(new)
+                    except EcluseError as error:
+                        errors[number] = error
+        some.clear()
+
     for number, (path, chunks, work) in enumerate(files):
-        inside = folders.setdefault(os.path.dirname(path) or ".", [])
         errors.append(None)
         try:
             new = NewFile(path, mode, work=work)
-            inside.append((number, new))
+            folders.setdefault(os.path.dirname(path) or ".", []).append((number, new))
             for chunk in chunks:
                 new.write(chunk)
-            new.put()
         except EcluseError as error:
             errors[number] = error
+        else:
+            some.append((number, new))
+        if len(some) == _OPEN:
+            put()
+    put()
     for folder, inside in folders.items():
         try:
             sync_folder(folder)

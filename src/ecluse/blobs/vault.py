@@ -28,6 +28,7 @@ from ecluse.blobs.sealed import (
     Sealer,
     sealed_size,
 )
+from ecluse.blobs.stock import KeyStock, Ready
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
 from ecluse.model.nouns import BlobRow
@@ -93,14 +94,17 @@ class VaultWriter:
         "_size",
         "_taken",
         "_vault",
+        "_wrapped",
         "id",
     )
 
     def __init__(self, vault: Vault, *, digest: bool = True, behind: bool = True) -> None:
         self._vault = vault
-        self._created = vault.clock()
-        self.id = new_id("b", self._created, vault.entropy)
-        self._key = vault.entropy(KEY_SIZE)
+        ready = vault.stock.take() if vault.stock is not None else None
+        if ready is None:
+            created = vault.clock()
+            ready = Ready(new_id("b", created, vault.entropy), created, vault.entropy(KEY_SIZE), b"")
+        self.id, self._created, self._key, self._wrapped = ready
         self._sealer = Sealer(self._key, vault.entropy(SALT_SIZE), self.id)
         self._hash = hashlib.sha256() if digest else None
         self._size = self._taken = 0
@@ -153,7 +157,7 @@ class VaultWriter:
         try:
             if self._behind is not None:
                 self._behind.finish()
-            wrapped = self._vault.wrap.wrap(self._key)
+            wrapped = self._wrapped or self._vault.wrap.wrap(self._key)
             inline = None
             if self._out is None:
                 sealer = self._sealer
@@ -301,6 +305,9 @@ class Vault:
         entropy: Source of ids, keys and salts.
         clock: For the ids.
         inline_limit: Clear octets up to which a blob rides in its row.
+
+    Attributes:
+        stock: Keys that are durable already; ``None`` where each is made with its blob.
     """
 
     def __init__(
@@ -316,6 +323,7 @@ class Vault:
         self.entropy = entropy
         self.clock = clock
         self.inline_limit = inline_limit
+        self.stock: KeyStock | None = None
 
     def create(self, *, digest: bool = True, behind: bool = True) -> VaultWriter:
         """Begin a blob, with an id and a key of its own.

@@ -11,14 +11,20 @@ Modules import nothing heavy before a command runs: ``ecluse --help`` answers at
     configuration   plan, apply, export
     hostkey         an SFTP server's host key, to be compared
     partner, cert   who we exchange with, and the keys
+    roles           whose key does what with a partner, and what was seen
     send, message   documents on their way, and what became of them
     decide          what a person decides about a message
     flow            what goes where by itself
     draw            a message's life on one screen
     log             proofs
+    posture         what is weak, why, and the fix
     secret          secrets inside the keyring
     ssh             our SSH keys, as partners need them
     ban             who is kept out after failed logins
+    audit           what partners have shown of how they guard what they are given
+    signer          the process that has the keys
+    rehearse        a difficult partner, played before a real one is met
+    access          who can do what, and its review
 """
 
 from __future__ import annotations

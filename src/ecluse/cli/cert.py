@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ecluse.cli.credentials import (
+    ROW,
+    Expiring,
+    Export,
+    Owner,
+    Purpose,
+    Unused,
+    WeakerThan,
+    show_credentials,
+)
 from ecluse.cli.frame import Frame, command
 
 if TYPE_CHECKING:
@@ -22,59 +32,99 @@ _Ref = Annotated[str, typer.Argument(help="The key's name in the keyring.", show
 
 def _list(
     frame: Frame,
-    expiring: Annotated[
-        str | None,
-        typer.Option(
-            "--expiring", help="Only those that end within this time, such as 60d.", show_default=False
-        ),
-    ] = None,
+    expiring: Expiring = None,
+    owner: Owner = None,
+    purpose: Purpose = None,
+    weaker_than: WeakerThan = None,
+    unused: Unused = None,
+    export: Export = None,
 ) -> None:
-    """List every certificate: our keys', then the partners'."""
-    from ecluse.app.certificates import certificate_entries
-    from ecluse.cli.values import duration
+    """List every certificate: our keys', then the partners'. For other keys see `ecluse key list`."""
+    from ecluse.app.inventory import certificate_row
 
-    within = duration(expiring) if expiring is not None else None
-    with frame.node() as node:
-        now = node.hub.clock()
-        rows = [
-            entry.as_dict(now)
-            for entry in certificate_entries(node)
-            if within is None or entry.ends - now < within * 1_000_000
-        ]
-    frame.show({"certificates": rows}, lambda console: _draw(console, rows))
+    show_credentials(
+        frame,
+        "certificates",
+        kinds=("certificate", "trust-anchor", "ssh-key"),
+        row=certificate_row,
+        expiring=expiring,
+        owner=owner,
+        purpose=purpose,
+        weaker_than=weaker_than,
+        unused=unused,
+        export=export,
+    )
 
 
 command(
     app,
     "list",
-    gives="certificates[]{owner, source, use[], subject, issuer, serial, key, not_before, not_after, "
-    "from, until, fingerprint, days_left, usable}",
+    gives=f"certificates[]{{{ROW}, source, use[], key, usable}}; with --export file, count",
     example="ecluse --hub hub cert list --expiring 60d",
 )(_list)
 
 
-def _draw(console: Console, rows: list[dict[str, Any]]) -> None:
+def check(
+    frame: Frame,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A partner, a key of ours, a file, or the beginning of a fingerprint; all by default.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Ask the authorities whether certificates were revoked, now. Exits with 1 where one was."""
+    from ecluse.app.revocation import check_certificates, is_named
+    from ecluse.model.basics import iso
+
+    with frame.node() as node:
+        wanted = None if name is None else is_named(node, name)
+        found = list(check_certificates(node, everything=True, wanted=wanted))
+    rows = [
+        {
+            "owner": each.candidate.owner or "us",
+            "name": each.candidate.name,
+            "subject": each.candidate.certificate.subject.rfc4514_string(),
+            "fingerprint": each.candidate.fingerprint,
+            "state": "unchecked" if each.verdict is None else each.verdict.state,
+            "since": iso(each.verdict.since) if each.verdict is not None and each.verdict.since else None,
+            "reason": "Nobody can be asked." if each.verdict is None else each.verdict.reason,
+            "source": "" if each.verdict is None else each.verdict.source,
+        }
+        for each in found
+    ]
+    frame.show({"certificates": rows}, lambda console: _draw_checked(console, rows))
+    if any(row["state"] == "revoked" for row in rows):
+        raise typer.Exit(1)
+
+
+command(
+    app,
+    "check",
+    gives="certificates[]{owner, name, subject, fingerprint, state, since, reason, source}",
+    example="ecluse --hub hub cert check\necluse --hub hub cert check birch",
+)(check)
+
+
+def _draw_checked(console: Console, rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     if not rows:
-        console.print("There are none.")
+        console.print("No certificate in use was issued by somebody who could be asked.")
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("owner", "use", "subject", "key", "until", "days", "SHA-256"):
+    for title in ("owner", "subject", "state", "since", "reason", "SHA-256"):
         table.add_column(title, overflow="fold", no_wrap=title == "SHA-256")
+    colours = {"good": "green", "revoked": "bold red", "unknown": "yellow"}
     for row in rows:
-        days = row["days_left"]
-        owner = f"us: {row['source']}" if row["owner"] == "us" else row["owner"]
-        until = min(filter(None, (row["not_after"], row["until"])))
-        style = "red" if not row["usable"] else "yellow" if days < 30 else ""
         table.add_row(
-            Text(owner),
-            Text(", ".join(row["use"]) or "nothing"),
+            Text(row["owner"]),
             Text(row["subject"]),
-            Text(row["key"]),
-            Text(until[:10]),
-            Text(str(days), style),
+            Text(row["state"], colours.get(row["state"], "")),
+            Text((row["since"] or "")[:10]),
+            Text(row["reason"]),
             Text(row["fingerprint"][:16]),
         )
     console.print(table)
@@ -129,6 +179,7 @@ command(
     gives="ref, subject, key, not_after, fingerprint, in_use; with --partner partner, version, changes[]",
     example="ecluse --hub hub cert import our-key.p12 --ref main-2027 --password file:password.txt\n"
     "ecluse --hub hub cert import birch-2027.pem --partner birch --use verify --from 2027-01-01",
+    signs=True,
 )(import_)
 
 
@@ -166,7 +217,11 @@ def _import_certificate(
             draw_plan(frame.err, changes)
         frame.confirm("Apply this?", yes=yes)
         version = change_files(
-            node, files, actor=frame.actor, reason=f"a certificate of {view.name} was added"
+            node,
+            files,
+            actor=frame.actor,
+            reason=f"a certificate of {view.name} was added",
+            signer=frame.signer(node),
         )
     number = version.number if version is not None else None
     text = (
@@ -243,7 +298,7 @@ def request(
     from ecluse.blobs import durable
 
     with frame.node() as node:
-        text = node.keyring.request(ref, subject)
+        text = node.keyfiles.request(ref, subject)
     if out is not None:
         durable.write_new(out, [text.encode()], 0o644)
         frame.show({"ref": ref, "file": str(out)}, f"The request is in {out}.")

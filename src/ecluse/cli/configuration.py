@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "plan",
-        gives="version, changes[]{kind, subject, field, before, after}",
+        gives="version, changes[]{kind, subject, field, before, after}, trust[]{subject, field, kind, why}, held",
         panel=_PANEL,
         example="ecluse --hub hub plan",
     )(plan)
@@ -33,7 +33,9 @@ def add_to(app: typer.Typer) -> None:
         "apply",
         gives="version, applied, changes[]{kind, subject, field, before, after}, restart",
         panel=_PANEL,
-        example="ecluse --hub hub apply --reason 'Birch renewed its certificate'",
+        example="ecluse --hub hub apply --reason 'Birch renewed its certificate'\n"
+        "ecluse --hub hub apply --as ada --reason 'Birch renewed its certificate'",
+        signs=True,
     )(apply)
     command(
         app,
@@ -45,14 +47,30 @@ def add_to(app: typer.Typer) -> None:
 
 
 def plan(frame: Frame) -> None:
-    """Say what applying the hub's files would change."""
+    """Say what applying the hub's files would change, and what of it changes trust."""
+    from ecluse.app.changes.gate import must_hold
     from ecluse.app.settings import plan_files
     from ecluse.trust.configuration import read_folder
+    from ecluse.trust.sensitive import sensitive
 
     with frame.node() as node:
         changes, _ = plan_files(node, read_folder(node.folder))
-        facts = {"version": node.version, "changes": changes.changes}
-    frame.show(facts, lambda console: draw_plan(console, changes))
+        held = bool(must_hold(node, changes))
+        facts = {
+            "version": node.version,
+            "changes": changes.changes,
+            "trust": [each.as_dict() for each in sensitive(changes)],
+            "held": held,
+        }
+
+    def draw(console: Console) -> None:
+        draw_plan(console, changes)
+        if held:
+            console.print(
+                "It changes trust: it would wait for a second operator's signature.", soft_wrap=True
+            )
+
+    frame.show(facts, draw)
 
 
 def apply(
@@ -73,7 +91,7 @@ def apply(
             if not yes and not frame.json:
                 draw_plan(frame.err, changes)
             frame.confirm("Apply this?", yes=yes)
-        version = apply_files(node, files, actor=frame.actor, reason=reason)
+        version = apply_files(node, files, actor=frame.actor, reason=reason, signer=frame.signer(node))
         facts = {
             "version": node.version,
             "applied": version is not None,

@@ -19,10 +19,11 @@ from ecluse.errors import EcluseError, Fault
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ecluse.app.changes import Signer
     from ecluse.app.node import Node
     from ecluse.trust.secrets import Secret
 
-__all__ = ["Frame", "Group", "NotConfirmed", "Options", "command", "show_error"]
+__all__ = ["Frame", "Group", "NotConfirmed", "Options", "Signing", "command", "show_error"]
 
 HUB_HELP: Final = "The hub's folder; the current one by default."
 JSON_HELP: Final = "One JSON value on standard output, for programs."
@@ -62,6 +63,21 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """How changes are signed, as it was asked for.
+
+    Attributes:
+        operator: Who signs.
+        key: File of their private key; the SSH agent's by default.
+        passphrase: Reference to the file's passphrase; asked for by default.
+    """
+
+    operator: str | None = None
+    key: Path | None = None
+    passphrase: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """What a command works in.
 
@@ -69,18 +85,20 @@ class Frame:
         folder: The hub's folder.
         json: Whether a program reads.
         quiet: Whether nothing is said where all is well.
+        signing: Who signs changes to trust, for a command that takes ``--as``.
     """
 
     folder: Path
     json: bool
     quiet: bool
+    signing: Signing = Signing()
 
     @contextmanager
-    def node(self) -> Iterator[Node]:
+    def node(self, *, serving: bool = False) -> Iterator[Node]:
         """Open the hub; raises as :func:`ecluse.app.node.open_node` does."""
         from ecluse.app.node import open_node
 
-        with open_node(self.folder) as node:
+        with open_node(self.folder, serving=serving) as node:
             yield node
 
     @property
@@ -92,6 +110,34 @@ class Frame:
             return f"operator:{getpass.getuser()}"
         except (OSError, KeyError):
             return "operator:unknown"
+
+    def signer(self, node: Node) -> Signer | None:
+        """Signs changes to trust as the operator that ``--as`` names; ``None`` where it names none.
+
+        Its key is looked for when something has to be signed, and not before.
+        """
+        from ecluse.app.changes.check import BadApproval
+        from ecluse.app.changes.signing import AgentSigner, FileSigner, LaterSigner, agent_signer, file_signer
+
+        name, path = self.signing.operator, self.signing.key
+        if name is None:
+            return None
+
+        def find() -> FileSigner | AgentSigner:
+            operator = next((each for each in node.directory.hub.operators if each.name == name), None)
+            if operator is None:
+                raise BadApproval(f"There is no operator {name[:64]!a}.")
+            if path is None:
+                return agent_signer(operator)
+            return file_signer(
+                operator,
+                path,
+                lambda: self.secret(
+                    self.signing.passphrase, f"Passphrase of {path}", option="--key-passphrase"
+                ),
+            )
+
+        return LaterSigner(name, find)
 
     @property
     def interactive(self) -> bool:
@@ -212,7 +258,7 @@ def _flags(parameters: list[Any]) -> list[Any]:
 
 
 def command(
-    app: typer.Typer, name: str, *, example: str, gives: str, panel: str | None = None
+    app: typer.Typer, name: str, *, example: str, gives: str, panel: str | None = None, signs: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command: its first parameter is the :class:`Frame`, the others are its own.
 
@@ -226,7 +272,9 @@ def command(
         gives: The members of what ``--json`` gives: names, what is within them in braces, ``[]`` behind a list.
             It is a promise: members are added, and never taken away or changed.
         panel: Heading in the list of commands.
+        signs: Whether it may change trust: it takes ``--as``, ``--key`` and ``--key-passphrase``.
     """
+    common = _COMMON + _SIGNING if signs else _COMMON
 
     def wrap(work: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(work, eval_str=True)
@@ -242,10 +290,12 @@ def command(
             **given: Any,
         ) -> None:
             before = ecluse_context.find_root().obj
+            asked = [given.pop(each.name) for each in _SIGNING] if signs else []
             frame = Frame(
                 folder=hub or before.hub or Path(),
                 json=json or before.json,
                 quiet=quiet or before.quiet,
+                signing=Signing(*asked),
             )
             try:
                 work(frame, **given)
@@ -261,10 +311,10 @@ def command(
         keyword = inspect.Parameter.KEYWORD_ONLY
         context = inspect.Parameter("ecluse_context", keyword, annotation=typer.Context)
         run.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[context, *(each.replace(kind=keyword) for each in own), *_COMMON],
+            parameters=[context, *(each.replace(kind=keyword) for each in own), *common],
             return_annotation=None,
         )
-        run.__annotations__ = {each.name: each.annotation for each in (context, *own, *_COMMON)}
+        run.__annotations__ = {each.name: each.annotation for each in (context, *own, *common)}
         run.gives = gives  # type: ignore[attr-defined]  # for the reference
         lines = example.strip().splitlines()
         title = "Example: " if len(lines) == 1 else "Examples:\n\n"
@@ -283,6 +333,53 @@ _COMMON: Final = tuple(
         ("quiet", False, Annotated[bool, typer.Option("--quiet", "-q", help=QUIET_HELP)]),
     )
 )
+
+_SIGNING: Final = tuple(
+    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    for name, annotation in (
+        (
+            "signing_operator",
+            Annotated[
+                str | None,
+                typer.Option(
+                    "--as",
+                    metavar="NAME",
+                    envvar="ECLUSE_OPERATOR",
+                    show_envvar=False,
+                    help="The operator who signs; see `ecluse operator list`. Or ECLUSE_OPERATOR.",
+                    show_default=False,
+                ),
+            ],
+        ),
+        (
+            "signing_key",
+            Annotated[
+                Path | None,
+                typer.Option(
+                    "--key",
+                    metavar="FILE",
+                    envvar="ECLUSE_OPERATOR_KEY",
+                    show_envvar=False,
+                    help="Their SSH private key; the SSH agent's by default. Or ECLUSE_OPERATOR_KEY.",
+                    show_default=False,
+                ),
+            ],
+        ),
+        (
+            "signing_passphrase",
+            Annotated[
+                str | None,
+                typer.Option(
+                    "--key-passphrase",
+                    metavar="REFERENCE",
+                    help="Its passphrase: env:NAME or file:PATH; asked for by default.",
+                    show_default=False,
+                ),
+            ],
+        ),
+    )
+)
+"""Options of commands that may change trust, in the order of :class:`Signing`."""
 
 
 def _system(error: OSError) -> str:
@@ -305,6 +402,7 @@ def show_error(error: EcluseError, *, as_json: bool) -> None:
         problems = getattr(error, "problems", None)
         if problems is not None:
             facts["problems"] = [problem.as_dict() for problem in problems]
+        facts.update(getattr(error, "details", {}))
         write_json({"error": facts})
         return
     from rich.text import Text

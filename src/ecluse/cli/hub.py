@@ -203,7 +203,11 @@ def demo(
 
 
 def doctor(frame: Frame) -> None:
-    """Look the whole hub over; say what is wrong, and how to mend it. Exit code 1 where something failed."""
+    """Look whether the hub works at present; say what does not, and how to mend it. Exit code 1 where something failed.
+
+    It tries things out: it connects to partners' servers, writes test files, opens blobs. What works and is weak, or
+    will end soon, is what `ecluse posture` is for.
+    """
     from ecluse.app.health import check_hub, worst
 
     findings = []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ecluse.cli.frame import Frame, NotConfirmed, command
+from ecluse.cli.roles import draw_roles
 from ecluse.errors import EcluseError, Fault
 
 if TYPE_CHECKING:
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Partners: who we exchange with.", no_args_is_help=True)
-
-_ROLES: Final = {
-    "sign": "we sign messages with",
-    "verify": "they sign messages with",
-    "encrypt": "we encrypt to",
-    "decrypt": "they encrypt to",
-    "mdn-sign": "we sign receipts with",
-    "mdn-verify": "they sign receipts with",
-    "tls": "their server shows",
-    "tls-client": "they show our server",
-}
 
 
 class WrongPhrase(EcluseError):
@@ -101,7 +91,7 @@ command(
     "reason, until}, with [as2] sign, encrypt, key_padding, compress, receipt_signed, receipt_timeout, "
     "require_signed, require_encrypted, account{user, protocols[], keys[], authorities[], password, "
     "second_factor, addresses[]} or null, roles{sign[], verify[], "
-    "encrypt[], decrypt[], mdn-sign[], mdn-verify[], tls[], tls-client[]}",
+    "encrypt[], decrypt[], mdn-sign[], mdn-verify[], tls[], tls-client[]}, role_table[] as `partner roles` gives them",
     example="ecluse --hub hub partner show birch",
 )(show)
 
@@ -131,31 +121,7 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
             Text(f"{entry['algorithm']} until {entry['until']}: {entry['reason']}"),
         )
     console.print(grid)
-    table = Table(box=None, pad_edge=False)
-    for title in ("role", "certificate", "key", "valid", "SHA-256", ""):
-        table.add_column(title, overflow="fold", no_wrap=title == "SHA-256")
-    for role, entries in facts["roles"].items():
-        if role in ("tls", "tls-client") and not entries:
-            continue
-        if role not in ("tls", "tls-client") and not by_as2:
-            continue
-        if not entries:
-            table.add_row(Text(_ROLES[role]), Text("none", "red"))
-        for number, entry in enumerate(entries):
-            window = f"{entry['not_before'][:10]} to {entry['not_after'][:10]}"
-            for word in ("from", "until"):
-                if entry.get(word):
-                    window += f", {word} {entry[word][:10]}"
-            table.add_row(
-                Text("" if number else _ROLES[role]),
-                Text(entry.get("ref") or entry["subject"]),
-                Text(entry["key"]),
-                Text(window),
-                Text(entry["fingerprint"][:16]),
-                Text("now", "green") if entry["current"] else Text("not now", "dim"),
-            )
-    if table.row_count:
-        console.print(table)
+    draw_roles(console, facts["role_table"])
 
 
 def _logging_in(account: dict[str, Any]) -> str:
@@ -255,7 +221,11 @@ def add(
             _draw_card(frame.err, facts)
         _compare(frame, given.phrase, phrase, yes=yes)
         version = change_files(
-            node, files, actor=frame.actor, reason=f"{facts['name']} was added from a card"
+            node,
+            files,
+            actor=frame.actor,
+            reason=f"{facts['name']} was added from a card",
+            signer=frame.signer(node),
         )
     frame.show(
         {
@@ -274,6 +244,7 @@ command(
     gives="id, version, card{name, as2_id, url, email, made, phrase, log_origin, certificates[]}, changes[]",
     example="ecluse --hub hub partner add birch.card\n"
     "ecluse --hub hub partner add birch.card --id birch --phrase '01234 56789 01234 56789'",
+    signs=True,
 )(add)
 
 

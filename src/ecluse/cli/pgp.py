@@ -220,6 +220,7 @@ command(
     gives=f"{_GIVES}; with --partner partner, version, changes[]",
     example="ecluse --hub hub pgp import our-key.asc --ref pgp-2027 --password file:passphrase.txt\n"
     "ecluse --hub hub pgp import birch.asc --partner birch",
+    signs=True,
 )(import_)
 
 
@@ -239,7 +240,7 @@ def _import_certificate(frame: Frame, data: bytes, partner: str, *, yes: bool) -
             frame.err.print(f"Compare its fingerprint with the partner, by voice: {shown}", soft_wrap=True)
         frame.confirm("Apply this?", yes=yes)
         reason = f"an OpenPGP certificate of {view.name} was added"
-        version = change_files(node, files, actor=frame.actor, reason=reason)
+        version = change_files(node, files, actor=frame.actor, reason=reason, signer=frame.signer(node))
     number = version.number if version is not None else None
     text = (
         f"Version {number} is in force."

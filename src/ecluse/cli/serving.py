@@ -47,7 +47,7 @@ def run_service(frame: Frame, listen: str | None, log_level: str) -> None:
     if log_level not in _LEVELS:
         raise BadServing("There is no such level of the log.")
     set_up_log(log_level)
-    with frame.node() as node:
+    with frame.node(serving=True) as node:
         service = Service(node, listen=listen)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:

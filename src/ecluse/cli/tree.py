@@ -11,20 +11,29 @@ from typing import Annotated
 import typer
 
 from ecluse.cli import (
+    access,
     account,
+    audit,
     ban,
     cert,
+    change,
     configuration,
     decide,
     flow,
     hostkey,
     hub,
+    key,
     keyring,
     log,
+    operator,
     partner,
     pgp,
+    posture,
+    rehearse,
+    roles,
     secret,
     send,
+    signer,
     ssh,
 )
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
@@ -79,20 +88,27 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send):
+for group in (hub, configuration, send, rehearse, signer):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
 hostkey.add_to(partner.app)
+roles.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
+app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(account.app, name="account", cls=Group)
 app.add_typer(ban.app, name="ban", cls=Group)
+app.add_typer(change.app, name="change", cls=Group)
+app.add_typer(operator.app, name="operator", cls=Group)
+app.add_typer(audit.app, name="audit", cls=Group)
+app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(posture.app, name="posture")
 
 
 def run(args: Sequence[str] | None = None) -> int:

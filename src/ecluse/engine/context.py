@@ -12,7 +12,7 @@ from ecluse.model.basics import Clock, Entropy, Instant
 from ecluse.model.nouns import Job
 from ecluse.store.port import Lost, Store, Tx
 
-__all__ = ["Buried", "Handler", "JobContext", "Outcome", "Together"]
+__all__ = ["Buried", "Handler", "JobContext", "Outcome", "Together", "finish_together"]
 
 
 class Outcome(StrEnum):
@@ -162,6 +162,34 @@ Together = Callable[[Sequence[JobContext]], Sequence[Callable[[], Outcome]]]
 
 Handler = Callable[[Job, JobContext], Outcome]
 """Does one kind of job. Runs in a worker thread, several at once. What it raises counts as its error."""
+
+
+def finish_together(
+    contexts: Sequence[JobContext], work: Callable[[Tx], None]
+) -> list[Callable[[], Outcome]]:
+    """:meth:`JobContext.begin_finish` for several jobs in one transaction, with what they have to record.
+
+    Returns:
+        For each, what waits for the transaction. It raises :class:`Lost` where the lease of *one* of them was lost, and
+        whatever ``work`` raises: nothing was recorded then, and each may be finished by itself.
+    """
+    jobs = [context.job for context in contexts]
+
+    def all_of_it(tx: Tx) -> None:
+        tx.finish_jobs(jobs)
+        work(tx)
+
+    recorded = contexts[0]._store.submit(all_of_it)
+
+    def waiting(context: JobContext) -> Callable[[], Outcome]:
+        def wait() -> Outcome:
+            recorded.result()
+            context.outcome = Outcome.FINISHED
+            return context.outcome
+
+        return wait
+
+    return [waiting(context) for context in contexts]
 
 
 def _sentence(error: EcluseError) -> str:

@@ -40,7 +40,7 @@ LANE_LIMIT: Final = 4
 GROUP: Final = 64
 """Jobs of one group: with documents that lie in their rows, some megabytes."""
 
-GATHER: Final = 0.025
+GATHER: Final = 0.1
 """Seconds between two claims of jobs that are done together, so that there are some."""
 
 RINGS_TOGETHER: Final = 0.01
@@ -377,6 +377,7 @@ class Runner:
             yield context
 
     def _listen(self) -> None:
+        pause = RINGS_TOGETHER if self._together is None else GATHER / 2
         self.poke()
         while not self._quit.is_set():
             before = time.monotonic()
@@ -388,8 +389,8 @@ class Runner:
                 _warn("jobs.unheard", error)
                 self._quit.wait(_PAUSE)
             self.poke()
-            if time.monotonic() - before < RINGS_TOGETHER:
-                self._quit.wait(RINGS_TOGETHER)
+            if time.monotonic() - before < pause:
+                self._quit.wait(pause)
 
     def _beat(self) -> None:
         while True:

@@ -29,7 +29,7 @@ class Pace:
     __slots__ = ("batching", "idle", "latest", "quiet")
 
     def __init__(
-        self, *, batching: float = 0.025, idle: float = 0.25, quiet: float = 0.5, latest: float = 5.0
+        self, *, batching: float = 0.1, idle: float = 0.25, quiet: float = 0.5, latest: float = 5.0
     ) -> None:
         self.batching = batching
         self.idle = idle

@@ -132,7 +132,11 @@ def delivery_of(job: Job) -> DeliveryId:
 
 
 class Attempt:
-    """One attempt at one delivery."""
+    """One attempt at one delivery.
+
+    Attributes:
+        id: Which.
+    """
 
     def __init__(
         self,
@@ -145,7 +149,7 @@ class Attempt:
         """Nothing happens before :meth:`run`."""
         self._hub = hub
         self._channel_of = channel_of
-        self._id = delivery_id
+        self.id = delivery_id
         self._context = context
         self._policy_of = policy_of
 
@@ -181,17 +185,17 @@ class Attempt:
         Returns:
             Waits, and gives or raises what :meth:`run` does.
         """
+        return self._context.begin_finish(lambda tx: self.record_deposited(tx, outcome))
 
-        def work(tx: Tx) -> None:
-            begun = self._begun(tx)
-            if begun is not None:
-                record_receipt(self._hub, tx, begun, outcome.receipt, positive=True)
-
-        return self._context.begin_finish(work)
+    def record_deposited(self, tx: Tx, outcome: Confirmed) -> None:
+        """The same in a transaction of the caller's, which ends the job."""
+        begun = self._begun(tx)
+        if begun is not None:
+            record_receipt(self._hub, tx, begun, outcome.receipt, positive=True)
 
     def load(self, view: View) -> tuple[Delivery | None, Message | None]:
         """The delivery and its message."""
-        delivery = view.delivery(self._id)
+        delivery = view.delivery(self.id)
         return delivery, view.message(delivery.message) if delivery else None
 
     def _seal(self, channel: Channel, message: Message) -> Message:
@@ -233,9 +237,9 @@ class Attempt:
 
     def _still_over(self, tx: Tx) -> None:
         # A person who has it sent again leaves a running job alone: then this one must not end.
-        delivery = tx.delivery(self._id)
+        delivery = tx.delivery(self.id)
         if delivery is not None and delivery.state is DeliveryState.WAITING:
-            raise Woken(f"Delivery {self._id} was over, and is to be sent again.")
+            raise Woken(f"Delivery {self.id} was over, and is to be sent again.")
 
     def _begin(self, tx: Tx) -> Delivery | None:
         begun = self._begun(tx)
@@ -245,7 +249,7 @@ class Attempt:
 
     def _begun(self, tx: Tx) -> Delivery | None:
         """The delivery as an attempt's begin leaves it, with the event; ``None`` where it is over."""
-        delivery = tx.delivery(self._id)
+        delivery = tx.delivery(self.id)
         assert delivery is not None, "a delivery is never deleted while its job is there"
         if delivery.state in OVER:
             return None
@@ -258,7 +262,7 @@ class Attempt:
         return begun
 
     def _record(self, tx: Tx, outcome: Outcome, attempt: int) -> None:
-        delivery = tx.delivery(self._id)
+        delivery = tx.delivery(self.id)
         assert delivery is not None, "a delivery is never deleted while its job is there"
         if isinstance(outcome, Awaiting):
             if delivery.state not in _UNDER_WAY or delivery.attempts != attempt:
@@ -293,7 +297,7 @@ class Attempt:
         """Record a failed attempt: due again by its fault class, or dead when the attempts ran out."""
 
         def record(state: DeliveryState, kind: str) -> Callable[[Tx], None]:
-            return lambda tx: record_failure(self._hub, tx, self._id, state, kind, error)
+            return lambda tx: record_failure(self._hub, tx, self.id, state, kind, error)
 
         return self._context.retry(
             error,

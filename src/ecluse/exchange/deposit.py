@@ -1,7 +1,8 @@
 """DELIVER of many documents to the application's folder at once: one wait for the disk, one commit for their ends.
 
-Each keeps its own job, fence, events and receipt; only the waits are shared. All else of the hub's own places is
-delivered one by one.
+Each keeps its own job, fence, events and receipt; what they share are the waits, and the statements that read and
+record them. All else of the hub's own places is delivered one by one, and so is the end of those that can't end
+together.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, cast
 
-from ecluse.engine.context import JobContext, Together
+from ecluse.engine.context import JobContext, Together, finish_together
 from ecluse.engine.context import Outcome as JobOutcome
 from ecluse.engine.retry import RetryPolicy
 from ecluse.errors import EcluseError
@@ -18,7 +19,8 @@ from ecluse.exchange.deliver import OVER, Attempt, delivery_of, finder
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel, Confirmed, Outcome
 from ecluse.model.basics import MessageId
-from ecluse.model.nouns import Message
+from ecluse.model.nouns import Delivery, Message
+from ecluse.store.port import Tx, View
 
 __all__ = ["deposits"]
 
@@ -45,9 +47,13 @@ def deposits(
 
     def begin(contexts: Sequence[JobContext]) -> list[Callable[[], JobOutcome]]:
         attempts = [Attempt(hub, channel_of, delivery_of(each.job), each, policy_of) for each in contexts]
-        found = hub.store.read(lambda view: [attempt.load(view) for attempt in attempts])
+
+        def look(view: View) -> list[tuple[Delivery | None, Message | None]]:
+            view.about([attempt.id for attempt in attempts])
+            return [attempt.load(view) for attempt in attempts]
+
         inward: dict[int, Message] = {}
-        for number, (delivery, message) in enumerate(found):
+        for number, (delivery, message) in enumerate(hub.store.read(look)):
             if delivery is None or message is None or delivery.state in OVER:
                 continue
             if hub.inbox and delivery.channel == hub.inbox:
@@ -59,9 +65,40 @@ def deposits(
             again = {message.id for number, message in inward.items() if contexts[number].job.attempts > 1}
             # What fails is tried once more by itself, and told of as ever.
             with contextlib.suppress(EcluseError):
-                for number, outcome in zip(inward, inbox.deposit(list(inward.values()), again), strict=True):
-                    if isinstance(outcome, Confirmed):
-                        ends[number] = attempts[number].deposited(outcome)
+                outcomes = inbox.deposit(list(inward.values()), again)
+                done = {
+                    number: outcome
+                    for number, outcome in zip(inward, outcomes, strict=True)
+                    if isinstance(outcome, Confirmed)
+                }
+                ended = dict(
+                    zip(done, _recorded([(contexts[n], attempts[n], done[n]) for n in done]), strict=True)
+                )
+                ends = [ended.get(number, end) for number, end in enumerate(ends)]
         return ends
 
     return begin
+
+
+def _recorded(done: Sequence[tuple[JobContext, Attempt, Confirmed]]) -> list[Callable[[], JobOutcome]]:
+    """Record attempts that are over, in one transaction; where that is refused, each in its own."""
+
+    def work(tx: Tx) -> None:
+        tx.about([attempt.id for _, attempt, _ in done])
+        for _, attempt, outcome in done:
+            attempt.record_deposited(tx, outcome)
+
+    ends = finish_together([context for context, _, _ in done], work) if done else []
+
+    def either(
+        end: Callable[[], JobOutcome], attempt: Attempt, outcome: Confirmed
+    ) -> Callable[[], JobOutcome]:
+        def wait() -> JobOutcome:
+            try:
+                return end()
+            except EcluseError:
+                return attempt.deposited(outcome)()
+
+        return wait
+
+    return [either(end, attempt, outcome) for end, (_, attempt, outcome) in zip(ends, done, strict=True)]

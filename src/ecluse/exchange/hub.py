@@ -14,8 +14,9 @@ from ecluse.evidence.record import record
 from ecluse.exchange.desk import Desk
 from ecluse.exchange.flows.plan import FlowBook
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
-from ecluse.model.nouns import Message, Part
+from ecluse.model.nouns import BlobRow, Message, Part
 from ecluse.store.port import Store, StoreUnavailable, Tx, View
+from ecluse.trust.sightings import Sightings
 
 __all__ = ["Document", "Hub", "left_nothing"]
 
@@ -36,6 +37,7 @@ class Hub:
         flows: Gives the flows in force.
         desk: What the open accounts of partners share.
         settled: Told of a message, in the transaction that brings it to an end (or to another one).
+        sightings: Told of what partners are seen to use on the wire.
     """
 
     store: Store
@@ -48,6 +50,10 @@ class Hub:
     flows: Callable[[], FlowBook] = field(default=FlowBook)
     desk: Desk = field(default_factory=Desk)
     settled: Callable[[Tx, Message], None] = field(default=lambda tx, message: None)
+    sightings: Sightings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sightings = Sightings(self.clock)
 
     def new_id(self, prefix: str) -> str:
         """A fresh id; see :func:`ecluse.model.basics.new_id`."""
@@ -75,6 +81,12 @@ class Hub:
             entropy=self.entropy,
         )
 
+    def note_sightings(self, *, everything: bool = False) -> int:
+        """Write what partners were seen to use. Takes, gives and raises what :meth:`Sightings.flush` does."""
+        if not self.sightings.waiting:
+            return 0
+        return self.sightings.flush(self.store, self.event, everything=everything)
+
     @contextmanager
     def blob(self, blob_id: str) -> Iterator[VaultReader]:
         """Open a blob for reading.
@@ -100,6 +112,16 @@ class Hub:
         """Open one document of a message."""
         with self.blob(part.blob) as reader:
             yield Document(part, reader)
+
+    def open_blob(self, found: Mapping[str, tuple[BlobRow, bytes]], blob_id: str) -> VaultReader:
+        """Open one of several blobs whose rows and keys were read together (:meth:`View.blobs`); the caller closes it.
+
+        Raises:
+            BlobMissing: It is not among them.
+        """
+        if blob_id not in found:
+            raise BlobMissing(f"The bytes of {blob_id} are not kept any more.")
+        return self.vault.open(*found[blob_id])
 
     def documents(self, message: Message) -> Iterator[Document]:
         """Open the documents of a message, one after the other."""

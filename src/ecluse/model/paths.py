@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ecluse.errors import EcluseError, Fault
@@ -15,6 +16,8 @@ MAX_NAME: Final = 255
 """Octets of one name (POSIX NAME_MAX on all common file systems)."""
 MAX_PATH: Final = 4096
 """Octets of a path (Linux PATH_MAX)."""
+REMEMBERED: Final = 256
+"""Paths whose canonical form is remembered: a client names one several times in a row."""
 
 # Names that Windows takes for devices, whatever their ending (Microsoft, "Naming Files, Paths, and Namespaces").
 _DEVICE: Final = re.compile(
@@ -54,25 +57,9 @@ class VirtualPath:
         Raises:
             BadPath: It is too long, not UTF-8, or has a name that is not safe everywhere.
         """
-        if isinstance(text, bytes):
-            try:
-                text = text.decode("utf-8")
-            except UnicodeDecodeError:
-                raise BadPath("A path is not UTF-8.", remedy="Set the client to UTF-8.") from None
-        if len(text) > MAX_PATH:
+        if len(text) > 4 * MAX_PATH:
             raise BadPath("A path is too long.")
-        names: list[str] = [] if text.startswith("/") or cwd is None else list(cwd.names)
-        for name in text.split("/"):
-            if name in ("", "."):
-                continue
-            if name == "..":
-                del names[-1:]
-                continue
-            names.append(_checked(name))
-        path = cls(tuple(names))
-        if len(str(path).encode()) > MAX_PATH:
-            raise BadPath("A path is too long.")
-        return path
+        return _parse(text, cwd)
 
     @property
     def name(self) -> str:
@@ -88,15 +75,40 @@ class VirtualPath:
         return "/" + "/".join(self.names)
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _parse(text: str | bytes, cwd: VirtualPath | None) -> VirtualPath:
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadPath("A path is not UTF-8.", remedy="Set the client to UTF-8.") from None
+    if len(text) > MAX_PATH:
+        raise BadPath("A path is too long.")
+    names: list[str] = [] if text.startswith("/") or cwd is None else list(cwd.names)
+    for name in text.split("/"):
+        if name in ("", "."):
+            continue
+        if name == "..":
+            del names[-1:]
+            continue
+        names.append(_checked(name))
+    path = VirtualPath(tuple(names))
+    if len(str(path).encode()) > MAX_PATH:
+        raise BadPath("A path is too long.")
+    return path
+
+
 def _checked(name: str) -> str:
+    plain = name.isascii() and name.isprintable()
     try:
-        name = unicodedata.normalize("NFC", name)
-        size = len(name.encode("utf-8"))
+        size = len(name) if plain else len((name := unicodedata.normalize("NFC", name)).encode("utf-8"))
     except UnicodeEncodeError:
         raise BadPath("A name is not Unicode.") from None
     if size > MAX_NAME:
         raise BadPath("A name is longer than 255 octets.")
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in name):
+    if not plain and any(
+        unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in name
+    ):
         raise BadPath("A name has a control or an invisible character in it.")
     if _FORBIDDEN & set(name) or name[-1] in ". " or name[0] == " " or _DEVICE.fullmatch(name):
         raise BadPath("A name is not one that every system can have.")

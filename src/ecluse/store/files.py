@@ -12,7 +12,7 @@ from ecluse.model.files import FileRow, FileState, Segment
 from ecluse.store.port import Conflict
 from ecluse.store.rows import Row
 
-__all__ = ["FILE_QUERIES", "RowFileTx", "RowFileView"]
+__all__ = ["FILE_QUERIES", "RowFileTx", "RowFileView", "file_from", "file_row"]
 
 FILE_QUERIES: Final = "files.sql"
 """The file of their statements, in each database's package."""
@@ -21,7 +21,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[Segment, ...]).decode
 
 
-def _row(file: FileRow) -> Row:
+def file_row(file: FileRow) -> Row:
+    """All columns in order."""
     return (
         file.partner,
         file.folder,
@@ -39,7 +40,8 @@ def _row(file: FileRow) -> Row:
     )
 
 
-def _file(row: Row) -> FileRow:
+def file_from(row: Row) -> FileRow:
+    """The inverse of :func:`file_row`."""
     values = list(row)
     values[4], values[10], values[12] = FileState(row[4]), _decode(row[10]), bytes(row[12])
     return FileRow(*values)
@@ -54,16 +56,16 @@ class RowFileView(Protocol):
 
     def file(self, partner: PartnerId, folder: str, name: str) -> FileRow | None:
         found = self._rows("file", partner, folder, name)
-        return _file(found[0]) if found else None
+        return file_from(found[0]) if found else None
 
     def files(self, partner: PartnerId, folder: str, *, after: str = "", limit: int = 500) -> list[FileRow]:
-        return [_file(row) for row in self._rows("files", partner, folder, after, limit)]
+        return [file_from(row) for row in self._rows("files", partner, folder, after, limit)]
 
     def delivery_files(self, delivery: DeliveryId) -> list[FileRow]:
-        return [_file(row) for row in self._rows("delivery_files", delivery)]
+        return [file_from(row) for row in self._rows("delivery_files", delivery)]
 
     def expired_files(self, now: Instant, limit: int) -> list[FileRow]:
-        return [_file(row) for row in self._rows("expired_files", now, limit)]
+        return [file_from(row) for row in self._rows("expired_files", now, limit)]
 
     def file_usage(self, partner: PartnerId) -> tuple[int, int]:
         found = self._rows("file_usage", partner)
@@ -77,13 +79,16 @@ class RowFileTx(RowFileView, Protocol):
     def _run(self, query: str, *values: object) -> int:
         """How many rows a named statement changed."""
 
+    def occupant(self, partner: PartnerId, folder: str, name: str) -> FileRow | None:
+        return self.file(partner, folder, name)
+
     def add_file(self, file: FileRow) -> None:
-        if not self._run("add_file", *_row(file)):
+        if not self._run("add_file", *file_row(file)):
             raise Conflict(f"Something else is at {file.path} already.")
 
     def replace_file(self, before: FileRow, after: FileRow) -> None:
-        row = _row(after)
-        if row[:3] != _row(before)[:3]:
+        row = file_row(after)
+        if row[:3] != file_row(before)[:3]:
             self.drop_file(before)
             self.add_file(after)
         elif not self._run("update_file", *row[3:], *row[:3], before.id):

@@ -5,7 +5,7 @@ Every verb is one indexed statement. What is not here is not needed by the chamb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
@@ -24,6 +24,7 @@ from ecluse.model.nouns import (
     Message,
     Receipt,
 )
+from ecluse.model.records import Record
 from ecluse.model.states import DeliveryState, MessageState
 
 __all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
@@ -66,6 +67,11 @@ class BadStoreUrl(EcluseError):
 class View(Protocol):
     """Reads, of one consistent moment."""
 
+    def about(self, deliveries: Sequence[DeliveryId]) -> None:
+        """Say what the reads and updates that follow are about: these deliveries, their messages, and all deliveries
+        and receipts of those. Nothing but the cost of those verbs changes by it.
+        """
+
     def message(self, id: MessageId) -> Message | None: ...
     def find_message(self, direction: Direction, partner: PartnerId, protocol_id: str) -> Message | None:
         """The newest message with this protocol id; one that is not rejected comes before a rejected one."""
@@ -86,6 +92,9 @@ class View(Protocol):
         """
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]: ...
+    def traffic(self, since: Instant) -> list[tuple[PartnerId, str, int]]:
+        """Messages recorded from ``since`` on, by partner and flow, to the millisecond; in no order."""
+
     def children(self, origin: MessageId) -> list[Message]:
         """What flows made of a message, oldest first."""
 
@@ -128,6 +137,9 @@ class View(Protocol):
     def blob_key(self, id: str) -> bytes | None:
         """The wrapped key of a blob; ``None`` where it was never kept, or was shredded."""
 
+    def blobs(self, ids: Sequence[str]) -> dict[str, tuple[BlobRow, bytes]]:
+        """Rows and wrapped keys of those that have both."""
+
     def blobs_before(self, id: str, limit: int) -> list[str]:
         """Ids of blobs that sort after ``id``, in order; for the sweep."""
 
@@ -166,12 +178,32 @@ class View(Protocol):
     def file_usage(self, partner: PartnerId) -> tuple[int, int]:
         """Octets, and number, of all that a partner's folders hold: read, not counted."""
 
+    def record(self, kind: str, key: str) -> Record | None:
+        """What a room remembers under a name."""
+
+    def records(
+        self,
+        kind: str,
+        *,
+        owner: str | None = None,
+        state: str | None = None,
+        after: str = "",
+        limit: int = 500,
+    ) -> list[Record]:
+        """Records of a kind in order of key (octet by octet), those that sort after ``after``."""
+
+    def records_due(self, kind: str, now: Instant, limit: int) -> list[Record]:
+        """Those of a kind that are due at ``now``, the longest due first."""
+
     def job(self, key: str) -> Job | None: ...
     def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]:
         """Those that are not done first, then oldest first."""
 
     def config(self, number: int | None = None) -> ConfigVersion | None:
         """A version; the newest where ``number`` is ``None``."""
+
+    def config_number(self) -> int:
+        """The number of the newest version; 0 where there is none."""
 
     def config_history(self, limit: int) -> list[ConfigVersion]: ...
     def setting(self, name: str) -> bytes | None: ...
@@ -209,6 +241,19 @@ class Tx(View, Protocol):
     def drop_blob(self, id: str) -> None:
         """Delete the row and the key."""
 
+    def keep_keys(self, keys: Mapping[str, bytes]) -> None:
+        """Keep wrapped keys, by id, of blobs that are still to come: :meth:`add_blob` of one has its key durable."""
+
+    def forget_keys(self, ids: Collection[str]) -> None:
+        """Delete keys that :meth:`keep_keys` kept, and whose blobs don't come."""
+
+    def occupant(self, partner: PartnerId, folder: str, name: str) -> FileRow | None:
+        """What lies in a place that should be free, and where this unit adds a file next.
+
+        As :meth:`file`; but ``None`` may be an expectation, which the adding proves: where it was wrong, the unit is
+        run again, and told.
+        """
+
     def add_file(self, file: FileRow) -> None:
         """Raise :class:`Conflict` where its place is taken."""
 
@@ -220,6 +265,21 @@ class Tx(View, Protocol):
 
     def drop_file(self, file: FileRow) -> None:
         """Raise :class:`Conflict` where it (by its id) is not there. Its blobs are the caller's to drop."""
+
+    def add_record(self, record: Record) -> None:
+        """Raise :class:`Conflict` where there is one of its kind and key."""
+
+    def put_record(self, record: Record) -> None:
+        """Write it, whatever was there."""
+
+    def replace_record(self, before: Record, after: Record) -> None:
+        """Write ``after`` over the row that was read as ``before``; kind and key do not change.
+
+        Raise :class:`Conflict` where it was written since, or is there no more.
+        """
+
+    def drop_record(self, kind: str, key: str) -> None:
+        """Forget it; nothing happens where it is not there."""
 
     def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
         """One inbox row of the log. ``leaf`` is the canonical encoding that :mod:`ecluse.evidence` makes."""
@@ -257,6 +317,9 @@ class Tx(View, Protocol):
 
     def finish_job(self, job: Job) -> None:
         """Mark it done. Raise :class:`Lost` unless owner and fence still hold."""
+
+    def finish_jobs(self, jobs: Sequence[Job]) -> None:
+        """Mark several done. Raise :class:`Lost` unless owner and fence of each still hold."""
 
     def retry_job(self, job: Job, due: Instant, fault: str, error: str) -> None:
         """Due again later. Raise :class:`Lost` unless owner and fence still hold."""
@@ -308,6 +371,9 @@ class Store(Protocol):
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run ``work`` in one transaction and return when it is durable.
+
+        It may be run more than once: what a run did that is not the last one is undone. So it does nothing but read and
+        write through what it is given.
 
         Raises whatever ``work`` raises (then nothing of it is left), or :class:`StoreUnavailable`.
         """

@@ -7,10 +7,10 @@ written out there.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
+from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId, new_id
 from ecluse.model.nouns import (
     Answer,
     BlobRow,
@@ -27,12 +27,13 @@ from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store import rows
 from ecluse.store.files import RowFileTx, RowFileView
 from ecluse.store.port import Conflict, Lost
+from ecluse.store.records import RowRecordTx, RowRecordView
 from ecluse.store.rows import Row, clean
 
 __all__ = ["RowTx", "RowView"]
 
 
-class RowView(RowFileView, Protocol):
+class RowView(RowFileView, RowRecordView, Protocol):
     """The reads. A native view gives :meth:`_rows` and the few verbs that are not here."""
 
     @abstractmethod
@@ -46,6 +47,9 @@ class RowView(RowFileView, Protocol):
     def _one(self, query: str, *values: object) -> Row | None:
         found = self._rows(query, *values)
         return found[0] if found else None
+
+    def about(self, deliveries: Sequence[DeliveryId]) -> None:
+        return  # what is read one by one needs no telling
 
     def message(self, id: MessageId) -> Message | None:
         row = self._one("message", id)
@@ -84,6 +88,10 @@ class RowView(RowFileView, Protocol):
 
     def count_messages(self) -> dict[tuple[Direction, MessageState], int]:
         return {(Direction(d), MessageState(s)): n for d, s, n in self._rows("count_messages")}
+
+    def traffic(self, since: Instant) -> list[tuple[PartnerId, str, int]]:
+        first = new_id("m", since, bytes)
+        return [(PartnerId(partner), flow, n) for partner, flow, n in self._rows("traffic", first)]
 
     def children(self, origin: MessageId) -> list[Message]:
         return [rows.message_from(row) for row in self._rows("children", origin)]
@@ -139,6 +147,18 @@ class RowView(RowFileView, Protocol):
         row = self._one("blob", id)
         return BlobRow(*row) if row else None
 
+    def blobs(self, ids: Sequence[str]) -> dict[str, tuple[BlobRow, bytes]]:
+        found = {}
+        for id in ids:
+            row, key = self.blob(id), self.blob_key(id)
+            if row is not None and key is not None:
+                found[id] = row, key
+        return found
+
+    @abstractmethod
+    def blob_key(self, id: str) -> bytes | None:
+        """See the port."""
+
     def blobs_before(self, id: str, limit: int) -> list[str]:
         return [row[0] for row in self._rows("blobs_before", id, limit)]
 
@@ -180,6 +200,11 @@ class RowView(RowFileView, Protocol):
         row = self._one("config", number)
         return rows.config_from(row) if row else None
 
+    def config_number(self) -> int:
+        row = self._one("config_number")
+        assert row is not None, "it always gives one"
+        return int(row[0])
+
     def config_history(self, limit: int) -> list[ConfigVersion]:
         return [rows.config_from(row) for row in self._rows("config_history", limit)]
 
@@ -191,7 +216,7 @@ class RowView(RowFileView, Protocol):
         return [(row[0], Instant(row[1])) for row in self._rows("nodes")]
 
 
-class RowTx(RowView, RowFileTx, Protocol):
+class RowTx(RowView, RowFileTx, RowRecordTx, Protocol):
     """The writes. A native transaction gives :meth:`_run` and the few verbs that are not here."""
 
     @abstractmethod
@@ -238,6 +263,12 @@ class RowTx(RowView, RowFileTx, Protocol):
     def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
         self._run("append_event", event_id, at, kind, clean(subject), leaf)
 
+    def keep_keys(self, keys: Mapping[str, bytes]) -> None:
+        return  # where keys and rows are one transaction, there is nothing to gain by it
+
+    def forget_keys(self, ids: Collection[str]) -> None:
+        return  # none were kept
+
     def add_checkpoint(self, checkpoint: Checkpoint) -> None:
         values = (checkpoint.size, checkpoint.root, checkpoint.note, checkpoint.at)
         self._add(f"The checkpoint of size {checkpoint.size}", "add_checkpoint", *values)
@@ -253,6 +284,10 @@ class RowTx(RowView, RowFileTx, Protocol):
 
     def finish_job(self, job: Job) -> None:
         self._fenced(job, "finish_job")
+
+    def finish_jobs(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self.finish_job(job)
 
     def retry_job(self, job: Job, due: Instant, fault: str, error: str) -> None:
         self._fenced(job, "retry_job", due, fault, clean(error))

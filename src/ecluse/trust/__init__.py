@@ -8,6 +8,9 @@ and answers, for any moment: who is this, which certificate, which key, what is 
     certificates    read, described, chosen by use and time  floor
     keyring         the port                                 keyfiles (files), memory (the twin), storage
     secrets         references to secrets
+    inventory       every credential in one list
+    revocation      what authorities say of certificates
+    known           what files were found to say, for the next process
     directory       who is who at run time
     card            one signed file that introduces an organisation
 """

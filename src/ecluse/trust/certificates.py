@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from ecluse.model.basics import Instant
 from ecluse.trust.errors import CertificateError
-from ecluse.trust.floor import KeyFacts, key_facts, signature_name
+from ecluse.trust.floor import KeyFacts, Weakness, key_facts, signature_name, weaknesses
 
 __all__ = [
     "MAX_CERTIFICATES",
@@ -26,6 +26,7 @@ __all__ = [
     "describe",
     "leaves",
     "load_certificates",
+    "load_described",
     "order_chain",
     "to_pem",
 ]
@@ -56,6 +57,7 @@ class CertificateInfo:
         self_signed: Subject and issuer are the same.
         can_sign: By key and key usage (RFC 5280 s4.2.1.3).
         can_encrypt: By key and key usage.
+        authority: It may issue others (RFC 5280 s4.2.1.9).
     """
 
     subject: str
@@ -69,11 +71,17 @@ class CertificateInfo:
     self_signed: bool
     can_sign: bool
     can_encrypt: bool
+    authority: bool = False
 
     @property
     def short(self) -> str:
         """The first 16 digits of the fingerprint."""
         return self.fingerprint[:16]
+
+    @property
+    def weaknesses(self) -> tuple[Weakness, ...]:
+        """What of it is below the floor; empty where it is good."""
+        return weaknesses(self.key, self.signature, self_signed=self.self_signed)
 
 
 def load_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
@@ -85,6 +93,11 @@ def load_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
     Raises:
         CertificateError: ``trust.bad-certificate``; ``trust.private-key`` where a private key is among them.
     """
+    return tuple(load_described(data))
+
+
+def load_described(data: bytes) -> dict[x509.Certificate, CertificateInfo]:
+    """The same certificates in the same order, each with what it is in words. Raises likewise."""
     if len(data) > MAX_FILE:
         raise CertificateError(f"A certificate file is larger than {MAX_FILE} octets.")
     if b"PRIVATE KEY-----" in data:
@@ -107,9 +120,10 @@ def load_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
     unique = list(dict.fromkeys(found))
     if len(unique) > MAX_CERTIFICATES:
         raise CertificateError(f"There are more than {MAX_CERTIFICATES} certificates in one file.")
-    for certificate in unique:
-        describe(certificate)
-    return order_chain(unique)
+    infos = {certificate: describe(certificate) for certificate in unique}
+    return (
+        {certificate: infos[certificate] for certificate in order_chain(unique)} if len(unique) > 1 else infos
+    )
 
 
 def _loaders(data: bytes) -> tuple[Callable[[bytes], list[x509.Certificate]], ...]:
@@ -146,6 +160,7 @@ def describe(certificate: x509.Certificate) -> CertificateInfo:
                 self_signed=certificate.subject == certificate.issuer,
                 can_sign=facts.signs and can_sign,
                 can_encrypt=facts.encrypts and can_encrypt,
+                authority=_is_authority(certificate),
             )
     except _PARSER_ERRORS as error:
         raise CertificateError("A part of the certificate can't be read.") from error
@@ -158,6 +173,13 @@ def _usage(certificate: x509.Certificate) -> tuple[bool, bool]:
         return True, True
     encrypt = usage.key_encipherment or usage.data_encipherment or usage.key_agreement
     return usage.digital_signature or usage.content_commitment, encrypt
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, x509.DuplicateExtension):
+        return False
 
 
 def _instant(moment: datetime) -> Instant:
@@ -207,6 +229,8 @@ class Dated:
         start: Not used before, besides its own validity.
         end: Not used from here on, besides its own validity.
         chain: The certificates that came with it, itself first.
+        entry: Number of the entry of the partner's file that names it.
+        refused: Not used from here on, whatever else is said: its authority revoked it, or can't be asked.
     """
 
     certificate: x509.Certificate
@@ -215,12 +239,21 @@ class Dated:
     start: Instant | None = None
     end: Instant | None = None
     chain: tuple[x509.Certificate, ...] = ()
+    entry: int = 0
+    refused: Instant | None = None
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """Fingerprints of the other certificates that came with it, the nearest issuer first."""
+        return tuple(each.fingerprint(SHA256()).hex() for each in self.chain if each != self.certificate)
 
     def holds(self, now: Instant, *, expired_allowed: bool = False) -> bool:
         """Whether ``now`` is in the window: the configured one and the certificate's own."""
         if self.start is not None and now < self.start:
             return False
         if self.end is not None and now >= self.end:
+            return False
+        if self.refused is not None and now >= self.refused:
             return False
         # RFC 5280 s4.1.2.5: both ends are inclusive, and count whole seconds.
         return now >= self.info.not_before and (expired_allowed or now < self.info.not_after + 1_000_000)
@@ -231,6 +264,26 @@ class CertificateSet:
     """Certificates of one party, chosen by use and time; overlapping windows make a rollover."""
 
     entries: tuple[Dated, ...] = ()
+
+    def refusing(self, refused: Mapping[str, Instant]) -> CertificateSet:
+        """The same without those that are refused, by fingerprint, themselves or as an issuer of theirs."""
+        found = [
+            (number, min(moments))
+            for number, entry in enumerate(self.entries)
+            if (
+                moments := [
+                    refused[print_]
+                    for print_ in (entry.info.fingerprint, *entry.issuers)
+                    if print_ in refused
+                ]
+            )
+        ]
+        if not found:
+            return self
+        entries = list(self.entries)
+        for number, moment in found:
+            entries[number] = replace(entries[number], refused=moment)
+        return CertificateSet(tuple(entries))
 
     def at(self, use: str, now: Instant, exceptions: Collection[str] = ()) -> tuple[x509.Certificate, ...]:
         """Those for ``use`` whose window holds ``now``, newest first (by start of the window).

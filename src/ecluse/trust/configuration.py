@@ -7,21 +7,25 @@ holds, what a version in the store carries and what is exported again. Nothing i
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from cryptography import x509
+
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, PartnerId
-from ecluse.trust.certificates import CertificateSet, Dated, describe, leaves, load_certificates
+from ecluse.trust.certificates import CertificateSet, Dated, leaves, load_described
 from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.flow import Flow
 from ecluse.trust.flow_rules import calendar_problems, flow_problems, route_problems
-from ecluse.trust.openpgp_rules import openpgp_files, openpgp_problems
+from ecluse.trust.known import Known
+from ecluse.trust.openpgp_rules import OpenPgpFiles, openpgp_files, openpgp_problems
 from ecluse.trust.reading import read_toml
 from ecluse.trust.rules import (
     HUB_FILE,
@@ -36,9 +40,15 @@ from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder", "read_hub_file"]
 
-MAX_FILES: Final = 20_000
-"""Files of one configuration: ten times the partners of the largest hubs."""
+MAX_FILES: Final = 200_000
+"""Files of one configuration: 20,000 partners with nine certificates each, twice what the largest hubs have."""
 
+_FOLDERS: Final = (
+    ("partners", ".toml"),
+    ("certificates", ".pem"),
+    ("flows", ".toml"),
+    ("openpgp", ".asc"),
+)
 _PARTNER = re.compile(r"partners/([a-z0-9][a-z0-9-]{0,62})\.toml")
 _FLOW = re.compile(r"flows/([a-z0-9][a-z0-9-]{0,62})\.toml")
 _CERTIFICATE = re.compile(r"certificates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.pem")
@@ -62,8 +72,13 @@ class Configuration:
     partners: Mapping[PartnerId, Partner]
     certificates: Mapping[PartnerId, CertificateSet]
     flows: Mapping[str, Flow]
-    openpgp: Mapping[str, tuple[Certificate, ...]]
+    openpgp: OpenPgpFiles
     files: Mapping[str, str]
+    _loaded: Mapping[str, tuple[Dated, ...]] = field(repr=False)
+
+    def certificates_in(self, path: str) -> tuple[x509.Certificate, ...]:
+        """The certificates of a file, the end entity first; none where ``ecluse.toml`` was read alone."""
+        return self._loaded[path][0].chain if path in self._loaded else ()
 
     def openpgp_certificates(self, paths: Iterable[str]) -> tuple[Certificate, ...]:
         """The OpenPGP certificates of some files, each once."""
@@ -71,7 +86,14 @@ class Configuration:
         return tuple({certificate.fingerprint: certificate for certificate in found}.values())
 
     @classmethod
-    def from_files(cls, files: Mapping[str, str], now: Instant | None = None) -> Configuration:
+    def from_files(
+        cls,
+        files: Mapping[str, str],
+        now: Instant | None = None,
+        *,
+        before: Configuration | None = None,
+        known: Known | None = None,
+    ) -> Configuration:
         """Read a configuration.
 
         Args:
@@ -79,14 +101,17 @@ class Configuration:
             now: Given when it is about to take effect: exceptions that ended, and uses for which every
                 certificate is out of its time, are then refused. Without it, a version of the past reads as
                 it did.
+            before: One that was read: partners and certificates whose files did not change are taken from it, the
+                same objects, so that reading another version costs what changed.
+            known: What files were found to say by another process.
 
         Raises:
             ConfigurationError: With every problem there is.
         """
         problems: list[Problem] = []
         hub = _read_hub(files, problems)
-        loaded = _read_certificates(files, problems)
-        openpgp = openpgp_files(files, problems)
+        loaded = _read_certificates(files, problems, before, known)
+        openpgp = openpgp_files(files, problems, before, known)
         partners: dict[PartnerId, Partner] = {}
         sets: dict[PartnerId, CertificateSet] = {}
         named: dict[str, tuple[str, Partner]] = {}
@@ -104,19 +129,24 @@ class Configuration:
             if match is None:
                 problems.append(_unknown_file(path))
                 continue
-            partner = read_toml(files[path], Partner, path, problems)
+            name = PartnerId(match.group(1))
+            partner = _same_text(path, files, before, known, name)
             if partner is None:
-                continue
-            before = len(problems)
-            problems.extend(_missing_certificates(path, partner, files))
-            problems.extend(partner_problems(path, partner, loaded, now))
-            allowed = active_exceptions(partner, now)
-            problems.extend(openpgp_problems(path, partner, openpgp, files, allowed, now))
-            named[match.group(1)] = (path, partner)
-            if len(problems) == before and all(entry.file in loaded for entry in partner.certificates):
-                name = PartnerId(match.group(1))
+                partner = read_toml(files[path], Partner, path, problems)
+                if partner is None:
+                    continue
+            named[name] = (path, partner)
+            kept = _same_certificates(name, partner, loaded, openpgp, before)
+            earlier = len(problems)
+            if kept is None or partner.exceptions:
+                problems.extend(_missing_certificates(path, partner, files))
+                problems.extend(partner_problems(path, partner, loaded, now))
+            if kept is None or partner.exceptions or not _steady(partner, openpgp, now):
+                allowed = active_exceptions(partner, now)
+                problems.extend(openpgp_problems(path, partner, openpgp, files, allowed, now))
+            if len(problems) == earlier and all(entry.file in loaded for entry in partner.certificates):
                 partners[name] = partner
-                sets[name] = _dated(partner, loaded)
+                sets[name] = _dated(partner, loaded) if kept is None else kept
                 if now is not None:
                     problems.extend(in_time(path, partner, sets[name], now))
         if hub is not None:
@@ -125,6 +155,7 @@ class Configuration:
                 problems.extend(flow_problems(f"flows/{id}.toml", flow, hub, named))
             problems.extend(route_problems(flows, hub))
             if now is not None:
+                problems.extend(_missing_authorities(hub, files))
                 problems.extend(calendar_problems(HUB_FILE, hub.calendars))
         if problems or hub is None:
             raise ConfigurationError(problems)
@@ -133,9 +164,53 @@ class Configuration:
             partners=MappingProxyType(dict(sorted(partners.items()))),
             certificates=MappingProxyType(sets),
             flows=MappingProxyType(dict(sorted(flows.items()))),
-            openpgp=MappingProxyType(openpgp),
+            openpgp=openpgp,
             files=MappingProxyType(dict(files)),
+            _loaded=MappingProxyType(loaded),
         )
+
+
+def _same_text(
+    path: str,
+    files: Mapping[str, str],
+    before: Configuration | None,
+    known: Known | None,
+    name: PartnerId,
+) -> Partner | None:
+    """A partner whose file says what it did before, here or in another process."""
+    if before is not None and before.files.get(path) == files[path]:
+        return before.partners.get(name)
+    return known.partner(files[path]) if known is not None else None
+
+
+def _steady(partner: Partner, openpgp: OpenPgpFiles, now: Instant | None) -> bool:
+    """Whether time has done nothing to a partner's OpenPGP certificates."""
+    settings = partner.openpgp
+    if now is None or settings is None:
+        return True
+    return openpgp.steady((*settings.certificates, *settings.recipients), now)
+
+
+def _same_certificates(
+    name: PartnerId,
+    partner: Partner,
+    loaded: Mapping[str, tuple[Dated, ...]],
+    openpgp: OpenPgpFiles,
+    before: Configuration | None,
+) -> CertificateSet | None:
+    """The certificates of a partner who is as before, and all of whose certificates are.
+
+    Then nothing can be wrong with it that was not before, but for what time brings.
+    """
+    if before is None or before.partners.get(name) is not partner:
+        return None
+    if any(loaded.get(entry.file) is not before._loaded.get(entry.file) for entry in partner.certificates):
+        return None
+    settings = partner.openpgp
+    paths = () if settings is None else (*settings.certificates, *settings.recipients)
+    if any(path not in openpgp or openpgp.file(path) is not before.openpgp.file(path) for path in paths):
+        return None
+    return before.certificates[name]
 
 
 def _read_hub(files: Mapping[str, str], problems: list[Problem]) -> Hub | None:
@@ -152,16 +227,26 @@ def _read_hub(files: Mapping[str, str], problems: list[Problem]) -> Hub | None:
     return hub
 
 
-def _read_certificates(files: Mapping[str, str], problems: list[Problem]) -> dict[str, tuple[Dated, ...]]:
+def _read_certificates(
+    files: Mapping[str, str], problems: list[Problem], before: Configuration | None, known: Known | None
+) -> dict[str, tuple[Dated, ...]]:
     """The end entities of each certificate file."""
     loaded: dict[str, tuple[Dated, ...]] = {}
     for path in sorted(files):
         if not _CERTIFICATE.fullmatch(path):
             continue
+        if before is not None and before.files.get(path) == files[path]:
+            loaded[path] = before._loaded[path]
+            continue
+        found = known.certificate(files[path]) if known is not None else None
+        if found is not None:
+            loaded[path] = (Dated(*found, frozenset(), chain=found[:1]),)
+            continue
         try:
-            chain = load_certificates(files[path].encode("utf-8", "surrogatepass"))
+            described = load_described(files[path].encode("utf-8", "surrogatepass"))
+            chain = tuple(described)
             loaded[path] = tuple(
-                Dated(certificate, describe(certificate), frozenset(), chain=chain)
+                Dated(certificate, described[certificate], frozenset(), chain=chain)
                 for certificate in leaves(chain)
             )
         except CertificateError as error:
@@ -180,6 +265,18 @@ def _unknown_file(path: str) -> Problem:
     )
 
 
+def _missing_authorities(hub: Hub, files: Mapping[str, str]) -> Iterable[Problem]:
+    for number, authority in enumerate(hub.revocation.authorities):
+        if authority.certificate not in files:
+            yield Problem(
+                "config.missing-file",
+                HUB_FILE,
+                f"revocation.authorities[{number}].certificate",
+                f"There is no {authority.certificate}.",
+                "Put the authority's certificate there, as PEM.",
+            )
+
+
 def _missing_certificates(path: str, partner: Partner, files: Mapping[str, str]) -> Iterable[Problem]:
     for number, entry in enumerate(partner.certificates):
         if entry.file not in files:
@@ -193,12 +290,16 @@ def _missing_certificates(path: str, partner: Partner, files: Mapping[str, str])
 
 
 def _dated(partner: Partner, loaded: Mapping[str, tuple[Dated, ...]]) -> CertificateSet:
-    def windowed(entry: CertificateEntry, item: Dated) -> Dated:
+    def windowed(number: int, entry: CertificateEntry, item: Dated) -> Dated:
         start, end = instant_from(entry.from_), instant_until(entry.until)
-        return Dated(item.certificate, item.info, frozenset(entry.use), start, end, item.chain)
+        return Dated(item.certificate, item.info, frozenset(entry.use), start, end, item.chain, number)
 
     return CertificateSet(
-        tuple(windowed(entry, item) for entry in partner.certificates for item in loaded[entry.file])
+        tuple(
+            windowed(number, entry, item)
+            for number, entry in enumerate(partner.certificates)
+            for item in loaded[entry.file]
+        )
     )
 
 
@@ -216,10 +317,15 @@ def read_folder(folder: Path) -> dict[str, str]:
     Raises:
         FolderError: A file can't be read, is not UTF-8, or there are too many.
     """
-    paths = [folder / HUB_FILE, *sorted((folder / "partners").glob("*.toml"))]
-    paths += sorted((folder / "certificates").glob("*.pem"))
-    paths += sorted((folder / "flows").glob("*.toml"))
-    paths += sorted((folder / "openpgp").glob("*.asc"))
+    paths = [HUB_FILE]
+    for name, ending in _FOLDERS:
+        try:
+            held = sorted(os.listdir(folder / name))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise FolderError(f"{name} can't be read: {error.strerror}.") from error
+        paths += [f"{name}/{each}" for each in held if each.endswith(ending)]
     if len(paths) > MAX_FILES:
         raise FolderError(f"There are more than {MAX_FILES} configuration files.")
     return _read(folder, paths)
@@ -227,17 +333,19 @@ def read_folder(folder: Path) -> dict[str, str]:
 
 def read_hub_file(folder: Path) -> dict[str, str]:
     """The same for ``ecluse.toml`` alone, whatever state the other files are in."""
-    return _read(folder, [folder / HUB_FILE])
+    return _read(folder, [HUB_FILE])
 
 
-def _read(folder: Path, paths: Sequence[Path]) -> dict[str, str]:
+def _read(folder: Path, names: Sequence[str]) -> dict[str, str]:
     files: dict[str, str] = {}
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
+    place = str(folder)
+    for name in names:
+        path = f"{place}/{name}"
         try:
-            files[name] = path.read_bytes().decode("utf-8")
+            with open(path, "rb") as file:
+                files[name] = file.read().decode("utf-8")
         except FileNotFoundError:
-            if path.is_symlink():
+            if os.path.islink(path):
                 raise FolderError(f"{name} leads nowhere.") from None
         except UnicodeDecodeError:
             raise FolderError(f"{name} is not UTF-8.", remedy="Save it as UTF-8.") from None

@@ -42,6 +42,13 @@ class OwnKeys:
         by_identity = {id(entry): ref for ref, entry in self._entries}
         return tuple(dict.fromkeys(by_identity[id(entry)] for entry in chosen))
 
+    def named(self, use: str) -> tuple[tuple[str, Dated], ...]:
+        """Every key that the configuration names for ``use``, with its certificate, whatever its window."""
+        named = tuple(entry for entry in self._entries if use in entry[1].use)
+        if not named and use.startswith("mdn-"):
+            return self.named(use.removeprefix("mdn-"))
+        return named
+
     def decrypt(self) -> tuple[str, ...]:
         """Every key that decrypts, whatever its window: what was in flight at a change of keys must open."""
         return tuple(dict.fromkeys(ref for ref, entry in self._entries if "decrypt" in entry.use))
@@ -241,13 +248,21 @@ class Directory:
         configuration: Who, and under which rules.
         keyring: Our keys.
         resolve_secret: From references to secrets; called when one is needed.
+        refused: Fingerprints of partners' certificates that are not taken any more, and since when: revoked ones.
 
     Raises:
         ConfigurationError: ``trust.no-key``: the configuration names keys that the keyring does not hold;
             ``trust.wrong-use``: a key can't serve a use that it is named for.
     """
 
-    def __init__(self, configuration: Configuration, keyring: Keyring, resolve_secret: ResolveSecret) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        keyring: Keyring,
+        resolve_secret: ResolveSecret,
+        *,
+        refused: Mapping[str, Instant] | None = None,
+    ) -> None:
         self.configuration = configuration
         self.keyring = keyring
         self.keys = _own_keys(configuration.hub, keyring)
@@ -261,7 +276,9 @@ class Directory:
                     id=name,
                     settings=partner,
                     our_id=(partner.as2.our_id if partner.as2 is not None else None) or ours,
-                    certificates=configuration.certificates[name],
+                    certificates=configuration.certificates[name].refusing(refused)
+                    if refused
+                    else configuration.certificates[name],
                     keys=self.keys,
                     _secret=resolve_secret,
                 )

@@ -13,9 +13,15 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, mlkem, rsa, x25519
 
-from ecluse.trust.errors import CertificateError
-
-__all__ = ["LEGACY", "MIN_RSA_BITS", "KeyFacts", "Weakness", "key_facts", "signature_name", "weaknesses"]
+__all__ = [
+    "LEGACY",
+    "MIN_RSA_BITS",
+    "KeyFacts",
+    "Weakness",
+    "key_facts",
+    "signature_name",
+    "weaknesses",
+]
 
 MIN_RSA_BITS: Final = 2048
 LEGACY_RSA_BITS: Final = 1024
@@ -136,26 +142,23 @@ def signature_name(certificate: x509.Certificate) -> str:
     return certificate.signature_algorithm_oid.dotted_string if name == "Unknown OID" else name.lower()
 
 
-def weaknesses(certificate: x509.Certificate) -> tuple[Weakness, ...]:
+def weaknesses(facts: KeyFacts, signature: str, *, self_signed: bool) -> tuple[Weakness, ...]:
     """What of a certificate is below the floor; empty where it is good.
 
     The signature of a self-signed certificate proves nothing that its pinning does not, so its digest does
     not count (RFC 5280 s6.1 leaves it unchecked too).
 
-    Raises:
-        CertificateError: ``trust.bad-certificate``: its key can't be read.
+    Args:
+        facts: Its key.
+        signature: As :func:`signature_name` gives it.
+        self_signed: Its subject is its issuer.
     """
     found: list[Weakness] = []
-    try:
-        facts = key_facts(certificate.public_key())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise CertificateError("The public key of the certificate can't be read.") from error
     if facts.weakness:
         found.append(Weakness("trust.weak-key", facts.weakness, f"Its key is too weak: {facts.name}."))
-    if certificate.subject != certificate.issuer:
-        digest = signature_name(certificate)
-        if digest in ("md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"):
+    if not self_signed:
+        if signature in ("md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"):
             found.append(Weakness("trust.weak-signature", "forbidden", "It is signed with MD5."))
-        elif digest == "sha1":
+        elif signature == "sha1":
             found.append(Weakness("trust.weak-signature", "sha-1", "It is signed with SHA-1."))
     return tuple(found)

@@ -27,6 +27,7 @@ from ecluse.model.basics import Clock, system_clock, system_entropy
 from ecluse.trust.certificates import load_certificates, to_pem
 from ecluse.trust.errors import CertificateError, KeyringError, SecretError
 from ecluse.trust.importing import Identity, check_pair, load_pem_identity, load_pkcs12
+from ecluse.trust.keystores.uses import CountedSigner, Uses
 from ecluse.trust.making import make_certificate, make_key, make_request, subject_name
 from ecluse.trust.names import check_name
 from ecluse.trust.openpgp import HeldOpenPgp, OpenPgpKeys
@@ -82,6 +83,7 @@ class HeldKeys(OpenPgpKeys):
         self._secrets: dict[str, Secret] = {}
         self._storage: tuple[bytes, ...] = ()
         self._log: ed25519.Ed25519PrivateKey | None = None
+        self.uses = Uses()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} with {len(self._keys)} keys>"
@@ -112,12 +114,17 @@ class HeldKeys(OpenPgpKeys):
         """See the port."""
         return self._held(ref).chain
 
+    def former(self, ref: str) -> tuple[x509.Certificate, ...]:
+        """See the port."""
+        return self._held(ref).former
+
     def signer(self, ref: str, scheme: str | None = None) -> Signer:
         """See the port."""
         held = self._held(ref)
         signer = held.signers.get(scheme)
         if signer is None:
-            signer = held.signers[scheme] = signer_for(held.private, held.chain[0], scheme)
+            made = signer_for(held.private, held.chain[0], scheme)
+            signer = held.signers[scheme] = CountedSigner(made, lambda: self.uses.add(ref, "sign"))
         return signer
 
     def unwrap(
@@ -126,11 +133,12 @@ class HeldKeys(OpenPgpKeys):
         """See the port."""
         names = frozenset(allowed)
         refusal: CmsError | None = None
-        held_keys = [held for ref in refs if (held := self._keys.get(ref)) is not None]
+        held_keys = [(ref, held) for ref in refs if (held := self._keys.get(ref)) is not None]
         for recipient in recipients:
-            for held in held_keys:
+            for ref, held in held_keys:
                 if not any(matches(recipient, own) for own in (held.chain[0], *held.former)):
                     continue
+                self.uses.add(ref, "decrypt")
                 try:
                     return unwrap(recipient, held.private, allowed=names)
                 except (AlgorithmForbidden, UnsupportedAlgorithm) as error:
@@ -180,6 +188,7 @@ class HeldKeys(OpenPgpKeys):
 
     def ssh_sign(self, ref: str, data: bytes, algorithm: str) -> bytes:
         """See the port."""
+        self.uses.add(ref, "ssh")
         return ssh_sign(self._held(ref).private, data, algorithm)
 
     def secret(self, name: str) -> Secret:
@@ -271,6 +280,28 @@ class HeldKeys(OpenPgpKeys):
         name = held.chain[0].subject if subject is None else subject_name(subject)
         return make_request(held.private, name)
 
+    def bind(self, ref: str, place: str, private: PrivateKey, data: bytes) -> x509.Certificate:
+        """Hold a key that stays in a key store, with its certificate.
+
+        Args:
+            ref: Its name here.
+            place: Name of the key store and of the key in it, as ``hsm/orders``.
+            private: The key as the store gives it.
+            data: Its certificate (PEM, DER or PKCS#7, with its chain).
+
+        Raises:
+            KeyringError: ``keyring.exists``, ``keyring.bad-name``.
+            CertificateError: It can't be read, or belongs to another key.
+        """
+        _, chain = check_pair(private, load_certificates(data))
+        with self._changing():
+            self._free(ref)
+            self._keep(f"{ref}.former", None, sealed=False)
+            self._keep(f"{ref}.pem", to_pem(chain).encode(), sealed=False)
+            self._keep(f"{ref}.bound", place.encode(), sealed=True)
+            self._keys = {**self._keys, ref: Held(private, chain)}
+        return chain[0]
+
     def install_certificate(self, ref: str, data: bytes) -> x509.Certificate:
         """Give a key another certificate (PEM, DER or PKCS#7, with its chain). The former ones still decrypt.
 
@@ -292,8 +323,8 @@ class HeldKeys(OpenPgpKeys):
         """Forget a key for good: what was encrypted to it alone can't be read any more."""
         with self._changing():
             self._held(ref)
-            for ending in ("key", "pem", "former"):
-                self._keep(f"{ref}.{ending}", None, sealed=ending == "key")
+            for ending in ("key", "bound", "pem", "former"):
+                self._keep(f"{ref}.{ending}", None, sealed=ending in ("key", "bound"))
             self._keys = {name: held for name, held in self._keys.items() if name != ref}
 
     def rotate_storage_key(self) -> None:

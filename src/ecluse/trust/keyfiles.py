@@ -4,6 +4,7 @@
     storage.keys      keys that blobs' keys are wrapped under        sealed
     log.seed          key of the evidence log                        sealed
     <ref>.key         a private key                                  sealed
+    <ref>.bound       where a key is that stays in a key store       sealed
     <ref>.pem         its certificate and chain
     <ref>.former      certificates that it had before
     <ref>.openpgp     an OpenPGP key                                 sealed
@@ -22,7 +23,7 @@ import binascii
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -37,8 +38,10 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from ecluse.blobs import durable
 from ecluse.errors import Fault
 from ecluse.model.basics import Clock, system_clock, system_entropy
-from ecluse.trust.errors import KeyringError
+from ecluse.trust.certificates import load_certificates
+from ecluse.trust.errors import CertificateError, KeyringError
 from ecluse.trust.held import STORAGE_KEY, Held, HeldKeys
+from ecluse.trust.keystores.remote import Device, remote_key
 from ecluse.trust.openpgp import HeldOpenPgp
 from ecluse.trust.secrets import Secret
 
@@ -49,6 +52,9 @@ MIN_PASSPHRASE: Final = 8
 
 MAX_FILE: Final = 1 << 20
 """Octets of one file of a keyring; the largest, a chain of ML-DSA certificates, takes a tenth."""
+
+Stores = Mapping[str, Device]
+"""Key stores by name."""
 
 _HEADER: Final = "keyring.json"
 _FORMAT: Final = "ecluse.keyring/1"
@@ -100,8 +106,9 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class FileKeyring(HeldKeys):
     """A keyring of files. Use :meth:`create` and :meth:`open`."""
 
-    def __init__(self, folder: Path, master: bytes, clock: Clock) -> None:
+    def __init__(self, folder: Path, master: bytes, clock: Clock, stores: Stores | None = None) -> None:
         super().__init__(clock)
+        self.stores: Stores = stores if stores is not None else {}
         self._folder = folder
         self._seal = AESGCM(master)
         self._master = master
@@ -136,8 +143,16 @@ class FileKeyring(HeldKeys):
         return keyring
 
     @classmethod
-    def open(cls, folder: Path, passphrase: Secret, *, clock: Clock = system_clock) -> Self:
+    def open(
+        cls, folder: Path, passphrase: Secret, *, clock: Clock = system_clock, stores: Stores | None = None
+    ) -> Self:
         """Open a keyring: one stretching of the passphrase, whatever the number of keys.
+
+        Args:
+            folder: Where it is.
+            passphrase: What opens it.
+            clock: When certificates that are made begin.
+            stores: Key stores by name, for the keys that stay in one; none of them is asked yet.
 
         Raises:
             KeyringError: ``keyring.missing``, ``keyring.wrong-passphrase``, ``keyring.exposed`` (others may
@@ -163,7 +178,7 @@ class FileKeyring(HeldKeys):
         stretched = header.argon2id.key(passphrase, salt)
         try:
             master = AESGCM(stretched).decrypt(sealed[:_NONCE], sealed[_NONCE:], header.associated())
-            keyring = cls(folder, master, clock)
+            keyring = cls(folder, master, clock, stores)
         except (InvalidTag, ValueError):
             raise KeyringError(
                 "The keyring does not open: the passphrase is wrong.",
@@ -190,6 +205,8 @@ class FileKeyring(HeldKeys):
             stem, _, ending = name.rpartition(".")
             if ending == "key":
                 keys[stem] = self._read_key(stem)
+            elif ending == "bound":
+                keys[stem] = self._read_bound(stem)
             elif ending == "openpgp":
                 openpgp[stem] = self._read_openpgp(stem)
             elif ending == "secret":
@@ -268,6 +285,25 @@ class FileKeyring(HeldKeys):
         except (ValueError, TypeError, UnsupportedAlgorithm):
             raise _damaged(f"{ref}.key") from None
         return self._check_held(ref, private, chain, former or b"")
+
+    def _read_bound(self, ref: str) -> Held:
+        store, _, name = self._open_sealed(f"{ref}.bound").decode("utf-8", "replace").partition("/")
+        chain = _read(self._folder / f"{ref}.pem", secret=False)
+        former = _read(self._folder / f"{ref}.former", secret=False)
+        if chain is None or not name:
+            raise _damaged(f"{ref}.pem" if name else f"{ref}.bound")
+        device = self.stores.get(store)
+        if device is None:
+            raise KeyringError(
+                f"The key {ref} is in the key store {store}, which the configuration does not name.",
+                code="keystore.unknown",
+                remedy="Add it under [keyring.stores] in ecluse.toml.",
+            )
+        try:
+            public = load_certificates(chain)[0].public_key()
+        except (CertificateError, ValueError, UnsupportedAlgorithm):
+            raise _damaged(f"{ref}.pem") from None
+        return self._check_held(ref, remote_key(public, device, name), chain, former or b"")
 
     def _read_openpgp(self, ref: str) -> HeldOpenPgp:
         secret = self._open_sealed(f"{ref}.openpgp")

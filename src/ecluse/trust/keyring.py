@@ -33,6 +33,9 @@ class Keyring(Protocol):
     def chain(self, ref: str) -> tuple[x509.Certificate, ...]:
         """The certificate of a key, followed by those of its issuers that are known."""
 
+    def former(self, ref: str) -> tuple[x509.Certificate, ...]:
+        """Certificates that a key had before, the latest first: what was encrypted to one of them still opens."""
+
     def signer(self, ref: str, scheme: str | None = None) -> Signer:
         """Who signs with a key.
 

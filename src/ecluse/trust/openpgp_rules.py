@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.errors import Problem
-from ecluse.trust.openpgp import seconds
+from ecluse.trust.known import digest
+from ecluse.trust.openpgp import END_OF_TIME, seconds
 from ecluse.wire.openpgp.certificate import Certificate, KeyState, read_certificates
 from ecluse.wire.openpgp.errors import BadCertificate, OpenPgpError
 from ecluse.wire.openpgp.keys import permit_key
 
 if TYPE_CHECKING:
+    from ecluse.trust.configuration import Configuration
+    from ecluse.trust.known import Known
     from ecluse.trust.schema import Partner
 
 __all__ = [
+    "OpenPgpFiles",
     "encryption_problem",
     "load_openpgp",
     "openpgp_files",
@@ -24,7 +28,7 @@ __all__ = [
     "verification_problem",
 ]
 
-MAX_CACHED: Final = 4096
+MAX_CACHED: Final = 256
 """Certificate files whose checked content is remembered: reading one costs a verification for each signature."""
 
 
@@ -38,16 +42,117 @@ def load_openpgp(text: str) -> tuple[Certificate, ...]:
     return read_certificates(text.encode("utf-8", "surrogatepass"))
 
 
-def openpgp_files(files: Mapping[str, str], problems: list[Problem]) -> dict[str, tuple[Certificate, ...]]:
-    """The certificates of every ``openpgp/<name>.asc``; what is wrong is added to ``problems``."""
-    loaded: dict[str, tuple[Certificate, ...]] = {}
+class _File:
+    """A file of certificates, which is read when somebody looks at it."""
+
+    __slots__ = ("_certificates", "_steady", "_text")
+
+    def __init__(
+        self,
+        text: str,
+        certificates: tuple[Certificate, ...] | None = None,
+        steady: tuple[int, int] | None = None,
+    ) -> None:
+        self._text = text
+        self._certificates = certificates
+        self._steady = steady
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """What it holds. Raises as :func:`load_openpgp` does."""
+        if self._certificates is None:
+            self._certificates = load_openpgp(self._text)
+        return self._certificates
+
+    def steady(self, when: int) -> tuple[int, int]:
+        """From when on, and until when (seconds), each of them serves every use; found out at ``when``."""
+        if self._steady is None or not self._steady[0] <= when < self._steady[1]:
+            ends = min((_steady_until(each, when) for each in self.certificates), default=0)
+            self._steady = when, ends
+        return self._steady
+
+
+def _steady_until(certificate: Certificate, when: int) -> int:
+    """Until when nothing about a certificate changes by time alone; 0 where it lacks a use at ``when``."""
+    if encryption_problem(certificate, when, ()) or verification_problem(certificate, when, ()):
+        return 0
+    view = certificate.at(when)
+    signatures = [
+        *certificate.direct,
+        *(each for user in certificate.user_ids for each in user.signatures),
+        *(each for subkey in certificate.subkeys for each in subkey.signatures),
+    ]
+    moments = [
+        *(each.created for each in signatures),
+        *(each.expires for each in signatures),
+        *(key.created for key in certificate.every_key()),
+        *(view.expires(key) for key in (None, *certificate.every_key())),
+    ]
+    return min((each for each in moments if each is not None and each > when), default=END_OF_TIME)
+
+
+class OpenPgpFiles(Mapping[str, tuple[Certificate, ...]]):
+    """Certificates by file. Those that were read and proven in another process are read when they are asked for."""
+
+    __slots__ = ("_files",)
+
+    def __init__(self, files: Mapping[str, _File]) -> None:
+        self._files = files
+
+    def __getitem__(self, path: str) -> tuple[Certificate, ...]:
+        return self._files[path].certificates
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._files
+
+    def steady(self, paths: Iterable[str], now: Instant) -> bool:
+        """Whether every certificate of some files serves every use at ``now``."""
+        when = seconds(now)
+        return all(when < self._files[path].steady(when)[1] for path in paths)
+
+    def files(self) -> Iterable[tuple[str, _File]]:
+        """Every file with its path."""
+        return self._files.items()
+
+    def file(self, path: str) -> _File | None:
+        """The file itself: the same object as long as its text is the same."""
+        return self._files.get(path)
+
+
+def openpgp_files(
+    files: Mapping[str, str],
+    problems: list[Problem],
+    before: Configuration | None = None,
+    known: Known | None = None,
+) -> OpenPgpFiles:
+    """The certificates of every ``openpgp/<name>.asc``; what is wrong is added to ``problems``.
+
+    A file that did not change since ``before`` gives the same certificates; one that is ``known`` to be good is not
+    read yet.
+    """
+    loaded: dict[str, _File] = {}
     for path in sorted(files):
         if path.startswith("openpgp/"):
+            if before is not None and before.files.get(path) == files[path]:
+                same = before.openpgp.file(path)
+                assert same is not None, "it has every file of its texts"
+                loaded[path] = same
+                continue
+            steady = known.openpgp.get(digest(files[path])) if known is not None else None
+            if steady is not None:
+                loaded[path] = _File(files[path], steady=steady)
+                continue
             try:
-                loaded[path] = load_openpgp(files[path])
+                loaded[path] = _File(files[path], load_openpgp(files[path]))
             except OpenPgpError as error:
                 problems.append(Problem(error.code, path, "", error.cause, error.remedy))
-    return loaded
+    return OpenPgpFiles(loaded)
 
 
 def openpgp_problems(

@@ -8,18 +8,20 @@ from hashlib import sha256
 from typing import Final, Literal
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.model.basics import Instant, PartnerId, iso
-from ecluse.trust.certificates import Dated
+from ecluse.trust.certificates import Dated, describe
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.fields import Strict
 from ecluse.trust.flow import Flow
 from ecluse.trust.openpgp import END_OF_TIME
+from ecluse.trust.operators import operator_words
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
-__all__ = ["Change", "Plan", "plan"]
+__all__ = ["Change", "Plan", "differences", "plan", "subject_words"]
 
 _BARE_HUB: Final = Hub(organisation=Organisation(name="", as2_id=""))
 _BARE_PARTNER: Final = Partner(
@@ -46,7 +48,8 @@ class Change:
     Attributes:
         kind: What happens to the field (or to all of the subject, where ``field`` is empty).
         subject: ``hub``, ``partner:birch`` or ``flow:orders``.
-        field: Dotted path, or ``certificate <fingerprint>``.
+        field: Dotted path, or ``certificate <fingerprint>``, ``openpgp certificate <fingerprint>``,
+            ``operator <name>``.
         before: As it was, in words; empty where it was not.
         after: As it will be; empty where it won't be.
     """
@@ -100,14 +103,17 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
     """Say what would change from ``old`` (``None``: nothing is there yet) to ``new``."""
     changes: list[Change] = []
     if old is None:
-        changes.extend(_additions("hub", _fields(new.hub), _fields(_BARE_HUB)))
+        changes.extend(_additions("hub", _hub_fields(new), _fields(_BARE_HUB)))
     else:
-        changes.extend(_differences("hub", _fields(old.hub), _fields(new.hub)))
+        changes.extend(_differences("hub", _hub_fields(old), _hub_fields(new)))
     names = sorted({*new.partners, *(old.partners if old is not None else ())})
     for name in names:
         subject = f"partner:{name}"
         was = old.partners.get(name) if old is not None else None
         will = new.partners.get(name)
+        if old is not None and was is will and old.certificates.get(name) is new.certificates.get(name):
+            # Read from the same texts: an OpenPGP file that changed gives its partner another set too.
+            continue
         if will is None and was is not None:
             changes.append(Change("remove", subject, "", was.name, ""))
         elif was is None:
@@ -126,6 +132,30 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
         else:
             changes.extend(_differences(subject, _fields(before), _fields(after)))
     return Plan(tuple(changes))
+
+
+def subject_words(configuration: Configuration, subject: str) -> dict[str, str]:
+    """What a configuration says of ``hub``, ``partner:birch`` or ``flow:orders`` beyond the defaults, field by field.
+
+    Certificates are told by what they are. Empty where there is no such subject.
+    """
+    kind, _, name = subject.partition(":")
+    if kind == "hub":
+        fields, usual = _fields(configuration.hub), _fields(_BARE_HUB)
+    elif kind == "partner":
+        fields, usual = _partner_fields(configuration, PartnerId(name)), _settings(_BARE_PARTNER)
+    else:
+        fields, usual = _fields(configuration.flows.get(name)), _fields(_BARE_FLOW)
+    tables = {field.rpartition(".")[0] for field in fields}
+    emptied = {
+        field: "nothing" for field in usual if field not in fields and field.rpartition(".")[0] in tables
+    }
+    return {**{field: value for field, value in fields.items() if usual.get(field) != value}, **emptied}
+
+
+def differences(subject: str, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """What changed of a subject, as :func:`subject_words` gave it before and gives it now."""
+    return tuple(_differences(subject, before, after))
 
 
 def _additions(subject: str, fields: Mapping[str, str], usual: Mapping[str, str]) -> Iterator[Change]:
@@ -150,17 +180,37 @@ def _fields(table: Strict | None) -> dict[str, str]:
     return dict(_flatten("", msgspec.to_builtins(table)))
 
 
+def _hub_fields(configuration: Configuration) -> dict[str, str]:
+    """The hub's fields, with its operators by name (whoever joins or goes moves no other), and authorities' keys."""
+    hub = configuration.hub
+    fields = _fields(msgspec.structs.replace(hub, operators=()))
+    for operator in hub.operators:
+        fields[f"operator {operator.name}"] = operator_words(operator)
+    for number, authority in enumerate(hub.revocation.authorities):
+        prints = [describe(each).short for each in configuration.certificates_in(authority.certificate)]
+        field = f"revocation.authorities[{number}].certificate"
+        fields[field] = ", ".join((authority.certificate, *(f"SHA-256 {each}" for each in prints)))
+    return fields
+
+
 def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dict[str, str]:
     if configuration is None or name not in configuration.partners:
         return {}
     fields = _settings(configuration.partners[name])
     for entry in configuration.certificates[name].entries:
-        fields[f"certificate {entry.info.short}"] = _certificate(entry)
+        _told(fields, f"certificate {entry.info.short}", _certificate(entry))
     openpgp = configuration.partners[name].openpgp
     if openpgp is not None:
+        own = {each.fingerprint for each in configuration.openpgp_certificates(openpgp.certificates)}
         for certificate in configuration.openpgp_certificates((*openpgp.certificates, *openpgp.recipients)):
-            fields[f"openpgp certificate {certificate.fingerprint}"] = _openpgp(certificate)
+            words = _openpgp(certificate) + ("" if certificate.fingerprint in own else ", as a recipient")
+            fields[f"openpgp certificate {certificate.fingerprint}"] = words
     return fields
+
+
+def _told(fields: dict[str, str], field: str, words: str) -> None:
+    """Add to what is said of a field: a certificate may stand there twice, for different uses."""
+    fields[field] = f"{fields[field]}; {words}" if field in fields else words
 
 
 def _openpgp(certificate: Certificate) -> str:
@@ -189,6 +239,10 @@ def _certificate(entry: Dated) -> str:
         text += f", used from {iso(entry.start)}"
     if entry.end is not None:
         text += f", used until {iso(entry.end)}"
+    if len(entry.chain) > 1:
+        # For TLS all of them are trusted: none may be exchanged behind a certificate that stays.
+        encoded = b"".join(each.public_bytes(Encoding.DER) for each in entry.chain[1:])
+        text += f", with {len(entry.chain) - 1} more (SHA-256 {sha256(encoded).hexdigest()[:16]})"
     return text
 
 

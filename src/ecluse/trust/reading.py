@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-import types
 from collections.abc import Callable
 from datetime import date, datetime, time
-from typing import Annotated, Final, Literal, TypeVar, Union, get_args, get_origin
+from functools import cache
+from typing import Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import REFERENCE_PATTERN
+from ecluse.trust.shape import choices, marked, metas, special_fields
 
 __all__ = ["MAX_FILE", "read_toml"]
 
@@ -27,6 +28,8 @@ WEAK: Final = re.compile(
     r"^(md-?[245]|sha-?[01]$|rsa-sha1|rc-?[24]|3?des|triple-?des|blowfish|idea|cast|seed)"
 )
 """Names that are known, so that the refusal can say why. None of them is ever written."""
+
+_REFERENCE: Final = re.compile(REFERENCE_PATTERN[1:-1])
 
 S = TypeVar("S", bound=msgspec.Struct)
 Report = Callable[[str, str, str, str], None]
@@ -50,8 +53,8 @@ def read_toml(text: str, kind: type[S], file: str, problems: list[Problem]) -> S
         found.append(Problem(code, file, field, cause, remedy))
 
     table = _parse(text, report)
-    result: S | None = None
-    if table is not None:
+    result = None if table is None else _accepted(table, kind)
+    if table is not None and result is None:
         _struct(table, kind, "", report)
         if not found:
             try:
@@ -90,6 +93,35 @@ def _parse(text: str, report: Report) -> dict[str, object] | None:
     return None
 
 
+def _accepted(table: dict[str, object], kind: type[S]) -> S | None:
+    """The Struct of a table with nothing wrong in it; ``None`` where it has to be looked at field by field.
+
+    That takes three times as long, and tells what is wrong.
+    """
+    try:
+        if not _sound(table):
+            return None
+        result = msgspec.convert(table, kind)
+    except (msgspec.ValidationError, ValueError, RecursionError):
+        return None
+    for form, _, value in special_fields(result):
+        if value is True if form == "or-false" else not _is_reference(value):
+            return None
+    return result
+
+
+def _sound(value: object) -> bool:
+    """Whether a value has nothing in it that a schema does not see: control characters, dates, things twice."""
+    if isinstance(value, str):
+        return value.isprintable()
+    if isinstance(value, dict):
+        return all(name.isprintable() and _sound(item) for name, item in value.items())
+    if isinstance(value, list):
+        texts = [item for item in value if isinstance(item, str)]
+        return len(set(texts)) == len(texts) and all(map(_sound, value))
+    return isinstance(value, int | float)
+
+
 def _plain(value: object) -> object:
     """TOML's dates as the texts that the schema takes."""
     if isinstance(value, dict):
@@ -100,7 +132,7 @@ def _plain(value: object) -> object:
 
 
 def _struct(table: dict[str, object], kind: type[msgspec.Struct], path: str, report: Report) -> None:
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     for name in table:
         if name not in fields:
             close = difflib.get_close_matches(name, fields, 1)
@@ -117,28 +149,34 @@ def _struct(table: dict[str, object], kind: type[msgspec.Struct], path: str, rep
             )
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The fields of a table by their name in the file: to resolve their types anew takes a millisecond."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
 def _value(value: object, annotation: object, path: str, report: Report) -> None:
-    choices = _choices(annotation)
-    struct = next((c for c in choices if isinstance(c, type) and issubclass(c, msgspec.Struct)), None)
+    members = choices(annotation)
+    struct = next((c for c in members if isinstance(c, type) and issubclass(c, msgspec.Struct)), None)
     if struct is not None:
         if isinstance(value, dict):
             _struct(value, struct, path, report)
         else:
             report("config.bad-value", path, "This is not a table.", f"Expected a table [{path}].")
         return
-    if get_origin(choices[0]) is tuple:
-        _list(value, get_args(choices[0])[0], path, report)
+    if get_origin(members[0]) is tuple:
+        _list(value, get_args(members[0])[0], path, report)
         return
-    if get_origin(choices[0]) is dict:
-        _mapping(value, choices[0], path, report)
+    if get_origin(members[0]) is dict:
+        _mapping(value, members[0], path, report)
         return
-    if _marked(choices[0], "secret"):
+    if marked(members[0], "secret"):
         _reference(value, path, report)
         return
-    if value is True and bool in choices and len(choices) > 1:
+    if value is True and bool in members and len(members) > 1:
         report("config.bad-value", path, "True is no choice here.", f"Expected {_expected(annotation)}.")
         return
-    if isinstance(value, date | datetime | time) and not _marked(choices[0], "moment"):
+    if isinstance(value, date | datetime | time) and not marked(members[0], "moment"):
         _refuse(value, annotation, path, report)
         return
     try:
@@ -181,7 +219,7 @@ def _mapping(value: object, annotation: object, path: str, report: Report) -> No
 
 def _reference(value: object, path: str, report: Report) -> None:
     """A secret field. What stands there is never repeated: it may be the secret."""
-    if isinstance(value, str) and value.isprintable() and re.fullmatch(REFERENCE_PATTERN[1:-1], value):
+    if _is_reference(value):
         return
     report(
         "config.literal-secret",
@@ -189,6 +227,10 @@ def _reference(value: object, path: str, report: Report) -> None:
         "A secret itself must not stand in a configuration file.",
         "Put the secret elsewhere and name it: env:NAME, file:path or keyring:name.",
     )
+
+
+def _is_reference(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and _REFERENCE.fullmatch(value) is not None
 
 
 def _refuse(value: object, annotation: object, path: str, report: Report) -> None:
@@ -209,32 +251,15 @@ def _kind(value: object) -> str:
     return names.get(type(value), "date")
 
 
-def _choices(annotation: object) -> list[object]:
-    """The members of a union, without ``None`` (TOML has none)."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [member for member in get_args(annotation) if member is not type(None)]
-    return [annotation]
-
-
-def _metas(annotation: object) -> list[msgspec.Meta]:
-    if get_origin(annotation) is Annotated:
-        return [meta for meta in get_args(annotation)[1:] if isinstance(meta, msgspec.Meta)]
-    return []
-
-
-def _marked(annotation: object, mark: str) -> bool:
-    return any(mark in (meta.extra or {}) for meta in _metas(annotation))
-
-
 def _expected(annotation: object) -> str:
     """What a field takes, in words."""
-    choices = _choices(annotation)
-    words = [_expected_one(choice, alone=len(choices) == 1) for choice in choices]
+    members = choices(annotation)
+    words = [_expected_one(member, alone=len(members) == 1) for member in members]
     return " or ".join(words)
 
 
 def _expected_one(annotation: object, *, alone: bool) -> str:
-    for meta in _metas(annotation):
+    for meta in metas(annotation):
         if meta.extra and "expected" in meta.extra:
             return str(meta.extra["expected"])
     if get_origin(annotation) is Literal:

@@ -10,10 +10,19 @@ from ecluse.model.basics import Instant
 from ecluse.trust.certificates import CertificateSet, Dated
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
-from ecluse.trust.floor import weaknesses
 from ecluse.trust.flow_rules import folder_paths
+from ecluse.trust.operators import operator_problems
 from ecluse.trust.place_rules import is_loopback, place_problems, split_url, used_keys
-from ecluse.trust.schema import As2, BlobSettings, CertificateEntry, ExceptionEntry, Hub, OwnKey, Partner
+from ecluse.trust.schema import (
+    As2,
+    BlobSettings,
+    CertificateEntry,
+    ExceptionEntry,
+    Hub,
+    KeyringSettings,
+    OwnKey,
+    Partner,
+)
 
 __all__ = [
     "active_exceptions",
@@ -47,6 +56,23 @@ def active_exceptions(partner: Partner, now: Instant | None) -> frozenset[str]:
     )
 
 
+def _key_stores(settings: KeyringSettings) -> Iterator[Problem]:
+    needed = {"pkcs11": ("module", "token"), "transit": ("url",)}
+    for name, store in settings.stores.items():
+        field = f"keyring.stores.{name}"
+        for each in needed[store.kind]:
+            if getattr(store, each) is None:
+                cause = f"A key store of the kind {store.kind} needs it."
+                yield Problem("config.missing-field", HUB_FILE, f"{field}.{each}", cause, "Add it.")
+        place = split_url(store.url) if store.url is not None else None
+        if store.url is not None and (place is None or (place[0] != "https" and not is_loopback(place[1]))):
+            cause = "The token of the key store would cross the network in clear text, or this is no URL."
+            yield Problem("config.clear-text", HUB_FILE, f"{field}.url", cause, "Use https.")
+        if store.secret.startswith("keyring:"):
+            cause = "What opens a key store can't lie in the keyring that needs it."
+            yield Problem("config.bad-value", HUB_FILE, f"{field}.secret", cause, "Use env: or file:.")
+
+
 def hub_problems(hub: Hub) -> Iterator[Problem]:
     """Everything wrong in ``ecluse.toml`` by itself."""
     yield from _database(hub.store.database)
@@ -57,6 +83,7 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
     ):
         if url is not None:
             yield from _url(HUB_FILE, field, url)
+    yield from _key_stores(hub.keyring)
     port = int(hub.listen.as2.address.rpartition(":")[2])
     if port > 65535:
         yield Problem(
@@ -80,6 +107,7 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
         )
     yield from _folders(hub)
     yield from _own_keys(hub.organisation.keys)
+    yield from operator_problems(HUB_FILE, hub.operators, hub.changes)
 
 
 def _folders(hub: Hub) -> Iterator[Problem]:
@@ -280,7 +308,7 @@ def _certificate(
     file: str, field: str, entry: CertificateEntry, dated: tuple[Dated, ...], allowed: Collection[str]
 ) -> Iterator[Problem]:
     for item in dated:
-        for weakness in weaknesses(item.certificate):
+        for weakness in item.info.weaknesses:
             # A weak key can be let in by name; nothing is ever encrypted to one.
             if not weakness.allowed(allowed) or (
                 "encrypt" in entry.use and weakness.code == "trust.weak-key"

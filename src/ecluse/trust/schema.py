@@ -36,8 +36,11 @@ from ecluse.trust.fields import (
     Url,
     Weekday,
 )
+from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
+from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
 from ecluse.trust.tls import PartnerTls, Retry
 
 __all__ = [
@@ -61,6 +64,8 @@ __all__ = [
     "Partner",
     "PartnerTls",
     "Retry",
+    "RevocationAuthority",
+    "RevocationSettings",
     "StoreSettings",
 ]
 
@@ -145,10 +150,15 @@ class KeyringSettings(Strict, frozen=True, kw_only=True):
     Attributes:
         folder: Folder of the key files, relative to the hub's.
         passphrase: Reference to the passphrase that opens it.
+        signer: Socket, relative to the hub's folder, of a process that has the keys while the hub serves; see
+            `ecluse signer`. The hub then needs no passphrase, and has no private key in its memory.
+        stores: Key stores, by name: devices and services whose keys never leave them.
     """
 
     folder: Name = "keys"
     passphrase: SecretReference = "env:ECLUSE_PASSPHRASE"  # noqa: S105 - a reference
+    signer: Name | None = None
+    stores: dict[Label, KeyStoreSettings] = msgspec.field(default_factory=dict)
 
 
 class ListenerTls(Strict, frozen=True, kw_only=True):
@@ -296,6 +306,9 @@ class Hub(Strict, frozen=True, kw_only=True):
         folders: Folders of ours that flows use, by name.
         calendars: Working days that schedules and expectations use, by name.
         openpgp: Our OpenPGP keys.
+        revocation: Whether certificates were revoked.
+        operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
+        changes: Changes to trust that wait for approval.
     """
 
     organisation: Organisation
@@ -308,6 +321,9 @@ class Hub(Strict, frozen=True, kw_only=True):
     folders: dict[Label, Folder] = msgspec.field(default_factory=dict)
     calendars: dict[Label, Calendar] = msgspec.field(default_factory=dict)
     openpgp: OwnOpenPgp = OwnOpenPgp()
+    revocation: RevocationSettings = RevocationSettings()
+    operators: tuple[Operator, ...] = ()
+    changes: Changes = Changes()
 
     @property
     def log_origin(self) -> str:

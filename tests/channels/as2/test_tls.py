@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.support.as2_hubs import (
     CEDAR,
@@ -26,6 +27,7 @@ from tests.support.as2_hubs import (
 from tests.support.as2_partner import Received, confirm, http, receipt, say, scripted
 from tests.support.as2_world import party
 from tests.support.hubs import FakeClock
+from tests.support.seen import seen
 from tests.support.tls_certs import make
 
 from ecluse.app.folder import make_hub
@@ -117,6 +119,13 @@ def test_mutual_tls_between_two_hubs(pair, known, version):
     for one, who, there in ((birch, "aster", out), (aster, "birch", back)):
         kept = one.received(there.protocol_id, who)
         assert dict(one.events(kept.id))["message.accepted"]["tls"].startswith("TLSv1.")
+        other = aster if one is birch else birch
+        found = seen(one.node.hub, who, "as2")
+        for role, ref in (("tls-client", "client"), ("tls-server", "tls")):
+            assert found[role] == {other.node.keyring.certificate(ref).fingerprint(SHA256()).hex()}
+        assert found["tls-version"] | found["tls-client-version"] == {"TLSv1.3"}
+        assert found["cipher"]
+        assert found["tls-client-cipher"]
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -47,6 +47,13 @@ def test_a_document_is_delivered(far, monkeypatch) -> None:
     data = os.urandom(3_000_000)
     with sending(monkeypatch, far.place, data) as it:
         got = facts(it.attempt())
+        [(place, waiting)] = it.channel._hub.sightings._waiting.items()
+    assert place == (it.message.partner, "ftps")
+    assert {role: [*values] for role, values in waiting.roles.items()} == {
+        "tls-version": ["TLSv1.3"],
+        "cipher": [got["tls"].split(" ")[1]],
+        "tls-server": [got["certificate"]],
+    }
     assert lying(far) == {"order.xml": data}
     assert (got["size"], got["how"], got["path"].split("/")[-1]) == (3_000_000, "stored", "order.xml")
     assert got["tls"].startswith("TLSv1.3")

@@ -59,20 +59,19 @@ def test_a_huge_folder_is_told_of_in_flat_memory(command: str) -> None:
         trees.append(ManyNames(tree))
         return trees[-1]
 
-    with serving(wrap=wrap) as server:
-        with Talker(server.port) as talker:
-            port = talker.port()
-            tracemalloc.start()
-            try:
-                assert talker.cmd(command).startswith("150")
-                lines = 0
-                with talker.connect(port) as data:
-                    while block := data.recv(1 << 16):
-                        lines += block.count(b"\n")
-                peak = tracemalloc.get_traced_memory()[1]
-            finally:
-                tracemalloc.stop()
-            assert talker.reply().startswith("226")
+    with serving(wrap=wrap) as server, Talker(server.port) as talker:
+        port = talker.port()
+        tracemalloc.start()
+        try:
+            assert talker.cmd(command).startswith("150")
+            lines = 0
+            with talker.connect(port) as data:
+                while block := data.recv(1 << 16):
+                    lines += block.count(b"\n")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert talker.reply().startswith("226")
     assert lines == MANY
     assert set(trees[0].pages) == {PAGE}
     assert peak < FLAT
@@ -80,12 +79,11 @@ def test_a_huge_folder_is_told_of_in_flat_memory(command: str) -> None:
 
 def test_a_client_that_does_not_read_its_listing_is_let_go() -> None:
     limits = SessionLimits(idle_time=1.0, data_time=1.0)
-    with serving(limits, wrap=ManyNames) as server:
-        with Talker(server.port) as talker:
-            port = talker.port()
-            talker.cmd("MLSD outbound")
-            with talker.connect(port):
-                assert talker.reply().startswith("426")
+    with serving(limits, wrap=ManyNames) as server, Talker(server.port) as talker:
+        port = talker.port()
+        talker.cmd("MLSD outbound")
+        with talker.connect(port):
+            assert talker.reply().startswith("426")
 
 
 @dataclass

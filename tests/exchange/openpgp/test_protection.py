@@ -20,6 +20,7 @@ from ecluse.trust import MemoryKeyring, Secret
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
 from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.sightings import Sightings
 from ecluse.wire.openpgp._stream import Stream
 from ecluse.wire.openpgp.limits import Limits
 from ecluse.wire.openpgp.names import Tag
@@ -181,6 +182,9 @@ def test_names(name, safe):
 # --- by a partner's file ------------------------------------------------------------------------------------
 
 
+SIGHTINGS = Sightings(lambda: NOW)
+
+
 def hub(section: str, ours: Party, **files: str) -> PartnerProtection:
     partner = f'name = "Birch"\n[account]\nuser = "birch"\npassword = "env:BIRCH"\n[openpgp]\n{section}\n'
     configuration = Configuration.from_files(
@@ -194,7 +198,7 @@ def hub(section: str, ours: Party, **files: str) -> PartnerProtection:
     if "main" not in ours.keyring.references():
         ours.keyring.generate("main", "ec-p256", subject="Aster")
     directory = Directory(configuration, ours.keyring, lambda reference: Secret(""))
-    return PartnerProtection(lambda: directory, lambda: NOW)
+    return PartnerProtection(lambda: directory, lambda: NOW, SIGHTINGS)
 
 
 BIRCH = PartnerId("birch")
@@ -222,6 +226,12 @@ def test_there_and_back_by_the_partners_file(how):
     facts = ours.open(BIRCH, [back], taken.append)
     assert b"".join(taken) == DATA
     assert (facts["signed"], facts["encrypted"]) == ("sign" in how, "encrypt" in how)
+    shown = {role: [*values] for role, values in SIGHTINGS._waiting.pop((BIRCH, "openpgp")).roles.items()}
+    assert shown.get("verify") == ([birch.certificate.fingerprint] if "sign" in how else None)
+    assert shown.get("decrypt") == ([aster.certificate.fingerprint] if "encrypt" in how else None)
+    algorithm = f"{facts['cipher']} {facts['mode']}" if "encrypt" in how else "none"
+    assert shown["encryption-algorithm"] == [algorithm]
+    assert (shown["signature-algorithm"] == ["none"]) is ("sign" not in how)
 
 
 def test_what_a_flow_takes_bounds_what_comes_out(monkeypatch):

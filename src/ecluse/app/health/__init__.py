@@ -5,9 +5,11 @@ one check finds does not keep the next from running, as far as there is somethin
 configuration there are no keys to look at, without a database no messages.
 
     machine     disk, clock, blob place, listener
+    eyes        operators, changes that wait for approval
     parties     keys, certificates, partners' servers
     work        messages that wait for a person, jobs, the log
     flows       runs that fail, documents that did not come
+    assurance   partners' certifications, and the review of access
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ecluse.app.health import flows, machine, parties, places, work
+from ecluse.app.health import assurance, eyes, flows, machine, parties, places, work
 from ecluse.app.health.finding import Finding, failed, ok, warning, worst
 from ecluse.app.node import Node, NotMigrated, open_hub_store, open_node, unlock
 from ecluse.errors import EcluseError
@@ -73,6 +75,7 @@ def check_hub(
             yield ok("database", "It answers, is of this release, and its check finds nothing wrong.")
         checks: tuple[tuple[str, Callable[[Node], Iterable[Finding]]], ...] = (
             ("configuration", configuration),
+            ("operators", eyes.operators),
             ("keys", parties.keys),
             ("certificates", parties.certificates),
             ("openpgp", parties.openpgp),
@@ -86,6 +89,8 @@ def check_hub(
             ("ftps", machine.ftps),
             ("log", work.log),
             ("partners", parties.partners),
+            ("assurance", assurance.assurance),
+            ("access", assurance.access),
             ("deliveries", work.deliveries),
             ("quarantine", work.quarantine),
             ("flows", flows.flows),
@@ -98,7 +103,8 @@ def check_hub(
 def configuration(node: Node) -> Iterator[Finding]:
     """Whether the files say what is in force."""
     try:
-        files = Configuration.from_files(read_folder(node.folder), node.hub.clock())
+        present = node.directory.configuration
+        files = Configuration.from_files(read_folder(node.folder), node.hub.clock(), before=present)
     except EcluseError as error:
         yield failed("configuration", error.cause.rstrip(), error.remedy)
         return

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 from urllib.parse import urlsplit
 
-from ecluse.app.certificates import SSH, Entry, certificate_entries
 from ecluse.app.health import places
 from ecluse.app.health.finding import Finding, failed, ok, warning
+from ecluse.app.inventory import days_left, inventory
 from ecluse.app.node import Node
 from ecluse.app.openpgp import openpgp_entries
 from ecluse.channels.as2.relation import Relation
@@ -19,6 +19,7 @@ from ecluse.channels.http.line import connect
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.directory import PartnerView
+from ecluse.trust.inventory import Credential
 
 __all__ = ["certificates", "keys", "openpgp", "partners"]
 
@@ -26,8 +27,6 @@ SOON: Final = 30
 """Days before its end in which a certificate has to be renewed: partners take weeks."""
 CONNECT: Final = 5.0
 """Seconds to connect to a partner's server, TLS included."""
-
-_DAY: Final = 86_400 * 1_000_000
 
 
 def keys(node: Node) -> Iterator[Finding]:
@@ -42,11 +41,7 @@ def keys(node: Node) -> Iterator[Finding]:
             f"The organisation has no key to {use} with at this time.",
             "Name one under [[organisation.keys]], or renew its certificate: `ecluse cert request`.",
         )
-    own = [
-        entry
-        for entry in certificate_entries(node)
-        if entry.partner is None and entry.use and entry.use != (SSH,)
-    ]
+    own = [each for each in inventory(node) if each.ours and each.kind == "certificate" and each.purpose]
     ending = list(_ending("keys", own, now, "Renew it with `ecluse cert request` and `ecluse cert install`."))
     yield from ending
     if not lacking and not ending:
@@ -62,11 +57,9 @@ def certificates(node: Node) -> Iterator[Finding]:
         for finding in _lacking(view, now):
             count += 1
             yield finding
-    theirs = [
-        entry
-        for entry in certificate_entries(node)
-        if entry.partner is not None and node.directory.partner(entry.partner).active
-    ]
+    names = {view.id for view in active}
+    theirs = [each for each in inventory(node) if each.owner in names and each.not_after is not None]
+    theirs = [each for each in theirs if each.kind in ("certificate", "trust-anchor")]
     remedy = "Ask the partner for the next one, and add it with `ecluse cert import --partner`."
     for finding in _ending("certificates", theirs, now, remedy):
         count += 1
@@ -118,14 +111,19 @@ def _lacking(view: PartnerView, now: Instant) -> Iterator[Finding]:
         yield failed("certificates", f"{view.name} has none at this time to encrypt to.", remedy)
 
 
-def _ending(check: str, entries: list[Entry], now: Instant, remedy: str) -> Iterator[Finding]:
+def _ending(check: str, entries: list[Credential], now: Instant, remedy: str) -> Iterator[Finding]:
     for entry in entries:
-        left = (entry.ends - now) // _DAY
-        whose = f"{entry.label} ({', '.join(entry.use)}, {entry.info.short})"
-        if left < 0 and not entry.replaced:
-            yield failed(check, f"{whose} ended on {iso(entry.ends)[:10]}.", remedy)
-        elif 0 <= left < SOON and not entry.replaced:
-            yield warning(check, f"{whose} ends in {left} days, on {iso(entry.ends)[:10]}.", remedy)
+        left, ends = days_left(entry, now), entry.ends
+        label = entry.owner or f"our key {entry.name}"
+        whose = f"{label} ({', '.join(entry.purpose)}, {entry.fingerprint[:16]})"
+        if entry.revocation.state == "revoked":
+            yield failed(check, f"{whose} was revoked ({entry.revocation.reason}).", remedy)
+        elif left is None or ends is None or entry.replaced:
+            continue
+        elif left < 0:
+            yield failed(check, f"{whose} ended on {iso(ends)[:10]}.", remedy)
+        elif left < SOON:
+            yield warning(check, f"{whose} ends in {left} days, on {iso(ends)[:10]}.", remedy)
 
 
 def partners(node: Node) -> Iterator[Finding]:

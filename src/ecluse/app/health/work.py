@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
@@ -12,11 +12,11 @@ from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.sequencer import Sequencer
 from ecluse.exchange.route import DELIVERY_KINDS
 from ecluse.model.basics import iso
-from ecluse.model.nouns import Direction, JobState, Message
+from ecluse.model.nouns import Direction, Job, JobState, Message
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import View
 
-__all__ = ["deliveries", "jobs", "log", "payloads", "quarantine"]
+__all__ = ["Waiting", "dead_jobs", "deliveries", "jobs", "log", "payloads", "quarantine", "waiting"]
 
 _LOOKED_AT: Final = 500
 """Newest messages under way whose deliveries are looked at; a doctor is not a report."""
@@ -55,17 +55,36 @@ def log(node: Node) -> Iterator[Finding]:
         yield ok("log", f"{text} The whole of it is verified by `ecluse log verify`.")
 
 
+class Waiting(NamedTuple):
+    """Deliveries that wait for a person, up to some hundreds of each.
+
+    Attributes:
+        failed: Messages that failed.
+        late: Messages whose receipt is overdue.
+    """
+
+    failed: list[Message]
+    late: list[Message]
+
+
+def waiting(view: View) -> Waiting:
+    """What waits for a person; doctor and posture tell of the same."""
+    under_way = view.messages(direction=Direction.OUT, states=[MessageState.SEALED], limit=_LOOKED_AT)
+    late = [m for m in under_way if any(d.state in _OVERDUE for d in view.deliveries(m.id))]
+    failed = view.messages(states=[MessageState.FAILED], limit=_LOOKED_AT)
+    # What a flow made of another message failed with it.
+    return Waiting([each for each in failed if not each.origin], late)
+
+
+def dead_jobs(view: View) -> list[Job]:
+    """Work besides deliveries that ended without success, up to some hundreds."""
+    found = view.jobs(limit=_LOOKED_AT)
+    return [job for job in found if job.state is JobState.DEAD and job.kind not in DELIVERY_KINDS]
+
+
 def deliveries(node: Node) -> Iterator[Finding]:
     """Deliveries that were refused, are dead or overdue."""
-
-    def look(view: View) -> tuple[list[Message], list[Message]]:
-        under_way = view.messages(direction=Direction.OUT, states=[MessageState.SEALED], limit=_LOOKED_AT)
-        late = [m for m in under_way if any(d.state in _OVERDUE for d in view.deliveries(m.id))]
-        failed = view.messages(states=[MessageState.FAILED], limit=_LOOKED_AT)
-        # What a flow made of another message failed with it.
-        return [each for each in failed if not each.origin], late
-
-    dead, late = node.store.read(look)
+    dead, late = node.store.read(waiting)
     if dead:
         yield warning("deliveries", f"{_count(dead)} failed: {_names(dead)}.", _PERSON)
     if late:
@@ -114,11 +133,7 @@ def payloads(node: Node) -> Iterator[Finding]:
 
 def jobs(node: Node) -> Iterator[Finding]:
     """Work besides deliveries that ended without success: receipts of ours that could not be sent..."""
-    found = [
-        job
-        for job in node.store.read(lambda view: view.jobs(limit=_LOOKED_AT))
-        if job.state is JobState.DEAD and job.kind not in DELIVERY_KINDS
-    ]
+    found = node.store.read(dead_jobs)
     for job in found[:_NAMED]:
         remedy = "Read the hub's log around this time."
         if job.kind == "answer":

@@ -5,4 +5,5 @@
 - :mod:`~ecluse.channels.as2.answering` the MDN that answers a message
 - :mod:`~ecluse.channels.as2.sender`    SEAL and DELIVER: build once, post, judge the receipt
 - :mod:`~ecluse.channels.as2.receipts`  what a partner's MDN proves
+- :mod:`~ecluse.channels.as2.seen`      what a partner was seen to use: keys and algorithms
 """

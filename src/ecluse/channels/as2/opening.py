@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from ecluse.channels.as2.answering import RECEIPT_OF_RECEIPT, negative, positive
 from ecluse.channels.as2.relation import Relation
+from ecluse.channels.as2.seen import fingerprint, message_roles
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.intake import Duplicate, Intake, Kept, Reply
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
@@ -79,6 +77,11 @@ class Opening:
         request: The AS2 header.
         policy: What the partner may send.
         unwrap_key: The keyring, bound to the keys of this relationship.
+
+    Attributes:
+        recipients: Those that the outermost encryption names; empty where there is none.
+        opened: What the message is, once it is whole.
+        failure: Why it can't be believed, instead.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Opening:
         self._unwrapper = Unwrapper(request.headers, policy)
         self._unwrap_key = unwrap_key
         self._in_exact = False
+        self.recipients: tuple[Recipient, ...] = ()
         self.opened: Opened | None = None
         self.failure: As2Failure | None = None
 
@@ -125,6 +129,7 @@ class Opening:
             elif isinstance(event, PartEnded):
                 self._intake.end_document(event.exact_offset)
             elif isinstance(event, KeyNeeded):
+                self.recipients = self.recipients or event.recipients
                 self._take(self._unwrapper.supply_key(self._unwrap_key(event.recipients)))
             else:
                 self.opened = event
@@ -143,9 +148,22 @@ def begin(hub: Hub, intake: Intake, request: As2Request, relation: Relation) -> 
 
 
 def conclude(
-    hub: Hub, opening: Opening, intake: Intake, request: As2Request, relation: Relation
+    hub: Hub,
+    opening: Opening,
+    intake: Intake,
+    request: As2Request,
+    relation: Relation,
+    connection: Mapping[str, str | None],
 ) -> tuple[Future[Kept | Duplicate], Reply]:
     """End the opening: build the answer, and submit message and answer together.
+
+    Args:
+        hub: What the chamber shares.
+        opening: Of the whole body.
+        intake: Where the documents went.
+        request: The AS2 header.
+        relation: With whom.
+        connection: What was seen of the connection that it came by, by role; noted where the message is accepted.
 
     Returns:
         The future of the transaction, and the answer to send once that is done.
@@ -165,6 +183,8 @@ def conclude(
         wire = msgspec.json.encode({"headers": telling_pairs(request)})
         return intake.reject(wire, {}, reply, failure.code, failure.cause), reply
     assert opened is not None, "an opening without a failure has opened"
+    roles = message_roles(relation, request, opened, opening.recipients)
+    hub.sightings.saw_all(relation.partner.id, "as2", {**roles, **connection})
     mic = Mic(opened.mic_digest, opened.mic) if opened.mics else None
     reply = positive(request, options, mic, hub.clock, hub.entropy)
     return intake.accept(wire_of(request, opened), facts_of(opened), reply), reply
@@ -209,11 +229,6 @@ def _protection(found: Encrypted | Compressed | Signed) -> dict[str, Any]:
     if isinstance(found, Signed):
         return {
             "signed": found.signer.signature_algorithm.oid,
-            "certificate_sha256": _fingerprint(found.certificate),
+            "certificate_sha256": fingerprint(found.certificate),
         }
     return {"compressed": True}
-
-
-@lru_cache(maxsize=1024)
-def _fingerprint(certificate: x509.Certificate) -> str:
-    return certificate.fingerprint(hashes.SHA256()).hex()

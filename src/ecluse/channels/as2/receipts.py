@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from ecluse.channels.as2.allowance import Allowance
 from ecluse.channels.as2.relation import Relation
+from ecluse.channels.as2.seen import receipt_roles
+from ecluse.channels.http.message import Peer
+from ecluse.channels.http.seen import as_client
 from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, ReceiptBytes, Refused
@@ -18,6 +20,7 @@ from ecluse.model.basics import Instant
 from ecluse.model.nouns import Delivery, Direction, Message
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import View
+from ecluse.trust.sightings import Sightings
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
 from ecluse.wire.as2.errors import MdnError
 from ecluse.wire.as2.headers import As2Request
@@ -27,7 +30,7 @@ from ecluse.wire.as2.receipt import Verdict, check_receipt
 from ecluse.wire.cms.events import KeyNeeded
 from ecluse.wire.smime.headers import Headers
 
-__all__ = ["SealedFacts", "judge", "receive_receipt"]
+__all__ = ["SealedFacts", "judge", "peer_facts", "receive_receipt"]
 
 _DISBELIEVED: Final = frozenset({Verdict.NOT_AUTHENTIC, Verdict.UNSIGNED, Verdict.WRONG_MESSAGE})
 """Anybody could have sent such a receipt to our listener: it is recorded, and moves nothing."""
@@ -45,6 +48,7 @@ class SealedFacts(msgspec.Struct):
         receipt: ``sync``, ``async`` or ``none``.
         signed_receipt: Whether a signed one was asked for.
         signed: Whether the message is signed; the receipt of one that is not may come without a MIC.
+        connection: Of a received message that is not opened yet: what was seen of the connection, by role.
     """
 
     headers: list[tuple[str, str]]
@@ -52,12 +56,26 @@ class SealedFacts(msgspec.Struct):
     receipt: str = "none"
     signed_receipt: bool = False
     signed: bool = True
+    connection: dict[str, str | None] = {}
 
 
 def judge(
-    message: Message, relation: Relation, now: Instant, headers: Headers, body: bytes
+    message: Message,
+    relation: Relation,
+    now: Instant,
+    headers: Headers,
+    body: bytes,
+    sightings: Sightings | None = None,
 ) -> Confirmed | Refused:
     """What a receipt proves about ``message``.
+
+    Args:
+        message: What was sent.
+        relation: To whom.
+        now: When it came.
+        headers: Of the receipt, which came on our own connection.
+        body: The same.
+        sightings: Told of how it is signed.
 
     Raises:
         MdnError: It is no receipt, or a damaged one: it came on our own connection, and asking again is safe.
@@ -65,6 +83,8 @@ def judge(
     read = _read(relation, now, headers, body)
     if read.failure is not None and read.failure.disposition == UNEXPECTED_ERROR:
         raise MdnError(f"The receipt is damaged: {read.failure.cause}", code="as2.damaged-mdn")
+    if sightings is not None:
+        sightings.saw_all(relation.partner.id, "as2", receipt_roles(read))
     return _judge(message, read, headers, body)
 
 
@@ -110,7 +130,7 @@ def receive_receipt(
     relation: Relation,
     request: As2Request,
     body: bytes,
-    facts: Mapping[str, Any],
+    peer: Peer,
     allowance: Allowance,
 ) -> bool:
     """Take a receipt that came on a connection of its own; false where the body is none.
@@ -124,6 +144,7 @@ def receive_receipt(
     except MdnError:
         return False
     partner = relation.partner.id
+    facts = peer_facts(peer)
     original = (read.mdn.original_message_id or "")[:MAX_MESSAGE_ID]
 
     def find(view: View) -> tuple[Message | None, list[Delivery]]:
@@ -138,6 +159,8 @@ def receive_receipt(
         _note(hub, allowance, f"partner:{partner}", "receipt.unmatched", {**facts, "original": original})
         return True
     outcome = _judge(message, read, request.headers, body)
+    if read.signed is not None or isinstance(outcome, Confirmed):
+        hub.sightings.saw_all(partner, "as2", {**receipt_roles(read), **as_client(peer)})
     if isinstance(outcome, Refused) and outcome.receipt.verdict in _DISBELIEVED:
         _note(hub, allowance, message.id, "receipt.disbelieved", {**facts, "reason": outcome.code})
         return True
@@ -146,6 +169,14 @@ def receive_receipt(
     if passed_over is not None:
         late_receipt(hub, delivery.id, outcome, {"passed_over": passed_over} if passed_over else {})
     return True
+
+
+def peer_facts(peer: Peer) -> dict[str, Any]:
+    """What of a connection belongs into the log."""
+    facts: dict[str, Any] = {"address": peer.address}
+    if peer.tls_version:
+        facts["tls"] = f"{peer.tls_version} {peer.cipher}"
+    return facts
 
 
 def _note(hub: Hub, allowance: Allowance, subject: str, kind: str, facts: dict[str, Any]) -> None:

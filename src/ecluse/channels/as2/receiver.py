@@ -20,10 +20,11 @@ import structlog
 from ecluse.channels.as2.allowance import Allowance
 from ecluse.channels.as2.answering import acknowledgement, negative
 from ecluse.channels.as2.opening import Opening, begin, conclude, header_pairs
-from ecluse.channels.as2.receipts import receive_receipt
+from ecluse.channels.as2.receipts import peer_facts, receive_receipt
 from ecluse.channels.as2.relation import Relation, stranger_options
 from ecluse.channels.http.errors import BodyError, BodyTooLarge
 from ecluse.channels.http.message import Peer, Request, Response
+from ecluse.channels.http.seen import as_client
 from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Outgrown, Reply
@@ -156,7 +157,7 @@ class Receiver:
             if len(body) > RECEIPT_BODY:
                 return await self._streamed(request, as2, relation, body)
             settled = await self._in_pool(
-                receive_receipt, self._hub, relation, as2, body, _peer_facts(request.peer), self._refusals
+                receive_receipt, self._hub, relation, as2, body, request.peer, self._refusals
             )
             if settled:
                 return Response(200)
@@ -191,7 +192,7 @@ class Receiver:
             opening = begin(self._hub, intake, as2, relation)
             try:
                 opening.feed(body)
-                return await self._settle(opening, intake, as2, relation)
+                return await self._settle(opening, intake, as2, relation, request.peer)
             except Outgrown:
                 intake.discard()
             except BaseException:
@@ -206,7 +207,7 @@ class Receiver:
         opening = begin(self._hub, intake, as2, relation)
         try:
             await self._in_pieces(request, first, opening.feed)
-            return await self._settle(opening, intake, as2, relation, pooled=True)
+            return await self._settle(opening, intake, as2, relation, request.peer, pooled=True)
         except BaseException:
             await self._in_pool(intake.discard)
             raise
@@ -217,7 +218,8 @@ class Receiver:
         try:
             # The whole of it is kept before anybody vouches for it: no more than could be a message of theirs.
             await self._in_pieces(request, b"", intake.exact, relation.most_octets)
-            wire = msgspec.json.encode({"headers": header_pairs(as2)})
+            # Who it is from shows when it is opened; what the connection showed is known now.
+            wire = msgspec.json.encode({"headers": header_pairs(as2), "connection": as_client(request.peer)})
             outcome = await self._kept(intake, await self._in_pool(intake.receive, wire))
         except BaseException:
             await self._in_pool(intake.discard)
@@ -262,12 +264,20 @@ class Receiver:
             await self._in_pool(take, b"".join(chunks))
 
     async def _settle(
-        self, opening: Opening, intake: Intake, as2: As2Request, relation: Relation, *, pooled: bool = False
+        self,
+        opening: Opening,
+        intake: Intake,
+        as2: As2Request,
+        relation: Relation,
+        peer: Peer,
+        *,
+        pooled: bool = False,
     ) -> Response:
+        seen = as_client(peer)
         if pooled:
-            future, reply = await self._in_pool(conclude, self._hub, opening, intake, as2, relation)
+            future, reply = await self._in_pool(conclude, self._hub, opening, intake, as2, relation, seen)
         else:
-            future, reply = conclude(self._hub, opening, intake, as2, relation)
+            future, reply = conclude(self._hub, opening, intake, as2, relation, seen)
         outcome = await self._kept(intake, future)
         if isinstance(outcome, Kept):
             return _response(reply)
@@ -297,7 +307,7 @@ class Receiver:
             protocol="as2",
             protocol_id=as2.message_id,
             subject=as2.subject or "",
-            facts=_peer_facts(request.peer),
+            facts=peer_facts(request.peer),
             return_to=(as2.receipt.url or "") if as2.receipt else "",
         )
 
@@ -313,7 +323,7 @@ class Receiver:
         passed_over = self._refusals.take(self._hub.clock())
         if passed_over is None:
             return
-        data = {**_peer_facts(peer), **facts}
+        data = {**peer_facts(peer), **facts}
         if passed_over:
             data["passed_over"] = passed_over
         subject = f"listener:as2:{peer.address}"
@@ -330,13 +340,6 @@ def _network(address: str) -> str:
     if found.version == 4 or found.ipv4_mapped is not None:
         return address
     return str(IPv6Network((int(found) >> 64 << 64, 64)))
-
-
-def _peer_facts(peer: Peer) -> dict[str, Any]:
-    facts: dict[str, Any] = {"address": peer.address}
-    if peer.tls_version:
-        facts["tls"] = f"{peer.tls_version} {peer.cipher}"
-    return facts
 
 
 def _text(status: int, text: str, headers: list[tuple[str, str]] | None = None) -> Response:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
@@ -19,6 +21,7 @@ from ecluse.wire.as2.events import UnwrapPolicy
 from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.mdn import MdnOptions
 from ecluse.wire.cms.events import Recipient
+from ecluse.wire.cms.keys import matches
 from ecluse.wire.cms.limits import Limits
 from ecluse.wire.cms.sign import Signer
 
@@ -87,6 +90,16 @@ class Relation:
             return self._keyring.unwrap(recipients, keys, allowed=allowed)
         except EcluseError:
             return b""
+
+    def named(self, recipients: Sequence[Recipient]) -> tuple[x509.Certificate, Recipient] | None:
+        """Which certificate of ours something is encrypted to, and how; ``None`` where it is to none."""
+        for ref in self.partner.decrypt_keys():
+            with suppress(EcluseError):  # a key that can't be looked at opened nothing either
+                for certificate in (self._keyring.certificate(ref), *self._keyring.former(ref)):
+                    for recipient in recipients:
+                        if matches(recipient, certificate):
+                            return certificate, recipient
+        return None
 
     def policy(self, request: As2Request, now: Instant) -> UnwrapPolicy:
         """What they may send at ``now``."""

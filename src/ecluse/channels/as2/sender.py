@@ -15,6 +15,7 @@ from ecluse.channels.as2.relation import Relation
 from ecluse.channels.http.client import post
 from ecluse.channels.http.exchange import Reply
 from ecluse.channels.http.line import Pool
+from ecluse.channels.http.seen import as_server
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Document, Hub
 from ecluse.exchange.intake import Arrival, Duplicate, Intake
@@ -180,7 +181,9 @@ class As2Channel:
             return Confirmed(ReceiptBytes("http", "accepted", f"HTTP {reply.status}".encode()))
         if not reply.body.strip():
             raise NoReceipt(f"The answer was HTTP {reply.status} without a receipt.")
-        return judge(message, relation, self._hub.clock(), Headers.of(reply.headers), reply.body)
+        return judge(
+            message, relation, self._hub.clock(), Headers.of(reply.headers), reply.body, self._hub.sightings
+        )
 
     def _post(
         self,
@@ -192,7 +195,7 @@ class As2Channel:
     ) -> Reply:
         if not url:
             raise NoAddress(f"{relation.partner.name} has no AS2 URL.")
-        return post(
+        reply = post(
             url,
             headers,
             body,
@@ -205,6 +208,9 @@ class As2Channel:
             pool=self._pool,
             idempotent=True,
         )
+        if url == relation.partner.as2.url:  # receipts may go to another server of theirs
+            self._hub.sightings.saw_all(relation.partner.id, "as2", as_server(reply.peer))
+        return reply
 
     @staticmethod
     def _check_status(reply: Reply) -> None:
@@ -221,7 +227,8 @@ class As2Channel:
         hub = self._hub
         directory = self._directory()
         relation = Relation(directory, directory.partner(message.partner))
-        request = parse_request(msgspec.json.decode(message.wire, type=SealedFacts).headers)
+        kept = msgspec.json.decode(message.wire, type=SealedFacts)
+        request = parse_request(kept.headers)
         arrival = Arrival(message.partner, "as2", message.protocol_id, message.subject)
         intake = Intake(hub, arrival, message)
         try:
@@ -229,7 +236,7 @@ class As2Channel:
             with hub.blob(message.wire_blob) as reader:
                 for chunk in reader.chunks():
                     opening.feed(chunk)
-            future, _ = conclude(hub, opening, intake, request, relation)
+            future, _ = conclude(hub, opening, intake, request, relation, kept.connection)
             try:
                 outcome = future.result()
             except Conflict:

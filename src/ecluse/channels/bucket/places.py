@@ -15,12 +15,14 @@ from ecluse.channels.bucket.store import ObjectStore, WrongSettings
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
 from ecluse.channels.http.limits import ClientLimits
 from ecluse.channels.http.line import Pool
+from ecluse.channels.http.seen import as_server
 from ecluse.channels.http.tls import ClientTls, client_tls
-from ecluse.model.basics import Clock
+from ecluse.model.basics import Clock, PartnerId
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import seconds
 from ecluse.trust.places import Bucket
 from ecluse.trust.secrets import ResolveSecret
+from ecluse.trust.sightings import Sightings
 from ecluse.wire.s3.sign import Signer
 
 __all__ = ["BucketPlace", "BucketPlaces"]
@@ -55,6 +57,7 @@ class BucketPlaces:
         folder: The hub's, which paths of ``ca`` are relative to.
         clock: For signatures.
         pool: Where connections are kept.
+        sightings: Told of the TLS of S3 stores; obstore, which the others go through, does not tell of theirs.
     """
 
     def __init__(
@@ -64,12 +67,14 @@ class BucketPlaces:
         folder: Path,
         clock: Clock,
         pool: Pool,
+        sightings: Sightings,
     ) -> None:
         self._directory = directory
         self._resolve = resolve
         self._folder = folder
         self._clock = clock
         self._pool = pool
+        self._sightings = sightings
 
     def open(self, kind: str, partner: str) -> BucketPlace:
         """Open a partner's bucket; nothing is sent yet, but the store's name is looked up.
@@ -88,10 +93,13 @@ class BucketPlaces:
                 f"Nothing is exchanged with {view.name} by {kind}.",
                 remedy=f"Add [{kind}] to the partner's file, or give the delivery up.",
             )
-        opened = {"s3": self._s3, "azure": self._azure, "gcs": self._gcs}[kind](settings)
+        if kind == "s3":
+            opened = self._s3(view.id, settings)
+        else:
+            opened = {"azure": self._azure, "gcs": self._gcs}[kind](settings)
         return BucketPlace(opened, settings.prefix, settings.replace, settings.tags)
 
-    def _s3(self, settings: Bucket) -> ObjectStore:
+    def _s3(self, partner: PartnerId, settings: Bucket) -> ObjectStore:
         endpoint = (settings.endpoint or f"https://s3.{settings.region}.amazonaws.com").rstrip("/")
         host = urlsplit(endpoint).hostname or ""
         named = host if settings.path_style else f"{settings.bucket}.{host}"
@@ -105,6 +113,7 @@ class BucketPlaces:
             tls=_tls(self._ca(settings)) if endpoint.startswith("https:") else None,
             limits=limits_of(settings),
             conditional=settings.conditional,
+            met=lambda peer: self._sightings.saw_all(partner, "s3", as_server(peer)),
         )
         return S3Objects(access, self._clock, self._pool)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -30,6 +30,7 @@ from ecluse.channels.bucket.store import (
 from ecluse.channels.http.egress import Egress
 from ecluse.channels.http.limits import ClientLimits
 from ecluse.channels.http.line import Pool
+from ecluse.channels.http.message import Peer
 from ecluse.channels.http.stream import Answered, request
 from ecluse.channels.http.tls import ClientTls
 from ecluse.errors import EcluseError, Fault
@@ -70,6 +71,7 @@ class S3Access:
         tls: How the store is trusted; ``None`` for plain HTTP.
         limits: Times.
         conditional: The store honours ``If-None-Match`` and ``If-Match`` on writes.
+        met: Told who answered a request.
     """
 
     endpoint: str
@@ -80,6 +82,7 @@ class S3Access:
     tls: ClientTls | None
     limits: ClientLimits
     conditional: bool = True
+    met: Callable[[Peer], object] | None = None
 
 
 class S3Objects:
@@ -280,6 +283,7 @@ class S3Objects:
             tls=access.tls,
             limits=access.limits,
             pool=self._pool,
+            met=access.met,
             resend=resend,
         ) as answer:
             yield answer

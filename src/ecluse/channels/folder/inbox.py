@@ -7,7 +7,7 @@ file there, and nothing that a partner sends can replace another document or lea
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes
 from ecluse.model.basics import MessageId
-from ecluse.model.nouns import Message, Part
+from ecluse.model.nouns import BlobRow, Message, Part
 
 __all__ = ["Inbox", "file_name", "work_of"]
 
@@ -64,8 +64,10 @@ class Inbox:
         for message in messages:
             if message.id in again:
                 _drop_parts(self._folder / message.partner, work_of(message))
+        blobs = [part.blob for message in messages for part in message.parts]
+        found = self._hub.store.read(lambda view: view.blobs(blobs))
         errors = write_together(
-            (path, self._chunks(messages[place].parts[part]), work_of(messages[place]))
+            (path, self._chunks(messages[place].parts[part], found), work_of(messages[place]))
             for path, place, part in paths
         )
         names: list[list[str]] = [[] for _ in messages]
@@ -82,9 +84,9 @@ class Inbox:
             for place, each in enumerate(names)
         ]
 
-    def _chunks(self, part: Part) -> Iterator[bytes]:
-        with self._hub.document(part) as document:
-            yield from document.chunks(_STEP)
+    def _chunks(self, part: Part, found: Mapping[str, tuple[BlobRow, bytes]]) -> Iterator[bytes]:
+        with self._hub.open_blob(found, part.blob) as reader:
+            yield from reader.chunks(part.offset, part.size, _STEP)
 
 
 def _is_there(path: Path, part: Part, error: EcluseError) -> bool:

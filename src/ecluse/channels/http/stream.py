@@ -6,7 +6,7 @@ What an error says is the same as with :func:`~ecluse.channels.http.client.post`
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -16,6 +16,7 @@ from ecluse.channels.http.errors import Doubtful, Interrupted
 from ecluse.channels.http.exchange import Exchange, Incoming, first
 from ecluse.channels.http.limits import ClientLimits
 from ecluse.channels.http.line import Line, Pool, connect
+from ecluse.channels.http.message import Peer
 from ecluse.channels.http.tls import ClientTls
 from ecluse.errors import EcluseError
 
@@ -78,6 +79,7 @@ def request(
     limits: ClientLimits | None = None,
     pool: Pool | None = None,
     expect_continue: bool = False,
+    met: Callable[[Peer], object] | None = None,
     resend: bool = True,
 ) -> Iterator[Answered]:
     """Send one request and give its answer; left before its content was read, the connection is closed.
@@ -94,6 +96,7 @@ def request(
         limits: Times and sizes.
         pool: Where connections are kept.
         expect_continue: Ask before the content is sent.
+        met: Told who answered.
         resend: A request on a connection that was kept, and that was lost before any answer, is sent once more on a
             fresh one where its content is ``bytes``. Not so where doing it twice is wrong.
 
@@ -119,6 +122,8 @@ def request(
             line.close()
             line = connect(target.host, target.port, tls, egress, limits, deadline)
             incoming = exchange.begin(line)
+        if met is not None:
+            met(line.peer)
         yield Answered(incoming)
     except BaseException:
         line.close()

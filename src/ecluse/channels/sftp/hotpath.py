@@ -34,6 +34,8 @@ STRETCH: Final = 1 << 20
 """Octets of clear text that lie together: a large write of SFTP, a quarter of that, is seldom cut in two."""
 SMALL: Final = 16 * 1024
 """Octets of which less is no large transfer: they get memory of their own size."""
+_SLACK: Final = 0.01
+"""Seconds by which a timer may ring early."""
 _PADDING: Final = bytes(2 * BLOCK)
 """RFC 4253 s6 asks for arbitrary padding; under AES-GCM it is encrypted and authenticated whatever it is."""
 _LENGTHS: Final = [bytes((length,)) for length in range(2 * BLOCK)]
@@ -65,6 +67,25 @@ class PlainPackets(SSHConnection):
         """The same."""
 
 
+class _Quiet(PlainPackets):
+    """The keep-alive timer is not set anew for all that arrives, but looks, when it ends, when that was."""
+
+    _heard = 0.0
+
+    def _reset_keepalive_timer(self) -> None:
+        if self._auth_complete:
+            self._heard = self._loop.time()
+            if self._keepalive_timer is None:
+                self._set_keepalive_timer()
+
+    def _keepalive_timer_callback(self) -> None:
+        left = self._heard + self._keepalive_interval - self._loop.time()
+        if left > _SLACK:
+            self._keepalive_timer = self._loop.call_later(left, self._keepalive_timer_callback)
+        else:
+            super()._keepalive_timer_callback()
+
+
 class _Then(enum.Enum):
     """What follows a run of packets."""
 
@@ -76,7 +97,7 @@ class _Then(enum.Enum):
     """Another run."""
 
 
-class FastPackets(PlainPackets):
+class FastPackets(_Quiet):
     """To be mixed in before a class of connections of asyncssh."""
 
     _at = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 from ecluse.channels.http.egress import Egress
 from ecluse.channels.http.limits import ClientLimits
 from ecluse.channels.http.line import Pool
+from ecluse.channels.http.message import Peer
 from ecluse.channels.http.stream import Answered, request
 from ecluse.channels.http.tls import ClientTls
 from ecluse.errors import EcluseError, Fault
@@ -68,6 +69,7 @@ class DavAccess:
         tls: How the server is trusted; ``None`` for plain HTTP.
         basic: User and password.
         limits: Times.
+        met: Told who answered a request.
     """
 
     url: str
@@ -75,6 +77,7 @@ class DavAccess:
     tls: ClientTls | None
     basic: tuple[str, str] | None = field(repr=False)
     limits: ClientLimits
+    met: Callable[[Peer], object] | None = None
 
 
 class DavClient:
@@ -227,6 +230,7 @@ class DavClient:
             limits=access.limits,
             pool=self._pool,
             expect_continue=ask,
+            met=access.met,
             resend=resend,
         )
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
 from ecluse.channels.http.limits import ClientLimits
 from ecluse.channels.http.line import Pool
+from ecluse.channels.http.seen import as_server
 from ecluse.channels.http.tls import partner_tls
 from ecluse.channels.webdav.client import DavAccess, DavClient, WebDavRefused
 from ecluse.errors import Fault
@@ -16,6 +17,7 @@ from ecluse.model.basics import Clock
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import seconds
 from ecluse.trust.secrets import ResolveSecret
+from ecluse.trust.sightings import Sightings
 
 __all__ = ["WebDavPlace", "WebDavPlaces"]
 
@@ -43,15 +45,22 @@ class WebDavPlaces:
         resolve: From references to secrets; asked anew each time.
         clock: For certificates' windows.
         pool: Where connections are kept.
+        sightings: Told of the servers' TLS.
     """
 
     def __init__(
-        self, directory: Callable[[], Directory], resolve: ResolveSecret, clock: Clock, pool: Pool
+        self,
+        directory: Callable[[], Directory],
+        resolve: ResolveSecret,
+        clock: Clock,
+        pool: Pool,
+        sightings: Sightings,
     ) -> None:
         self._directory = directory
         self._resolve = resolve
         self._clock = clock
         self._pool = pool
+        self._sightings = sightings
 
     def open(self, partner: str) -> WebDavPlace:
         """The server of a partner; nothing is sent yet.
@@ -93,6 +102,7 @@ class WebDavPlaces:
             tls=tls,
             basic=basic,
             limits=ClientLimits(stall=silence, reply_time=silence),
+            met=lambda peer: self._sightings.saw_all(view.id, "webdav", as_server(peer)),
         )
         return WebDavPlace(
             DavClient(access, self._pool), (settings.folder or "").strip("/"), settings.replace

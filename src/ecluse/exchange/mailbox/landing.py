@@ -24,6 +24,7 @@ __all__ = [
     "drop_segments",
     "durably",
     "is_folder",
+    "occupant",
     "put_row",
     "row_at",
 ]
@@ -40,6 +41,11 @@ TRIES: Final = 5
 def row_at(view: View, session: Session, path: VirtualPath) -> FileRow | None:
     """What is at a path."""
     return view.file(session.partner, str(path.parent), path.name)
+
+
+def occupant(tx: Tx, session: Session, path: VirtualPath) -> FileRow | None:
+    """The same of a path that was free and where a file is added next."""
+    return tx.occupant(session.partner, str(path.parent), path.name)
 
 
 def is_folder(view: View, session: Session, path: VirtualPath) -> bool:

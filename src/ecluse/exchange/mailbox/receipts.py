@@ -154,7 +154,7 @@ def _put(hub: Hub, tx: Tx, message: Message, ending: str, data: bytes, expires: 
         expires=expires,
         content=content,
     )
-    there = tx.file(row.partner, row.folder, row.name)
+    there = tx.occupant(row.partner, row.folder, row.name)
     if there is None:
         tx.add_file(row)
     else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from heapq import merge
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -35,7 +37,25 @@ from ecluse.store.port import Conflict, Tx, View
 
 __all__ = ["AccountTree"]
 
+SAME_LOOK: Final = 0.1
+"""Seconds for which a name that was not there is taken to be free. What another session does meanwhile is found when
+the upload ends, as it is when it does that after the opening."""
+
 _OF_OURS = "outbound and receipts are for reading and removing."
+
+
+class _Missed(NamedTuple):
+    """A look that found nothing.
+
+    Attributes:
+        path: Where; a file may be uploaded there.
+        usage: Octets and number of what lay in the folders.
+        at: When, in seconds of the monotonic clock.
+    """
+
+    path: VirtualPath
+    usage: tuple[int, int]
+    at: float
 
 
 class AccountTree:
@@ -48,6 +68,7 @@ class AccountTree:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._store = session.hub.store
+        self._missed: _Missed | None = None
 
     @property
     def prompt(self) -> bool:
@@ -60,8 +81,17 @@ class AccountTree:
         """See the port."""
         if self._session.places.given(path):
             return self._folder(path)
-        row = self._store.read(lambda view: row_at(view, self._session, path), snapshot=False)
+
+        def look(view: View) -> tuple[FileRow | None, tuple[int, int] | None]:
+            row = row_at(view, self._session, path)
+            # Who looks for what is not there may be about to upload it: then this look is that of the opening too.
+            ahead = row is None and self._session.places.uploads(path.parent)
+            return row, view.file_usage(self._session.partner) if ahead else None
+
+        row, usage = self._store.read(look, snapshot=False)
         if row is None:
+            if usage is not None:
+                self._missed = _Missed(path, usage, time.monotonic())
             raise NoSuchPath(f"There is no {path}.")
         return self._entry(row)
 
@@ -117,7 +147,17 @@ class AccountTree:
         def look(view: View) -> tuple[FileRow | None, tuple[int, int]]:
             return self._place(view, path), view.file_usage(session.partner)
 
-        there, usage = self._store.read(look, snapshot=False)
+        missed, self._missed = self._missed, None
+        if (
+            missed is not None
+            and missed.path == path
+            and not exclusive
+            and time.monotonic() - missed.at < SAME_LOOK
+            and session.places.given(path.parent)
+        ):
+            there, usage = None, missed.usage
+        else:
+            there, usage = self._store.read(look, snapshot=False)
         if there is not None:
             if exclusive:
                 raise NameExists(f"There is a file {path} already.")
@@ -140,6 +180,7 @@ class AccountTree:
     def rename(self, path: VirtualPath, to: VirtualPath, *, replace: bool = False) -> None:
         """See the port."""
         session, hub = self._session, self._session.hub
+        self._missed = None
 
         def check(view: View) -> tuple[FileRow, FileRow | None]:
             if session.places.given(path):
@@ -214,6 +255,7 @@ class AccountTree:
     def remove(self, path: VirtualPath) -> None:
         """See the port."""
         session, hub = self._session, self._session.hub
+        self._missed = None
         row = self._store.read(lambda view: self._file(view, path))
         if row.state is FileState.WAITING:
             if not hub.desk.was_read(row.id, row.size):

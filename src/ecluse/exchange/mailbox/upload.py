@@ -23,6 +23,7 @@ from ecluse.exchange.mailbox.landing import (
     delete_bytes,
     drop_segments,
     durably,
+    occupant,
     put_row,
     row_at,
 )
@@ -91,6 +92,7 @@ class Upload:
         self._recent = Recent()
         self._broken: EcluseError | None = None
         self._ended = False
+        self._was_free = there is None
         self._replaces_bytes = there is not None and bool(there.segments)
         self._unit: _Unit | None = None
         self._begun: Future[list[Segment]] | None = None
@@ -327,7 +329,7 @@ class Upload:
             row = msgspec.structs.replace(row, message=message.id)
 
         def work(tx: Tx) -> list[Segment]:
-            there = row_at(tx, session, self._path)
+            there = (occupant if self._was_free and self._base is None else row_at)(tx, session, self._path)
             self._check_there(there)
             check_folder(tx, session, self._path.parent)
             check_room(session, tx, row.size - (there.size if there else 0), 0 if there else 1)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Literal
 
 from ecluse.exchange.openpgp.errors import NotConfigured
-from ecluse.exchange.openpgp.opening import open_message
+from ecluse.exchange.openpgp.opening import Opened, open_message
 from ecluse.exchange.openpgp.sealing import seal_message
 from ecluse.model.basics import Clock, PartnerId
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.openpgp import seconds
 from ecluse.trust.openpgp_rules import encryption_problem
 from ecluse.trust.places import OpenPgp
+from ecluse.trust.sightings import Sightings
+from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.limits import CONTENT_OCTETS, INFLATED_RATIO, Limits
 
 __all__ = ["PartnerProtection"]
+
+
+_RECIPIENTS: Final = 4
+"""Other recipients of a message that are noted: the sender's own key and an archive's are usual."""
 
 
 class PartnerProtection:
@@ -24,11 +30,15 @@ class PartnerProtection:
     Args:
         directory: Gives the present configuration.
         clock: Gives the time.
+        sightings: Told of what partners protect their documents with.
     """
 
-    def __init__(self, directory: Callable[[], Directory], clock: Clock) -> None:
+    def __init__(
+        self, directory: Callable[[], Directory], clock: Clock, sightings: Sightings | None = None
+    ) -> None:
         self._directory = directory
         self._clock = clock
+        self._sightings = sightings
 
     def open(
         self,
@@ -71,6 +81,15 @@ class PartnerProtection:
             allowed=view.exceptions_at(now),
             limits=Limits(content=max_size, inflated_ratio=max_ratio),
         )
+        if self._sightings is not None:
+            ours = [
+                directory.keyring.openpgp_certificate(ref)
+                for ref in _own_keys(directory, settings)
+                if ref in directory.keyring.openpgp_references()
+            ]
+            self._sightings.saw_all(partner, "openpgp", _roles(opened, ours))
+            for other in _others(opened, ours):
+                self._sightings.saw(partner, "openpgp", "recipient", other)
         return opened.as_dict()
 
     def seal(
@@ -124,6 +143,32 @@ class PartnerProtection:
             allowed=allowed,
         )
         return sealed.as_dict()
+
+
+def _roles(opened: Opened, ours: Sequence[Certificate]) -> dict[str, str | None]:
+    """What a message was protected with, as :mod:`ecluse.trust.sightings` has it."""
+    by = opened.signatures[0] if opened.signatures else None
+    named = set(opened.recipients)
+    meant = [each.fingerprint for each in ours if named & _names(each)]
+    return {
+        "verify": by.certificate if by is not None else None,
+        "signature-algorithm": f"{by.algorithm} {by.digest}" if by is not None else "none",
+        "encryption-algorithm": f"{opened.cipher} {opened.mode}" if opened.mode else "none",
+        "decrypt": meant[0] if meant else None,
+    }
+
+
+def _others(opened: Opened, ours: Sequence[Certificate]) -> tuple[str, ...]:
+    """Who else can read a message, as far as it says; some of them."""
+    own = frozenset().union(*map(_names, ours))
+    return tuple(name for name in opened.recipients if name not in own)[:_RECIPIENTS]
+
+
+def _names(certificate: Certificate) -> frozenset[str]:
+    """By what messages name the keys of a certificate."""
+    return frozenset(
+        name.hex().upper() for key in certificate.every_key() for name in (key.fingerprint, key.key_id)
+    )
 
 
 def _settings(view: PartnerView) -> OpenPgp:

@@ -46,6 +46,10 @@ ORDER BY id DESC LIMIT %s
 -- Read from the index messages_by_state alone.
 SELECT direction, state, count(*) FROM messages GROUP BY direction, state;
 
+-- name: traffic
+-- Ids sort by time: a range of the primary key, of the time asked for alone.
+SELECT partner, flow, count(*) FROM messages WHERE id >= %s GROUP BY partner, flow;
+
 -- name: add_message
 -- Nothing is added where the id, or the protocol id of a message that is not rejected, is taken.
 INSERT INTO messages (id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts,
@@ -247,6 +251,10 @@ DELETE FROM jobs WHERE key IN (
 
 -- name: config
 SELECT number, at, actor, reason, files FROM config_versions WHERE number = %s;
+
+-- name: config_number
+-- Who watches for another version reads no files for it.
+SELECT coalesce(max(number), 0) FROM config_versions;
 
 -- name: config_history
 -- Newest first.

@@ -15,12 +15,17 @@ from ecluse.store.files import FILE_QUERIES
 from ecluse.store.port import Conflict
 from ecluse.store.postgres.connection import Connection
 from ecluse.store.queries import load_queries
+from ecluse.store.records import RECORD_QUERIES
 from ecluse.store.rows import Row, job_from
 from ecluse.store.verbs import RowTx, RowView
 
 __all__ = ["COUNTED", "PostgresTx", "PostgresView"]
 
-_QUERIES: Final = load_queries("ecluse.store.postgres") | load_queries("ecluse.store.postgres", FILE_QUERIES)
+_QUERIES: Final = {
+    name: sql
+    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES)
+    for name, sql in load_queries("ecluse.store.postgres", file).items()
+}
 _SQL: Final = {name: text.encode() for name, text in _QUERIES.items()}
 
 _UNANSWERED: Final = frozenset(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ecluse.store.port import StoreUnavailable
 from ecluse.store.sqlite.connection import connect, file_failure
+from ecluse.store.sqlite.held import together
 
 __all__ = ["KeyFile"]
 
@@ -32,11 +33,12 @@ class KeyFile:
 
     def add(self, keys: Mapping[str, bytes]) -> None:
         """Return when all are durable. Raises :class:`StoreUnavailable`; then none is."""
-        self._in_one(self._sql["add_blob_key"], keys.items())
+        self._in_one(lambda: together(self.connection, self._sql["add_blob_key"], list(keys.items())))
 
     def drop(self, ids: Iterable[str]) -> None:
         """Return when no file of the key store holds the keys any more. Raises :class:`StoreUnavailable`."""
-        self._in_one(self._sql["drop_blob_key"], [(id,) for id in ids])
+        gone = [(id,) for id in ids]
+        self._in_one(lambda: self.connection.executemany(self._sql["drop_blob_key"], gone))
         # The write-ahead log may hold the page as it was with the key: it is emptied too.
         self._guarded(self._empty_log)
 
@@ -44,13 +46,13 @@ class KeyFile:
         if self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             raise StoreUnavailable("The key file is being read: its write-ahead log can't be emptied yet.")
 
-    def _in_one(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
-        self._guarded(lambda: self._transact(sql, values))
+    def _in_one(self, step: Callable[[], object]) -> None:
+        self._guarded(lambda: self._transact(step))
 
-    def _transact(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
+    def _transact(self, step: Callable[[], object]) -> None:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
-            self.connection.executemany(sql, values)
+            step()
             self.connection.execute("COMMIT")
         except BaseException:
             if self.connection.in_transaction:

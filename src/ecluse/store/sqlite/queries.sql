@@ -44,6 +44,10 @@ ORDER BY id DESC LIMIT ?
 -- Read from the index messages_by_state alone.
 SELECT direction, state, count(*) FROM messages GROUP BY direction, state;
 
+-- name: traffic
+-- Ids sort by time: a range of the primary key, of the time asked for alone.
+SELECT partner, flow, count(*) FROM messages WHERE id >= ? GROUP BY partner, flow;
+
 -- name: add_message
 -- Nothing is added where the id, or the protocol id of a message that is not rejected, is taken.
 INSERT INTO messages (id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts,
@@ -67,6 +71,31 @@ FROM deliveries WHERE id = ?;
 SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
     flow, target, order_key
 FROM deliveries WHERE message = ? ORDER BY id;
+
+-- name: siblings
+-- All deliveries of the messages that some belong to.
+SELECT id, message, partner, channel, state, attempts, created, updated, receipt_due, reason_code, reason,
+    flow, target, order_key
+FROM deliveries WHERE message IN (
+    SELECT message FROM deliveries WHERE id IN (SELECT value FROM json_each(?)));
+
+-- name: messages_of
+-- Those of some ids.
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
+FROM messages WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: receipts_of
+-- Of some messages, oldest first.
+SELECT id, delivery, message, kind, positive, verdict, headers, body, received
+FROM receipts WHERE message IN (SELECT value FROM json_each(?)) ORDER BY received, id;
+
+-- name: blobs_of
+SELECT id, size, sha256, inline, created FROM blobs WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: blob_keys_of
+-- In the key file.
+SELECT id, wrapped FROM blob_keys WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: overdue
 -- Sent, and the receipt did not come in time (index deliveries_overdue).
@@ -162,8 +191,9 @@ SELECT size FROM log_head;
 -- Nothing where another sequencer moved the head.
 UPDATE log_head SET size = ? WHERE size = ?;
 
--- name: seal_event
-UPDATE events SET place = ? WHERE seq = ? AND place IS NULL;
+-- name: seal_events
+-- Of a run of row numbers: each place is as far from its number as that of the first.
+UPDATE events SET place = seq + ? WHERE seq BETWEEN ? AND ? AND place IS NULL;
 
 -- name: log_node
 SELECT hash FROM log_nodes WHERE level = ? AND place = ?;
@@ -230,6 +260,13 @@ UPDATE jobs SET lease_until = ? WHERE key = ? AND owner = ? AND fence = ? AND st
 UPDATE jobs SET state = 'done', owner = '', lease_until = 0, fault = '', error = ''
 WHERE key = ? AND owner = ? AND fence = ? AND state = 'running';
 
+-- name: finish_jobs
+-- Several, each as finish_job: JSON list of key, owner and fence.
+UPDATE jobs SET state = 'done', owner = '', lease_until = 0, fault = '', error = ''
+FROM json_each(?) AS held
+WHERE jobs.key = json_extract(held.value, '$[0]') AND owner = json_extract(held.value, '$[1]')
+    AND fence = json_extract(held.value, '$[2]') AND state = 'running';
+
 -- name: retry_job
 UPDATE jobs SET state = 'due', due = ?, owner = '', lease_until = 0, fault = ?, error = ?
 WHERE key = ? AND owner = ? AND fence = ? AND state = 'running';
@@ -248,6 +285,10 @@ DELETE FROM jobs WHERE key IN (SELECT key FROM jobs WHERE state = 'done' AND due
 
 -- name: config
 SELECT number, at, actor, reason, files FROM config_versions WHERE number = ?;
+
+-- name: config_number
+-- Who watches for another version reads no files for it.
+SELECT coalesce(max(number), 0) FROM config_versions;
 
 -- name: config_history
 -- Newest first.

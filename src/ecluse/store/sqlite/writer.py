@@ -2,7 +2,9 @@
 
 It takes what is queued, runs each unit in a savepoint of its own inside one transaction, makes new keys
 durable, commits, deletes dropped keys, and only then resolves the futures. A unit that raises is undone
-alone; a commit that fails takes the whole group with it, and nothing of it was acknowledged.
+alone; a commit that fails takes the whole group with it, and nothing of it was acknowledged. Rows that are only
+added are held, and go in together at the end; where one of them is in another's way, the group is run again, row by
+row.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from typing import Any, Final, TypeVar
 
 from ecluse.store.port import Conflict, StoreUnavailable, Tx
 from ecluse.store.sqlite.connection import connect, file_failure, is_busy, key_path
+from ecluse.store.sqlite.held import Held, InTheWay
 from ecluse.store.sqlite.keys import KeyFile
-from ecluse.store.sqlite.verbs import SQL, SqliteTx
+from ecluse.store.sqlite.verbs import SQL, TOUCHING, SqliteTx
 
 __all__ = ["Writer"]
 
@@ -39,6 +42,9 @@ is about what its fsyncs take. Whoever is alone does not wait."""
 LOCK_SECONDS: Final = 30.0
 """How long a group waits for another process's write lock before it is given up."""
 
+MOST_AHEAD: Final = 1024
+"""Keys that are known to be durable before their blobs come. One that is not known is only written again."""
+
 _Unit = tuple[Callable[[Tx], Any], "Future[Any]"]
 
 
@@ -49,19 +55,21 @@ class _GroupFailed(Exception):
 class _Group:
     """What one transaction has gathered so far."""
 
-    __slots__ = ("drops", "end", "failures", "futures", "keys", "results", "rings")
+    __slots__ = ("ahead", "drops", "end", "failures", "held", "keys", "results", "rings", "units")
 
-    def __init__(self) -> None:
+    def __init__(self, held: Held | None) -> None:
         self.end = time.monotonic() + GROUP_SECONDS
-        self.futures: list[Future[Any]] = []
+        self.held = held
+        self.units: list[_Unit] = []
         self.results: list[tuple[Future[Any], Any]] = []
         self.failures: list[tuple[Future[Any], BaseException]] = []
         self.keys: dict[str, bytes] = {}
+        self.ahead: dict[str, bytes] = {}
         self.drops: list[str] = []
         self.rings: set[str] = set()
 
     def is_open(self) -> bool:
-        return len(self.futures) < GROUP_UNITS and time.monotonic() < self.end
+        return len(self.units) < GROUP_UNITS and time.monotonic() < self.end
 
     def resolve(self) -> None:
         for future, result in self.results:
@@ -70,7 +78,7 @@ class _Group:
             future.set_exception(error)
 
     def fail(self, error: BaseException) -> None:
-        for future in self.futures:
+        for _, future in self.units:
             future.set_exception(error)
 
 
@@ -90,6 +98,7 @@ class Writer:
         self._closed = False
         self._main = connect(path)
         self._keys = KeyFile(key_path(path), SQL)
+        self._ahead: dict[str, bytes] = {}
         self._owed_drops: list[str] = []
         self._done_drops: list[str] = []
         self._drop_keys([row[0] for row in self._main.execute(SQL["key_drops"])])
@@ -121,11 +130,16 @@ class Writer:
     def _serve(self) -> None:
         busy, took = False, 0.0
         while (unit := self._queue.get()) is not None:
-            group = _Group()
+            group = _Group(Held(self._main, SQL, TOUCHING))
             if busy:
                 time.sleep(min(GATHER_SECONDS, took))
             try:
-                self._fill(group, unit)
+                try:
+                    self._fill(group, unit)
+                    if group.held is not None:
+                        group.held.put_in()
+                except InTheWay:
+                    group = self._run_again(group)
                 ended = time.monotonic()
                 if group.keys:
                     self._keys.add(group.keys)
@@ -136,10 +150,11 @@ class Writer:
                 group.fail(self._unavailable(error))
                 continue
             self._done_drops.clear()
+            self._note_ahead(group)
             self._drop_keys(group.drops)
             if group.rings:
                 self._ring(group.rings)
-            busy = len(group.futures) > 1
+            busy = len(group.units) > 1
             group.resolve()
 
     def _fill(self, group: _Group, unit: _Unit | None) -> None:
@@ -148,7 +163,7 @@ class Writer:
         while unit is not None:
             work, future = unit
             if future.set_running_or_notify_cancel():
-                group.futures.append(future)
+                group.units.append(unit)
                 if not begun:
                     self._begin()
                     begun = True
@@ -173,37 +188,49 @@ class Writer:
         if self._done_drops:
             self._main.executemany(SQL["forget_key_drop"], [(id,) for id in self._done_drops])
 
+    def _run_again(self, group: _Group) -> _Group:
+        """Run the units of a group again, of which nothing is left then, row by row."""
+        self._main.execute("ROLLBACK")
+        again = _Group(None)
+        again.units = group.units
+        self._begin()
+        for work, future in group.units:
+            self._run(again, work, future)
+        return again
+
     def _run(self, group: _Group, work: Callable[[Tx], Any], future: Future[Any]) -> None:
-        """Run one unit in a savepoint. Raises :class:`_GroupFailed` where the whole transaction is lost."""
-        tx = SqliteTx(self._main, self._keys.connection)
-        self._main.execute("SAVEPOINT unit")
+        """Run one unit, to be undone alone.
+
+        Raises :class:`_GroupFailed` where the whole transaction is lost, :class:`InTheWay` where the group is to be run
+        again.
+        """
+        tx = SqliteTx(self._main, self._keys.connection, group.held, self._ahead)
         try:
             result = work(tx)
+            tx.settle()
         except BaseException as error:  # whatever it is, it belongs to the one who submitted the unit
             if isinstance(error, sqlite3.Error) and file_failure(error, self._path):
                 raise _GroupFailed from error
-            self._undo(error)
+            self._check_whole(group, error)
+            tx.undo()
             if isinstance(error, sqlite3.IntegrityError):
                 error = Conflict(f"A unique key is taken ({error}).")
             group.failures.append((future, error))
             return
-        self._end_unit()
+        self._check_whole(group, None)
+        tx.end()
         group.results.append((future, result))
         group.keys.update(tx.new_keys)
+        group.ahead.update(tx.kept_ahead)
         group.drops += tx.dropped_keys
         group.rings |= tx.rings
 
-    def _undo(self, error: BaseException) -> None:
+    def _check_whole(self, group: _Group, error: BaseException | None) -> None:
         # A full disk ends the transaction by itself, whatever the unit made of the error it saw.
         if not self._main.in_transaction:
             raise _GroupFailed from error
-        self._main.execute("ROLLBACK TO unit")
-        self._main.execute("RELEASE unit")
-
-    def _end_unit(self) -> None:
-        if not self._main.in_transaction:
-            raise _GroupFailed
-        self._main.execute("RELEASE unit")
+        if group.held is not None and group.held.spoiled:
+            raise InTheWay
 
     def _roll_back(self) -> None:
         try:
@@ -214,6 +241,14 @@ class Writer:
             self._main.close()
             with contextlib.suppress(StoreUnavailable):  # else the next group fails likewise, and tries again
                 self._main = connect(self._path)
+
+    def _note_ahead(self, group: _Group) -> None:
+        """Know which keys are durable without a blob; those that were forgotten, or are the oldest of many, are not."""
+        self._ahead.update(group.ahead)
+        for id in group.drops:
+            self._ahead.pop(id, None)
+        while len(self._ahead) > MOST_AHEAD:
+            del self._ahead[next(iter(self._ahead))]
 
     def _drop_keys(self, ids: list[str]) -> None:
         """Delete keys whose intent is durable. What fails is owed: it is tried after the next commit."""

@@ -37,7 +37,7 @@ from ecluse.wire.cms.events import AlgorithmIdentifier, Recipient, RecipientKind
 from ecluse.wire.cms.sign import Signer
 from ecluse.wire.cms.verify import names_certificate
 
-__all__ = ["DecryptionKey", "PrivateKey", "SigningKey", "matches", "signer_for", "unwrap"]
+__all__ = ["DecryptionKey", "PrivateKey", "SigningKey", "matches", "signer_for", "signing_scheme", "unwrap"]
 
 SigningKey = (
     rsa.RSAPrivateKey
@@ -196,6 +196,46 @@ _PSS: Final = {
 _ECDSA: Final = {name: ec.ECDSA(digest) for name, digest in _HASHES.items()}
 
 
+def signing_scheme(certificate: x509.Certificate, scheme: str | None = None) -> str:
+    """The scheme that the key of ``certificate`` signs with, wherever it is.
+
+    Args:
+        certificate: Goes along with what is signed.
+        scheme: As :func:`signer_for` takes it.
+
+    Raises:
+        UnsupportedAlgorithm: The key does not sign, or not with ``scheme``.
+        AlgorithmForbidden: An RSA key shorter than 2,048 bits.
+    """
+    key = public_key(certificate)
+    schemes = next((names for kind, names in _SCHEMES.items() if isinstance(key, kind)), ())
+    if isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, CURVES):
+        schemes = ()
+    if certificate.public_key_algorithm_oid.dotted_string == oids.RSASSA_PSS:
+        schemes = ("rsa-pss",)
+    if isinstance(key, rsa.RSAPublicKey):
+        permit_rsa(key.key_size, frozenset())
+    chosen = scheme if scheme is not None else next(iter(schemes), "")
+    if chosen not in schemes:
+        raise UnsupportedAlgorithm(
+            "The private key can't sign in the way that was asked for.",
+            remedy="Choose a scheme that fits the key, or another key.",
+            fault=Fault.USAGE,
+        )
+    return chosen
+
+
+_SCHEMES: Final[dict[type, tuple[str, ...]]] = {
+    rsa.RSAPublicKey: ("rsa-pkcs1", "rsa-pss"),
+    ec.EllipticCurvePublicKey: ("ecdsa",),
+    ed25519.Ed25519PublicKey: ("ed25519",),
+    mldsa.MLDSA44PublicKey: ("ml-dsa-44",),
+    mldsa.MLDSA65PublicKey: ("ml-dsa-65",),
+    mldsa.MLDSA87PublicKey: ("ml-dsa-87",),
+}
+"""Schemes by kind of public key, the usual one first."""
+
+
 def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: str | None = None) -> Signer:
     """A signer that holds ``private_key`` in memory.
 
@@ -212,18 +252,6 @@ def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: s
         Malformed: The certificate can't be taken apart.
     """
     identity(certificate)
-    schemes = _schemes(private_key)
-    if certificate.public_key_algorithm_oid.dotted_string == oids.RSASSA_PSS:
-        schemes.pop("rsa-pkcs1", None)  # the certificate allows nothing else than PSS (RFC 4055 s1.2)
-    chosen = scheme if scheme is not None else next(iter(schemes), None)
-    if chosen is None or chosen not in schemes:
-        raise UnsupportedAlgorithm(
-            "The private key can't sign in the way that was asked for.",
-            remedy="Choose a scheme that fits the key, or another key.",
-            fault=Fault.USAGE,
-        )
-    if isinstance(private_key, rsa.RSAPrivateKey):
-        permit_rsa(private_key.key_size, frozenset())
     try:
         own = public_key(certificate) == private_key.public_key()
     except (LibraryUnsupported, ValueError):
@@ -234,6 +262,8 @@ def signer_for(private_key: PrivateKey, certificate: x509.Certificate, scheme: s
             remedy="Give the certificate of this key.",
             fault=Fault.USAGE,
         )
+    chosen = signing_scheme(certificate, scheme)
+    schemes = _schemes(private_key)
     return _KeySigner(certificate, chosen, schemes[chosen])
 
 

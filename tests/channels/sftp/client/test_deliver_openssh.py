@@ -4,10 +4,12 @@ import hashlib
 import os
 
 import pytest
+from tests.support.seen import seen
 from tests.support.sftp_world import World
 from tests.support.sshd import Sshd
 
 from ecluse.model.states import DeliveryState
+from ecluse.trust.ssh import fingerprint, key_blob
 
 pytestmark = pytest.mark.peer("sshd")
 ORDER = b"UNB+UNOC:3+ASTER+BIRCH'BGM+220+4711+9'"
@@ -47,6 +49,15 @@ def test_a_document_appears_whole_under_its_name(world, server):
     assert receipt["kex"] == "curve25519-sha256"
     assert receipt["cipher"] == "aes256-gcm@openssh.com"
     assert receipt["server"].startswith("SSH-2.0-OpenSSH")
+    found = seen(world.hub, "birch", "sftp")
+    assert found.pop("version") == {receipt["server"]}
+    assert found == {
+        "host-key": {server.fingerprint},
+        "kex": {"curve25519-sha256"},
+        "cipher": {"aes256-gcm@openssh.com"},
+        "login": {"key"},
+        "user-key": {fingerprint(key_blob(world.public_key))},
+    }
 
 
 def test_a_large_document_and_small_ones_in_one_message(world, server):

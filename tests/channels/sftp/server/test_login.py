@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from tests.support.seen import seen
 from tests.support.sftp_site import Site, serve
 
 from ecluse.channels.guard.bans import Bans, address_subject
@@ -59,6 +60,16 @@ def test_key_logs_in_and_is_an_event(site: Site) -> None:
     assert event["kex"] == "mlkem768x25519-sha256"
     assert event["strict"] == "yes"
     assert str(event["client"]).startswith("SSH-2.0-AsyncSSH")
+    found = seen(site.hub, "birch", "account-sftp")
+    assert found.pop("version").pop().startswith("SSH-2.0-AsyncSSH")
+    assert found == {
+        "login": {"key"},
+        "user-key": {site.key.get_fingerprint()},
+        "host-key": {asyncssh.import_public_key(site.keyring.ssh_public_key("ssh-host")).get_fingerprint()},
+        "host-key-algorithm": {"ssh-ed25519"},
+        "kex": {"mlkem768x25519-sha256"},
+        "cipher": {"aes256-gcm@openssh.com"},
+    }
 
 
 def test_another_key_does_not(site: Site) -> None:

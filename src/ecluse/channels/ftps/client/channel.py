@@ -85,6 +85,7 @@ class FtpsChannel:
                 with self._hub.document(part) as document:
                     spot = FtpsSpot(line, names, document, may_replace, again=again)
                     files.append(_facts(line, part, names.final, deliver_once(spot, memory, again=again)))
+            self._hub.sightings.saw_all(message.partner, self.kind, line.seen)
         body = files[0] if len(files) == 1 else {"files": files}
         return Confirmed(ReceiptBytes("file", "confirmed", body=msgspec.json.encode(body)))
 

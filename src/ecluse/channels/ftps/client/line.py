@@ -62,6 +62,14 @@ class Line:
         self._features: frozenset[str] | None = None
         self._activity = 0
 
+    @property
+    def seen(self) -> dict[str, str | None]:
+        """What the server showed, by role (:mod:`ecluse.trust.sightings`); nothing before a connection."""
+        version, _, cipher = self.tls.partition(" ")
+        if self.place.mode == "clear" and self._activity:
+            version = "none"
+        return {"tls-version": version, "cipher": cipher, "tls-server": self.certificate}
+
     def close(self) -> None:
         """Say goodbye and let go. Never raises."""
         self._curl.close()

@@ -17,6 +17,7 @@ from ecluse.channels.ftps.client.place import place_of
 from ecluse.exchange.remote import FileGone, NameTaken, RemoteFile
 from ecluse.model.basics import Clock, Instant
 from ecluse.trust.directory import Directory
+from ecluse.trust.sightings import Sightings
 from ecluse.wire.ftp import MAX_ENTRY, FtpSyntaxError, Listed, parse_facts, parse_list, parse_time
 
 __all__ = ["FtpsRemote", "FtpsSource", "exists", "joined", "size_of"]
@@ -45,18 +46,24 @@ class FtpsSource:
     Args:
         directory: Gives the partners as they stand now.
         clock: Time.
+        sightings: Told of the servers' TLS.
     """
 
     kind = "ftps"
 
-    def __init__(self, directory: Callable[[], Directory], clock: Clock) -> None:
+    def __init__(self, directory: Callable[[], Directory], clock: Clock, sightings: Sightings) -> None:
         self._directory = directory
         self._clock = clock
+        self._sightings = sightings
 
     def open(self, name: str) -> FtpsRemote:
         """Connect to a partner's server. Raises as :func:`~ecluse.channels.ftps.client.place.place_of` does."""
         directory = self._directory()
-        return FtpsRemote(Line(place_of(directory, directory.partner(name), self._clock())), self._clock)
+        partner = directory.partner(name)
+        line = Line(place_of(directory, partner, self._clock()))
+        return FtpsRemote(
+            line, self._clock, lambda: self._sightings.saw_all(partner.id, self.kind, line.seen)
+        )
 
 
 class FtpsRemote:
@@ -65,11 +72,13 @@ class FtpsRemote:
     Args:
         line: The connection; it is closed with the remote.
         clock: Decides the years that LIST leaves out.
+        closing: Called just before the connection is let go.
     """
 
-    def __init__(self, line: Line, clock: Clock) -> None:
+    def __init__(self, line: Line, clock: Clock, closing: Callable[[], None] = lambda: None) -> None:
         self._line = line
         self._clock = clock
+        self._closing = closing
 
     def files(self, folder: str, *, recursive: bool = False) -> Iterator[RemoteFile]:
         """What lies in a folder; see :class:`~ecluse.exchange.remote.Remote`.
@@ -149,6 +158,7 @@ class FtpsRemote:
 
     def close(self) -> None:
         """Let the connection go."""
+        self._closing()
         self._line.close()
 
     def __enter__(self) -> Self:

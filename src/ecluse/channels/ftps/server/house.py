@@ -164,7 +164,7 @@ class HubVisit:
         self._counted = not refused
         self._partner = ""
         self._proof: _Proof | None = None
-        self._tls: dict[str, Json] = {}
+        self._tls: dict[str, str] = {}
         self.refused = refused
 
     def login(self, user: str, password: bytes | None, certificate: bytes | None) -> Guest | None:
@@ -213,6 +213,13 @@ class HubVisit:
             return None
         self._partner, self._proof = view.id, proof
         method = "password" if shown == "password" else "certificate" if account.password is None else "both"
+        seen = {
+            "login": method,
+            "tls-version": self._tls.get("tls"),
+            "cipher": self._tls.get("cipher"),
+            "tls-client": self._tls.get("certificate"),
+        }
+        reception.hub.sightings.saw_all(view.id, "account-ftps", seen)
         reception.opened(view.id, {"protocol": "ftps", "method": method, "shown": shown, **self._tls})
         return reception.guest(view, account, self._address, shown)
 

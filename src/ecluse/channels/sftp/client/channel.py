@@ -162,6 +162,7 @@ class SftpChannel:
         except HostKeyChanged as error:
             note_host_key(self._hub, relation, error)
             raise
+        note_spoken(self._hub, relation, link)
         try:
             yield link
         except EcluseError:
@@ -191,6 +192,21 @@ def note_host_key(hub: Hub, relation: Relation, error: HostKeyChanged) -> None:
     """Put both sides' fingerprints into the log, under the partner."""
     facts = {"host": relation.settings.host, "seen": list(error.seen), "expected": list(error.expected)}
     hub.store.write(lambda tx: hub.event(tx, "partner.host-key-refused", relation.partner.id, facts))
+
+
+def note_spoken(hub: Hub, relation: Relation, link: Link) -> None:
+    """Tell what a server was seen to use."""
+    spoken = link.spoken
+    seen = {
+        "host-key": spoken.host_key,
+        "kex": spoken.kex,
+        "cipher": spoken.cipher,
+        "mac": spoken.mac,
+        "version": spoken.server,
+        "login": spoken.login,
+        "user-key": relation.own_key if spoken.login == "key" else "",
+    }
+    hub.sightings.saw_all(relation.partner.id, "sftp", seen)
 
 
 def base_of(folder: str | None, link: Link) -> str:

@@ -43,6 +43,8 @@ class Spoken:
         host_key: Fingerprint of what it showed.
         kex: Key exchange.
         cipher: Encryption of what we send.
+        mac: Its authentication; empty where the cipher has its own.
+        login: What the server took: ``password`` or ``key``.
         round_trip: Seconds.
     """
 
@@ -50,6 +52,8 @@ class Spoken:
     host_key: str
     kex: str
     cipher: str
+    mac: str
+    login: str
     round_trip: float
 
 
@@ -133,11 +137,15 @@ async def _begin(route: Route, connections: Sequence[Connection], client: Client
     except (asyncssh.Error, OSError):
         raise Lost(f"The server {place} ended the connection before SFTP began.") from None
     await session.start()
+    cipher = str(connection.get_extra_info("send_cipher", ""))
+    mac = str(connection.get_extra_info("send_mac", ""))
     spoken = Spoken(
         server=shown(connection.get_extra_info("server_version", "")),
         host_key=client.seen,
         kex=client.kex,
-        cipher=str(connection.get_extra_info("send_cipher", "")),
+        cipher=cipher,
+        mac="" if mac == cipher else mac,
+        login="password" if client.gave_password else "key",
         round_trip=round_trip,
     )
     link = Link(connections, session, spoken)

@@ -133,6 +133,11 @@ class Client(asyncssh.SSHClient):
         return bool(told) and not self.kex
 
     @property
+    def gave_password(self) -> bool:
+        """Whether the server was told the password."""
+        return self._login.password is not None and (self._password is None or self._typed is None)
+
+    @property
     def connected(self) -> bool:
         """Whether a connection took the socket over."""
         return self._connection is not None

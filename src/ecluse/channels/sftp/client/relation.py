@@ -19,6 +19,7 @@ from ecluse.trust.keyring import Keyring
 from ecluse.trust.place_rules import split_host
 from ecluse.trust.places import Sftp
 from ecluse.trust.secrets import ResolveSecret
+from ecluse.trust.ssh import fingerprint, key_blob
 
 __all__ = ["Relation"]
 
@@ -68,6 +69,14 @@ class Relation:
     def rate(self) -> int | None:
         """Octets a second."""
         return octets(self.settings.rate) if self.settings.rate is not None else None
+
+    @property
+    def own_key(self) -> str:
+        """Fingerprint of the key of the keyring that we log in with; empty where there is none, or an agent too."""
+        ref = self.settings.key
+        if ref is None or self.settings.agent:
+            return ""
+        return fingerprint(key_blob(self._keyring.ssh_public_key(ref)))
 
     def route(self) -> Route:
         """How the server is reached. Raises :class:`~ecluse.errors.EcluseError` where a key or secret is missing."""

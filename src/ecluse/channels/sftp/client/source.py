@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
-from ecluse.channels.sftp.client.channel import base_of, note_host_key
+from ecluse.channels.sftp.client.channel import base_of, note_host_key, note_spoken
 from ecluse.channels.sftp.client.connect import Link
 from ecluse.channels.sftp.client.errors import HostKeyChanged, NoSuchPlace, gone, of_status
 from ecluse.channels.sftp.client.pool import Links
@@ -74,6 +74,7 @@ class SftpSource:
         except HostKeyChanged as error:
             note_host_key(self._hub, relation, error)
             raise
+        note_spoken(self._hub, relation, link)
         return SftpRemote(self._links, relation, link, lambda names, count: self._skip(name, names, count))
 
     def _skip(self, partner: str, names: list[str], count: int) -> None:

@@ -15,7 +15,16 @@ from ecluse.errors import EcluseError
 from ecluse.wire.sftp.answers import Status
 from ecluse.wire.sftp.requests import READ
 
-__all__ = ["Renamed", "digest_of", "join", "make_folders", "octets_of", "remove_all", "rename_free", "same_file"]
+__all__ = [
+    "Renamed",
+    "digest_of",
+    "join",
+    "make_folders",
+    "octets_of",
+    "remove_all",
+    "rename_free",
+    "same_file",
+]
 
 
 def join(folder: str, name: str) -> str:

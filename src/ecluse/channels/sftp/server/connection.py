@@ -32,6 +32,7 @@ from ecluse.channels.sftp.server.channel import SftpChannel
 from ecluse.channels.sftp.server.inbox import Inbox
 from ecluse.channels.sftp.server.session import Session
 from ecluse.trust.fields import octets, seconds
+from ecluse.trust.ssh import fingerprint
 from ecluse.wire.sftp.requests import Stretch
 
 if TYPE_CHECKING:
@@ -275,6 +276,12 @@ class Connection(Packets, SSHServerConnection):
             "host_key": self._server_host_key.algorithm.decode("ascii") if self._server_host_key else "",
             "strict": "yes" if self._strict_kex else "no",
         }
+
+    @property
+    def host_key(self) -> str:
+        """Fingerprint of the key that proved our server."""
+        pair = self._server_host_key
+        return fingerprint(pair.public_data) if pair else ""
 
     @property
     def _legacy(self) -> bool:

@@ -134,6 +134,18 @@ class Shared:
             **connection.negotiated,
         }
         partner, hub = identity.view.id, self.hub
+        agreed = connection.negotiated
+        seen = {
+            "login": identity.method,
+            "user-key": identity.shown,
+            "host-key": connection.host_key,
+            "host-key-algorithm": agreed["host_key"],
+            "kex": agreed["kex"],
+            "cipher": agreed["cipher"],
+            "mac": agreed["mac"],
+            "version": agreed["client"],
+        }
+        hub.sightings.saw_all(partner, "account-sftp", seen)
 
         def work(tx: Tx) -> None:
             hub.event(tx, "session.opened", partner, facts, actor=f"partner:{partner}")

@@ -1,0 +1,367 @@
+"""The facts that the rules look at, gathered from an opened hub.
+
+Whatever did not change is the same object as before: that is how the engine sees that there is nothing to look at. What
+is dear to find out (files on disk, a week's messages) is looked at every ten minutes, and whenever the configuration
+changed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import ecluse
+from ecluse.app.health.machine import ALIVE
+from ecluse.app.health.work import dead_jobs, waiting
+from ecluse.app.node import Node
+from ecluse.app.openpgp import own_openpgp_entries
+from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, open_folders
+from ecluse.app.posture.flows import missed, partners_of, with_openpgp
+from ecluse.app.posture.ours import own_keys, own_pgp
+from ecluse.app.posture.partners import Material, materials, shared_things
+from ecluse.app.proofs import VERIFIED
+from ecluse.errors import EcluseError
+from ecluse.evidence.held import HeldCheckpoints
+from ecluse.evidence.record import decode_leaf
+from ecluse.exchange.flows.state import last_run, paused
+from ecluse.model.basics import Instant, PartnerId
+from ecluse.model.states import DeliveryState, MessageState
+from ecluse.posture.baseline import MARK, Baseline, digest_of, read_baseline
+from ecluse.posture.facts import (
+    Approved,
+    Counts,
+    Facts,
+    FlowFacts,
+    HubFacts,
+    LogFacts,
+    MachineFacts,
+    OwnKeyFacts,
+    PartnerFacts,
+    PgpFacts,
+    Revoked,
+    SecretFile,
+    Seen,
+    Shared,
+    Weekly,
+)
+from ecluse.posture.keeping import every_record_of
+from ecluse.posture.rule import DAY
+from ecluse.posture.rules.secrets import HUB_REFERENCES, PARTNER_REFERENCES, references
+from ecluse.store.port import View
+from ecluse.trust.configuration import Configuration
+from ecluse.trust.operators import approvers
+from ecluse.trust.plan import subject_words
+from ecluse.trust.revocation import KIND as REVOCATION
+from ecluse.trust.revocation import verdict_of
+from ecluse.trust.sightings import KIND as SIGHTING
+from ecluse.trust.sightings import Sighting, unfold
+
+__all__ = ["LAST_BACKUP", "Gatherer"]
+
+SLOW: Final = 600 * 1_000_000
+"""Microseconds between two looks at what is dear to find out."""
+STEP: Final = 64 << 20
+"""Octets of free space that are one step: what is written every second is no change."""
+UNSEALED: Final = 1000
+"""Records without a place that are counted."""
+LAST_BACKUP: Final = "state/last-backup"
+"""File that the backup's job touches when it has ended well."""
+
+_find_hub = references(HUB_REFERENCES)
+_find_partner = references(PARTNER_REFERENCES)
+
+
+class Gatherer:
+    """Gathers, and remembers what it gathered.
+
+    Args:
+        node: The hub.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._directory: object = None
+        self._looked = Instant(0)
+        self._partners: dict[PartnerId, PartnerFacts] = {}
+        self._materials: dict[PartnerId, Material] = {}
+        self._secrets: dict[PartnerId, tuple[SecretFile, ...]] = {}
+        self._own_secrets: tuple[SecretFile, ...] = ()
+        self._seen: dict[PartnerId, tuple[Seen, ...]] = {}
+        self._written: dict[str, int] = {}
+        self._revoked: dict[PartnerId, tuple[Revoked, ...]] = {}
+        self._keys: tuple[OwnKeyFacts, ...] = ()
+        self._own_openpgp: tuple[PgpFacts, ...] = ()
+        self._shared: tuple[Shared, ...] = ()
+        self._as2: tuple[PartnerId, ...] = ()
+        self._counts = Counts()
+        self._weekly = Weekly()
+        self._pending = Pending(node.folder)
+        self._changes = 0
+        self._exposed: tuple[str, ...] = ()
+        self._open_folders: tuple[str, ...] = ()
+        self._mark: bytes | None = None
+        self._baseline = Baseline({})
+        self._approved: dict[str, Approved | None] = {}
+        self._digests: dict[str, tuple[object, str]] = {}
+
+    def gather(self) -> Facts:
+        """The facts of now."""
+        node = self._node
+        now = node.hub.clock()
+        configuration = node.directory.configuration
+        fresh = node.directory is not self._directory
+        slow = fresh or now - self._looked >= SLOW or now // DAY != self._looked // DAY
+        if slow:
+            self._look_slowly(configuration, now)
+            self._looked = now
+            self._directory = node.directory
+        return node.store.read(lambda view: self._gather(view, configuration, now, slow))
+
+    def words(self, subject: str) -> dict[str, str]:
+        """A subject's present configuration, field by field."""
+        return subject_words(self._node.directory.configuration, subject)
+
+    # --- what is dear ---------------------------------------------------------------------------------------------
+
+    def _look_slowly(self, configuration: Configuration, now: Instant) -> None:
+        node = self._node
+        self._materials = materials(configuration, self._materials, now)
+        files = SecretFiles(node.folder)
+        secrets = {id: files.of(each.references) for id, each in self._materials.items()}
+        before = self._secrets
+        self._secrets = {
+            id: before[id] if before.get(id) == found else found for id, found in secrets.items() if found
+        }
+        self._own_secrets = files.of(_find_hub(configuration.hub))
+        self._as2 = tuple(
+            id
+            for id, each in configuration.partners.items()
+            if each.as2 is not None and each.state == "active"
+        )
+        self._keys = own_keys(node, configuration, now)
+        self._own_openpgp = tuple(own_pgp(entry, now) for entry in own_openpgp_entries(node) if entry.use)
+        self._shared = shared_things(self._materials)
+        self._changes = self._pending.count(configuration)
+        self._exposed = exposed(node)
+        self._open_folders = open_folders(node)
+        node.store.read(lambda view: self._count(view, now))
+
+    def _count(self, view: View, now: Instant) -> None:
+        found = waiting(view)
+        quarantined = view.messages(states=[MessageState.QUARANTINED], limit=500)
+        self._counts = Counts(
+            failed=len(found.failed),
+            quarantined=len(quarantined),
+            oldest_quarantine=min((each.updated for each in quarantined), default=None),
+            overdue=len(found.late),
+            dead_jobs=len(dead_jobs(view)),
+        )
+        partners: dict[PartnerId, int] = defaultdict(int)
+        flows: dict[str, int] = defaultdict(int)
+        for partner, flow, number in view.traffic(Instant(now - 7 * DAY)):
+            partners[partner] += number
+            if flow:
+                flows[flow] += number
+        self._weekly = Weekly(dict(partners), dict(flows))
+
+    # --- what is cheap --------------------------------------------------------------------------------------------
+
+    def _gather(self, view: View, configuration: Configuration, now: Instant, slow: bool) -> Facts:
+        mark = view.setting(MARK)
+        moved = mark != self._mark
+        if moved:
+            self._mark, self._baseline, self._approved = mark, read_baseline(view), {}
+        seen = self._look_at_sightings(view)
+        if self._look_at_revocation(view) or seen or moved or slow or not self._partners:
+            self._partners = self._gather_partners(view, configuration)
+        return Facts(
+            self._hub(view, configuration, now),
+            self._partners,
+            self._flows(view, configuration, now),
+            self._weekly,
+        )
+
+    def _look_at_sightings(self, view: View) -> bool:
+        """Take up what was seen since; whether there was anything that facts tell of."""
+        changed = False
+        written: dict[str, int] = {}
+        touched: dict[PartnerId, list[Seen]] = {}
+        for record in every_record_of(view, SIGHTING):
+            written[record.key] = record.revision
+            if self._written.get(record.key) == record.revision:
+                continue
+            owner = PartnerId(record.owner)
+            channel = record.key.partition("/")[2]
+            if owner not in touched:
+                touched[owner] = [each for each in self._seen.get(owner, ()) if each.channel != channel]
+            touched[owner] = [each for each in touched[owner] if each.channel != channel]
+            touched[owner] += [_seen(each) for each in unfold([record])]
+        for owner, seen in touched.items():
+            ordered = tuple(sorted(seen, key=lambda each: (each.channel, each.role, each.first, each.value)))
+            if ordered != self._seen.get(owner):
+                self._seen[owner] = ordered
+                changed = True
+        self._written = written
+        return changed
+
+    def _look_at_revocation(self, view: View) -> bool:
+        """Take up what authorities say, where it is not good news; whether that changed."""
+        revoked: dict[PartnerId, tuple[Revoked, ...]] = {}
+        ours: set[str] = set()
+        for state in ("revoked", "unknown"):
+            for record in every_record_of(view, REVOCATION, state):
+                if record.owner:
+                    told = Revoked(record.key, state, verdict_of(record).reason)
+                    owner = PartnerId(record.owner)
+                    revoked[owner] = (*revoked.get(owner, ()), told)
+                elif state == "revoked":
+                    ours.add(record.key)
+        self._keys = tuple(
+            each
+            if each.revoked == (each.info.fingerprint in ours)
+            else replace(each, revoked=not each.revoked)
+            for each in self._keys
+        )
+        changed = revoked != self._revoked
+        if changed:
+            self._revoked = revoked
+        return changed
+
+    def _gather_partners(self, view: View, configuration: Configuration) -> dict[PartnerId, PartnerFacts]:
+        partners: dict[PartnerId, PartnerFacts] = {}
+        for id, material in self._materials.items():
+            seen, revoked = self._seen.get(id, ()), self._revoked.get(id, ())
+            secrets = self._secrets.get(id, ())
+            approved = self._compare(view, configuration, f"partner:{id}", material)
+            known = self._partners.get(id)
+            if (
+                known is None
+                or known.settings is not material.settings
+                or known.certificates is not material.certificates
+                or known.openpgp is not material.openpgp
+                or known.seen is not seen
+                or known.revoked is not revoked
+                or known.secrets is not secrets
+                or known.approved is not approved
+            ):
+                known = PartnerFacts(
+                    id=id,
+                    settings=material.settings,
+                    certificates=material.certificates,
+                    openpgp=material.openpgp,
+                    revoked=revoked,
+                    secrets=secrets,
+                    seen=seen,
+                    approved=approved,
+                )
+            partners[id] = known
+        return partners
+
+    def _compare(
+        self, view: View, configuration: Configuration, subject: str, material: object
+    ) -> Approved | None:
+        """How a subject stands to the baseline. The words are made once for each version of its file."""
+        if not self._baseline:
+            return None
+        known = self._digests.get(subject)
+        if known is None or known[0] is not material:
+            known = (material, digest_of(subject_words(configuration, subject)))
+            self._digests[subject] = known
+        elif subject in self._approved:
+            return self._approved[subject]
+        self._approved[subject] = self._baseline.approved(
+            view, subject, known[1], lambda: subject_words(configuration, subject)
+        )
+        return self._approved[subject]
+
+    def _hub(self, view: View, configuration: Configuration, now: Instant) -> HubFacts:
+        approved = self._compare(view, configuration, "hub", configuration.hub)
+        if approved is not None:
+            present = {f"partner:{id}": each.name for id, each in configuration.partners.items()}
+            present |= {f"flow:{id}": each.name for id, each in configuration.flows.items()} | {"hub": ""}
+            strangers = self._baseline.strangers(present)
+            approved = Approved(approved.at, approved.by, (*approved.drift, *strangers))
+        return HubFacts(
+            settings=configuration.hub,
+            keys=self._keys,
+            openpgp=self._own_openpgp,
+            secrets=self._own_secrets,
+            operators=tuple(each.name for each in approvers(configuration.hub.operators)),
+            as2=self._as2,
+            shared=self._shared,
+            log=self._log(view),
+            machine=self._machine(view, now),
+            counts=self._counts,
+            approved=approved,
+        )
+
+    def _log(self, view: View) -> LogFacts:
+        size = view.log_size()
+        unsealed = view.unsealed(UNSEALED)
+        last = view.last_checkpoint()
+        newest = view.events_from(max(0, size - 1), 1)
+        verified = view.setting(VERIFIED)
+        try:
+            held = HeldCheckpoints(self._node.checkpoint_file).newest() is not None
+        except EcluseError:
+            held = False
+        return LogFacts(
+            size=size,
+            unsealed=len(unsealed),
+            waiting_since=decode_leaf(unsealed[0][1]).at if unsealed else None,
+            checkpoint=last.at if last is not None else None,
+            checkpoint_size=last.size if last is not None else 0,
+            newest=newest[0].event.at if newest else None,
+            held=held,
+            verified=Instant(int(verified)) if verified else None,
+        )
+
+    def _machine(self, view: View, now: Instant) -> MachineFacts:
+        folder = self._node.folder
+        beats = [at for _, at in view.nodes()]
+        size = view.log_size()
+        latest = max(
+            [*beats, *(each.event.at for each in view.events_from(max(0, size - 1), 1))], default=now
+        )
+        return MachineFacts(
+            free=shutil.disk_usage(folder).free // STEP * STEP,
+            alive=sum(abs(now - at) < ALIVE for at in beats),
+            behind=max(0, latest - now),
+            released=modified(Path(ecluse.__file__)),
+            release=ecluse.__version__,
+            python=sys.version_info[:2],
+            backup=modified(folder / LAST_BACKUP),
+            exposed=self._exposed,
+            open_folders=self._open_folders,
+            pending=self._changes,
+        )
+
+    def _flows(self, view: View, configuration: Configuration, now: Instant) -> dict[str, FlowFacts]:
+        plans = self._node.hub.flows().plans
+        counts = view.flow_counts() if plans else {}
+        found = {}
+        for id, each in plans.items():
+            run = last_run(view, id)
+            stopped = paused(view, id)
+            found[id] = FlowFacts(
+                id=id,
+                settings=each.settings,
+                openpgp=with_openpgp(each, configuration),
+                partners=partners_of(each, configuration),
+                paused=stopped.at if stopped is not None else None,
+                waiting=counts.get((id, DeliveryState.WAITING), 0),
+                failures=run.failures if run is not None else 0,
+                failing=run.since if run is not None else Instant(0),
+                cause=run.cause if run is not None else "",
+                missed=missed(view, each, now),
+                approved=self._compare(view, configuration, f"flow:{id}", each.settings),
+            )
+        return found
+
+
+def _seen(each: Sighting) -> Seen:
+    return Seen(each.channel, each.role, each.value, each.first, Instant(each.last // DAY * DAY))

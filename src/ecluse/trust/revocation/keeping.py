@@ -1,0 +1,62 @@
+"""Verdicts as records, and what follows from them: which certificates are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from ecluse.model.basics import Instant
+from ecluse.model.records import Record
+from ecluse.store.port import View
+from ecluse.trust.inventory.credential import Revocation
+from ecluse.trust.revocation.verdict import Verdict
+
+__all__ = ["KIND", "every_verdict", "record_of", "refused", "shown", "verdict_of"]
+
+KIND: Final = "revocation"
+"""Kind of the records; the key is the certificate's fingerprint."""
+
+_PAGE: Final = 500
+_decode: Final = msgspec.json.Decoder(Verdict).decode
+
+
+def record_of(fingerprint: str, owner: str, verdict: Verdict, now: Instant, due: Instant) -> Record:
+    """A verdict as it is kept, with when to ask again."""
+    return Record(KIND, fingerprint, now, msgspec.json.encode(verdict), owner, verdict.state, due)
+
+
+def verdict_of(record: Record) -> Verdict:
+    """The inverse."""
+    return _decode(record.body)
+
+
+def every_verdict(view: View, state: str | None = None) -> Iterator[tuple[str, Verdict]]:
+    """(fingerprint, verdict) of every certificate that was asked about."""
+    after = ""
+    while True:
+        found = view.records(KIND, state=state, after=after, limit=_PAGE)
+        for record in found:
+            yield record.key, verdict_of(record)
+        if len(found) < _PAGE:
+            return
+        after = found[-1].key
+
+
+def refused(view: View, mode: Literal["off", "soft", "hard"]) -> Mapping[str, Instant]:
+    """Fingerprints of the certificates that are not taken any more, and since when."""
+    if mode == "off":
+        return {}
+    found = {
+        fingerprint: verdict.since if verdict.since is not None else verdict.at
+        for fingerprint, verdict in every_verdict(view, "revoked")
+    }
+    if mode == "hard":
+        found.update((fingerprint, verdict.at) for fingerprint, verdict in every_verdict(view, "unknown"))
+    return found
+
+
+def shown(verdict: Verdict) -> Revocation:
+    """For the inventory."""
+    return Revocation(verdict.state, verdict.at, verdict.since, verdict.reason, verdict.source)

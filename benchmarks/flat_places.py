@@ -4,8 +4,8 @@
 
 Each leg is a hub of its own, a serving process that collects the document by one channel and delivers it by the next;
 what it has collected it deletes. The first document is a file with nothing in it (sparse), which costs no disk; of the
-others there are two at a time, the hub's and the far side's. Besides, curl takes the document to a hub's own FTPS server
-and fetches it again.
+others there are two at a time, the hub's and the far side's. Besides, curl takes the document to a hub's own FTPS
+server and fetches it again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ NAME: Final = "document.bin"
 
 
 def leg_peaks(size: int) -> list[tuple[float, float]]:
-    """For each of :data:`LEGS`: MiB of the hub's process at its start, and the most from then until it was delivered."""
+    """For each of :data:`LEGS`: MiB of the hub's process at its start, and the most until it was delivered."""
     with ExitStack() as stack:
         base = stack.enter_context(place())
         far = _far(base, stack)
@@ -108,7 +108,8 @@ def _leg(base: Path, far: str, source: str, target: str) -> tuple[float, float]:
             (secrets / name).chmod(0o600)
         toml = node.folder / "ecluse.toml"
         toml.write_text(
-            toml.read_text() + f'\n[folders.in]\npath = "{base / "in"}"\n[folders.out]\npath = "{base / "out"}"\n'
+            toml.read_text()
+            + f'\n[folders.in]\npath = "{base / "in"}"\n[folders.out]\npath = "{base / "out"}"\n'
         )
         (node.folder / "certificates" / "birch.pem").write_bytes(identity().pem)
         (node.folder / "partners" / "birch.toml").write_text(far)

@@ -1,8 +1,8 @@
 """A process that delivers one document into a folder, to be traced and killed.
 
-Run as ``python -m tests.support.folder_worker FOLDER [MUTANT]``; it prints ``durable`` or the code of its error. What it
-remembers is a file two folders up, which a later one reads. ``plain`` is a mutant that opens the file by its name and
-writes, as programs do that lose documents; ``forgetful`` one that remembers nothing.
+Run as ``python -m tests.support.folder_worker FOLDER [MUTANT]``; it prints ``durable`` or the code of its error. What
+it remembers is a file two folders up, which a later one reads. ``plain`` is a mutant that opens the file by its name
+and writes, as programs do that lose documents; ``forgetful`` one that remembers nothing.
 """
 
 import hashlib

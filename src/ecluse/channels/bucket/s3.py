@@ -181,7 +181,7 @@ class S3Objects:
         """See the port."""
         Multipart(self, key).abort(id)
 
-    def _condition(self, replace: bool) -> list[tuple[str, str]]:
+    def _condition(self, replace: bool) -> Sequence[tuple[str, str]]:
         return [("If-None-Match", "*")] if self.conditional and not replace else []
 
     def put(

@@ -1,7 +1,7 @@
 """One document to one key: the steps of :mod:`ecluse.exchange.once` in a store that can hold an object back.
 
-The passing name is the id of an upload in parts: nobody sees what it holds, and completing it is the one step that makes
-the object, and ends the id.
+The passing name is the id of an upload in parts: nobody sees what it holds, and completing it is the one step that
+makes the object, and ends the id.
 """
 
 from __future__ import annotations

@@ -27,9 +27,7 @@ def in_order(take: Callable[[RemoteFile], T], files: Sequence[RemoteFile]) -> Ou
         yield file, future
 
 
-def at_once(
-    take: Callable[[RemoteFile], T], files: Sequence[RemoteFile], many: int
-) -> Outcomes[T]:
+def at_once(take: Callable[[RemoteFile], T], files: Sequence[RemoteFile], many: int) -> Outcomes[T]:
     """The same over several connections, and never more under way than there are of these."""
     waiting = iter(files)
     with ThreadPoolExecutor(many, thread_name_prefix="collect") as threads:

@@ -19,7 +19,11 @@ from ecluse.model.basics import Instant, system_clock
 
 YEAR = 366 * 86_400 * 1_000_000
 LEGACY = '[[exceptions]]\nalgorithm = "ssh-legacy"\nreason = "old client"\nuntil = "%s"'
-OLD = {"encryption_algs": ["aes128-cbc"], "mac_algs": ["hmac-sha1"], "kex_algs": ["diffie-hellman-group14-sha256"]}
+OLD = {
+    "encryption_algs": ["aes128-cbc"],
+    "mac_algs": ["hmac-sha1"],
+    "kex_algs": ["diffie-hellman-group14-sha256"],
+}
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Writing one document under a passing name on the partner's server: over one connection or several, to be gone on with.
+"""Writing one document under a passing name on the partner's server, over one connection or several.
 
 What the server has acknowledged, and made durable where it can, is where another attempt of this process goes on. After
 a restart of the hub a document is begun anew.

@@ -209,7 +209,7 @@ class Authority:
         return Identity(view, user, "password", "", complete=not account.second_factor, grounds=grounds)
 
     def still(self, identity: Identity, address: str) -> bool:
-        """Whether what an identity was proven with would prove it yet, at this time, under the present configuration."""
+        """Whether what an identity was proven with would prove it at present."""
         view = find_account(self._directory(), identity.user, "sftp", address)
         if view is None or view.id != identity.view.id or view.settings.account is None:
             return False
@@ -242,9 +242,7 @@ class Authority:
             return None
         return view
 
-    def _shown(
-        self, account: Account, user: str, address: str, blob: bytes
-    ) -> _Shown | None:
+    def _shown(self, account: Account, user: str, address: str, blob: bytes) -> _Shown | None:
         """What was shown, where the configuration knows it."""
         if blob in {key_blob(line) for line in account.keys}:
             key = decode_ssh_public_key(blob)

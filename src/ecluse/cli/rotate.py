@@ -417,7 +417,7 @@ def draw_board(console: Console, facts: dict[str, Any]) -> None:
     )
     if facts["switch_at"]:
         console.print(f"Whoever is left is switched at {facts['switch_at']}.", markup=False)
-    if facts["partners"] and facts["announced"]:
+    if facts["partners"] and facts["announced"] and facts["side"] == "ours":
         console.print(f"Letters are in {facts['letters']}.", markup=False, soft_wrap=True)
     if not facts["partners"]:
         return

@@ -27,13 +27,14 @@ _Partner = Annotated[
 
 def _list(frame: Frame, partner: _Partner = None) -> None:
     """List who can do what, on which grounds, and what the last review said of it."""
-    from ecluse.app.access import last_reviews, right_facts, rights
+    from ecluse.app.access import last_reviews, right_facts, rights, said_of
     from ecluse.model.basics import PartnerId, iso
 
     with frame.node() as node:
         reviews = last_reviews(node)
         found = rights(node, PartnerId(partner) if partner is not None else None)
-        rows = [right_facts(each, reviews) for each in found]
+        said = said_of(reviews)
+        rows = [right_facts(each, said) for each in found]
         due = next((iso(each.due) for each in reviews if each.partner in ("", partner or "")), None)
 
     def draw(console: Console) -> None:
@@ -71,13 +72,13 @@ def review(
     every: Annotated[int, typer.Option("--every", min=1, max=3660, help="Days until the next one.")] = 365,
 ) -> None:
     """Decide on every right whether it stays. What is to go is told: apply a configuration without it."""
-    from ecluse.app.access import last_reviews, record_review, right_facts, rights
+    from ecluse.app.access import last_reviews, record_review, right_facts, rights, said_of
     from ecluse.model.basics import PartnerId, iso
 
     whose = PartnerId(partner) if partner is not None else None
     with frame.node() as node:
         present = rights(node, whose)
-        before = last_reviews(node)
+        before = said_of(last_reviews(node))
         if keep_all:
             keep = {each.id: True for each in present}
         elif decisions is not None:
@@ -87,7 +88,8 @@ def review(
         done = record_review(
             node, present, keep, partner=whose, every=every, actor=frame.actor, reason=reason
         )
-        rows = [right_facts(each, [done]) for each in present]
+        said = said_of([done])
+        rows = [right_facts(each, said) for each in present]
     gone = [row for row in rows if row["decision"] == "revoke"]
 
     def draw(console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ecluse.app.access import last_reviews, right_facts, rights
+from ecluse.app.access import last_reviews, right_facts, rights, said_of
 from ecluse.app.audit import register
 from ecluse.app.health.finding import Finding, ok, warning
 from ecluse.app.node import Node
@@ -39,7 +39,8 @@ def assurance(node: Node) -> Iterator[Finding]:
 def access(node: Node) -> Iterator[Finding]:
     """Whether access was reviewed in time, and what was to go is gone."""
     reviews = last_reviews(node)
-    facts = [right_facts(each, reviews) for each in rights(node)]
+    said = said_of(reviews)
+    facts = [right_facts(each, said) for each in rights(node)]
     for each in facts:
         if each["decision"] == "revoke":
             yield warning(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecluse.app.access import last_reviews, right_facts, rights
+from ecluse.app.access import last_reviews, right_facts, rights, said_of
 from ecluse.app.node import Node
 from ecluse.posture.facts import AccessFacts
 
@@ -14,6 +14,7 @@ def access_facts(node: Node) -> AccessFacts:
     reviews = last_reviews(node)
     whole = next((each for each in reviews if not each.partner), None)
     decided = any(not decision.keep for review in reviews for decision in review.decisions)
-    facts = [right_facts(each, reviews) for each in rights(node)] if decided else []
+    said = said_of(reviews)
+    facts = [right_facts(each, said) for each in rights(node)] if decided else []
     to_go = tuple(f"{each['who']}: {each['may']}" for each in facts if each["decision"] == "revoke")
     return AccessFacts(whole.due if whole is not None else None, to_go)

@@ -286,9 +286,6 @@ _ONES_OWN: Final = "What happens on our side to what is trusted already."
 FREE: Final[Mapping[str, Mapping[str, str]]] = {
     "hub": {
         "organisation.email": "Where partners may write; nothing is decided by it.",
-        "acme.agree": "The authority's terms; it certifies no other names by it.",
-        "acme.email": "Where the authority may write.",
-        "acme.renew": _PACE,
         "blobs.inline_limit": _OURS,
         "blobs.region": "The endpoint decides where the bytes go.",
         "revocation.timeout": _PACE,

@@ -162,9 +162,10 @@ def _signed_once(node: Node, entry: Entry, signatures: tuple[Signed, ...], now: 
 def _apply(
     node: Node, entry: Entry, again: Replanned, signatures: tuple[Signed, ...], now: Instant
 ) -> Decision:
-    assert again.wanted is not None, "what is not stale was planned"
+    wanted = again.wanted
+    assert wanted is not None, "what is not stale was planned"
     actor = f"operator:{signatures[-1].operator}"
-    files = dict(again.wanted.files)
+    files = dict(wanted.files)
     version = ConfigVersion(node.version + 1, now, actor, entry.proposal.reason, files)
     people = list(dict.fromkeys(each.operator for each in signatures))
     recovered = len(people) < EYES
@@ -188,7 +189,7 @@ def _apply(
         }
         node.hub.event(tx, "change.applied", f"change:{proposal.id}", facts, actor=actor, at=now)
         facts = {"eyes": len(people), "trust": proposal.trust, "change": proposal.id}
-        write_version(tx, node, version, again.changes, facts)
+        write_version(tx, node, version, wanted, again.changes, facts)
 
     _write(node, entry, work)
     node.reload()

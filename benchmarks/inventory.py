@@ -2,7 +2,8 @@
 
 Every partner has three certificates, an account key, a pinned host key and an OpenPGP certificate with a subkey,
 beside a password by reference. The keys of the certificates are a few hundred real ones; each certificate is
-distinct. What is measured runs in a process of its own, so that what made the configuration does not count.
+distinct. Each partner was seen on two channels, and each certificate asked about, so that lists join 50,000 records.
+What is measured runs in a process of its own, so that what made the configuration does not count.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ from cryptography.x509.oid import NameOID
 
 from ecluse.app.folder import make_hub
 from ecluse.app.inventory import exported, inventory
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import KNOWN_FILE, Node, open_node
 from ecluse.app.settings import apply_files, plan_files
 from ecluse.model.basics import Instant, system_clock
+from ecluse.store.port import Tx
+from ecluse.trust.certificates import describe
 from ecluse.trust.configuration import read_folder
 from ecluse.trust.inventory import Query
 from ecluse.trust.making import make_key
 from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.revocation import Verdict, record_of
 from ecluse.wire.openpgp.making import make_key as make_openpgp_key
 
 PARTNERS: Final = int(os.environ.get("BENCH_PARTNERS", "10000"))
@@ -55,7 +59,7 @@ def run() -> list[Row]:
         folder = Path(name) / "hub"
         make(folder)
         figures: dict[str, float] = {}
-        for step in ("apply", "use"):
+        for step in ("apply", "load", "use"):
             figures.update(_in_a_process(step, folder))
     rows = []
     keys = f"{PARTNERS:,} partners, {PARTNERS * 6:,} keys"
@@ -189,12 +193,43 @@ def _apply(folder: Path) -> Iterator[tuple[str, float]]:
         files, spent = _timed(lambda: read_folder(folder))
         yield "read-folder", spent
         yield "first-apply", _timed(lambda: apply_files(node, files, actor="bench", reason="all"))[1]
+        _observe(node)
     yield "first-apply-memory", _peak()
+
+
+def _observe(node: Node) -> None:
+    """What a serving hub would have learned: each partner seen on two channels, each certificate asked about."""
+    sightings, now = node.hub.sightings, node.hub.clock()
+    configuration = node.directory.configuration
+    ours = node.directory.configuration.hub.organisation.keys[0].ref
+    decrypt = describe(node.keyring.certificate(ours)).fingerprint
+    records = []
+    for name, certificates in configuration.certificates.items():
+        verify = certificates.entries[0].info.fingerprint
+        sightings.saw_all(name, "as2", {"verify": verify, "decrypt": decrypt, "tls-version": "TLSv1.3"})
+        sightings.saw_all(name, "account-sftp", {"user-key": f"SHA256:{name}", "kex": "curve25519-sha256"})
+        for entry in certificates.entries:
+            verdict = Verdict("good", now, now, Instant(now + 10**12), source="http://ocsp.mill.example/")
+            records.append(record_of(entry.info.fingerprint, name, verdict, now, Instant(now + 10**12)))
+    node.hub.note_sightings(everything=True)
+
+    def write(tx: Tx) -> None:
+        for record in records:
+            tx.put_record(record)
+
+    node.store.write(write)
+
+
+def _load(folder: Path) -> Iterator[tuple[str, float]]:
+    (folder / KNOWN_FILE).unlink(missing_ok=True)
+    node, spent = _timed(lambda: open_node(folder))
+    yield "load-nothing-known", spent
+    node.close()
 
 
 def _use(folder: Path) -> Iterator[tuple[str, float]]:
     node, spent = _timed(lambda: open_node(folder))
-    yield "first-load", spent
+    yield "load", spent
     with node:
         yield "list-first", _timed(lambda: inventory(node))[1]
         found, spent = _timed(lambda: inventory(node))
@@ -238,5 +273,5 @@ def _peak() -> float:
 
 
 if __name__ == "__main__":
-    steps = {"apply": _apply, "use": _use, "change": _apply_change}
+    steps = {"apply": _apply, "load": _load, "use": _use, "change": _apply_change}
     print(json.dumps(dict(steps[sys.argv[1]](Path(sys.argv[2])))))

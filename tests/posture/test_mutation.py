@@ -62,12 +62,15 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "organisation.name": WHO,
         "organisation.as2_id": WHO,
         "organisation.keys.0.ref": WHO,
+        "organisation.ssh_keys": WHO,
+        "listen.*.public_address": WHO,
         "operators.*": WHO,
         "revocation.methods": HOW,
         "blobs.place": WHO,
         "blobs.region": WHO,
         "blobs.ca": WHO,
         "keyring.folder": WHO,
+        "keyring.stores.*": WHO,
         "listen.*.key": WHO,
         "listen.sftp.host_keys": WHO,
         "listen.sftp": OFF,
@@ -77,6 +80,13 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "log.origin": WHO,
         "folders.orders.path": WHO,
         "folders.orders.create": HOW,
+        "organisation.keys.0.succeeds": WHO,
+        "*.successor": WHO,
+        "acme": OFF,
+        "acme.names": WHO,
+        "acme.agree": HOW,
+        "acme.email": WHO,
+        "acme.ca": WHO,
         "calendars.*": "which days are working days is the company's to know",
     },
     "partner:birch": {
@@ -108,7 +118,10 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "*.ca": WHO,
         "*.path_style": HOW,
         "openpgp.key": WHO,
+        "verification.*": "who made sure, and when, is for people to read; a level that is none is found",
         "openpgp.armor": HOW,
+        "*.successor": WHO,
+        "as2.certificate_exchange": HOW,
         "certificates.0.file": WHO,
         **dict.fromkeys(("as2", "account", "ftps", "azure", "gcs", "webdav"), OFF),
     },
@@ -256,7 +269,7 @@ def test_every_field_weakened_by_turn(capsys: pytest.CaptureFixture[str]) -> Non
     lines.append(_line("all", *sums))
     with capsys.disabled():
         print("\n" + "\n".join(lines))
-    assert unexplained == []
+    assert not unexplained, f"needs a rule, or a reason: {unexplained}"
     assert not needless, f"needs no reason: {needless}"
     assert (found_ + refused_) / fields > 0.6, "the rest has a reason, and is not the most"
     assert silent == [], "with a baseline, every change is told"

@@ -26,10 +26,11 @@ from tests.support.posture import (
 )
 from tests.support.trust import certificate, key, signed_with
 
-from ecluse.model.basics import Instant
-from ecluse.posture.facts import Approved, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
+from ecluse.model.basics import Instant, PartnerId
+from ecluse.posture.facts import AccessFacts, Approved, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
+from ecluse.trust.assurance import Entry
 from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.flow import Duplicates, Retention
 from ecluse.trust.plan import Change
@@ -71,6 +72,11 @@ def dated(days: int, *, kind: str = "ec", ahead: int = 0, made: object = None, l
     use = frozenset(("verify", "encrypt", "mdn-verify", "tls-client"))
     start = Instant(NOW + ahead * DAY) if ahead else None
     return Dated(made, describe(made), use, start, Instant(NOW + days * DAY), (made,))  # type: ignore[arg-type]
+
+
+def shown(**days: str) -> Make:
+    entry = Entry(PartnerId("birch"), "agreement", "gdpr", **days)
+    return lambda: facts(partner=replace(partner_facts(), assurance=(entry,)))
 
 
 def told(state: str) -> Make:
@@ -148,6 +154,21 @@ def clear_basic_auth() -> Facts:
 
 CASES: dict[str, tuple[Make, Make]] = {
     # code: (what it finds, what it leaves)
+    "lifecycle.assurance-ended": (shown(ends="2026-05-31"), shown(ends="2026-12-31")),
+    "lifecycle.assurance-ending": (shown(ends="2026-07-30"), shown(ends="2026-12-31")),
+    "lifecycle.assurance-due": (shown(due="2026-05-31"), shown(due="2026-12-31")),
+    "authentication.access-to-go": (
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY, ("partner:birch: log in",)))),
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
+    ),
+    "authentication.access-review-due": (
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW - DAY))),
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
+    ),
+    "authentication.access-never-reviewed": (
+        lambda: facts(replace(hub_facts(), access=AccessFacts())),
+        lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
+    ),
     "crypto.as2-unsigned": (partner("as2.sign", False), partner("as2.sign", "sha-256")),
     "crypto.as2-unencrypted": (partner("as2.encrypt", False), partner("as2.encrypt", "aes-256-gcm")),
     "crypto.weak-cipher": (partner("as2.encrypt", "aes-128-cbc"), partner("as2.encrypt", "aes-256-cbc")),
@@ -245,6 +266,7 @@ CASES: dict[str, tuple[Make, Make]] = {
         hub("organisation.keys", (OwnKey(ref="main", use=("sign",)),)),
     ),
     "crypto.own-openpgp-weak": (our_pgp(weak="RSA 1024"), our_pgp()),
+    "crypto.keys-in-process": (hub("keyring.signer", None), hub("keyring.signer", "run/signer.sock")),
     "crypto.late-rekey": (hub("listen.sftp.rekey", "2 GiB"), hub("listen.sftp.rekey", "1 GiB")),
     "lifecycle.certificate-ended": (certificates(dated(-1)), certificates(dated(-1), dated(200))),
     "lifecycle.certificate-ending-week": (certificates(dated(5)), certificates(dated(5), dated(200))),
@@ -260,8 +282,13 @@ CASES: dict[str, tuple[Make, Make]] = {
     "lifecycle.revocation-soft": (hub("revocation.mode", "soft"), hub("revocation.mode", "hard")),
     "lifecycle.revocation-late": (hub("revocation.max_age", "8d"), hub("revocation.max_age", "7d")),
     "lifecycle.revocation-replay": (hub("revocation.nonce", False), hub("revocation.nonce", True)),
-    "transport.revocation-private-network": (
-        hub("revocation.allow_private_network", True),
+    "lifecycle.late-renewal": (hub("acme.renew", "13d"), hub("acme.renew", "14d")),
+    "transport.acme-cleartext": (
+        hub("acme.directory", "http://acme.example/directory"),
+        hub("acme.directory", "http://127.0.0.1:14000/dir"),
+    ),
+    "transport.authority-private-network": (
+        hub("acme.allow_private_network", True),
         hub("revocation.allow_private_network", False),
     ),
     "authentication.long-proposals": (hub("changes.time_limit", "31d"), hub("changes.time_limit", "30d")),
@@ -391,6 +418,10 @@ CASES: dict[str, tuple[Make, Make]] = {
         partner("account.second_factor", False),
         partner("account.password", None),
     ),
+    "authentication.unverified-partner": (
+        partner("verification.level", "trust-on-first-use"),
+        partner("verification.level", "in-person"),
+    ),
     "authentication.any-address": (
         partner("account.addresses", ()),
         partner("account.addresses", ("192.0.2.1",)),
@@ -432,6 +463,10 @@ CASES: dict[str, tuple[Make, Make]] = {
     "authentication.single-operator": (
         lambda: facts(hub=replace(hub_facts(), operators=("ines",))),
         lambda: facts(hub=replace(hub_facts(), operators=("ines", "jules", "kim"))),
+    ),
+    "authentication.quick-recovery": (
+        hub("changes.recovery_wait", "2d"),
+        hub("changes.recovery_wait", False),
     ),
     "authentication.shared-key": (shared("ssh-key", "SHA256:x"), shared("nothing", "x")),
     "authentication.many-attempts": (

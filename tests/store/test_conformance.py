@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
 import pytest
 from tests.support.nouns import (
     NOW,
@@ -353,9 +354,27 @@ def test_configuration_versions_are_numbered_once(store: Store) -> None:
         versions[0],
         None,
     )
-    assert store.read(lambda view: view.config_history(10)) == versions[::-1]
+    bare = [msgspec.structs.replace(each, files={}) for each in versions[::-1]]
+    assert store.read(lambda view: (view.config_history(10), view.config_number())) == (bare, 2)
     with pytest.raises(Conflict):
         store.write(lambda tx: tx.add_config(versions[0]))
+
+
+def test_versions_of_many_partners_are_kept_as_what_changed(store: Store) -> None:
+    files = {f"partners/mill{n}.toml": f'name = "Mill {n}"\n' + "#" * 900 for n in range(100)}
+    versions = [ConfigVersion(1, NOW, "a", "", files)]
+    for number in range(2, 140):
+        files = {**files, f"partners/mill{number % 100}.toml": f'name = "Mill of {number}"\n'}
+        files.pop(f"partners/mill{(number * 7) % 100}.toml", None)
+        if number % 40 == 0:
+            files |= {f"partners/pine{n}.toml": "#" * number * 20 for n in range(100)}
+        versions.append(ConfigVersion(number, NOW, "a", "", files))
+    for each in versions:
+        store.write(lambda tx, each=each: tx.add_config(each))
+    assert store.read(lambda view: [view.config(each.number) for each in versions]) == versions
+    assert store.read(lambda view: view.config()) == versions[-1]
+    with pytest.raises(Conflict):
+        store.write(lambda tx: tx.add_config(versions[50]))
 
 
 def test_settings_and_heartbeats(store: Store) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 from tests.support.trust import certificate, instant
 
-from ecluse.model.basics import PartnerId
+from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.engine import Engine, Found
 from ecluse.posture.facts import (
+    AccessFacts,
     Facts,
     FlowFacts,
     HubFacts,
@@ -63,6 +64,11 @@ access_key = "keyring:s3-access"
 secret_key = "keyring:s3-secret"
 [keyring]
 passphrase = "file:/run/secrets/ecluse"
+signer = "state/signer.sock"
+[keyring.stores.vault]
+kind = "transit"
+secret = "file:/run/secrets/vault"
+url = "https://vault.aster.example:8200"
 [listen.as2]
 address = "192.0.2.1:4080"
 public_url = "https://as2.aster.example/as2"
@@ -89,10 +95,17 @@ path = "orders"
 country = "FR"
 [openpgp]
 keys = ["pgp"]
+[acme]
+directory = "https://acme.example/directory"
+names = ["as2.aster.example"]
+agree = true
+email = "exchange@aster.example"
+listen = "192.0.2.1:80"
 [revocation]
 mode = "hard"
 nonce = true
 [changes]
+recovery_wait = "7d"
 [[operators]]
 name = "ines"
 email = "ines@aster.example"
@@ -174,6 +187,11 @@ min_version = "1.3"
 [webdav.retry]
 [openpgp]
 certificates = ["openpgp/birch.asc"]
+[verification]
+level = "call-back"
+at = 2026-06-01
+by = "operator:ines"
+with = "Jo Birch"
 [[certificates]]
 file = "certificates/birch.pem"
 use = ["verify", "encrypt", "mdn-verify", "tls-client"]
@@ -268,6 +286,7 @@ def hub_facts() -> HubFacts:
         openpgp=(pgp("pgp"),),
         operators=("ines", "jules"),
         as2=(PartnerId("birch"),),
+        access=AccessFacts(due=Instant(NOW + 3650 * DAY)),
         log=LogFacts(
             size=10,
             checkpoint=NOW,
@@ -301,7 +320,7 @@ def codes(given: Facts, now: int = NOW) -> set[str]:
 def put(settings: msgspec.Struct, path: str, value: object) -> Any:
     """The same settings with one field changed: ``as2.tls.min_version``, ``to.0.openpgp``."""
     name, _, rest = path.partition(".")
-    name = "from_" if name == "from" else name
+    name = f"{name}_" if name in ("from", "with") else name
     inner = getattr(settings, name)
     if isinstance(inner, tuple) and rest:
         number, _, deeper = rest.partition(".")

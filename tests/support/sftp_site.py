@@ -159,7 +159,7 @@ def serve(
         hub,
         settings,
         lambda: site.directory,
-        [KeyringKeyPair(keyring, "ssh-host")],
+        lambda: [KeyringKeyPair(keyring, "ssh-host")],
         site.gate,
         lambda identity, address: site.boxes[identity.user].open(),
     )

@@ -66,6 +66,8 @@ def others(annotation: object, value: object) -> Iterator[object]:
             yield from get_args(bare)
         elif alias == "Duration":
             yield from ("1ms", "9999d")
+            if isinstance(value, str) and fields.seconds(value) > fields.seconds("1d"):
+                yield from ("1d", "60d")
         elif alias == "Size":
             yield from ("1 B", "999 TiB")
         elif alias == "Moment":

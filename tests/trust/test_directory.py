@@ -211,3 +211,70 @@ def test_the_small_facts():
     held = directory()
     assert held.organisation.name == "Aster"
     assert held.hub.log_origin == "ecluse/aster"
+
+
+SUCCESSION = """
+[[organisation.keys]]
+ref = "old"
+[[organisation.keys]]
+ref = "new"
+succeeds = "old"
+[listen.as2.tls]
+key = "old"
+successor = "new"
+[listen.sftp]
+host_keys = ["old", "new"]
+"""
+
+
+def succession(**choices):
+    from ecluse.trust.rotation.choices import Choices
+
+    ring = keyring("old", "new")
+    partner = PARTNER.replace("[as2]\n", '[as2.tls]\nclient_key = "old"\nsuccessor = "new"\n[as2]\n')
+    made = directory(files(partner=partner, hub=HUB + SUCCESSION), ring)
+    return made.choosing(Choices(**choices)) if choices else made
+
+
+def test_a_successor_decrypts_at_once_and_signs_for_those_who_were_switched():
+    plain = succession()
+    them = plain.partner("birch")
+    assert set(them.decrypt_keys()) == {"old", "new"}
+    assert (them.signing_key(NOW), them.mdn_signing_key(NOW)) == ("old", "old")
+    assert them.own_keys("sign", NOW) == ("old", "new")
+    assert them.client_key(them.as2.tls) == "old"
+    assert plain.shown_key("old", "new") == "old"
+    assert plain.host_keys() == ("old", "new")
+    assert plain.keys.at("sign", NOW)[0] == "old"
+
+    chosen = succession(ours={"birch": frozenset({"new"})}, shown=frozenset({"new"}))
+    them = chosen.partner("birch")
+    assert (them.signing_key(NOW), them.mdn_signing_key(NOW)) == ("new", "new")
+    assert them.client_key(them.as2.tls) == "new"
+    assert chosen.shown_key("old", "new") == "new"
+    assert chosen.host_keys() == ("new", "old")
+    assert chosen.by_as2("BIRCH", "ASTER").signing_key(NOW) == "new"
+    assert plain.partner("birch").signing_key(NOW) == "old"
+
+
+def test_receipts_follow_once_the_successor_is_proven():
+    trial = succession(
+        ours={"birch": frozenset({"new"})},
+        trial=frozenset({("new", "birch")}),
+        on_trial=frozenset({"birch"}),
+    )
+    them = trial.partner("birch")
+    assert (them.signing_key(NOW), them.mdn_signing_key(NOW)) == ("new", "old")
+
+
+def test_a_successor_whose_predecessor_is_out_of_time_waits_for_nobody():
+    ring = keyring("old", "new")
+    hub = HUB + SUCCESSION.replace('ref = "old"\n', 'ref = "old"\nuntil = 2020-01-01\n', 1)
+    assert directory(files(hub=hub), ring).partner("birch").signing_key(NOW) == "new"
+
+
+def test_no_successor_of_a_successor():
+    hub = HUB + SUCCESSION + '[[organisation.keys]]\nref = "third"\nsucceeds = "new"\n'
+    with pytest.raises(ConfigurationError) as caught:
+        Configuration.from_files(files(hub=hub))
+    assert "config.bad-value" in caught.value.codes()

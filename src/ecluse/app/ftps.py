@@ -106,9 +106,8 @@ class FtpsService:
         settings, now = self._settings, time.monotonic()
         with self._lock:
             if self._identity is None or now - self._identity[0] > IDENTITY_FOR:
-                identity = TlsIdentity.of(
-                    self._node, settings.key, settings.client_auth, settings.min_version
-                )
+                key = self._node.directory.shown_key(settings.key, settings.successor)
+                identity = TlsIdentity.of(self._node, key, settings.client_auth, settings.min_version)
                 self._identity = now, identity
             identity = self._identity[1]
         return identity.context()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from ecluse.app.accounts import join_accounts
 from ecluse.app.flowbook import Flows
 from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
+from ecluse.app.rotation.exchange import join_exchange
+from ecluse.app.rotation.watch import join_rotations
 from ecluse.blobs import durable
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -43,6 +46,8 @@ from ecluse.trust.keystores.settings import open_stores
 from ecluse.trust.keystores.signer import SignerKeyring
 from ecluse.trust.known import LEAST, Known
 from ecluse.trust.revocation import refused
+from ecluse.trust.rotation.choices import SETTING as CHOICES_SETTING
+from ecluse.trust.rotation.choices import Choices, load_choices
 from ecluse.trust.secrets import SecretResolver
 from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
@@ -107,6 +112,7 @@ class Node:
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
         pool: Connections to partners that are kept.
+        choices_mark: What :data:`CHOICES_SETTING` was when :meth:`reload` read the choices last.
         inventory: Remembers the credentials that were listed.
         planned: What was read last and is not in force; what comes into force next is mostly that.
         marks: What :data:`KEYS_SETTING` and :data:`REVOCATION_SETTING` were when :meth:`reload` looked last.
@@ -124,11 +130,13 @@ class Node:
     version: int
     resolver: SecretResolver
     pool: Pool
+    choices_mark: bytes | None = None
     marks: tuple[bytes | None, bytes | None] = (None, None)
     inventory: Inventory = field(default_factory=Inventory)
     planned: Configuration | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
+    _reloading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def log_key(self) -> NoteKey:
@@ -157,26 +165,41 @@ class Node:
         return self.folder / "state" / "checkpoints"
 
     def reload(self) -> bool:
-        """Take up a configuration version, or keys, that came since; true where there were any."""
-        marks, number = self.store.read(
+        """Take up a configuration version, keys, or choices among them, that came since; true where there were any."""
+        with self._reloading:
+            return self._reload()
+
+    def _reload(self) -> bool:
+        marks, chosen, number = self.store.read(
             lambda view: (
                 (view.setting(KEYS_SETTING), view.setting(REVOCATION_SETTING)),
+                view.setting(CHOICES_SETTING),
                 view.config_number(),
             )
         )
-        if number == self.version and marks == self.marks:
+        kept = number == self.version and marks == self.marks
+        if kept and chosen == self.choices_mark:
             return False
-        present = self.directory.configuration
-        version, configuration = self.version, present
-        if number != self.version:
-            version, configuration = active_configuration(self.store, self.bootstrap, self.planned or present)
-            if len(configuration.files) >= max(LEAST, 2 * len(present.files)):
-                keep_known(self.folder / KNOWN_FILE, configuration, self.keyring, self.hub)
-            self.planned = None
-        self.keyring.reload()
-        self.directory = _directory(self.store, configuration, self.keyring, self.resolver)
+        choices = self.directory.choices
+        if chosen != self.choices_mark:
+            choices = self.store.read(load_choices)
+        version = self.version
+        if kept:
+            self.directory = self.directory.choosing(choices)
+        else:
+            present = configuration = self.directory.configuration
+            if number != version:
+                version, configuration = active_configuration(
+                    self.store, self.bootstrap, self.planned or present
+                )
+                if len(configuration.files) >= max(LEAST, 2 * len(present.files)):
+                    keep_known(self.folder / KNOWN_FILE, configuration, self.keyring, self.hub)
+                self.planned = None
+            self.keyring.reload()
+            self.directory = _directory(self.store, configuration, self.keyring, self.resolver, choices)
         self.version = version
         self.marks = marks
+        self.choices_mark = chosen
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -310,6 +333,7 @@ def open_node(
             raise NotMigrated(f"The database lacks {', '.join(pending)}.")
         if pending:
             store.migrate()
+        chosen, choices = store.read(lambda view: (view.setting(CHOICES_SETTING), load_choices(view)))
         vault = Vault(
             open_place(folder, bootstrap, resolver),
             StorageKeys(keyring),
@@ -337,8 +361,9 @@ def open_node(
             vault=vault,
             hub=hub,
             channels={},
-            directory=_directory(store, configuration, keyring, resolver),
+            directory=_directory(store, configuration, keyring, resolver, choices),
             version=version,
+            choices_mark=chosen,
             resolver=resolver,
             pool=pool,
         )
@@ -353,17 +378,23 @@ def open_node(
     join_places(node)
     join_ftps(node)
     join_accounts(node)
+    join_rotations(node)
+    join_exchange(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node
 
 
 def _directory(
-    store: Store, configuration: Configuration, keyring: Keyring, resolver: SecretResolver
+    store: Store,
+    configuration: Configuration,
+    keyring: Keyring,
+    resolver: SecretResolver,
+    choices: Choices,
 ) -> Directory:
     mode = configuration.hub.revocation.mode
     gone = store.read(lambda view: refused(view, mode)) if mode != "off" else None
-    return Directory(configuration, keyring, resolver, refused=gone)
+    return Directory(configuration, keyring, resolver, choices=choices, refused=gone)
 
 
 def _configuration(

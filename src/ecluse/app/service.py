@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from ecluse.app.accounts import account_expiry
+from ecluse.app.acme import AcmeDoor, acme_work
 from ecluse.app.audit import remind
 from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
@@ -22,6 +23,7 @@ from ecluse.app.key_uses import note_key_uses
 from ecluse.app.node import Node
 from ecluse.app.posture.serving import look_now, posture_run
 from ecluse.app.revocation import revocation_checks
+from ecluse.app.rotation.tend import rotation_work
 from ecluse.app.sftp import SftpService
 from ecluse.app.sightings import SightingsWork
 from ecluse.app.succession import Succession
@@ -42,7 +44,7 @@ from ecluse.exchange.route import PARTNER_KINDS
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
 
-__all__ = ["Service"]
+__all__ = ["Service", "keep_what_is_made"]
 
 PARTNER_WORKERS: Final = 32
 """Jobs at once that wait for partners' servers: eight partners that hang, at four deliveries each, before others
@@ -100,6 +102,8 @@ class Service:
                 Recurring("receipts.overdue", Every(OVERDUE_EVERY), self._overdue),
                 Recurring("blobs.sweep", Every(SWEEP_EVERY), self._sweep),
                 account_expiry(node),
+                rotation_work(node),
+                acme_work(node),
                 posture_run(node),
                 revocation_checks(node),
                 change_expiry(node),
@@ -163,6 +167,8 @@ class Service:
         self.ftps = None if ftps is None else FtpsService(node, ftps)
         sftp = node.bootstrap.hub.listen.sftp
         self.sftp = None if sftp is None else SftpService(node, sftp)
+        acme = node.bootstrap.hub.acme
+        self.acme = None if acme is None else AcmeDoor(node, acme)
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -177,7 +183,6 @@ class Service:
         """
         sys.setswitchinterval(SWITCH_INTERVAL)
         bytearray(KEPT_FREE)
-        gc.set_threshold(GARBAGE)
         listen = self.node.bootstrap.hub.listen.as2
         host, _, port = self._listen.rpartition(":")
         receiver = Receiver(self.node.hub, lambda: self.node.directory, self._openers, listen.path)
@@ -196,6 +201,8 @@ class Service:
         self.port = (await self._server.start())[0]
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.start)
+        if self.acme is not None:
+            await self.acme.start()
         await asyncio.to_thread(self._succession.begin, self.node.store)
         self._own_runner.start()
         self._depositor.start()
@@ -207,9 +214,6 @@ class Service:
             await asyncio.to_thread(self.sftp.start)
         await asyncio.to_thread(look_now, self.node, self.node.name)
         self._watcher.start()
-        # What the node is made of stays: the search for garbage need not go through it again and again.
-        gc.collect()
-        gc.freeze()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
     def _tls_identity(self) -> TlsIdentity | None:
@@ -219,7 +223,8 @@ class Service:
         if at_start is None:
             return None
         settings = node.directory.hub.listen.as2.tls or at_start
-        return TlsIdentity.of(node, settings.key, settings.client_auth, settings.min_version)
+        key = node.directory.shown_key(settings.key, settings.successor)
+        return TlsIdentity.of(node, key, settings.client_auth, settings.min_version)
 
     async def stop(self) -> None:
         """Accept nothing more, end what is under way, seal and sign the log."""
@@ -228,6 +233,8 @@ class Service:
         self._flows.stop()
         if self._server is not None:
             await self._server.stop(grace)
+        if self.acme is not None:
+            await self.acme.stop()
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.stop, grace)
         if self.sftp is not None:
@@ -299,6 +306,16 @@ class Service:
         assert self._event_loop is not None, "the watcher starts after the server"
         self._event_loop.call_soon_threadsafe(self._server.replace_tls, self._listener, context)
         _log.info("listener's TLS renewed", trusted=len(identity.anchors))
+
+
+def keep_what_is_made() -> None:
+    """Have the search for garbage be seldom, and not go through what a node is made of.
+
+    For a process that serves to its end, once it has started.
+    """
+    gc.set_threshold(GARBAGE)
+    gc.collect()
+    gc.freeze()
 
 
 def _lane_limits(directory: Directory) -> dict[str, int]:

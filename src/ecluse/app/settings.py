@@ -25,6 +25,7 @@ __all__ = [
     "needs_restart",
     "plan_files",
     "settled_files",
+    "write_files",
 ]
 
 
@@ -65,7 +66,7 @@ def apply_files(
     now = node.hub.clock()
     version = ConfigVersion(node.version + 1, now, actor, reason, dict(wanted.files))
     facts = {"eyes": 1, "trust": len(sensitive(changes))}
-    node.store.write(lambda tx: write_version(tx, node, version, changes, facts))
+    node.store.write(lambda tx: write_version(tx, node, version, wanted, changes, facts))
     node.reload()
     return version
 
@@ -119,6 +120,11 @@ def export_files(node: Node, folder: Path, number: int | None = None) -> list[st
             raise NoSuchVersion(f"There is no version {number} of the configuration.")
         files = version.files
     return export(files, folder, _write)
+
+
+def write_files(node: Node, files: Mapping[str, str]) -> list[str]:
+    """Write a configuration's files into the hub's folder; give the paths of those that changed."""
+    return export(files, node.folder, _write)
 
 
 def _write(path: Path, data: bytes) -> None:

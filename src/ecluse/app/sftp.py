@@ -42,7 +42,9 @@ class SftpService:
             hub,
             settings,
             lambda: node.directory,
-            [KeyringKeyPair(node.keyring, ref) for ref in settings.host_keys],
+            lambda: [
+                KeyringKeyPair(node.keyring, ref) for ref in node.directory.host_keys() or settings.host_keys
+            ],
             Gate(settings.guard, Bans(node.store, hub.clock, hub.entropy, hub.node), "sftp"),
             folders,
         )

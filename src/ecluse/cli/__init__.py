@@ -17,6 +17,8 @@ Modules import nothing heavy before a command runs: ``ecluse --help`` answers at
     flow            what goes where by itself
     draw            a message's life on one screen
     log             proofs
+    acme            certificates for our TLS listeners
+    rotate, offers  keys that take the place of others
     posture         what is weak, why, and the fix
     secret          secrets inside the keyring
     ssh             our SSH keys, as partners need them

@@ -295,18 +295,9 @@ def request(
     ] = None,
 ) -> None:
     """Make a certificate request (PKCS#10, PEM) for a key, to be signed by an authority."""
-    from ecluse.blobs import durable
-
     with frame.node() as node:
         text = node.keyfiles.request(ref, subject)
-    if out is not None:
-        durable.write_new(out, [text.encode()], 0o644)
-        frame.show({"ref": ref, "file": str(out)}, f"The request is in {out}.")
-    else:
-        frame.show(
-            {"ref": ref, "request": text},
-            lambda console: console.print(text, end="", markup=False, soft_wrap=True),
-        )
+    frame.hand_out(ref, "request", text, out, "The request")
 
 
 command(
@@ -349,19 +340,11 @@ def export(
     ] = None,
 ) -> None:
     """Write a key's certificate, followed by its issuers, as PEM: for partners with other software."""
-    from ecluse.blobs import durable
     from ecluse.trust.certificates import to_pem
 
     with frame.node() as node:
         text = to_pem(node.keyring.chain(ref))
-    if out is not None:
-        durable.write_new(out, [text.encode()], 0o644)
-        frame.show({"ref": ref, "file": str(out)}, f"The certificate is in {out}.")
-    else:
-        frame.show(
-            {"ref": ref, "certificate": text},
-            lambda console: console.print(text, end="", markup=False, soft_wrap=True),
-        )
+    frame.hand_out(ref, "certificate", text, out, "The certificate")
 
 
 command(

@@ -167,6 +167,25 @@ class Frame:
             else:
                 draw(console)
 
+    def hand_out(self, ref: str, member: str, text: str, out: Path | None, said: str) -> None:
+        """Give a text that is for others: into a new file, or on standard output.
+
+        Args:
+            ref: What it is of.
+            member: Its name in JSON; with a file, ``file`` stands in its place.
+            text: The text.
+            out: The file.
+            said: To people, once it is in the file.
+        """
+        from ecluse.blobs import durable
+
+        if out is not None:
+            durable.write_new(out, [text.encode()], 0o644)
+            self.show({"ref": ref, "file": str(out)}, f"{said} is in {out}.")
+        else:
+            facts = {"ref": ref, member: text}
+            self.show(facts, lambda console: console.print(text, end="", markup=False, soft_wrap=True))
+
     @contextmanager
     def progress(self, title: str, *, octets: bool = False) -> Iterator[Callable[[int, int], None]]:
         """Show how far long work is, on standard error where that is a terminal.

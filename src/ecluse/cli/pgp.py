@@ -258,19 +258,11 @@ def export(
     ] = None,
 ) -> None:
     """Write the certificate of a key of ours in ASCII armour: for partners."""
-    from ecluse.blobs import durable
     from ecluse.trust.openpgp import armored_certificate
 
     with frame.node() as node:
         text = armored_certificate(node.keyring.openpgp_certificate(ref))
-    if out is not None:
-        durable.write_new(out, [text.encode()], 0o644)
-        frame.show({"ref": ref, "file": str(out)}, f"The certificate is in {out}.")
-    else:
-        frame.show(
-            {"ref": ref, "certificate": text},
-            lambda console: console.print(text, end="", markup=False, soft_wrap=True),
-        )
+    frame.hand_out(ref, "certificate", text, out, "The certificate")
 
 
 command(

@@ -13,6 +13,7 @@ import typer
 from ecluse.cli import (
     access,
     account,
+    acme,
     audit,
     ban,
     cert,
@@ -25,8 +26,11 @@ from ecluse.cli import (
     key,
     keyring,
     log,
+    offers,
     operator,
     partner,
+    partner_card,
+    partner_life,
     pgp,
     posture,
     rehearse,
@@ -92,6 +96,8 @@ for group in (hub, configuration, send, rehearse, signer):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
+for group in (partner_card, partner_life, hostkey):
+    group.add_to(partner.app)
 hostkey.add_to(partner.app)
 roles.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
@@ -99,6 +105,8 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
+app.add_typer(offers.app, name="rotate", cls=Group)
+app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
 app.add_typer(secret.app, name="secret", cls=Group)
 app.add_typer(account.app, name="account", cls=Group)

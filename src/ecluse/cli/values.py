@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
-__all__ = ["duration"]
+if TYPE_CHECKING:
+    from ecluse.model.basics import Instant
+
+__all__ = ["duration", "moment"]
 
 
 def duration(text: str) -> float:
@@ -17,3 +22,20 @@ def duration(text: str) -> float:
         return seconds(msgspec.convert(text, type=Duration))
     except msgspec.ValidationError:
         raise typer.BadParameter(f"{text!r} is no duration: write 90s, 5m, 12h or 60d.") from None
+
+
+def moment(text: str) -> Instant:
+    """A moment such as ``2027-02-01`` (00:00 UTC) or ``2027-02-01T06:00:00Z``; a usage error otherwise."""
+    import msgspec
+
+    from ecluse.trust.fields import Moment, instant_from
+
+    try:
+        found = instant_from(msgspec.convert(text, type=Moment))
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise typer.BadParameter(
+            f"{text!r} is no moment: write 2027-02-01 or 2027-02-01T06:00:00Z."
+        ) from None
+    return found

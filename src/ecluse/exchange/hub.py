@@ -14,7 +14,7 @@ from ecluse.evidence.record import record
 from ecluse.exchange.desk import Desk
 from ecluse.exchange.flows.plan import FlowBook
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
-from ecluse.model.nouns import BlobRow, Message, Part
+from ecluse.model.nouns import BlobRow, Delivery, Message, Part
 from ecluse.store.port import Store, StoreUnavailable, Tx, View
 from ecluse.trust.sightings import Sightings
 
@@ -37,6 +37,10 @@ class Hub:
         flows: Gives the flows in force.
         desk: What the open accounts of partners share.
         settled: Told of a message, in the transaction that brings it to an end (or to another one).
+        own: Gives the channel that a message goes by which is for the hub itself, and neither for flows nor for the
+            application; empty as a rule.
+        judged: Told of each receipt of record, in its transaction: the delivery, whether it confirms, and what one
+            that refuses says. What it gives is why the message is to be sealed anew and sent again; empty as a rule.
         sightings: Told of what partners are seen to use on the wire.
     """
 
@@ -50,6 +54,8 @@ class Hub:
     flows: Callable[[], FlowBook] = field(default=FlowBook)
     desk: Desk = field(default_factory=Desk)
     settled: Callable[[Tx, Message], None] = field(default=lambda tx, message: None)
+    own: Callable[[Message], str] = field(default=lambda message: "")
+    judged: Callable[[Tx, Delivery, bool, str], str] = field(default=lambda tx, delivery, positive, said: "")
     sightings: Sightings = field(init=False)
 
     def __post_init__(self) -> None:

@@ -23,12 +23,15 @@ class ReceiptBytes:
         verdict: Stable word (``confirmed``, ``negative``, ``mic-mismatch``, ``not-authentic``...).
         headers: Exact header block.
         body: Exact bytes.
+        said: What an authentic receipt that refuses gives as its reason, in the protocol's word
+            (``authentication-failed``); empty where there is none.
     """
 
     kind: str
     verdict: str
     headers: bytes = b""
     body: bytes = b""
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import msgspec
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, ReceiptBytes, Refused
 from ecluse.exchange.route import delivery_job
-from ecluse.exchange.settle import settle_message
+from ecluse.exchange.settle import seal_anew, settle_message
 from ecluse.model.basics import DeliveryId, Instant
 from ecluse.model.nouns import Delivery, Receipt
 from ecluse.model.states import DeliveryState, check_move
@@ -80,7 +80,12 @@ def record_receipt(
     if delivery.state is DeliveryState.GIVEN_UP and not positive:
         hub.event(tx, "receipt.kept", delivery.message, facts, at=now)
         return delivery
+    why = hub.judged(tx, delivery, positive, receipt.said)
     check_move(delivery.state, after)
+    if why and not positive:
+        hub.event(tx, "delivery.refused", delivery.message, {**facts, "reason": code, "again": why}, at=now)
+        again = seal_anew(hub, tx, delivery.message, why, delivery.id)
+        return next((each for each in again if each.id == delivery.id), delivery)
     settled = msgspec.structs.replace(
         delivery, state=after, updated=now, receipt_due=None, reason_code=code, reason=reason
     )

@@ -86,12 +86,16 @@ def add_delivery(hub: Hub, tx: Tx, message: Message, channel: str) -> Delivery:
 
 def assigned(hub: Hub, message: Message) -> Message:
     """The message with the flow that takes it first, where one does."""
-    plans = hub.flows().taking(message)
+    plans = hub.flows().taking(message) if not hub.own(message) else ()
     return msgspec.structs.replace(message, flow=plans[0].id) if plans else message
 
 
 def route_inbound(hub: Hub, tx: Tx, message: Message) -> None:
     """An accepted inbound message goes to every target of the flows that take it; else to the application's folder."""
+    own = hub.own(message)
+    if own:
+        add_delivery(hub, tx, message, own)
+        return
     plans = hub.flows().taking(message)
     for plan in plans:
         for number in range(len(plan.targets)):

@@ -12,16 +12,18 @@ import msgspec
 
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.route import delivery_job
-from ecluse.model.basics import MessageId
+from ecluse.model.basics import DeliveryId, Instant, MessageId
 from ecluse.model.nouns import Delivery, Direction, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Tx, View
 
-__all__ = ["OVER", "brood", "settle_message", "wake_next"]
+__all__ = ["OVER", "SETTLING", "brood", "seal_anew", "settle_message", "wake_next"]
 
 OVER: Final = frozenset({DeliveryState.CONFIRMED, DeliveryState.GIVEN_UP})
 """Deliveries that nothing more is expected of, but what a person asks for."""
 _FAILED: Final = frozenset({DeliveryState.DEAD, DeliveryState.REFUSED})
+SETTLING: Final = 2_000_000
+"""Microseconds until what is sealed anew is taken up: every node has taken up by then what it is sealed by."""
 
 
 def brood(view: View, delivery: Delivery) -> list[Message]:
@@ -108,6 +110,58 @@ def settle_origin(hub: Hub, tx: Tx, child: Message) -> None:
     hub.event(tx, f"delivery.{kind}", delivery.message, facts)
     settle_message(hub, tx, delivery.message)
     wake_next(hub, tx, settled)
+
+
+def seal_anew(
+    hub: Hub, tx: Tx, message_id: MessageId, why: str, refused: DeliveryId | None = None
+) -> list[Delivery]:
+    """Have a message's exact bytes built again, and sent under the same protocol id.
+
+    "Built once" is what lets a partner tell a repeated message from another one. It ends where the partner's own
+    receipt says that it has not taken these bytes: then others may come in their place, and nothing is there twice.
+    The bytes that were refused are forgotten; their digest stands in the log, and the receipt is kept.
+
+    Args:
+        hub: What the chamber shares.
+        tx: The caller's transaction.
+        message_id: Which message; one that goes out.
+        why: The reason, for the events.
+        refused: The delivery whose receipt was just read, whatever its state.
+
+    Returns:
+        The deliveries that are under way again; none where one of the others has taken the bytes.
+    """
+    message = tx.message(message_id)
+    if message is None or message.direction is not Direction.OUT or message.shredded:
+        return []
+    deliveries = tx.deliveries(message_id)
+    taken = (DeliveryState.CONFIRMED, DeliveryState.SENT)
+    if any(delivery.state in taken for delivery in deliveries if delivery.id != refused):
+        return []
+    now = hub.clock()
+    if message.wire_blob:
+        tx.drop_blob(message.wire_blob)
+    check_move(message.state, MessageState.ACCEPTED)
+    message = msgspec.structs.replace(
+        message, state=MessageState.ACCEPTED, updated=now, wire=b"{}", wire_blob="", reason_code="", reason=""
+    )
+    tx.update_message(message)
+    hub.event(tx, "message.accepted", message_id, {"sealed_anew": why}, at=now)
+    again = []
+    for delivery in deliveries:
+        if delivery.state is DeliveryState.GIVEN_UP:
+            continue
+        check_move(delivery.state, DeliveryState.WAITING)
+        waiting = msgspec.structs.replace(
+            delivery, state=DeliveryState.WAITING, updated=now, receipt_due=None, reason_code="", reason=""
+        )
+        tx.update_delivery(waiting)
+        job = delivery_job(waiting, Instant(now + SETTLING))
+        if not tx.wake_job(job.key, job.due):
+            tx.add_job(job)
+        again.append(waiting)
+    settle_origin(hub, tx, message)
+    return again
 
 
 def wake_next(hub: Hub, tx: Tx, delivery: Delivery) -> None:

@@ -6,8 +6,9 @@ checked and kept, then ``delivered`` when the application has them. What is refu
 protocol id may come again); what a person must look at is ``quarantined`` and can be released or given up;
 what could not be opened in the end is quarantined too, and ``received`` again once it is released.
 
-Outbound: ``accepted`` from the application, ``sealed`` when its exact bytes were built (once), ``delivered``
-when every delivery is confirmed, ``failed`` while a delivery is dead or refused, ``given-up`` by a person.
+Outbound: ``accepted`` from the application, ``sealed`` when its exact bytes were built (once; again only where the
+partner's own receipt refuses these for the sake of a key), ``delivered`` when every delivery is confirmed, ``failed``
+while a delivery is dead or refused, ``given-up`` by a person.
 
 A delivery is one message to one channel. ``sent`` means that the bytes were taken and the receipt of record
 is still to come; ``overdue`` that it did not come in time (a late one still counts); ``dead`` that the
@@ -59,7 +60,7 @@ MESSAGE_MOVES: Final[dict[MessageState, frozenset[MessageState]]] = {
     _M.ACCEPTED: frozenset({_M.SEALED, _M.DELIVERED, _M.FAILED, _M.QUARANTINED, _M.GIVEN_UP}),
     _M.QUARANTINED: frozenset({_M.RECEIVED, _M.ACCEPTED, _M.GIVEN_UP}),
     _M.REJECTED: frozenset(),
-    _M.SEALED: frozenset({_M.DELIVERED, _M.FAILED, _M.GIVEN_UP}),
+    _M.SEALED: frozenset({_M.ACCEPTED, _M.DELIVERED, _M.FAILED, _M.GIVEN_UP}),
     _M.DELIVERED: frozenset({_M.ACCEPTED, _M.SEALED}),
     _M.FAILED: frozenset({_M.ACCEPTED, _M.SEALED, _M.DELIVERED, _M.QUARANTINED, _M.GIVEN_UP}),
     _M.GIVEN_UP: frozenset({_M.ACCEPTED, _M.SEALED, _M.DELIVERED}),

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from ecluse.model.basics import Instant, PartnerId
+from ecluse.trust.assurance import Entry
 from ecluse.trust.certificates import CertificateInfo, CertificateSet
 from ecluse.trust.flow import Flow
 from ecluse.trust.plan import Change
 from ecluse.trust.schema import Hub, Partner
 
 __all__ = [
+    "AccessFacts",
     "Approved",
     "Counts",
     "Facts",
@@ -134,6 +136,7 @@ class PartnerFacts:
         secrets: Files that its file's references lead to.
         seen: What was seen of it, in order of channel, role and first time.
         approved: The baseline; ``None`` where there is none.
+        assurance: What it has shown of how it guards what it is given.
     """
 
     id: PartnerId
@@ -144,6 +147,7 @@ class PartnerFacts:
     secrets: tuple[SecretFile, ...] = ()
     seen: tuple[Seen, ...] = ()
     approved: Approved | None = None
+    assurance: tuple[Entry, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -306,6 +310,19 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessFacts:
+    """The last review of who can do what.
+
+    Attributes:
+        due: When the next one is; ``None`` where there was none.
+        to_go: Rights that it took away and that are still there, in words.
+    """
+
+    due: Instant | None = None
+    to_go: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HubFacts:
     """The hub.
 
@@ -321,6 +338,7 @@ class HubFacts:
         machine: What it stands on.
         counts: Work that waits.
         approved: The baseline; ``None`` where there is none.
+        access: The last review of who can do what.
     """
 
     settings: Hub
@@ -334,6 +352,7 @@ class HubFacts:
     machine: MachineFacts = MachineFacts()
     counts: Counts = Counts()
     approved: Approved | None = None
+    access: AccessFacts = AccessFacts()
 
     @property
     def subject(self) -> str:

@@ -205,7 +205,9 @@ class View(Protocol):
     def config_number(self) -> int:
         """The number of the newest version; 0 where there is none."""
 
-    def config_history(self, limit: int) -> list[ConfigVersion]: ...
+    def config_history(self, limit: int) -> list[ConfigVersion]:
+        """Newest first, each without its files."""
+
     def setting(self, name: str) -> bytes | None: ...
     def nodes(self) -> list[tuple[str, Instant]]:
         """(node, last heartbeat)."""

@@ -5,7 +5,7 @@ Nested fields (parts, header pairs, files) are JSON; instants are integers of mi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -27,11 +27,13 @@ from ecluse.model.nouns import (
 from ecluse.model.states import DeliveryState, MessageState
 
 __all__ = [
+    "ConfigDelta",
     "Row",
     "answer_from",
     "answer_row",
     "checkpoint_from",
     "clean",
+    "config_files",
     "config_from",
     "config_row",
     "delivery_from",
@@ -52,6 +54,11 @@ _encode = msgspec.json.Encoder().encode
 _decode_parts = msgspec.json.Decoder(tuple[Part, ...]).decode
 _decode_pairs = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _decode_files = msgspec.json.Decoder(dict[str, str]).decode
+
+DELTA_FROM: Final = 1 << 16
+"""Octets of a version's files from which only what changed is kept: forty megabytes, of ten thousand partners."""
+DELTA_DEPTH: Final = 64
+"""Versions on the way to one that is whole: to read them all takes no longer than to read that one."""
 
 
 def clean(text: str) -> str:
@@ -213,15 +220,59 @@ def event_from(row: Row) -> LoggedEvent:
     return LoggedEvent(Event(id, Instant(at), kind, subject), leaf, index)
 
 
-def config_row(version: ConfigVersion) -> Row:
-    """All columns in order."""
-    return (version.number, version.at, clean(version.actor), clean(version.reason), _encode(version.files))
+class ConfigDelta(msgspec.Struct, frozen=True, array_like=True):
+    """The files of a version as what differs from those of an earlier one.
+
+    Attributes:
+        base: Number of that one.
+        depth: How many there are on the way to one that is whole.
+        put: Files that are new or changed.
+        drop: Paths of those that are gone.
+    """
+
+    base: int
+    depth: int
+    put: dict[str, str]
+    drop: tuple[str, ...]
+
+    def applied(self, files: dict[str, str]) -> dict[str, str]:
+        """The files, from those of the base."""
+        gone = frozenset(self.drop)
+        kept = {path: text for path, text in files.items() if path not in gone} if gone else files
+        return kept | self.put
 
 
-def config_from(row: Row) -> ConfigVersion:
-    """The inverse of :func:`config_row`."""
-    number, at, actor, reason, files = row
-    return ConfigVersion(number, at, actor, reason, _decode_files(files))
+_decode_delta = msgspec.json.Decoder(ConfigDelta).decode
+
+
+def config_row(version: ConfigVersion, before: ConfigVersion | None, depth: int) -> Row:
+    """All columns in order.
+
+    Args:
+        version: The version.
+        before: The one before; the files are kept as what differs from its, where that is much less.
+        depth: How many differences it is itself away from one that is whole.
+    """
+    files = _encode(version.files)
+    if before is not None and len(files) >= DELTA_FROM and depth < DELTA_DEPTH:
+        was = before.files
+        put = {path: text for path, text in version.files.items() if was.get(path) != text}
+        drop = tuple(path for path in was if path not in version.files)
+        delta = _encode(ConfigDelta(before.number, depth + 1, put, drop))
+        if len(delta) * 4 < len(files):
+            files = delta
+    return (version.number, version.at, clean(version.actor), clean(version.reason), files)
+
+
+def config_files(data: bytes) -> dict[str, str] | ConfigDelta:
+    """The column ``files``: an object of texts, or an array that says what differs."""
+    return _decode_delta(data) if bytes(data[:1]) == b"[" else _decode_files(data)
+
+
+def config_from(row: Row, files: dict[str, str]) -> ConfigVersion:
+    """A version from (number, at, actor, reason) and its files."""
+    number, at, actor, reason = row
+    return ConfigVersion(number, at, actor, reason, files)
 
 
 def checkpoint_from(row: Row) -> Checkpoint:

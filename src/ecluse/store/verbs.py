@@ -194,11 +194,25 @@ class RowView(RowFileView, RowRecordView, Protocol):
         return [rows.job_from(row) for row in self._list("jobs", conditions, limit)]
 
     def config(self, number: int | None = None) -> ConfigVersion | None:
-        if number is None:
-            found = self.config_history(1)
-            return found[0] if found else None
+        found = self._config(self.config_number() if number is None else number)
+        return found[0] if found is not None else None
+
+    def _config(self, number: int) -> tuple[ConfigVersion, int] | None:
+        """A version, and how many differences it is away from one that is whole."""
         row = self._one("config", number)
-        return rows.config_from(row) if row else None
+        if row is None:
+            return None
+        found = rows.config_files(row[-1])
+        depth = 0 if isinstance(found, dict) else found.depth
+        deltas: list[rows.ConfigDelta] = []
+        while isinstance(found, rows.ConfigDelta):
+            deltas.append(found)
+            base = self._one("config", found.base)
+            assert base is not None, "versions are never taken away"
+            found = rows.config_files(base[-1])
+        for delta in reversed(deltas):
+            found = delta.applied(found)
+        return rows.config_from(row[:-1], found), depth
 
     def config_number(self) -> int:
         row = self._one("config_number")
@@ -206,7 +220,7 @@ class RowView(RowFileView, RowRecordView, Protocol):
         return int(row[0])
 
     def config_history(self, limit: int) -> list[ConfigVersion]:
-        return [rows.config_from(row) for row in self._rows("config_history", limit)]
+        return [rows.config_from(row, {}) for row in self._rows("config_history", limit)]
 
     def setting(self, name: str) -> bytes | None:
         row = self._one("setting", name)
@@ -312,7 +326,9 @@ class RowTx(RowView, RowFileTx, RowRecordTx, Protocol):
         return self._run("prune_jobs", before, limit)
 
     def add_config(self, version: ConfigVersion) -> None:
-        self._add(f"Configuration version {version.number}", "add_config", *rows.config_row(version))
+        before, depth = self._config(version.number - 1) or (None, 0)
+        what = f"Configuration version {version.number}"
+        self._add(what, "add_config", *rows.config_row(version, before, depth))
 
     def put_setting(self, name: str, value: bytes) -> None:
         self._run("put_setting", name, value)

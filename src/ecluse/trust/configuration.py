@@ -292,7 +292,18 @@ def _missing_certificates(path: str, partner: Partner, files: Mapping[str, str])
 def _dated(partner: Partner, loaded: Mapping[str, tuple[Dated, ...]]) -> CertificateSet:
     def windowed(number: int, entry: CertificateEntry, item: Dated) -> Dated:
         start, end = instant_from(entry.from_), instant_until(entry.until)
-        return Dated(item.certificate, item.info, frozenset(entry.use), start, end, item.chain, number)
+        former = () if entry.succeeds is None else loaded.get(entry.succeeds, ())
+        succeeds = frozenset(each.info.fingerprint for each in former)
+        return Dated(
+            item.certificate,
+            item.info,
+            frozenset(entry.use),
+            start,
+            end,
+            item.chain,
+            number,
+            succeeds=succeeds,
+        )
 
     return CertificateSet(
         tuple(

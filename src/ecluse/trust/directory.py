@@ -7,7 +7,8 @@ that it began with, and so ends under the rules that it began under.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -15,43 +16,21 @@ from cryptography import x509
 
 from ecluse.errors import Fault
 from ecluse.model.basics import Instant, PartnerId
-from ecluse.trust.certificates import CertificateSet, Dated, describe
-from ecluse.trust.configuration import HUB_FILE, Configuration
-from ecluse.trust.errors import ConfigurationError, KeyringError, PartnerRefused, Problem
-from ecluse.trust.fields import instant_from, instant_until
+from ecluse.trust.certificates import CertificateSet, describe
+from ecluse.trust.configuration import Configuration
+from ecluse.trust.errors import ConfigurationError, KeyringError, PartnerRefused
 from ecluse.trust.keyring import Keyring
-from ecluse.trust.rules import active_exceptions, split_url, used_keys
+from ecluse.trust.own_keys import OwnKeys, client_key_problems, openpgp_key_problems, own_keys
+from ecluse.trust.rotation.choices import NOBODY, Choices, in_turn
+from ecluse.trust.rules import active_exceptions, split_url
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
 from ecluse.trust.secrets import ResolveSecret, Secret
+from ecluse.trust.tls import PartnerTls
 
 __all__ = ["CHANNELS", "Directory", "OwnKeys", "PartnerView"]
 
 CHANNELS: Final = ("as2", "sftp", "ftps", "s3", "azure", "gcs", "webdav", "account")
 """Kinds of channels with a partner: the fields of its file, in the order in which one is chosen to send by."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnKeys:
-    """The organisation's keys, chosen by use and time."""
-
-    _entries: tuple[tuple[str, Dated], ...]
-
-    def at(self, use: str, now: Instant) -> tuple[str, ...]:
-        """References of the keys for ``use`` at ``now``, newest first. Their certificates' end counts too."""
-        chosen = CertificateSet(tuple(entry for _, entry in self._entries)).entries_at(use, now)
-        by_identity = {id(entry): ref for ref, entry in self._entries}
-        return tuple(dict.fromkeys(by_identity[id(entry)] for entry in chosen))
-
-    def named(self, use: str) -> tuple[tuple[str, Dated], ...]:
-        """Every key that the configuration names for ``use``, with its certificate, whatever its window."""
-        named = tuple(entry for entry in self._entries if use in entry[1].use)
-        if not named and use.startswith("mdn-"):
-            return self.named(use.removeprefix("mdn-"))
-        return named
-
-    def decrypt(self) -> tuple[str, ...]:
-        """Every key that decrypts, whatever its window: what was in flight at a change of keys must open."""
-        return tuple(dict.fromkeys(ref for ref, entry in self._entries if "decrypt" in entry.use))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +43,7 @@ class PartnerView:
         our_id: Our AS2 id with them.
         certificates: Their certificates, with windows.
         keys: The organisation's keys.
+        choices: Which of two keys is used for whom.
     """
 
     id: PartnerId
@@ -72,6 +52,7 @@ class PartnerView:
     certificates: CertificateSet
     keys: OwnKeys
     _secret: ResolveSecret
+    choices: Choices = NOBODY
 
     @property
     def name(self) -> str:
@@ -143,7 +124,7 @@ class PartnerView:
         Raises:
             PartnerRefused: ``trust.no-certificate``.
         """
-        found = self.certificates.at("encrypt", now, self.exceptions_at(now))
+        found = self.certificates.entries_at("encrypt", now, self.exceptions_at(now))
         if not found:
             raise PartnerRefused(
                 f"{self.name} has no certificate to encrypt to at this time.",
@@ -151,7 +132,18 @@ class PartnerView:
                 fault=Fault.USAGE,
                 remedy="Add the partner's current certificate with the use encrypt.",
             )
-        return found[0]
+        succeeds = {entry.info.fingerprint: entry.succeeds for entry in found if entry.succeeds}
+        if succeeds:
+            names = tuple(entry.info.fingerprint for entry in found)
+            first = in_turn(names, succeeds, self.choices.theirs_for(self.id))[0]
+            return next(entry.certificate for entry in found if entry.info.fingerprint == first)
+        return found[0].certificate
+
+    def client_key(self, settings: PartnerTls) -> str | None:
+        """Reference of the key that is shown to their server over TLS."""
+        if settings.successor is not None and settings.successor in self.choices.ours_for(self.id):
+            return settings.successor
+        return settings.client_key
 
     def tls_anchors(self, now: Instant) -> tuple[x509.Certificate, ...]:
         """What their server's certificate must be, or come from; empty for the system's authorities.
@@ -177,6 +169,17 @@ class PartnerView:
     def shows_tls_client(self) -> bool:
         """Whether they have to show a certificate to our server, be one of record valid at present or not."""
         return self._names("tls-client")
+
+    def own_keys(self, use: str, now: Instant) -> tuple[str, ...]:
+        """References of our keys for ``use`` with them, the one that is used first; a successor in its turn.
+
+        Nobody answers a receipt: a successor signs receipts only after a message that it signed was accepted, where
+        there are messages to them.
+        """
+        sends = self.settings.as2 is not None and self.settings.as2.url is not None
+        if use == "mdn-sign" and sends:
+            return self.keys.at(use, now, self.choices.proven_for(self.id))
+        return self.keys.at(use, now, self.choices.ours_for(self.id))
 
     def signing_key(self, now: Instant) -> str:
         """Reference of the key that signs messages to them. Raises ``trust.no-key``."""
@@ -231,7 +234,7 @@ class PartnerView:
         return any(use in entry.use for entry in self.certificates.entries)
 
     def _key(self, use: str, now: Instant) -> str:
-        found = self.keys.at(use, now)
+        found = self.own_keys(use, now)
         if not found:
             raise KeyringError(
                 f"The organisation has no key to {use} with at this time.",
@@ -248,6 +251,7 @@ class Directory:
         configuration: Who, and under which rules.
         keyring: Our keys.
         resolve_secret: From references to secrets; called when one is needed.
+        choices: Which of two keys is used for whom, while a rotation is under way.
         refused: Fingerprints of partners' certificates that are not taken any more, and since when: revoked ones.
 
     Raises:
@@ -261,12 +265,17 @@ class Directory:
         keyring: Keyring,
         resolve_secret: ResolveSecret,
         *,
+        choices: Choices = NOBODY,
         refused: Mapping[str, Instant] | None = None,
     ) -> None:
         self.configuration = configuration
+        self.choices = choices
         self.keyring = keyring
-        self.keys = _own_keys(configuration.hub, keyring)
-        problems = [*_client_keys(configuration, keyring), *_openpgp_keys(configuration, keyring)]
+        self.keys = own_keys(configuration.hub, keyring)
+        problems = [
+            *client_key_problems(configuration, keyring),
+            *openpgp_key_problems(configuration, keyring),
+        ]
         if problems:
             raise ConfigurationError(problems)
         ours = configuration.hub.organisation.as2_id
@@ -281,21 +290,45 @@ class Directory:
                     else configuration.certificates[name],
                     keys=self.keys,
                     _secret=resolve_secret,
+                    choices=choices,
                 )
                 for name, partner in configuration.partners.items()
             }
         )
+        self._ours = {ours} | {view.our_id for view in self._partners.values()}
+        self._look_up()
+
+    def _look_up(self) -> None:
+        # One that came back as another partner takes the names of the retired one.
+        views = sorted(self._partners.values(), key=lambda view: view.settings.state != "retired")
         self._by_pair = {
-            (view.their_id, view.our_id): view
-            for view in self._partners.values()
-            if view.settings.as2 is not None
+            (view.their_id, view.our_id): view for view in views if view.settings.as2 is not None
         }
         self._by_user = {
-            view.settings.account.user: view
-            for view in self._partners.values()
-            if view.settings.account is not None
+            view.settings.account.user: view for view in views if view.settings.account is not None
         }
-        self._ours = {ours} | {view.our_id for view in self._partners.values()}
+
+    def choosing(self, choices: Choices) -> Directory:
+        """The same with other choices; nothing is read or checked again."""
+        other = copy(self)
+        other.choices = choices
+        other._partners = MappingProxyType(
+            {name: replace(view, choices=choices) for name, view in self._partners.items()}
+        )
+        other._look_up()
+        return other
+
+    def shown_key(self, key: str, successor: str | None) -> str:
+        """Which of a listener's key and its successor is shown to partners."""
+        return successor if successor is not None and successor in self.choices.shown else key
+
+    def host_keys(self) -> tuple[str, ...]:
+        """References of the keys of our SFTP server, the one that proves it to clients first."""
+        sftp = self.hub.listen.sftp
+        if sftp is None:
+            return ()
+        first = [ref for ref in sftp.host_keys if ref in self.choices.shown]
+        return (*first, *(ref for ref in sftp.host_keys if ref not in first))
 
     @property
     def hub(self) -> Hub:
@@ -369,86 +402,3 @@ class Directory:
                 remedy='Set its state to "active" once that is agreed.',
             )
         return view
-
-
-def _own_keys(hub: Hub, keyring: Keyring) -> OwnKeys:
-    """The keys of ``ecluse.toml``, each with its certificate.
-
-    A key that was renewed in place keeps its former certificates inside the keyring; only the present one
-    counts here.
-    """
-    held = set(keyring.references())
-    problems: list[Problem] = []
-    entries: list[tuple[str, Dated]] = []
-    for number, key in enumerate(hub.organisation.keys):
-        field = f"organisation.keys[{number}]"
-        if key.ref not in held:
-            problems.append(_missing(HUB_FILE, f"{field}.ref", key.ref))
-            continue
-        certificate = keyring.certificate(key.ref)
-        info = describe(certificate)
-        for use in key.use:
-            capable = info.key.encrypts if use == "decrypt" else info.key.signs
-            if not capable:
-                cause = f"A key of the kind {info.key.name} can't be used to {use}."
-                remedy = "Name only the uses that the key can serve."
-                problems.append(Problem("trust.wrong-use", HUB_FILE, f"{field}.use", cause, remedy))
-        start, end = instant_from(key.from_), instant_until(key.until)
-        entries.append((key.ref, Dated(certificate, info, frozenset(key.use), start, end)))
-    if hub.listen.sftp is not None:
-        for number, ref in enumerate(hub.listen.sftp.host_keys):
-            if ref not in held:
-                problems.append(
-                    Problem(
-                        "trust.no-key",
-                        HUB_FILE,
-                        f"listen.sftp.host_keys[{number}]",
-                        f'The keyring has no key "{ref}" to prove our SFTP server with.',
-                        f"Make it with `ecluse cert generate {ref} --kind ed25519`.",
-                    )
-                )
-    tls, ftps = hub.listen.as2.tls, hub.listen.ftps
-    if tls is not None and tls.key not in held:
-        problems.append(_missing(HUB_FILE, "listen.as2.tls.key", tls.key))
-    if ftps is not None and ftps.key not in held:
-        problems.append(_missing(HUB_FILE, "listen.ftps.key", ftps.key))
-    if problems:
-        raise ConfigurationError(problems)
-    return OwnKeys(tuple(entries))
-
-
-def _client_keys(configuration: Configuration, keyring: Keyring) -> list[Problem]:
-    held = set(keyring.references())
-    return [
-        _missing(f"partners/{name}.toml", field, ref)
-        for name, partner in configuration.partners.items()
-        for field, ref in used_keys(partner)
-        if ref not in held
-    ]
-
-
-def _openpgp_keys(configuration: Configuration, keyring: Keyring) -> list[Problem]:
-    held = set(keyring.openpgp_references())
-    named = [
-        (HUB_FILE, f"openpgp.keys[{number}]", ref)
-        for number, ref in enumerate(configuration.hub.openpgp.keys)
-    ]
-    for name, partner in configuration.partners.items():
-        if partner.openpgp is not None and partner.openpgp.key is not None:
-            named.append((f"partners/{name}.toml", "openpgp.key", partner.openpgp.key))
-    return [
-        Problem(
-            "trust.no-key",
-            file,
-            field,
-            f'The keyring has no OpenPGP key "{ref}".',
-            "Make it with `ecluse pgp generate`, or import it with `ecluse pgp import`.",
-        )
-        for file, field, ref in named
-        if ref not in held
-    ]
-
-
-def _missing(file: str, field: str, ref: str) -> Problem:
-    cause = f'The keyring has no key "{ref}".'
-    return Problem("trust.no-key", file, field, cause, "Make it with `ecluse cert generate`, or import it.")

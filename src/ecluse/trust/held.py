@@ -274,11 +274,18 @@ class HeldKeys(OpenPgpKeys):
         """
         return self._add(ref, load_pem_identity(data, password))
 
-    def request(self, ref: str, subject: str | None = None) -> str:
-        """A certificate request (PEM) for a key; by default with the subject that its certificate has."""
+    def request(self, ref: str, subject: str | None = None, names: Sequence[str] = ()) -> str:
+        """A certificate request (PEM) for a key; by default with the subject that its certificate has.
+
+        Args:
+            ref: Which key.
+            subject: Common name, or an RFC 4514 text; empty for none.
+            names: DNS names and IP addresses, for TLS.
+        """
         held = self._held(ref)
-        name = held.chain[0].subject if subject is None else subject_name(subject)
-        return make_request(held.private, name)
+        if subject is None:
+            return make_request(held.private, held.chain[0].subject, names)
+        return make_request(held.private, subject_name(subject) if subject else x509.Name([]), names)
 
     def bind(self, ref: str, place: str, private: PrivateKey, data: bytes) -> x509.Certificate:
         """Hold a key that stays in a key store, with its certificate.

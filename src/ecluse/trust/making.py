@@ -129,15 +129,23 @@ def make_certificate(
     return builder.sign(signing, _digest(signing))
 
 
-def make_request(private: PrivateKey, subject: x509.Name) -> str:
+def make_request(private: PrivateKey, subject: x509.Name, names: Sequence[str] = ()) -> str:
     """A PKCS#10 certificate request (RFC 2986), as PEM.
+
+    Args:
+        private: The key.
+        subject: Whom the certificate is for.
+        names: DNS names and IP addresses, for TLS.
 
     Raises:
         KeyringError: ``keyring.bad-request``: the key can't sign its request.
     """
     if isinstance(private, x25519.X25519PrivateKey | mlkem.MLKEM768PrivateKey | mlkem.MLKEM1024PrivateKey):
         raise _usage_error("A key that can't sign can't sign a request.", "Use a self-made certificate.")
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(private, _digest(private))
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if names:
+        builder = builder.add_extension(_alternative_names(names), critical=False)
+    request = builder.sign(private, _digest(private))
     return request.public_bytes(Encoding.PEM).decode("ascii")
 
 

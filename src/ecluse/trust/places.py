@@ -121,6 +121,7 @@ class Sftp(Strict, frozen=True, kw_only=True):
         user: Our user name there.
         host_keys: What the server must show: fingerprints, public keys, or a certificate authority's key.
         key: Key of the keyring that we log in with.
+        successor: A key that is offered before it once the partner was told (`ecluse rotate begin`).
         certificate: Our user certificate (the line of a -cert.pub file) for that key.
         agent: Let the SSH agent of the hub's process log in.
         password: Reference to the password.
@@ -142,6 +143,7 @@ class Sftp(Strict, frozen=True, kw_only=True):
     user: Name
     host_keys: tuple[HostKey, ...]
     key: Reference | None = None
+    successor: Reference | None = None
     certificate: SshCertificate | None = None
     agent: bool = False
     password: SecretReference | None = None

@@ -13,11 +13,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ecluse.trust.acme import Acme
+from ecluse.trust.company import Bank, Contact, Identifiers
+from ecluse.trust.days import Calendar
 from ecluse.trust.fields import (
     Address,
     As2Id,
     CertificatePath,
-    Day,
     Duration,
     EncryptAlgorithm,
     HostPort,
@@ -34,7 +36,6 @@ from ecluse.trust.fields import (
     Size,
     Strict,
     Url,
-    Weekday,
 )
 from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
@@ -42,8 +43,10 @@ from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
 from ecluse.trust.tls import PartnerTls, Retry
+from ecluse.trust.verification import HeldCard, Invitation, Verification
 
 __all__ = [
+    "Acme",
     "As2",
     "As2Listener",
     "BasicAuth",
@@ -78,12 +81,15 @@ class OwnKey(Strict, frozen=True, kw_only=True):
         use: What it is for. Without any key for mdn-sign, those for sign do.
         from_: Not used before; a date, or a date and time.
         until: Not used after; a date counts whole.
+        succeeds: A key that this one is to succeed: it signs for a partner once that one was switched
+            (`ecluse rotate begin`), and decrypts from the start.
     """
 
     ref: Reference
     use: tuple[OwnUse, ...] = ("sign", "decrypt")
     from_: Moment | None = None
     until: Moment | None = None
+    succeeds: Reference | None = None
 
 
 class Organisation(Strict, frozen=True, kw_only=True):
@@ -94,12 +100,20 @@ class Organisation(Strict, frozen=True, kw_only=True):
         as2_id: Its AS2 id, as partners write it in AS2-To. Case counts.
         email: Where partners' people may write.
         keys: Its keys; by default one, "main", for sign and decrypt.
+        ssh_keys: Keys of the keyring that it logs in with at partners' SFTP servers; for cards.
+        identifiers: Its registered numbers; for cards.
+        contacts: Whom partners reach for what; for cards.
+        bank: Where it is paid; for cards.
     """
 
     name: Name
     as2_id: As2Id
     email: Name | None = None
     keys: tuple[OwnKey, ...] = (OwnKey(ref="main"),)
+    ssh_keys: tuple[Reference, ...] = ()
+    identifiers: Identifiers | None = None
+    contacts: tuple[Contact, ...] = ()
+    bank: Bank | None = None
 
 
 class StoreSettings(Strict, frozen=True, kw_only=True):
@@ -166,11 +180,13 @@ class ListenerTls(Strict, frozen=True, kw_only=True):
 
     Attributes:
         key: Key of the keyring whose certificate is shown.
+        successor: A key whose certificate is shown in its place once that was decided (`ecluse rotate begin`).
         client_auth: Whether partners show a certificate of their own.
         min_version: The oldest TLS version that is spoken.
     """
 
     key: Reference = "tls"
+    successor: Reference | None = None
     client_auth: Literal["none", "optional", "required"] = "none"
     min_version: Literal["1.2", "1.3"] = "1.2"
 
@@ -243,26 +259,6 @@ class Folder(Strict, frozen=True, kw_only=True):
     replace: bool = False
 
 
-class Calendar(Strict, frozen=True, kw_only=True):
-    """Which days are working days.
-
-    Attributes:
-        country: Public holidays of a country (ISO 3166, such as "FR" or "DE").
-        region: Its subdivision, such as "BY".
-        closed: Further days without work.
-        open: Days of work in spite of the country's holidays or the weekend.
-        weekend: Days of the week without work.
-    """
-
-    country: (
-        Annotated[str, Meta(pattern=r"^[A-Z]{2}$", extra={"expected": 'a country, such as "FR"'})] | None
-    ) = None
-    region: Name | None = None
-    closed: tuple[Day, ...] = ()
-    open: tuple[Day, ...] = ()
-    weekend: tuple[Weekday, ...] = ("sat", "sun")
-
-
 class OwnOpenPgp(Strict, frozen=True, kw_only=True):
     """Our OpenPGP keys.
 
@@ -306,6 +302,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         folders: Folders of ours that flows use, by name.
         calendars: Working days that schedules and expectations use, by name.
         openpgp: Our OpenPGP keys.
+        acme: Certificates for our TLS listeners by ACME; without it they are put into the keyring by hand.
         revocation: Whether certificates were revoked.
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
@@ -321,6 +318,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     folders: dict[Label, Folder] = msgspec.field(default_factory=dict)
     calendars: dict[Label, Calendar] = msgspec.field(default_factory=dict)
     openpgp: OwnOpenPgp = OwnOpenPgp()
+    acme: Acme | None = None
     revocation: RevocationSettings = RevocationSettings()
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
@@ -375,6 +373,8 @@ class As2(Strict, frozen=True, kw_only=True):
         max_size: Largest message either way.
         timeout: Longest silence of their server.
         retry: How a delivery is tried again, where the hub's own way is not right for them.
+        certificate_exchange: Tell them of our new certificates by certificate exchange messages, which their
+            product has to know (draft-meadors-certificate-exchange).
         allow_private_network: Let url and MDN addresses lead to loopback and private networks.
     """
 
@@ -403,6 +403,7 @@ class As2(Strict, frozen=True, kw_only=True):
     max_size: Size = "20 GiB"
     timeout: Duration = "2m"
     retry: Retry | None = None
+    certificate_exchange: bool = False
     allow_private_network: bool = False
 
 
@@ -415,12 +416,15 @@ class CertificateEntry(Strict, frozen=True, kw_only=True):
             (or its authority); "tls-client" what they show to ours.
         from_: Not used before; a date, or a date and time.
         until: Not used after; a date counts whole.
+        succeeds: File of a certificate that this one is to succeed: it verifies from the start, and is encrypted
+            to once they were seen to use it (`ecluse rotate begin`).
     """
 
     file: CertificatePath
     use: tuple[PartnerUse, ...] = ("verify", "encrypt")
     from_: Moment | None = None
     until: Moment | None = None
+    succeeds: CertificatePath | None = None
 
 
 class ExceptionEntry(Strict, frozen=True, kw_only=True):
@@ -454,6 +458,12 @@ class Partner(Strict, frozen=True, kw_only=True):
         openpgp: OpenPGP with them.
         certificates: Their certificates.
         exceptions: Weak things that they are allowed for a time.
+        identifiers: Their registered numbers.
+        contacts: Whom to reach there for what.
+        bank: Where they are paid.
+        verification: How their identity was made sure of.
+        card: The last card that was taken from them.
+        invitation: The invitation that they have not answered yet.
     """
 
     name: Name
@@ -469,3 +479,9 @@ class Partner(Strict, frozen=True, kw_only=True):
     openpgp: OpenPgp | None = None
     certificates: tuple[CertificateEntry, ...] = ()
     exceptions: tuple[ExceptionEntry, ...] = ()
+    identifiers: Identifiers | None = None
+    contacts: tuple[Contact, ...] = ()
+    bank: Bank | None = None
+    verification: Verification | None = None
+    card: HeldCard | None = None
+    invitation: Invitation | None = None

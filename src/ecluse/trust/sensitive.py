@@ -32,7 +32,7 @@ class Rule:
         why: One sentence for who approves.
         order: Values from the weakest to the strongest (the empty one where nothing stood); a change that does not
             go down in it is free.
-        first: Whether it counts where nothing stood before.
+        first: Whether it counts with a partner or flow that is new; what is added to one that is there always does.
     """
 
     kind: Kind
@@ -40,9 +40,9 @@ class Rule:
     order: Mapping[str, int] = field(default_factory=dict)
     first: bool = True
 
-    def holds(self, change: Change) -> bool:
-        """Whether ``change`` is one of trust."""
-        if change.kind == "add" and not self.first:
+    def holds(self, change: Change, *, new: bool) -> bool:
+        """Whether ``change`` (of a subject that is ``new``) is one of trust."""
+        if new and not self.first:
             return False
         before, after = self.order.get(change.before), self.order.get(change.after)
         return before is None or after is None or after < before
@@ -96,12 +96,16 @@ _ADDRESS: Final = Rule("policy", "It is where the hub can be reached.")
 
 _TLS_FIELDS: Final[dict[str, Rule]] = {
     "tls.client_key": _OUR_KEY,
+    "tls.successor": _OUR_KEY,
     "tls.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
 }
 
 _HUB: Final[dict[str, Rule]] = {
     "operator *": Rule("administrator", "It says who may change trust, and with which keys."),
     "changes.time_limit": Rule("policy", "It is how long a change to trust may wait for approval."),
+    "organisation.ssh_keys": _OUR_KEY,
+    "organisation.identifiers.*": Rule("identity", "It is who we say that we are."),
+    "organisation.bank.*": Rule("bank", "Partners are told to pay there."),
     "changes.recovery_wait": Rule("policy", "It is how soon one operator can remove the other one alone."),
     "organisation.name": Rule("identity", "It is who we say that we are."),
     "organisation.as2_id": Rule("identity", "It is who we say that we are."),
@@ -109,6 +113,12 @@ _HUB: Final[dict[str, Rule]] = {
     "organisation.keys[].use": _OUR_KEY,
     "organisation.keys[].from": _OUR_KEY,
     "organisation.keys[].until": _OUR_KEY,
+    "organisation.keys[].succeeds": _OUR_KEY,
+    "acme.directory": Rule("endpoint", "That authority says who we are to TLS clients."),
+    "acme.names": Rule("identity", "Certificates that say so are asked for."),
+    "acme.ca": Rule("key", "Whoever has that authority is taken for the one that certifies us."),
+    "acme.listen": _ADDRESS,
+    "acme.allow_private_network": _PRIVATE,
     "openpgp.keys": _OUR_KEY,
     "revocation.mode": Rule(
         "policy", "It says whether revoked certificates are refused.", _ladder("off", "soft", "hard")
@@ -143,14 +153,18 @@ _HUB: Final[dict[str, Rule]] = {
     "listen.as2.address": _ADDRESS,
     "listen.as2.public_url": Rule("endpoint", "Partners are told to send there."),
     "listen.as2.tls.key": _OUR_KEY,
+    "listen.as2.tls.successor": _OUR_KEY,
     "listen.as2.tls.client_auth": Rule("policy", "It says who may connect.", _CLIENT_AUTH),
     "listen.as2.tls.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
     "listen.sftp.address": _ADDRESS,
+    "listen.sftp.public_address": Rule("endpoint", "Partners are told to connect there."),
     "listen.sftp.host_keys": _OUR_KEY,
     "listen.ftps.address": _ADDRESS,
     "listen.ftps.implicit": _ADDRESS,
+    "listen.ftps.public_address": Rule("endpoint", "Partners are told to connect there."),
     "listen.ftps.external_address": Rule("endpoint", "Partners are told to connect there."),
     "listen.ftps.key": _OUR_KEY,
+    "listen.ftps.successor": _OUR_KEY,
     "listen.ftps.client_auth": Rule("policy", "It says who may connect.", _CLIENT_AUTH),
     "listen.ftps.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
     "listen.ftps.require_reuse": Rule(
@@ -170,6 +184,14 @@ _PARTNER: Final[dict[str, Rule]] = {
         "state",
         "An active partner exchanges.",
         {"": 1, **_ladder("active", "invited verified suspended retired")},
+    ),
+    "identifiers.*": Rule("identity", "It is who they are in public registers.", first=False),
+    "contacts[].phone": Rule("identity", "They are called back there.", first=False),
+    "contacts[].email": Rule("identity", "They are written to there.", first=False),
+    "card.log_key": Rule(
+        "key",
+        "Another hand signs their cards: whoever made this one does not hold the key that signed the one before.",
+        first=False,
     ),
     "verification.*": Rule("identity", "It says how sure we are of who they are."),
     "bank.*": Rule("bank", "Money goes there: call them back at a number that you had before."),
@@ -209,6 +231,7 @@ _PARTNER: Final[dict[str, Rule]] = {
     "sftp.user": _PLACE,
     "sftp.host_keys": _THEIR_KEY,
     "sftp.key": _LOGIN,
+    "sftp.successor": _LOGIN,
     "sftp.certificate": _LOGIN,
     "sftp.agent": _LOGIN,
     "sftp.password": _LOGIN,
@@ -276,6 +299,13 @@ _ONES_OWN: Final = "What happens on our side to what is trusted already."
 FREE: Final[Mapping[str, Mapping[str, str]]] = {
     "hub": {
         "organisation.email": "Where partners may write; nothing is decided by it.",
+        **{
+            f"organisation.contacts[].{name}": "Whom partners may reach; nothing is decided by it."
+            for name in ("role", "name", "email", "phone")
+        },
+        "acme.agree": "The authority's terms; it certifies no other names by it.",
+        "acme.email": "Where the authority may write.",
+        "acme.renew": _PACE,
         "blobs.inline_limit": _OURS,
         "blobs.region": "The endpoint decides where the bytes go.",
         "revocation.timeout": _PACE,
@@ -307,12 +337,20 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "partner": {
         "exceptions[].reason": "Words beside what is approved.",
+        "contacts[].role": "Words beside where they are reached.",
+        "contacts[].name": "Words beside where they are reached.",
+        **{
+            f"card.{name}": "Which card was taken; what it changes stands in other fields."
+            for name in ("digest", "serial", "log_origin", "taken")
+        },
+        **{f"invitation.{name}": "An invitation trusts nobody." for name in ("id", "sent", "until", "by")},
         "as2.compress": _FORM,
         "as2.receipt_timeout": _PACE,
         "as2.version": _FORM,
         "as2.content_length": _FORM,
         "as2.micalg": _FORM,
         "as2.subject": _FORM,
+        "as2.certificate_exchange": "It offers them what is public, and takes nothing.",
         "as2.concurrency": _PACE,
         "as2.max_size": _PACE,
         "as2.timeout": _PACE,
@@ -405,9 +443,9 @@ _GONE: Final[Mapping[str, Rule]] = {
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _NAMED: Final = ("certificate ", "openpgp certificate ", "operator ")
-_OWN_NAMES: Final = re.compile(r"^(folders|calendars)\.[^.]+")
+_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores)\.[^.]+")
 _TAGS: Final = re.compile(r"^(s3|azure|gcs)\.tags\..*", re.DOTALL)
-_WHOLE: Final = re.compile(r"^(bank|verification)(\..*|\[.*)?$", re.DOTALL)
+_WHOLE: Final = re.compile(r"^((?:organisation\.)?(?:bank|identifiers)|verification)(\..*|\[.*)?$", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -416,8 +454,9 @@ def normal(field: str) -> str:
     for name in _NAMED:
         if field.startswith(name):
             return f"{name}*"
-    if _WHOLE.match(field):
-        return f"{field.partition('.')[0].partition('[')[0]}.*"
+    whole = _WHOLE.match(field)
+    if whole is not None:
+        return f"{whole.group(1)}.*"
     if _TAGS.match(field):
         return f"{field.partition('.')[0]}.tags.*"
     return _INDEX.sub("[]", _OWN_NAMES.sub(r"\1.*", field))
@@ -447,9 +486,11 @@ def rule_of(subject: str, field: str) -> Rule | None:
 
 
 def _found(changes: Sequence[Change]) -> Iterator[Sensitive]:
+    # A name is never left out, and comes with its subject alone.
+    new = {change.subject for change in changes if change.kind == "add" and change.field == "name"}
     for change in changes:
         rule = rule_of(change.subject, change.field)
-        if rule is not None and rule.holds(change):
+        if rule is not None and rule.holds(change, new=change.subject in new):
             yield Sensitive(change, rule.kind, rule.why)
 
 

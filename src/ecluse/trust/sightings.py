@@ -69,6 +69,7 @@ ROLES: Final[dict[str, str]] = {
     "tls-client-cipher": "the cipher of their connections to our AS2 listener",
     "host-key": "the SSH host key that they, or we, prove the server with",
     "host-key-algorithm": "how the host key signs",
+    "host-key-kept": "SSH host keys of ours that their client had us prove, to keep them",
     "user-key": "the SSH key that the login is proven with",
     "login": "what a login is proven with: key, certificate, password, or several",
     "kex": "the SSH key exchange",

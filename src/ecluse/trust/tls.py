@@ -28,8 +28,10 @@ class PartnerTls(Strict, frozen=True, kw_only=True):
 
     Attributes:
         client_key: Key of the keyring that is shown to the partner's server.
+        successor: A key that is shown in its place once that was decided (`ecluse rotate begin`).
         min_version: The oldest TLS version that is spoken.
     """
 
     client_key: Reference | None = None
+    successor: Reference | None = None
     min_version: Literal["1.2", "1.3"] = "1.2"

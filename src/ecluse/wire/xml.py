@@ -34,12 +34,18 @@ class XmlReader:
     Args:
         ended: Called with an element's path (names without their namespaces, from the root down) and its own text,
             stripped, once it has ended.
+        started: Called with an element's path and its attributes (names without their namespaces) when it begins.
     """
 
-    __slots__ = ("_ended", "_left", "_parser", "_path", "_texts")
+    __slots__ = ("_ended", "_left", "_parser", "_path", "_started", "_texts")
 
-    def __init__(self, ended: Callable[[tuple[str, ...], str], None]) -> None:
+    def __init__(
+        self,
+        ended: Callable[[tuple[str, ...], str], None],
+        started: Callable[[tuple[str, ...], dict[str, str]], None] | None = None,
+    ) -> None:
         self._ended = ended
+        self._started = started
         self._path: list[str] = []
         self._texts: list[list[str]] = []
         self._left = MAX_TEXT
@@ -70,6 +76,9 @@ class XmlReader:
         self._path.append(name.rpartition(" ")[2])
         self._texts.append([])
         self._left = MAX_TEXT
+        if self._started is not None:
+            named = {each.rpartition(" ")[2]: value for each, value in attributes.items()}
+            self._started(tuple(self._path), named)
 
     def _end(self, name: str) -> None:
         text = "".join(self._texts.pop()).strip()

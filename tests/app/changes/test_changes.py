@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -26,8 +27,8 @@ from ecluse.app.changes import (
     statement,
     withdraw,
 )
-from ecluse.app.changes.check import ChangeTampered, standing
-from ecluse.app.changes.decide import ChangeOver, ChangeStale
+from ecluse.app.changes.check import ChangeOver, ChangeTampered, standing
+from ecluse.app.changes.decide import ChangeStale
 from ecluse.app.changes.expiry import KEPT
 from ecluse.app.changes.lookup import DamagedChange, NoSuchChange, read
 from ecluse.app.changes.proposal import FILES, KIND, FileChange, pack
@@ -299,14 +300,9 @@ def rewrite(node: Node, id: str, **changes: object) -> None:
     )
 
 
-def swap_files(node: Node, id: str, path: str, text: str) -> None:
-    before = FileChange()
-    present = node.directory.configuration.files
-    if path in present:
-        from hashlib import sha256
-
-        before = FileChange(sha256(present[path].encode()).hexdigest())
-    files = {path: FileChange(before.before, text)}
+def swap_files(node: Node, id: str, path: str, text: str, before: str = "") -> None:
+    present = node.directory.configuration.files[path]
+    files = {path: FileChange(sha256((before or present).encode()).hexdigest(), text)}
     body = msgspec.json.encode(pack(files))
     node.store.write(lambda tx: tx.put_record(Record(FILES, id, node.hub.clock(), body)))
 
@@ -314,6 +310,9 @@ def swap_files(node: Node, id: str, path: str, text: str) -> None:
 def test_files_that_were_exchanged_behind_the_text(node: Node) -> None:
     proposal = propose(node, new_url(node, f"{URL}\nrequire_signed = false"), ADA)
     swap_files(node, proposal.id, "partners/birch.toml", new_url(node)["partners/birch.toml"])
+    with pytest.raises(ChangeTampered):
+        approved(node, proposal, BERTA)
+    swap_files(node, proposal.id, "partners/birch.toml", "x", before="something else")
     with pytest.raises(ChangeTampered):
         approved(node, proposal, BERTA)
     assert "payments" not in url(node)
@@ -325,8 +324,6 @@ def test_a_text_that_was_exchanged_too_has_not_been_signed(node: Node) -> None:
     other = propose(node, new_url(node))
     swap_files(node, proposal.id, "partners/birch.toml", new_url(node)["partners/birch.toml"])
     text = other.text.replace(other.id, proposal.id).replace(other.by, proposal.by)
-    from hashlib import sha256
-
     rewrite(node, proposal.id, text=text, digest=sha256(text.encode()).hexdigest(), until=other.until)
     with pytest.raises(ChangeTampered):
         approved(node, proposal, BERTA)

@@ -21,12 +21,15 @@ from ecluse.app.changes import (
     statement,
 )
 from ecluse.app.changes.check import ChangeTampered
+from ecluse.app.changes.gate import hold
 from ecluse.app.changes.proposal import KIND
 from ecluse.app.changes.recovery import NoRecovery
 from ecluse.app.health.eyes import operators
 from ecluse.app.node import Node
 from ecluse.app.operators import without_operators
+from ecluse.app.versions import plan_files
 from ecluse.model.records import Record
+from ecluse.trust.sensitive import sensitive
 
 ADA, BERTA = person("ada"), person("berta")
 DAY = 86_400
@@ -112,6 +115,20 @@ def test_an_ordinary_proposal_never_becomes_one(node: Node, clock: FakeClock) ->
     )
     with pytest.raises(ChangeTampered):
         sign(node, proposal, ADA)
+
+
+def test_a_wait_around_another_change_helps_nobody(node: Node, clock: FakeClock) -> None:
+    """Who runs the hub's own code can propose anything as a recovery; it never counts as one."""
+    files = put_field(node, 'name = "Aster"', 'name = "Mallory"')
+    changes, _ = plan_files(node, files)
+    found = sensitive(changes)
+    signer = ADA.signer()
+    held = hold(node, files, changes, found, actor="operator:x", reason="x", signer=signer, wait=1)
+    assert held.proposal.recover is not None
+    clock.forward(2 * DAY)
+    with pytest.raises(BadApproval) as raised:
+        sign(node, held.proposal, ADA)
+    assert raised.value.code == "change.own"
 
 
 def test_an_earlier_time_in_the_row_helps_nobody(node: Node) -> None:

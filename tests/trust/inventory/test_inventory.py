@@ -272,7 +272,7 @@ def test_every_field_that_names_a_secret_is_found() -> None:
         for field, rule in table["properties"].items()
         if "env:" in str(rule) and "$ref" not in str(rule)
     }
-    assert wanted == {"password", "access_key", "secret_key", "passphrase"}
+    assert wanted == {"password", "access_key", "secret_key", "passphrase", "secret"}
     configuration = msgspec.convert(
         {
             "name": "Birch",

@@ -19,6 +19,7 @@ from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
 from ecluse.app.node import Node
 from ecluse.app.openpgp import own_openpgp_entries
+from ecluse.app.posture.access import access_facts
 from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, open_folders
 from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
@@ -30,8 +31,9 @@ from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.flows.state import last_run, paused
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
-from ecluse.posture.baseline import MARK, Baseline, digest_of, read_baseline
+from ecluse.posture.baseline import MARK, Baseline, read_baseline, texts_of
 from ecluse.posture.facts import (
+    AccessFacts,
     Approved,
     Counts,
     Facts,
@@ -52,6 +54,8 @@ from ecluse.posture.keeping import every_record_of
 from ecluse.posture.rule import DAY
 from ecluse.posture.rules.secrets import HUB_REFERENCES, PARTNER_REFERENCES, references
 from ecluse.store.port import View
+from ecluse.trust.assurance import KIND as ASSURANCE
+from ecluse.trust.assurance import Entry, entry_from
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.operators import approvers
 from ecluse.trust.plan import subject_words
@@ -85,7 +89,7 @@ class Gatherer:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._directory: object = None
-        self._looked = Instant(0)
+        self._looked = self._counted = Instant(0)
         self._partners: dict[PartnerId, PartnerFacts] = {}
         self._materials: dict[PartnerId, Material] = {}
         self._secrets: dict[PartnerId, tuple[SecretFile, ...]] = {}
@@ -107,6 +111,8 @@ class Gatherer:
         self._baseline = Baseline({})
         self._approved: dict[str, Approved | None] = {}
         self._digests: dict[str, tuple[object, str]] = {}
+        self._assurance: dict[PartnerId, tuple[Entry, ...]] = {}
+        self._access = AccessFacts()
 
     def gather(self) -> Facts:
         """The facts of now."""
@@ -121,9 +127,10 @@ class Gatherer:
             self._directory = node.directory
         return node.store.read(lambda view: self._gather(view, configuration, now, slow))
 
-    def words(self, subject: str) -> dict[str, str]:
-        """A subject's present configuration, field by field."""
-        return subject_words(self._node.directory.configuration, subject)
+    def present(self, subject: str) -> tuple[str, dict[str, str]]:
+        """A subject's present configuration: digest of its texts, and the same field by field."""
+        configuration = self._node.directory.configuration
+        return texts_of(configuration, subject), subject_words(configuration, subject)
 
     # --- what is dear ---------------------------------------------------------------------------------------------
 
@@ -131,10 +138,10 @@ class Gatherer:
         node = self._node
         self._materials = materials(configuration, self._materials, now)
         files = SecretFiles(node.folder)
-        secrets = {id: files.of(each.references) for id, each in self._materials.items()}
+        secrets = {id: files.of(each.files) for id, each in self._materials.items() if each.files}
         before = self._secrets
         self._secrets = {
-            id: before[id] if before.get(id) == found else found for id, found in secrets.items() if found
+            id: before[id] if before.get(id) == found else found for id, found in secrets.items()
         }
         self._own_secrets = files.of(_find_hub(configuration.hub))
         self._as2 = tuple(
@@ -142,12 +149,16 @@ class Gatherer:
             for id, each in configuration.partners.items()
             if each.as2 is not None and each.state == "active"
         )
-        self._keys = own_keys(node, configuration, now)
+        self._keys = own_keys(node, configuration, self._materials, now)
         self._own_openpgp = tuple(own_pgp(entry, now) for entry in own_openpgp_entries(node) if entry.use)
         self._shared = shared_things(self._materials)
-        self._changes = self._pending.count(configuration)
+        # Right after a change the files are seldom worth a look: it was made of them.
+        if self._changes or now - self._counted >= SLOW:
+            self._changes = self._pending.count(configuration)
+            self._counted = now
         self._exposed = exposed(node)
         self._open_folders = open_folders(node)
+        self._access = access_facts(node)
         node.store.read(lambda view: self._count(view, now))
 
     def _count(self, view: View, now: Instant) -> None:
@@ -176,7 +187,8 @@ class Gatherer:
         if moved:
             self._mark, self._baseline, self._approved = mark, read_baseline(view), {}
         seen = self._look_at_sightings(view)
-        if self._look_at_revocation(view) or seen or moved or slow or not self._partners:
+        shown = self._look_at_assurance(view)
+        if self._look_at_revocation(view) or seen or shown or moved or slow or not self._partners:
             self._partners = self._gather_partners(view, configuration)
         return Facts(
             self._hub(view, configuration, now),
@@ -208,6 +220,17 @@ class Gatherer:
         self._written = written
         return changed
 
+    def _look_at_assurance(self, view: View) -> bool:
+        """Take up what partners have shown; whether that changed."""
+        shown: dict[PartnerId, tuple[Entry, ...]] = {}
+        for record in every_record_of(view, ASSURANCE):
+            owner = PartnerId(record.owner)
+            shown[owner] = (*shown.get(owner, ()), entry_from(record))
+        changed = shown != self._assurance
+        if changed:
+            self._assurance = shown
+        return changed
+
     def _look_at_revocation(self, view: View) -> bool:
         """Take up what authorities say, where it is not good news; whether that changed."""
         revoked: dict[PartnerId, tuple[Revoked, ...]] = {}
@@ -235,7 +258,7 @@ class Gatherer:
         partners: dict[PartnerId, PartnerFacts] = {}
         for id, material in self._materials.items():
             seen, revoked = self._seen.get(id, ()), self._revoked.get(id, ())
-            secrets = self._secrets.get(id, ())
+            secrets, assurance = self._secrets.get(id, ()), self._assurance.get(id, ())
             approved = self._compare(view, configuration, f"partner:{id}", material)
             known = self._partners.get(id)
             if (
@@ -247,6 +270,7 @@ class Gatherer:
                 or known.revoked is not revoked
                 or known.secrets is not secrets
                 or known.approved is not approved
+                or known.assurance is not assurance
             ):
                 known = PartnerFacts(
                     id=id,
@@ -257,6 +281,7 @@ class Gatherer:
                     secrets=secrets,
                     seen=seen,
                     approved=approved,
+                    assurance=assurance,
                 )
             partners[id] = known
         return partners
@@ -264,12 +289,12 @@ class Gatherer:
     def _compare(
         self, view: View, configuration: Configuration, subject: str, material: object
     ) -> Approved | None:
-        """How a subject stands to the baseline. The words are made once for each version of its file."""
+        """How a subject stands to the baseline; looked at once for each version of its file."""
         if not self._baseline:
             return None
         known = self._digests.get(subject)
         if known is None or known[0] is not material:
-            known = (material, digest_of(subject_words(configuration, subject)))
+            known = (material, texts_of(configuration, subject))
             self._digests[subject] = known
         elif subject in self._approved:
             return self._approved[subject]
@@ -297,6 +322,7 @@ class Gatherer:
             machine=self._machine(view, now),
             counts=self._counts,
             approved=approved,
+            access=self._access,
         )
 
     def _log(self, view: View) -> LogFacts:

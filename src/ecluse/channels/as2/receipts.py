@@ -48,6 +48,8 @@ class SealedFacts(msgspec.Struct):
         receipt: ``sync``, ``async`` or ``none``.
         signed_receipt: Whether a signed one was asked for.
         signed: Whether the message is signed; the receipt of one that is not may come without a MIC.
+        signer: SHA-256 of the certificate of ours that it is signed with; empty without a signature.
+        recipient: SHA-256 of the certificate of theirs that it is encrypted to; empty without encryption.
         connection: Of a received message that is not opened yet: what was seen of the connection, by role.
     """
 
@@ -56,6 +58,8 @@ class SealedFacts(msgspec.Struct):
     receipt: str = "none"
     signed_receipt: bool = False
     signed: bool = True
+    signer: str = ""
+    recipient: str = ""
     connection: dict[str, str | None] = {}
 
 
@@ -119,7 +123,9 @@ def _judge(message: Message, read: ReadMdn, headers: Headers, body: bytes) -> Co
     block = headers.raw or "".join(f"{name}: {value}\r\n" for name, value in headers).encode(
         "latin-1", "replace"
     )
-    receipt = ReceiptBytes("mdn", found.verdict.value, block, body)
+    receipt = ReceiptBytes(
+        "mdn", found.verdict.value, block, body, found.said if read.signed is not None else ""
+    )
     if found.ok:
         return Confirmed(receipt)
     return Refused(receipt, f"as2.receipt-{found.verdict.value}", f"{found.cause} {found.remedy}".strip())

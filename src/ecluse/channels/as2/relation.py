@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
@@ -63,6 +64,14 @@ class Relation:
     def signers(self, now: Instant) -> tuple[Signer, ...]:
         """Who signs messages to them."""
         return (self._signer(self.partner.signing_key(now)),)
+
+    def signer_sha256(self, now: Instant) -> str:
+        """SHA-256 of the certificate that :meth:`signers` signs with."""
+        return self._keyring.certificate(self.partner.signing_key(now)).fingerprint(SHA256()).hex()
+
+    def recipient_sha256(self, now: Instant) -> str:
+        """SHA-256 of the certificate of theirs that messages are encrypted to."""
+        return self.partner.encrypt_certificate(now).fingerprint(SHA256()).hex()
 
     def mdn_options(self, now: Instant) -> MdnOptions:
         """How receipts to them are made."""
@@ -158,7 +167,7 @@ class Relation:
         if not url.lower().startswith("https:"):
             return None
         settings = self.partner.as2.tls
-        ref = settings.client_key
+        ref = self.partner.client_key(settings)
         return partner_tls(
             self.partner.tls_anchors(now),
             settings.min_version,

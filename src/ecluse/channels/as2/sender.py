@@ -119,12 +119,16 @@ class As2Channel:
             receipt=settings.receipt,
             signed_receipt=settings.receipt_signed,
             signed=bool(options.signers),
+            signer=relation.signer_sha256(now) if options.signers else "",
+            recipient=relation.recipient_sha256(now) if options.recipients else "",
         )
         facts: dict[str, object] = {
             "sign": options.digest if options.signers else False,
             "encrypt": options.cipher if options.recipients else False,
             "compress": options.compression,
             "mic": wire.mics.get(options.digest, ""),
+            **({"signer_sha256": wire.signer} if wire.signer else {}),
+            **({"recipient_sha256": wire.recipient} if wire.recipient else {}),
         }
         return Sealed(msgspec.json.encode(wire), facts)
 

@@ -7,7 +7,7 @@ from asyncssh import SSHKeyPair, import_certificate
 from ecluse.errors import Fault
 from ecluse.trust.errors import KeyringError
 from ecluse.trust.keyring import Keyring
-from ecluse.trust.ssh import key_blob
+from ecluse.trust.ssh import fingerprint, key_blob
 
 __all__ = ["KeyringKeyPair"]
 
@@ -23,6 +23,9 @@ class KeyringKeyPair(SSHKeyPair):
     Raises:
         KeyringError: ``keyring.no-key``, or ``keyring.bad-request``: the key is of no use to SSH, or the
             certificate is another key's.
+
+    Attributes:
+        signed: Whether it was asked for a signature: a server that is offered several asks for one that it takes.
     """
 
     _key_type = "local"
@@ -56,7 +59,14 @@ class KeyringKeyPair(SSHKeyPair):
         )
         self._keyring = keyring
         self._ref = ref
+        self.signed = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the key, whatever certificate goes with it."""
+        return fingerprint(key_blob(self._keyring.ssh_public_key(self._ref)))
 
     def sign(self, data: bytes) -> bytes:
         """See :meth:`ecluse.trust.keyring.Keyring.ssh_sign`."""
+        self.signed = True
         return self._keyring.ssh_sign(self._ref, data, self.sig_algorithm.decode("ascii"))

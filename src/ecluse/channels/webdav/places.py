@@ -88,7 +88,7 @@ class WebDavPlaces:
             basic = (settings.user, password)
         tls = None
         if settings.url.lower().startswith("https:"):
-            key = settings.tls.client_key
+            key = view.client_key(settings.tls)
             keyring = directory.keyring
             tls = partner_tls(
                 view.tls_anchors(self._clock()),

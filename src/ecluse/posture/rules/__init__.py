@@ -8,12 +8,16 @@ from typing import Any, Final
 from ecluse.posture.facts import FlowFacts, HubFacts, PartnerFacts
 from ecluse.posture.rule import Rule
 from ecluse.posture.rules import (
+    assurance,
     authentication,
     crypto,
     evidence,
     flows,
     lifecycle,
+    lifecycle_ours,
     operations,
+    permitted,
+    places,
     secrets,
     transport,
 )
@@ -22,9 +26,10 @@ __all__ = ["FLOW_RULES", "HUB_RULES", "IDLE_RULES", "PARTNER_RULES", "RULES"]
 
 HUB_RULES: Final[tuple[Rule[HubFacts], ...]] = (
     *crypto.HUB,
-    *lifecycle.HUB,
+    *lifecycle_ours.HUB,
     *transport.HUB,
     *authentication.HUB,
+    *assurance.HUB,
     *secrets.HUB,
     *flows.HUB,
     *evidence.HUB,
@@ -32,11 +37,13 @@ HUB_RULES: Final[tuple[Rule[HubFacts], ...]] = (
 )
 PARTNER_RULES: Final[tuple[Rule[PartnerFacts], ...]] = (
     *crypto.PARTNER,
+    *permitted.PARTNER,
     *lifecycle.PARTNER,
+    *assurance.PARTNER,
     *transport.PARTNER,
     *authentication.PARTNER,
     *secrets.PARTNER,
-    *flows.PARTNER,
+    *places.PARTNER,
     *evidence.PARTNER,
     *operations.PARTNER,
 )

@@ -12,7 +12,13 @@ from ecluse.posture.rule import Hit, Moment, Rule, Severity
 
 __all__ = ["HUB", "HUB_REFERENCES", "PARTNER", "PARTNER_REFERENCES"]
 
-HUB_REFERENCES: Final = ("store.password", "blobs.access_key", "blobs.secret_key", "keyring.passphrase")
+HUB_REFERENCES: Final = (
+    "store.password",
+    "blobs.access_key",
+    "blobs.secret_key",
+    "keyring.passphrase",
+    "keyring.stores{}.secret",
+)
 """Fields of ``ecluse.toml`` that refer to secrets."""
 PARTNER_REFERENCES: Final = (
     "as2.basic_auth.password",

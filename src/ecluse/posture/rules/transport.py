@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from ecluse.posture.facts import HubFacts, PartnerFacts
 from ecluse.posture.looks import CHANNELS, being, each, empty, given, matching, one_of, places, weak
 from ecluse.posture.rule import Fix, Hit, Moment, Put, Rule, Severity
-from ecluse.posture.rules.crypto import excepted
+from ecluse.posture.rules.permitted import excepted
 from ecluse.trust.place_rules import is_loopback, split_host, split_url
 
 __all__ = ["HUB", "PARTNER", "is_clear", "is_local"]
@@ -326,14 +326,16 @@ HUB: Final = (
         ),
     ),
     Rule[HubFacts](
-        "transport.revocation-private-network",
+        "transport.authority-private-network",
         Severity.LOW,
-        "Certificates may have the hub ask machines of our own network",
-        "The address to ask stands in the certificate: whoever makes one can have the hub talk to machines behind our "
-        "firewall.",
-        "revocation.allow_private_network = false",
+        "An authority's address may lead into our own network",
+        "The address to ask about revocation stands in the certificate: whoever makes one can have the hub talk to "
+        "machines behind our firewall.",
+        "allow_private_network = false",
         "Leave it out unless an authority of ours is inside our network.",
-        weak("revocation.allow_private_network", test=being(True), better=False),
+        weak(
+            "revocation.allow_private_network", "acme.allow_private_network", test=being(True), better=False
+        ),
     ),
     Rule[HubFacts](
         "transport.ftps-session-reuse",
@@ -375,8 +377,19 @@ HUB: Final = (
             "listen.sftp.address",
             "listen.ftps.address",
             "listen.ftps.implicit",
+            "acme.listen",
             test=matching(_wide),
         ),
+    ),
+    Rule[HubFacts](
+        "transport.acme-cleartext",
+        Severity.HIGH,
+        "The authority of our certificates is reached over plain HTTP",
+        "Whoever stands between can answer in its place, and have a certificate for our name made.",
+        "an https:// directory",
+        "Use the authority's https:// directory; `acme.ca` names a private authority.",
+        weak("acme.directory", test=matching(is_clear)),
+        "RFC 8555, section 6.1",
     ),
     Rule[HubFacts](
         "transport.blobs-cleartext",

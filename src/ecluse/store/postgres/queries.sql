@@ -257,8 +257,8 @@ SELECT number, at, actor, reason, files FROM config_versions WHERE number = %s;
 SELECT coalesce(max(number), 0) FROM config_versions;
 
 -- name: config_history
--- Newest first.
-SELECT number, at, actor, reason, files FROM config_versions ORDER BY number DESC LIMIT %s;
+-- Newest first, without their files: of thousands of partners each has megabytes.
+SELECT number, at, actor, reason FROM config_versions ORDER BY number DESC LIMIT %s;
 
 -- name: add_config
 INSERT INTO config_versions (number, at, actor, reason, files) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING;

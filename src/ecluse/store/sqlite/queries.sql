@@ -291,8 +291,8 @@ SELECT number, at, actor, reason, files FROM config_versions WHERE number = ?;
 SELECT coalesce(max(number), 0) FROM config_versions;
 
 -- name: config_history
--- Newest first.
-SELECT number, at, actor, reason, files FROM config_versions ORDER BY number DESC LIMIT ?;
+-- Newest first, without their files: of thousands of partners each has megabytes.
+SELECT number, at, actor, reason FROM config_versions ORDER BY number DESC LIMIT ?;
 
 -- name: add_config
 INSERT INTO config_versions (number, at, actor, reason, files) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;

@@ -154,6 +154,9 @@ def _listeners(hub: Hub) -> Mapping[str, list[Binding]]:
         if key is not None:
             field = "listen.as2.tls.key" if kind == "as2" else "listen.ftps.key"
             found.setdefault(key.key, []).append(Binding(f"listen:{kind}", "tls", HUB_FILE, field))
+            if key.successor is not None:
+                binding = Binding(f"listen:{kind}", "tls", HUB_FILE, field.replace(".key", ".successor"))
+                found.setdefault(key.successor, []).append(binding)
     if hub.listen.sftp is not None:
         for number, ref in enumerate(hub.listen.sftp.host_keys):
             binding = Binding("listen:sftp", "host-key", HUB_FILE, f"listen.sftp.host_keys[{number}]")

@@ -25,7 +25,7 @@ _ENCRYPTING: Final = "RSA of 2048 bits, EC P-256, X25519 or ML-KEM; AES"
 
 def _ours(case: Case, use: str) -> list[RoleValue]:
     """Keys of ours for a use, those that count first; also those that are out of their time."""
-    current = case.view.keys.at(use, case.now)
+    current = case.view.own_keys(use, case.now)
     named = dict(case.view.keys.named(use))
     values = [our_certificate(case, ref, use, named.get(ref), current=True) for ref in current]
     return values + [
@@ -121,7 +121,11 @@ def _shown(case: Case, values: Sequence[RoleValue]) -> Iterator[Difference]:
 
 def _listener(case: Case) -> list[RoleValue]:
     tls = case.directory.hub.listen.as2.tls
-    return [] if tls is None else [our_certificate(case, tls.key, "tls", current=True)]
+    if tls is None:
+        return []
+    shown = case.directory.shown_key(tls.key, tls.successor)
+    refs = [shown, *(ref for ref in (tls.key, tls.successor) if ref not in (None, shown))]
+    return [our_certificate(case, ref, "tls", current=ref == shown) for ref in refs if ref is not None]
 
 
 AS2: Final[tuple[RoleSpec, ...]] = (
@@ -212,7 +216,7 @@ AS2: Final[tuple[RoleSpec, ...]] = (
         "our-tls-client",
         "ours",
         "we show their server",
-        lambda case: client_key(case, case.view.as2.tls.client_key),
+        lambda case: client_key(case, case.view.client_key(case.view.as2.tls)),
         lambda case: "Their server asks for no certificate of ours.",
         TLS_FLOOR,
     ),

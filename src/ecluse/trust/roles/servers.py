@@ -37,7 +37,8 @@ def _host_key_differs(case: Case, values: Sequence[RoleValue]) -> Iterator[Diffe
 
 def _sftp_key(case: Case) -> list[RoleValue]:
     settings = _sftp(case)
-    values = [] if settings.key is None else [our_ssh_key(case, settings.key)]
+    refs = (settings.successor, settings.key)
+    values = [our_ssh_key(case, ref) for ref in refs if ref is not None]
     return values + ([RoleValue("agent", "the SSH agent of the hub's process")] if settings.agent else [])
 
 
@@ -130,7 +131,7 @@ FTPS: Final[tuple[RoleSpec, ...]] = (
         "our-tls-client",
         "ours",
         "we show their server",
-        lambda case: client_key(case, _ftps(case).tls.client_key),
+        lambda case: client_key(case, case.view.client_key(_ftps(case).tls)),
         _no_own_certificate,
         TLS_FLOOR,
     ),
@@ -154,7 +155,7 @@ WEBDAV: Final[tuple[RoleSpec, ...]] = (
         "our-tls-client",
         "ours",
         "we show their server",
-        lambda case: client_key(case, _webdav(case).tls.client_key),
+        lambda case: client_key(case, case.view.client_key(_webdav(case).tls)),
         _no_own_certificate,
         TLS_FLOOR,
     ),

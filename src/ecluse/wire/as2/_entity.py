@@ -168,6 +168,9 @@ def _structure(place: Place, headers: Headers, content_type: Value) -> str:
         kind == "application/octet-stream" and (file_name(headers) or "").lower() in _CMS_NAMES
     )
     if place.in_container:
+        # Nobody's content is in there (RFC 8551 s3.2.2): certificates go beside other documents.
+        if cms and content_type.parameters.get("smime-type", "").lower() == "certs-only":
+            return "document"
         if cms or kind == "multipart/signed":
             fail(
                 "One of several documents is protected by itself.",

@@ -42,12 +42,15 @@ class ReceiptVerdict:
         cause: One sentence.
         remedy: One sentence; empty where there is nothing to do.
         warnings: What was tolerated.
+        said: The word by which the partner refuses (``authentication-failed``), in lower case; empty where it does
+            not.
     """
 
     verdict: Verdict
     cause: str
     remedy: str = ""
     warnings: tuple[str, ...] = ()
+    said: str = ""
 
     @property
     def ok(self) -> bool:
@@ -79,7 +82,8 @@ def check_receipt(
     warnings = list(read.warnings)
 
     def give(verdict: Verdict, cause: str, remedy: str = "") -> ReceiptVerdict:
-        return ReceiptVerdict(verdict, cause, remedy, tuple(warnings))
+        said = read.mdn.disposition.text.lower() if verdict is Verdict.NEGATIVE else ""
+        return ReceiptVerdict(verdict, cause, remedy, tuple(warnings), said)
 
     mdn = read.mdn
     if read.failure is not None:

@@ -94,7 +94,7 @@ def place_of(directory: Directory, partner: PartnerView, now: Instant) -> Place:
     private = PRIVATE_NETWORKS if settings.allow_private_network else ()
     addresses = Egress(hosts=frozenset({host}), networks=private).addresses(host, port)
     anchors, pins = _trust(partner, settings, now)
-    ref = settings.tls.client_key
+    ref = partner.client_key(settings.tls)
     return Place(
         partner=partner.id,
         host=host,

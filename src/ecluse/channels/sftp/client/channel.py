@@ -204,7 +204,7 @@ def note_spoken(hub: Hub, relation: Relation, link: Link) -> None:
         "mac": spoken.mac,
         "version": spoken.server,
         "login": spoken.login,
-        "user-key": relation.own_key if spoken.login == "key" else "",
+        "user-key": spoken.user_key,
     }
     hub.sightings.saw_all(relation.partner.id, "sftp", seen)
 

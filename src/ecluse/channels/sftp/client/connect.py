@@ -45,6 +45,7 @@ class Spoken:
         cipher: Encryption of what we send.
         mac: Its authentication; empty where the cipher has its own.
         login: What the server took: ``password`` or ``key``.
+        user_key: Fingerprint of our key that it took; empty where it took none of the keyring.
         round_trip: Seconds.
     """
 
@@ -54,6 +55,7 @@ class Spoken:
     cipher: str
     mac: str
     login: str
+    user_key: str
     round_trip: float
 
 
@@ -136,7 +138,7 @@ async def _begin(route: Route, connections: Sequence[Connection], client: Client
         raise Unsupported(f"The server {place} offers no SFTP to this user.") from None
     except (asyncssh.Error, OSError):
         raise Lost(f"The server {place} ended the connection before SFTP began.") from None
-    await session.start()
+    home = await session.start()
     cipher = str(connection.get_extra_info("send_cipher", ""))
     mac = str(connection.get_extra_info("send_mac", ""))
     spoken = Spoken(
@@ -146,10 +148,11 @@ async def _begin(route: Route, connections: Sequence[Connection], client: Client
         cipher=cipher,
         mac="" if mac == cipher else mac,
         login="password" if client.gave_password else "key",
+        user_key="" if client.gave_password else client.used_key,
         round_trip=round_trip,
     )
     link = Link(connections, session, spoken)
-    link.home = await session.realpath(b".")
+    link.home = home
     return link
 
 

@@ -22,6 +22,7 @@ from ecluse.channels.sftp.client.algorithms import NEEDS_STRICT, Algorithms
 from ecluse.channels.sftp.client.errors import LoginRefused, Unreachable
 from ecluse.channels.sftp.client.pins import Pins, family
 from ecluse.channels.sftp.client.ssh import Connection, connect
+from ecluse.channels.sftp.keys import KeyringKeyPair
 from ecluse.errors import EcluseError, Fault
 from ecluse.trust.secrets import Secret
 from ecluse.wire.sftp.answers import BrokenAnswer
@@ -42,7 +43,8 @@ class Login:
         port: Its port.
         user: Our user name.
         pins: What it must show.
-        pair: Makes the key pair that we log in with; a fresh one for each connection.
+        pairs: Make the key pairs that we log in with, in the order in which they are offered; fresh ones for each
+            connection.
         password: Our password.
         agent: Let the SSH agent of this process log in.
     """
@@ -51,7 +53,7 @@ class Login:
     port: int
     user: str
     pins: Pins = field(repr=False)
-    pair: Callable[[], asyncssh.SSHKeyPair] | None = field(default=None, repr=False)
+    pairs: tuple[Callable[[], KeyringKeyPair], ...] = field(default=(), repr=False)
     password: Secret | None = None
     agent: bool = False
 
@@ -96,6 +98,7 @@ class Client(asyncssh.SSHClient):
         self._connection: asyncssh.SSHClientConnection | None = None
         self._password = login.password
         self._typed = login.password
+        self.pairs: list[KeyringKeyPair] = []
         self.seen = ""
         self.seen_family = ""
         self.kex = ""
@@ -131,6 +134,11 @@ class Client(asyncssh.SSHClient):
         """Whether the server told its version, and no key exchange came about."""
         told = self._connection is not None and self._connection.get_extra_info("server_version")
         return bool(told) and not self.kex
+
+    @property
+    def used_key(self) -> str:
+        """Fingerprint of the key of the keyring that the login was proven with; empty where it was not by one."""
+        return next((pair.fingerprint for pair in reversed(self.pairs) if pair.signed), "")
 
     @property
     def gave_password(self) -> bool:
@@ -185,14 +193,15 @@ async def connect_to(
         ClosedEarly, LoginRefused, Unreachable, BrokenAnswer, EgressDenied: Ours.
     """
     seconds = min(route.timeout, _CONNECT)
-    async with _keys(login) as keys:
+    client.pairs = [pair() for pair in login.pairs]
+    async with _keys(login, client.pairs) as keys:
         return await _connect_with(route, login, through, client, host_keys, keys, seconds)
 
 
 @asynccontextmanager
-async def _keys(login: Login) -> AsyncIterator[list[asyncssh.SSHKeyPair]]:
-    """The key pairs to log in with: that of the keyring first, then those of the agent."""
-    own = [] if login.pair is None else [login.pair()]
+async def _keys(login: Login, pairs: Sequence[KeyringKeyPair]) -> AsyncIterator[list[asyncssh.SSHKeyPair]]:
+    """The key pairs to log in with: those of the keyring first, then those of the agent."""
+    own: list[asyncssh.SSHKeyPair] = [*pairs]
     path = os.environ.get("SSH_AUTH_SOCK") if login.agent else None
     if path is None:
         if login.agent and not own and login.password is None:

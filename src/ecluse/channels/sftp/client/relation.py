@@ -19,7 +19,6 @@ from ecluse.trust.keyring import Keyring
 from ecluse.trust.place_rules import split_host
 from ecluse.trust.places import Sftp
 from ecluse.trust.secrets import ResolveSecret
-from ecluse.trust.ssh import fingerprint, key_blob
 
 __all__ = ["Relation"]
 
@@ -70,14 +69,6 @@ class Relation:
         """Octets a second."""
         return octets(self.settings.rate) if self.settings.rate is not None else None
 
-    @property
-    def own_key(self) -> str:
-        """Fingerprint of the key of the keyring that we log in with; empty where there is none, or an agent too."""
-        ref = self.settings.key
-        if ref is None or self.settings.agent:
-            return ""
-        return fingerprint(key_blob(self._keyring.ssh_public_key(ref)))
-
     def route(self) -> Route:
         """How the server is reached. Raises :class:`~ecluse.errors.EcluseError` where a key or secret is missing."""
         settings = self.settings
@@ -94,6 +85,7 @@ class Relation:
                 settings.certificate,
                 settings.password,
                 agent=settings.agent,
+                successor=settings.successor,
             )
         )
         return Route(
@@ -116,18 +108,22 @@ class Relation:
         password: str | None,
         *,
         agent: bool = False,
+        successor: str | None = None,
     ) -> Login:
         name, port = split_host(host, SSH_PORT)
-        pair: Callable[[], KeyringKeyPair] | None = None
+        pairs: list[Callable[[], KeyringKeyPair]] = []
+        if successor is not None and successor in self.partner.choices.offered_to(self.partner.id):
+            pairs.append(partial(KeyringKeyPair, self._keyring, successor))
         if key is not None:
-            pair = partial(KeyringKeyPair, self._keyring, key, certificate)
-            pair()  # what is wrong with the key is said on this thread, before anything is connected
+            pairs.append(partial(KeyringKeyPair, self._keyring, key, certificate))
+        for pair in pairs:
+            pair()  # what is wrong with a key is said on this thread, before anything is connected
         return Login(
             host=name,
             port=port,
             user=user,
             pins=Pins(host_keys),
-            pair=pair,
+            pairs=tuple(pairs),
             password=None if password is None else self._secret(password),
             agent=agent,
         )

@@ -171,8 +171,12 @@ class Session(asyncssh.SSHClientSession[bytes]):
 
     # --- the operations -------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Agree on version 3 and learn what the server offers."""
+    async def start(self) -> bytes:
+        """Agree on version 3 and learn what the server offers.
+
+        Returns:
+            The folder that the login leads to.
+        """
         future, waiter = _promise()
         self._waiting[-1] = waiter
         assert self._chan is not None, "asyncssh gave the channel before the session"
@@ -183,12 +187,17 @@ class Session(asyncssh.SSHClientSession[bytes]):
             self.fail(error)
             raise error
         self._extensions = answer.extensions
-        if _LIMITS in self._extensions:
-            limits = await self.ask(lambda id: asking.extended(id, _LIMITS))
-            if isinstance(limits, More) and len(limits.octets) >= 24:
-                reads, writes = (int.from_bytes(limits.octets[at : at + 8], "big") for at in (8, 16))
-                self.read_block = min(MAX_BLOCK, reads or PLAIN_BLOCK)
-                self.write_block = min(MAX_BLOCK, writes or PLAIN_BLOCK)
+        _, home = await asyncio.gather(self._learn_limits(), self.realpath(b"."))
+        return home
+
+    async def _learn_limits(self) -> None:
+        if _LIMITS not in self._extensions:
+            return
+        limits = await self.ask(lambda id: asking.extended(id, _LIMITS))
+        if isinstance(limits, More) and len(limits.octets) >= 24:
+            reads, writes = (int.from_bytes(limits.octets[at : at + 8], "big") for at in (8, 16))
+            self.read_block = min(MAX_BLOCK, reads or PLAIN_BLOCK)
+            self.write_block = min(MAX_BLOCK, writes or PLAIN_BLOCK)
 
     @property
     def syncs(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, Self
@@ -118,12 +119,17 @@ class SftpRemote:
                 handle = self._loop.call(session.open_folder(octets_of(self._path(below))))
             except NoSuchPlace:
                 continue
+            ahead = self._loop.begin(session.read_folder(handle))
             try:
-                while (page := self._loop.call(session.read_folder(handle))) is not None:
-                    left += len(page) or 1
+                while True:
+                    page, ahead = ahead, self._loop.begin(session.read_folder(handle))
+                    entries = page.result()
+                    if entries is None:
+                        break
+                    left += len(entries) or 1
                     if left > MAX_NAMES:
                         raise EndlessListing(f"The folder {below or self._base} has no end of names.")
-                    for entry in page:
+                    for entry in entries:
                         name = _name_of(entry)
                         if name is None:
                             count += entry.name not in (b".", b"..")
@@ -139,34 +145,29 @@ class SftpRemote:
                             if facts is not None and facts.plain and facts.size is not None:
                                 yield _file(path, facts)
             finally:
-                if session.alive:
-                    self._loop.call(session.close(handle, "end a listing"))
+                if session.alive:  # what comes of it nobody waits for
+                    self._loop.begin(session.close(handle, "end a listing"))
         if count:
             self._skipped(odd, count)
 
     def read(self, file: RemoteFile) -> Iterator[bytes]:
         """See the port."""
-        link = self._open
-        session = link.session
+        path = octets_of(self._path(file.path))
+        rate = self._links.rate(self._relation.partner.id, self._relation.rate)
+        reading = _Reading(self._open, path, rate)
         try:
-            handle = self._loop.call(session.open(octets_of(self._path(file.path)), READ, "read the file"))
-        except NoSuchPlace:
-            raise gone(file.path) from None
-        try:
-            if not _same(file, self._loop.call(session.fstat(handle))):
+            if not _same(file, self._loop.call(reading.begin(file.size))):
                 raise gone(file.path)
-            rate = self._links.rate(self._relation.partner.id, self._relation.rate)
-            download = self._loop.call(_download(link, handle, file.size, rate))
-            while octets := self._loop.call(download.next()):
+            while octets := self._loop.call(reading.next()):
                 yield octets
             # Written while it was read, cut or replaced: then what was read is no one's document.
-            if download.short or not _same(file, self._loop.call(session.fstat(handle))):
+            if not all(_same(file, facts) for facts in self._loop.call(reading.end())):
                 raise gone(file.path)
-            if not _same(file, self._look(file.path)):
-                raise gone(file.path)
+        except NoSuchPlace:
+            raise gone(file.path) from None
         finally:
-            if session.alive:
-                self._loop.call(session.close(handle))
+            if reading.open:
+                self._loop.call(reading.close())
 
     def delete(self, file: RemoteFile) -> None:
         """See the port."""
@@ -228,8 +229,56 @@ class SftpRemote:
         return self._loop.call(self._open.session.lstat(octets_of(self._path(below))))
 
 
-async def _download(link: Link, handle: bytes, size: int, rate: Rate) -> Download:
-    return Download(link.session, handle, size, link.window, rate)
+class _Reading:
+    """One file that is read, in as few round trips as may be: what need not be waited for is asked along.
+
+    Args:
+        link: The connection.
+        path: Of the file.
+        rate: Octets a second.
+    """
+
+    def __init__(self, link: Link, path: bytes, rate: Rate) -> None:
+        self._link = link
+        self._session = link.session
+        self._path = path
+        self._rate = rate
+        self._handle: bytes | None = None
+        self._download: Download | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to be closed."""
+        return self._handle is not None and self._session.alive
+
+    async def begin(self, size: int) -> FileFacts:
+        """Open it, and ask what it is and for its first octets."""
+        session = self._session
+        handle = self._handle = await session.open(self._path, READ, "read the file")
+        download = self._download = Download(session, handle, size, self._link.window, self._rate)
+        facts, _ = await asyncio.gather(session.fstat(handle), download.ask_ahead())
+        return facts
+
+    async def next(self) -> bytes:
+        """See :meth:`Download.next`."""
+        assert self._download is not None, "it was begun"
+        return await self._download.next()
+
+    async def end(self) -> tuple[FileFacts | None, FileFacts | None]:
+        """What the open file is after all, and what its name leads to; the first is ``None`` where it was cut short."""
+        assert self._handle is not None, "it was begun"
+        assert self._download is not None, "it was begun"
+        session, handle, self._handle = self._session, self._handle, None
+        last, there, _ = await asyncio.gather(
+            session.fstat(handle), session.lstat(self._path), session.close(handle)
+        )
+        return None if self._download.short else last, there
+
+    async def close(self) -> None:
+        """Give it back without a word more."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            await self._session.close(handle)
 
 
 def _name_of(entry: Entry) -> str | None:

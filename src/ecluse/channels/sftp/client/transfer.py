@@ -187,6 +187,10 @@ class Download(_Line):
         await self._fill()
         return b"".join(found)
 
+    async def ask_ahead(self) -> None:
+        """Ask for what may be under way; comes back when that is asked. :meth:`next` does the same."""
+        await self._fill()
+
     async def _fill(self) -> None:
         while (
             self._error is None

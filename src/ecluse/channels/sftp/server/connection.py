@@ -23,7 +23,7 @@ from asyncssh.constants import (
     MSG_USERAUTH_REQUEST,
     OPEN_RESOURCE_SHORTAGE,
 )
-from asyncssh.packet import SSHPacket, String
+from asyncssh.packet import PacketDecodeError, SSHPacket, String
 
 from ecluse.channels.sftp.hotpath import Packets
 from ecluse.channels.sftp.server.algorithms import is_legacy, offer
@@ -264,6 +264,19 @@ class Connection(Packets, SSHServerConnection):
             pair.set_sig_algorithm(alg)
         self._server_host_key = pair
         return True
+
+    def _process_hostkeys_prove_00_at_openssh_dot_com_global_request(self, packet: SSHPacket) -> None:
+        """A client asks for proofs of the host keys that it does not know, and takes them up (OpenSSH PROTOCOL 2.5)."""
+        asked = SSHPacket(packet.get_remaining_payload())
+        known = [pair.public_data for pair in self._all_server_host_keys.values()]
+        try:
+            while asked:
+                key = asked.get_string()
+                if key in known:
+                    self.shared.keeps(self, fingerprint(key))
+        except PacketDecodeError:
+            pass  # it is answered below
+        super()._process_hostkeys_prove_00_at_openssh_dot_com_global_request(packet)
 
     @property
     def negotiated(self) -> dict[str, str]:

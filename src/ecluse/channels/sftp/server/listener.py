@@ -153,6 +153,12 @@ class Shared:
         hub.store.submit(work).add_done_callback(_reported)
         _log.info("session opened", partner=partner, address=connection.address, method=identity.method)
 
+    def keeps(self, connection: Connection, host_key: str) -> None:
+        """A partner's client had us prove a host key that it does not know: it keeps that one from here on."""
+        identity = connection.identity
+        if identity is not None:
+            self.hub.sightings.saw(identity.view.id, "account-sftp", "host-key-kept", host_key)
+
     def login_failed(self, address: str, user: str) -> None:
         """A login failed; told of by number."""
         self._refused["login"] += 1
@@ -185,7 +191,8 @@ class SftpServer:
         hub: The chamber.
         settings: ``[listen.sftp]``.
         directory: Gives the one in force.
-        host_keys: Pairs that prove our server, the preferred one first.
+        host_keys: Gives the pairs that prove our server, the preferred one first. Clients hear of all of them after
+            the login (hostkeys-00@openssh.com).
         gate: Who may connect.
         open_tree: A partner's folders.
     """
@@ -195,12 +202,15 @@ class SftpServer:
         hub: Hub,
         settings: SftpListener,
         directory: Callable[[], Directory],
-        host_keys: Sequence[asyncssh.SSHKeyPair],
+        host_keys: Callable[[], Sequence[asyncssh.SSHKeyPair]],
         gate: Gate,
         open_tree: TreeFactory,
     ) -> None:
         self._settings = settings
-        self._host_keys = list(host_keys)
+        self._host_keys = host_keys
+        self._shown = list(host_keys())
+        self._options: SSHServerConnectionOptions | None = None
+        self._renewing: set[asyncio.Task[None]] = set()
         self._hashers = ThreadPoolExecutor(HASHERS, thread_name_prefix="sftp-password")
         authority = Authority(directory, self._hashers, hub.clock, gate.shut)
         self._shared = Shared(hub, gate, authority, open_tree)
@@ -237,9 +247,30 @@ class SftpServer:
         self._hashers.shutdown(wait=False, cancel_futures=True)
 
     def follow(self) -> None:
-        """The configuration changed: end the sessions of those that could not log in any more, at once."""
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._end_disallowed)
+        """The configuration changed: end the sessions of those that could not log in any more, at once.
+
+        Other host keys are shown to who connects from here on.
+        """
+        if self._loop is None or self._thread is None:
+            return
+        self._loop.call_soon_threadsafe(self._end_disallowed)
+        try:
+            pairs = list(self._host_keys())
+        except EcluseError as error:
+            _log.error("host keys not taken up", **error.as_dict())
+            return
+        if [pair.public_data for pair in pairs] != [pair.public_data for pair in self._shown]:
+            self._shown = pairs
+            self._loop.call_soon_threadsafe(self._renew)
+
+    def _renew(self) -> None:
+        task = asyncio.ensure_future(self._take_up_options())
+        self._renewing.add(task)
+        task.add_done_callback(self._renewing.discard)
+
+    async def _take_up_options(self) -> None:
+        self._options = await self._make_options()
+        _log.info("host keys renewed", keys=len(self._shown))
 
     def _end_disallowed(self) -> None:
         for connection in list(self._shared.connections):
@@ -256,10 +287,13 @@ class SftpServer:
         loop = self._loop = asyncio.get_running_loop()
         quit = self._quit = asyncio.Event()
         try:
-            options = await self._options()
-            server = await loop.create_server(
-                lambda: Connection(loop, options, self._shared), sock=listening, backlog=128
-            )
+            await self._take_up_options()
+
+            def connection() -> Connection:
+                assert self._options is not None, "made before the first connection"
+                return Connection(loop, self._options, self._shared)
+
+            server = await loop.create_server(connection, sock=listening, backlog=128)
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             started.set_exception(error)
             return
@@ -271,12 +305,12 @@ class SftpServer:
         await self._end_sessions()
         self._shared.tell_refused()
 
-    async def _options(self) -> SSHServerConnectionOptions:
+    async def _make_options(self) -> SSHServerConnectionOptions:
         guard = self._settings.guard
         options: SSHServerConnectionOptions = await SSHServerConnectionOptions.construct(
             server_factory=self._shared.owner,
             server_version=BANNER,
-            server_host_keys=self._host_keys,
+            server_host_keys=self._shown,
             send_server_host_keys=True,
             config=None,
             signature_algs=[*SIGNATURES],

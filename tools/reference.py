@@ -1,4 +1,4 @@
-"""Writes docs/reference/*.md from the code: commands, configuration, errors, events.
+"""Writes docs/reference/*.md from the code: commands, configuration, errors, events, rules of posture.
 
 python tools/reference.py           write them
 python tools/reference.py --check   exit code 1 where one is not up to date
@@ -23,6 +23,9 @@ import ecluse
 from ecluse.app.events import EVENT_KINDS
 from ecluse.blobs import durable
 from ecluse.errors import EcluseError
+from ecluse.posture.grade import CAP, LETTERS, POINTS, TWICE
+from ecluse.posture.rule import DOMAINS
+from ecluse.posture.rules import RULES
 from ecluse.trust.editors import json_schema
 
 ROOT = Path(__file__).parent.parent
@@ -53,7 +56,13 @@ CODE = re.compile(r"[a-z0-9]+(\.[a-z0-9-]+)+")
 
 
 def main() -> int:
-    pages = {"commands": commands(), "configuration": configuration(), "errors": errors(), "events": events()}
+    pages = {
+        "commands": commands(),
+        "configuration": configuration(),
+        "errors": errors(),
+        "events": events(),
+        "posture": posture(),
+    }
     stale = [name for name, text in pages.items() if current(name) != text]
     if "--check" in sys.argv[1:]:
         for name in stale:
@@ -338,6 +347,38 @@ def events() -> str:
         "|---|---|---|",
         *(f"| `{kind}` | {subject} | {text} |" for kind, (subject, text) in EVENT_KINDS.items()),
     ]
+    return "\n".join(lines) + "\n"
+
+
+# --- rules of posture ---------------------------------------------------------------------------------------------
+
+
+def posture() -> str:
+    lines = [
+        "# Rules of posture",
+        "",
+        NOTE,
+        f"`ecluse posture` looks at the hub, its partners and its flows under these {len(RULES)} rules. A code is "
+        "stable: none changes its meaning. A finding costs the grade "
+        + ", ".join(f"{points} ({severity})" for severity, points in POINTS.items() if points)
+        + "; one rule counts "
+        f"{TWICE} times at most at one subject. Points left: "
+        + ", ".join(f"{letter} from {least}" for letter, least in LETTERS)
+        + f". Something critical leaves {CAP} at most.",
+    ]
+    for domain in DOMAINS:
+        lines += [
+            "",
+            f"## {domain}",
+            "",
+            "| code | severity | what is wrong, and why | what should be |",
+            "|---|---|---|---|",
+        ]
+        for rule in RULES.values():
+            if rule.domain == domain:
+                source = f" ({rule.source})" if rule.source else ""
+                words = f"**{rule.title}.** {rule.why} {rule.remedy}{source}"
+                lines.append(f"| `{rule.code}` | {rule.severity} | {cell(words)} | {cell(rule.expected)} |")
     return "\n".join(lines) + "\n"
 
 

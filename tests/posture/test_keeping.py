@@ -10,7 +10,7 @@ import pytest
 from tests.support.posture import DAY, NOW, facts, partner_facts, put, seen, with_partner
 
 from ecluse.model.basics import Instant
-from ecluse.posture.baseline import approve, digest_of, entry_of, read_baseline
+from ecluse.posture.baseline import approve, entry_of, read_baseline
 from ecluse.posture.engine import Engine
 from ecluse.posture.facts import Facts
 from ecluse.posture.keeping import (
@@ -170,7 +170,7 @@ def approve_all(store: Store, told: Told, **more: Mapping[str, str]) -> int:
         lambda tx: approve(
             tx,
             told,
-            [(name, words, sightings.get(name, ())) for name, words in subjects.items()],
+            [(name, "before", words, sightings.get(name, ())) for name, words in subjects.items()],
             now=Instant(NOW),
             by="operator:ines",
             reason="reviewed",
@@ -189,8 +189,7 @@ def test_a_baseline_tells_drift(store: Store) -> None:
     assert (entry.words, entry.seen, entry.reason) == (WORDS, {"sftp/host-key": ["SHA256:x"]}, "reviewed")
 
     def compare(words: dict[str, str]) -> list[str]:
-        digest = digest_of(words)
-        found = store.read(lambda view: baseline.approved(view, "partner:birch", digest, lambda: words))
+        found = store.read(lambda view: baseline.approved(view, "partner:birch", "since", lambda: words))
         assert found is not None
         assert found.by == "operator:ines"
         return [str(change) for change in found.drift]
@@ -198,6 +197,9 @@ def test_a_baseline_tells_drift(store: Store) -> None:
     assert compare(WORDS) == []
     assert compare({"as2.encrypt": "aes-128-cbc"}) == ["~ as2.encrypt: aes-256-gcm -> aes-128-cbc"]
     assert compare({}) == ["- as2.encrypt: aes-256-gcm"]
+    same = store.read(lambda view: baseline.approved(view, "partner:birch", "before", dict))
+    assert same is not None
+    assert same.drift == (), "the same texts mean the same: nothing is worked out"
     assert store.read(lambda view: baseline.approved(view, "partner:cedar", "", dict)) is None
     assert [str(each) for each in baseline.strangers({"hub": "", "partner:cedar": "Cedar"})] == [
         "+ partner:cedar: Cedar",

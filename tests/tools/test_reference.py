@@ -9,7 +9,7 @@ from ecluse.model.states import DeliveryState, MessageState
 from tools import reference
 
 
-@pytest.mark.parametrize("name", ["commands", "configuration", "errors", "events"])
+@pytest.mark.parametrize("name", ["commands", "configuration", "errors", "events", "posture"])
 def test_page_is_up_to_date(name: str) -> None:
     assert reference.current(name) == getattr(reference, name)(), "run `make docs`"
 

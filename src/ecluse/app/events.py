@@ -41,7 +41,7 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "delivery.uploaded": (
         "message",
-        "A document is whole on the partner's server under its temporary name, and about to appear under its own.",
+        "A document is whole where it goes to, under a temporary name, and about to appear under its own.",
     ),
     "delivery.withdrawn": (
         "message",

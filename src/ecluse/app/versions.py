@@ -30,10 +30,12 @@ _PERSONAL: Final = re.compile(
 )
 """Fields that name people."""
 
-_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
+_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.", "acme.listen")
 """Fields of ``ecluse.toml`` that a node reads at its start only."""
-_FOLLOWED: Final = "listen.as2.tls."
-"""Among them those that it follows, where the listener spoke TLS from the start."""
+_FOLLOWED: Final = ("listen.as2.tls.", "listen.sftp.host_keys", "listen.ftps.key")
+"""Among them those that it follows, where the listener was there, and spoke TLS, from the start."""
+_SUCCESSORS: Final = ("listen.as2.tls.successor", "listen.ftps.successor")
+"""Those that may also come and go meanwhile."""
 
 
 def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuration]:
@@ -125,5 +127,6 @@ def needs_restart(changes: Plan) -> bool:
         change.subject == "hub"
         and change.field.startswith(_AT_START)
         and not (change.kind == "change" and change.field.startswith(_FOLLOWED))
+        and change.field not in _SUCCESSORS
         for change in changes.changes
     )

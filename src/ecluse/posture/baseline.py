@@ -12,14 +12,24 @@ from typing import Any, Final
 
 import msgspec
 
-from ecluse.model.basics import Instant
+from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.records import Record
 from ecluse.posture.facts import Approved, Seen
 from ecluse.posture.keeping import Tell, every_record_of
 from ecluse.store.port import Tx, View
+from ecluse.trust.configuration import Configuration
 from ecluse.trust.plan import Change, differences
 
-__all__ = ["MARK", "Baseline", "BaselineEntry", "approve", "digest_of", "entry_of", "read_baseline"]
+__all__ = [
+    "MARK",
+    "Baseline",
+    "BaselineEntry",
+    "approve",
+    "digest_of",
+    "entry_of",
+    "read_baseline",
+    "texts_of",
+]
 
 BASELINE: Final = "baseline"
 MARK: Final = "posture.baseline"
@@ -31,6 +41,7 @@ class BaselineEntry(msgspec.Struct, frozen=True):
 
     Attributes:
         digest: Of its words.
+        texts: Of the texts of its files: where they are the same, the words are too.
         words: Its configuration, field by field.
         seen: What it was seen to use: ``channel/role`` and values.
         at: When.
@@ -39,6 +50,7 @@ class BaselineEntry(msgspec.Struct, frozen=True):
     """
 
     digest: str
+    texts: str
     words: dict[str, str]
     seen: dict[str, list[str]]
     at: Instant
@@ -48,6 +60,7 @@ class BaselineEntry(msgspec.Struct, frozen=True):
 
 class _Head(msgspec.Struct):
     digest: str
+    texts: str
     at: Instant
     by: str
 
@@ -61,6 +74,25 @@ def digest_of(words: Mapping[str, str]) -> str:
     return sha256(msgspec.json.encode(dict(words), order="sorted")).hexdigest()
 
 
+def texts_of(configuration: Configuration, subject: str) -> str:
+    """SHA-256 of the texts that a subject's words are made of, hex."""
+    kind, _, name = subject.partition(":")
+    files = configuration.files
+    paths = ["ecluse.toml"]
+    if kind == "flow":
+        paths = [f"flows/{name}.toml"]
+    elif kind == "partner":
+        partner = configuration.partners[PartnerId(name)]
+        paths = [f"partners/{name}.toml", *(entry.file for entry in partner.certificates)]
+        if partner.openpgp is not None:
+            paths += [*partner.openpgp.certificates, *partner.openpgp.recipients]
+    digest = sha256()
+    for path in paths:
+        text = files.get(path, "").encode("utf-8", "surrogatepass")
+        digest.update(len(text).to_bytes(8, "big") + text)
+    return digest.hexdigest()
+
+
 class Baseline:
     """The digests of what was approved.
 
@@ -68,9 +100,9 @@ class Baseline:
         at: When the newest of it was approved.
     """
 
-    def __init__(self, heads: Mapping[str, tuple[str, Instant, str]]) -> None:
+    def __init__(self, heads: Mapping[str, _Head]) -> None:
         self._heads = heads
-        self.at = max((head[1] for head in heads.values()), default=Instant(0))
+        self.at = max((head.at for head in heads.values()), default=Instant(0))
 
     def __bool__(self) -> bool:
         return bool(self._heads)
@@ -81,24 +113,26 @@ class Baseline:
         return frozenset(self._heads)
 
     def approved(
-        self, view: View, subject: str, digest: str, words: Callable[[], Mapping[str, str]]
+        self, view: View, subject: str, texts: str, words: Callable[[], Mapping[str, str]]
     ) -> Approved | None:
         """How a subject compares: ``None`` where it was never approved.
 
         Args:
             view: To read what was approved, where it differs.
             subject: ``partner:birch``.
-            digest: Of its configuration at present, in words.
-            words: Gives these words, where they are needed.
+            texts: Digest of the present texts of its files, as :func:`texts_of` gives it.
+            words: Gives its present configuration in words, where that is needed.
         """
         head = self._heads.get(subject)
         if head is None:
             return None
         drift: tuple[Change, ...] = ()
-        if head[0] != digest:
-            entry = entry_of(view, subject)
-            drift = differences(subject, entry.words, words()) if entry is not None else ()
-        return Approved(head[1], head[2], drift)
+        if head.texts != texts:
+            present = words()
+            if head.digest != digest_of(present):
+                entry = entry_of(view, subject)
+                drift = differences(subject, entry.words, present) if entry is not None else ()
+        return Approved(head.at, head.by, drift)
 
     def strangers(self, present: Mapping[str, str]) -> tuple[Change, ...]:
         """Partners and flows that came or went since: id to name of those at present, by subject."""
@@ -111,11 +145,7 @@ class Baseline:
 
 def read_baseline(view: View) -> Baseline:
     """The digests of everything that was approved."""
-    heads = {}
-    for record in every_record_of(view, BASELINE):
-        head = _head(record.body)
-        heads[record.key] = (head.digest, head.at, head.by)
-    return Baseline(heads)
+    return Baseline({record.key: _head(record.body) for record in every_record_of(view, BASELINE)})
 
 
 def entry_of(view: View, subject: str) -> BaselineEntry | None:
@@ -127,7 +157,7 @@ def entry_of(view: View, subject: str) -> BaselineEntry | None:
 def approve(
     tx: Tx,
     tell: Tell,
-    subjects: Iterable[tuple[str, Mapping[str, str], Iterable[Seen]]],
+    subjects: Iterable[tuple[str, str, Mapping[str, str], Iterable[Seen]]],
     *,
     now: Instant,
     by: str,
@@ -139,7 +169,7 @@ def approve(
     Args:
         tx: The transaction.
         tell: Writes events.
-        subjects: (subject, its configuration in words, what was seen of it).
+        subjects: (subject, digest of its texts, its configuration in words, what was seen of it).
         now: The present.
         by: Who approves.
         reason: Why.
@@ -150,12 +180,12 @@ def approve(
     """
     overall = sha256()
     names: set[str] = set()
-    for subject, words, seen in subjects:
+    for subject, texts, words, seen in subjects:
         values: dict[str, list[str]] = {}
         for each in seen:
             values.setdefault(f"{each.channel}/{each.role}", []).append(each.value)
         digest = digest_of(words)
-        entry = BaselineEntry(digest, dict(words), values, now, by, reason)
+        entry = BaselineEntry(digest, texts, dict(words), values, now, by, reason)
         body = msgspec.json.encode(entry, order="sorted")
         owner = subject.removeprefix("partner:") if subject.startswith("partner:") else ""
         tx.put_record(Record(BASELINE, subject, now, body, owner))

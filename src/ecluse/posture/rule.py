@@ -43,11 +43,14 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 for the worst."""
-        return list(Severity).index(self)
+        return _RANKS[self]
 
     def reaches(self, other: Severity) -> bool:
         """Whether it is as bad as ``other``, or worse."""
         return self.rank <= other.rank
+
+
+_RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -443,7 +443,7 @@ _GONE: Final[Mapping[str, Rule]] = {
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _NAMED: Final = ("certificate ", "openpgp certificate ", "operator ")
-_OWN_NAMES: Final = re.compile(r"^(folders|calendars)\.[^.]+")
+_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores)\.[^.]+")
 _TAGS: Final = re.compile(r"^(s3|azure|gcs)\.tags\..*", re.DOTALL)
 _WHOLE: Final = re.compile(r"^((?:organisation\.)?(?:bank|identifiers)|verification)(\..*|\[.*)?$", re.DOTALL)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ecluse.app.changes.check import BadApproval, Replanned, checked, replan, standing
+from ecluse.app.changes.check import BadApproval, ChangeOver, Replanned, checked, replan, standing
 from ecluse.app.changes.expiry import close
 from ecluse.app.changes.folder import put_into_folder
 from ecluse.app.changes.lookup import Entry, find
@@ -22,15 +22,7 @@ from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Tx
 from ecluse.trust.operators import EYES, Operator, approvers
 
-__all__ = ["ChangeOver", "ChangeStale", "Decision", "approve", "refuse", "withdraw"]
-
-
-class ChangeOver(EcluseError):
-    """The proposal does not wait any more."""
-
-    code = "change.not-pending"
-    fault = Fault.USAGE
-    remedy = "Look at it with `ecluse change show`; propose it again where it is still wanted."
+__all__ = ["ChangeStale", "Decision", "approve", "refuse", "withdraw"]
 
 
 class ChangeStale(EcluseError):

@@ -31,7 +31,7 @@ from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.flows.state import last_run, paused
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
-from ecluse.posture.baseline import MARK, Baseline, digest_of, read_baseline
+from ecluse.posture.baseline import MARK, Baseline, read_baseline, texts_of
 from ecluse.posture.facts import (
     AccessFacts,
     Approved,
@@ -89,7 +89,7 @@ class Gatherer:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._directory: object = None
-        self._looked = Instant(0)
+        self._looked = self._counted = Instant(0)
         self._partners: dict[PartnerId, PartnerFacts] = {}
         self._materials: dict[PartnerId, Material] = {}
         self._secrets: dict[PartnerId, tuple[SecretFile, ...]] = {}
@@ -127,9 +127,10 @@ class Gatherer:
             self._directory = node.directory
         return node.store.read(lambda view: self._gather(view, configuration, now, slow))
 
-    def words(self, subject: str) -> dict[str, str]:
-        """A subject's present configuration, field by field."""
-        return subject_words(self._node.directory.configuration, subject)
+    def present(self, subject: str) -> tuple[str, dict[str, str]]:
+        """A subject's present configuration: digest of its texts, and the same field by field."""
+        configuration = self._node.directory.configuration
+        return texts_of(configuration, subject), subject_words(configuration, subject)
 
     # --- what is dear ---------------------------------------------------------------------------------------------
 
@@ -137,10 +138,10 @@ class Gatherer:
         node = self._node
         self._materials = materials(configuration, self._materials, now)
         files = SecretFiles(node.folder)
-        secrets = {id: files.of(each.references) for id, each in self._materials.items()}
+        secrets = {id: files.of(each.files) for id, each in self._materials.items() if each.files}
         before = self._secrets
         self._secrets = {
-            id: before[id] if before.get(id) == found else found for id, found in secrets.items() if found
+            id: before[id] if before.get(id) == found else found for id, found in secrets.items()
         }
         self._own_secrets = files.of(_find_hub(configuration.hub))
         self._as2 = tuple(
@@ -148,10 +149,13 @@ class Gatherer:
             for id, each in configuration.partners.items()
             if each.as2 is not None and each.state == "active"
         )
-        self._keys = own_keys(node, configuration, now)
+        self._keys = own_keys(node, configuration, self._materials, now)
         self._own_openpgp = tuple(own_pgp(entry, now) for entry in own_openpgp_entries(node) if entry.use)
         self._shared = shared_things(self._materials)
-        self._changes = self._pending.count(configuration)
+        # Right after a change the files are seldom worth a look: it was made of them.
+        if self._changes or now - self._counted >= SLOW:
+            self._changes = self._pending.count(configuration)
+            self._counted = now
         self._exposed = exposed(node)
         self._open_folders = open_folders(node)
         self._access = access_facts(node)
@@ -285,12 +289,12 @@ class Gatherer:
     def _compare(
         self, view: View, configuration: Configuration, subject: str, material: object
     ) -> Approved | None:
-        """How a subject stands to the baseline. The words are made once for each version of its file."""
+        """How a subject stands to the baseline; looked at once for each version of its file."""
         if not self._baseline:
             return None
         known = self._digests.get(subject)
         if known is None or known[0] is not material:
-            known = (material, digest_of(subject_words(configuration, subject)))
+            known = (material, texts_of(configuration, subject))
             self._digests[subject] = known
         elif subject in self._approved:
             return self._approved[subject]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ecluse.app.node import Node
 from ecluse.app.openpgp import OpenPgpEntry
@@ -17,6 +18,9 @@ from ecluse.trust.schema import Partner
 from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.errors import OpenPgpError
 from ecluse.wire.openpgp.keys import permit_key
+
+if TYPE_CHECKING:
+    from ecluse.app.posture.partners import Material
 
 __all__ = ["own_keys", "own_pgp", "pgp_facts"]
 
@@ -47,12 +51,15 @@ def own_pgp(entry: OpenPgpEntry, now: Instant) -> PgpFacts:
     return pgp_facts(entry.source, entry.certificate, now)
 
 
-def own_keys(node: Node, configuration: Configuration, now: Instant) -> tuple[OwnKeyFacts, ...]:
+def own_keys(
+    node: Node, configuration: Configuration, materials: Mapping[PartnerId, Material], now: Instant
+) -> tuple[OwnKeyFacts, ...]:
     """Our keys, each with the active partners that depend on it."""
     active = {id: each for id, each in configuration.partners.items() if each.state == "active"}
     named = OwnBindings()
-    for id, partner in active.items():
-        named.add(id, partner)
+    for id in active:
+        for ref, binding in materials[id].used:
+            named.keys.setdefault(ref, []).append(binding)
     groups = {
         "hub": tuple(id for id, each in active.items() if each.as2 is not None),
         "listen:as2": tuple(id for id, each in active.items() if each.as2 is not None),

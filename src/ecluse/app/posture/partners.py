@@ -12,6 +12,8 @@ from ecluse.posture.facts import PgpFacts, Shared
 from ecluse.posture.rules.secrets import PARTNER_REFERENCES, references
 from ecluse.trust.certificates import CertificateSet
 from ecluse.trust.configuration import Configuration
+from ecluse.trust.inventory import Binding
+from ecluse.trust.inventory.ours import OwnBindings
 from ecluse.trust.schema import Partner
 from ecluse.trust.ssh import fingerprint, key_blob
 from ecluse.wire.openpgp.certificate import Certificate
@@ -30,7 +32,8 @@ class Material:
         certificates: Its certificates.
         raw: Its OpenPGP certificates.
         openpgp: The same as facts.
-        references: (field, reference) of its secrets.
+        files: (field, reference) of its secrets that are files.
+        used: Our keys that its file names: name in the keyring, and where.
         holds: (kind, name) of what no other partner should have.
     """
 
@@ -38,7 +41,8 @@ class Material:
     certificates: CertificateSet
     raw: tuple[tuple[Certificate, ...], ...]
     openpgp: tuple[PgpFacts, ...]
-    references: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, str], ...]
+    used: tuple[tuple[str, Binding], ...]
     holds: tuple[tuple[str, str], ...]
 
 
@@ -58,12 +62,13 @@ def materials(
             or known.certificates is not certificates
             or known.raw != raw
         ):
-            known = _material(settings, certificates, paths, raw, now)
+            known = _material(id, settings, certificates, paths, raw, now)
         found[id] = known
     return found
 
 
 def _material(
+    id: PartnerId,
     settings: Partner,
     certificates: CertificateSet,
     paths: Iterable[str],
@@ -80,7 +85,17 @@ def _material(
         for path, certificates_ in zip(paths, raw, strict=True)
         for certificate in certificates_
     )
-    return Material(settings, certificates, raw, openpgp, named, tuple(dict.fromkeys(holds)))
+    bindings = OwnBindings()
+    bindings.add(id, settings)
+    return Material(
+        settings=settings,
+        certificates=certificates,
+        raw=raw,
+        openpgp=openpgp,
+        files=tuple(each for each in named if each[1].startswith("file:")),
+        used=tuple((ref, binding) for ref, found in bindings.keys.items() for binding in found),
+        holds=tuple(dict.fromkeys(holds)),
+    )
 
 
 def shared_things(found: Mapping[PartnerId, Material]) -> tuple[Shared, ...]:

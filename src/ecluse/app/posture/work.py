@@ -250,7 +250,7 @@ class PostureWork:
         now = self._node.hub.clock()
 
         def work(tx: Tx) -> int:
-            found = ((each, self.gatherer.words(each), seen.get(each, ())) for each in subjects)
+            found = ((each, *self.gatherer.present(each), seen.get(each, ())) for each in subjects)
             return approve(tx, self._tell(actor), found, now=now, by=actor, reason=reason, whole=not only)
 
         return self._node.store.write(work)

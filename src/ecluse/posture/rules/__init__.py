@@ -14,7 +14,10 @@ from ecluse.posture.rules import (
     evidence,
     flows,
     lifecycle,
+    lifecycle_ours,
     operations,
+    permitted,
+    places,
     secrets,
     transport,
 )
@@ -23,7 +26,7 @@ __all__ = ["FLOW_RULES", "HUB_RULES", "IDLE_RULES", "PARTNER_RULES", "RULES"]
 
 HUB_RULES: Final[tuple[Rule[HubFacts], ...]] = (
     *crypto.HUB,
-    *lifecycle.HUB,
+    *lifecycle_ours.HUB,
     *transport.HUB,
     *authentication.HUB,
     *assurance.HUB,
@@ -34,12 +37,13 @@ HUB_RULES: Final[tuple[Rule[HubFacts], ...]] = (
 )
 PARTNER_RULES: Final[tuple[Rule[PartnerFacts], ...]] = (
     *crypto.PARTNER,
+    *permitted.PARTNER,
     *lifecycle.PARTNER,
     *assurance.PARTNER,
     *transport.PARTNER,
     *authentication.PARTNER,
     *secrets.PARTNER,
-    *flows.PARTNER,
+    *places.PARTNER,
     *evidence.PARTNER,
     *operations.PARTNER,
 )

@@ -347,7 +347,7 @@ def fix(
             if not yes and not frame.json:
                 draw_plan(frame.err, planned.plan)
             frame.confirm("Apply this?", yes=yes)
-            version = apply_fix(node, planned, actor=frame.actor, reason=reason)
+            version = apply_fix(node, planned, actor=frame.actor, reason=reason, signer=frame.signer(node))
 
     def draw(console: Console) -> None:
         from rich.text import Text
@@ -378,6 +378,7 @@ command(
     gives="applied, version, changes[]{kind, subject, field, before, after}, commands[], remedy",
     example="ecluse --hub hub posture fix crypto.accepts-unsigned partner:birch\n"
     "ecluse --hub hub posture fix crypto.accepts-unsigned partner:birch --apply",
+    signs=True,
 )(fix)
 
 

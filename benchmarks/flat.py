@@ -1,7 +1,7 @@
 """Flat memory: the peak of a serving hub for messages of 10 KB and of 1 GiB (``--full``: 10 GiB) each way.
 
-The messages are compressed, signed and encrypted. The same is measured for files that come and go by SFTP. Each
-size has processes of its own, so that one's peak does not hide another's.
+The messages are compressed, signed and encrypted. The same is measured for files that come and go by SFTP, FTPS, S3,
+WebDAV and folders. Each size has processes of its own, so that one's peak does not hide another's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import sftp_server
+from benchmarks.flat_places import LEGS, ftps_server_peaks, leg_peaks
 from benchmarks.hubs import pair
 from benchmarks.limits import Row, row
 
@@ -62,10 +63,18 @@ def sftp_peaks(size: int) -> list[tuple[float, float]]:
             return found
 
 
+MEASURES: Final = (
+    (peaks, ("send", "receive")),
+    (sftp_peaks, ("sftp-up", "sftp-down")),
+    (ftps_server_peaks, ("ftps-up", "ftps-down")),
+    (leg_peaks, LEGS),
+)
+
+
 def run(full: bool = False) -> list[Row]:
     """Rows for each direction and size."""
     rows = []
-    for measure, names in ((peaks, ("send", "receive")), (sftp_peaks, ("sftp-up", "sftp-down"))):
+    for measure, names in MEASURES:
         least = measure(SMALL[1])
         for label, size in FULL if full else SIZES:
             for what, (_, small), (start, large) in zip(names, least, measure(size), strict=True):

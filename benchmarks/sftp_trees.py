@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support.hubs import bare_hub
 
 from ecluse.app.folder import make_hub
-from ecluse.app.service import KEPT_FREE, SWITCH_INTERVAL, Service
+from ecluse.app.service import KEPT_FREE, SWITCH_INTERVAL, Service, keep_what_is_made
 from ecluse.app.settings import apply_files
 from ecluse.app.sftp import SftpService
 from ecluse.channels.guard.bans import Bans
@@ -61,6 +61,8 @@ class Discard:
     def suspend(self) -> None: ...
     def abort(self) -> None: ...
     def close(self) -> None: ...
+    def at_hand(self, offset: int, size: int) -> bool:
+        return True
 
     size = 0
     prompt = 1 << 20
@@ -150,6 +152,7 @@ def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer | Sftp
     bytearray(KEPT_FREE)
     if tree in ("node", "mailbox"):
         with (_node if tree == "node" else _hub)(folder, line) as found:
+            keep_what_is_made()
             yield found
         return
     keyring = MemoryKeyring()

@@ -48,6 +48,7 @@ EVENT_CALLS = frozenset(
         "tell",
         "_tell",
         "Telling",
+        "Fact",
     }
 )
 KIND = re.compile(r"[a-z]+\.[a-z-]+")

@@ -206,6 +206,29 @@ def test_a_session_ends_once_its_login_would_fail(running: Running, change: str)
             talker.cmd("PWD")
 
 
+def until_cut(talker: Talker, patience: float) -> bool:
+    """Whether a session ends meanwhile."""
+    until = time.monotonic() + patience
+    try:
+        while time.monotonic() < until:
+            talker.cmd("PWD")
+            time.sleep(0.05)
+    except (OSError, EOFError):
+        return True
+    return False
+
+
+def test_a_session_ends_once_the_password_behind_its_reference_changes(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecluse.channels.ftps.server.listener.LOOK_EVERY", 0.2)
+    with Talker(running.port) as talker:
+        time.sleep(0.6)
+        assert talker.cmd("PWD").startswith("257")
+        (running.folder / "secrets" / "birch").write_text("battery-staple")
+        assert until_cut(talker, 10), "it goes on with a password that is no more"
+
+
 def test_sessions_of_one_partner_are_counted(tmp_path) -> None:
     running = Running(tmp_path, "[listen.ftps.guard]\nsessions_per_partner = 1")
     try:

@@ -28,8 +28,9 @@ def test_hundreds_of_partners_are_applied_at_once(tmp_path: Path) -> None:
         version = apply_files(node, read_folder(node.folder), actor="operator:test", reason="the mills")
         assert version is not None
         assert len(node.directory.partners) == PARTNERS
-        (*_, (_, leaf)) = node.store.read(lambda view: view.unsealed(10))
-    facts = json.loads(leaf)["data"]
+        events = [json.loads(leaf) for _, leaf in node.store.read(lambda view: view.unsealed(5000))]
+    facts = [event["data"] for event in events if event["kind"] == "config.applied"][-1]
+    assert len({event["subject"] for event in events if event["kind"] == "partner.state-changed"}) == PARTNERS
     assert facts["version"] == version.number
     assert facts["changes"][0].startswith("partner:mill0: + ")
     assert facts["left_out"] > 0

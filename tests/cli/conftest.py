@@ -57,7 +57,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         stretch_little(root / name)
         say("partner", "card", "--out", root / f"{name}.card", hub=root / name)
     for me, other in (("aster", "birch"), ("birch", "aster")):
-        say("partner", "add", root / f"{other}.card", "--yes", hub=root / me)
+        say("partner", "add", root / f"{other}.card", "--trust-on-first-use", "one machine", hub=root / me)
         open_private_network(root / me, other)
     with serving(root / "aster"), serving(root / "birch"):
         yield Pair(root / "aster", root / "birch", root)

@@ -52,7 +52,7 @@ def hubs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
         stretch_little(hub)
         say("partner", "card", "--out", root / f"{hub.name}.card", hub=hub)
     for me, other in ((aster, "birch"), (birch, "aster")):
-        say("partner", "add", root / f"{other}.card", "--yes", hub=me)
+        say("partner", "add", root / f"{other}.card", "--trust-on-first-use", "a test", hub=me)
         open_private_network(me, other)
     # What Cedar has: a key of its own, kept in Birch's hub as nothing else here has a keyring.
     say(

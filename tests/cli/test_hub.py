@@ -115,7 +115,16 @@ def test_a_configuration_that_is_refused_names_every_problem(hub: Path) -> None:
 
 
 def test_a_mistake_in_a_partners_file_stops_nothing_until_it_is_applied(hub: Path, pair: Pair) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--id", "birch", "--yes", hub=hub)
+    say(
+        "partner",
+        "add",
+        pair.cards / "birch.card",
+        "--id",
+        "birch",
+        "--trust-on-first-use",
+        "a test",
+        hub=hub,
+    )
     path = hub / "partners" / "birch.toml"
     path.write_text(path.read_text().replace("url =", "urll ="))
     assert "config.unknown-field" in say("plan", hub=hub, code=2).err
@@ -261,7 +270,7 @@ def test_doctor_sees_certificates_that_end(hub: Path) -> None:
 
 
 def test_doctor_lists_lost_blobs(hub: Path, pair: Pair, tmp_path: Path) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     large = tmp_path / "large"
     large.write_bytes(bytes(100_000))
     say("send", "birch", large, hub=hub)
@@ -275,7 +284,7 @@ def test_doctor_lists_lost_blobs(hub: Path, pair: Pair, tmp_path: Path) -> None:
 
 
 def test_doctor_says_that_an_address_is_not_allowed(hub: Path, pair: Pair) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     found = say("doctor", "--json", hub=hub, code=1).data
     assert findings(found)["partner:birch"] == "failed", "the card's URL leads to this machine"
 
@@ -294,7 +303,7 @@ def test_doctor_of_a_disk_that_is_full(hub: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_doctor_sees_that_a_partners_server_is_away(hub: Path, pair: Pair) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     file = hub / "partners" / "birch.toml"
     text = file.read_text().replace("[as2]\n", "[as2]\nallow_private_network = true\n")
     file.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{free_port()}", text))

@@ -168,7 +168,7 @@ def test_a_quarantined_document_is_released(pair: Pair, tmp_path: Path) -> None:
 
 
 def test_give_up_and_resume_without_a_server(hub: Path, pair: Pair) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     sent = say("send", "birch", pair.order(1), "--json", hub=hub).data
     assert sent["state"] == "accepted"
     text = say("send", "birch", pair.order(2), "--wait", "--timeout", "200ms", "--json", hub=hub, code=1).data
@@ -186,7 +186,7 @@ def test_give_up_and_resume_without_a_server(hub: Path, pair: Pair) -> None:
 
 
 def test_what_can_not_be_sent(hub: Path, pair: Pair, tmp_path: Path) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     empty = tmp_path / "empty"
     empty.touch()
     for path, code in (
@@ -206,7 +206,7 @@ def test_what_can_not_be_sent(hub: Path, pair: Pair, tmp_path: Path) -> None:
 
 
 def test_a_message_that_is_too_large(hub: Path, pair: Pair) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     file = hub / "partners" / "birch.toml"
     file.write_text(file.read_text().replace("[as2]\n", '[as2]\nmax_size = "10 B"\n'))
     say("apply", "--yes", hub=hub)
@@ -275,7 +275,7 @@ def test_json_is_one_line_of_utf8(pair: Pair) -> None:
 
 
 def test_ctrl_c_while_waiting_is_clean(hub: Path, pair: Pair) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     line = [sys.executable, "-m", "ecluse", "--hub", str(hub), "send", "birch", str(pair.order(1)), "--wait"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -44,7 +44,7 @@ def test_a_hub_without_partners(hub: Path) -> None:
 
 def test_card_to_standard_output(hub: Path) -> None:
     result = say("partner", "card", hub=hub)
-    assert result.text.startswith("ecluse.card/1")
+    assert result.text.startswith("ecluse.card/2")
     data = say("partner", "card", "--json", hub=hub).data
     assert len(data["phrase"].split()) == 4
 
@@ -54,12 +54,16 @@ def test_add_by_phrase(hub: Path, pair: Pair) -> None:
     asked = say("partner", "add", card, hub=hub, code=2)
     assert "cli.not-confirmed" in asked.err
     assert "phrase" in asked.err
-    wrong = say("partner", "add", card, "--phrase", "1 2 3 4", hub=hub, code=1)
+    wrong = say("partner", "add", card, "--phrase", "1 2 3 4", hub=hub, code=2)
+    assert "partner.incomplete-verification" in wrong.err
+    with_ = ["--verified-with", "Jo Birch"]
+    wrong = say("partner", "add", card, "--phrase", "1 2 3 4", *with_, hub=hub, code=1)
     assert "card.wrong-phrase" in wrong.err
     phrase = next(line for line in wrong.err.splitlines() if line.startswith("phrase")).removeprefix("phrase")
     assert say("partner", "list", "--json", hub=hub).data == {"partners": []}
-    added = say("partner", "add", card, "--id", "b", "--phrase", phrase, "--json", hub=hub).data
-    assert (added["id"], added["version"]) == ("b", 2)
+    added = say("partner", "add", card, "--id", "b", "--phrase", phrase, *with_, "--json", hub=hub).data
+    assert (added["id"], added["version"], added["state"]) == ("b", 2, "active")
+    assert added["verification"] == "call-back"
     assert added["card"]["as2_id"] == "BIRCH"
     assert (hub / "partners" / "b.toml").exists()
     again = say("partner", "add", card, "--yes", hub=hub, code=2)
@@ -122,7 +126,7 @@ def test_a_key_that_can_not_sign_is_certified_by_another(hub: Path, tmp_path: Pa
 
 
 def test_a_key_shown_to_a_partners_server_has_a_use(hub: Path, pair: Pair) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     with (hub / "partners" / "birch.toml").open("a") as file:
         file.write('\n[as2.tls]\nclient_key = "main"\n')
     say("apply", "--yes", hub=hub)
@@ -143,7 +147,7 @@ def test_list_of_certificates(pair: Pair, hub: Path) -> None:
 
 
 def test_import_a_partners_certificate(hub: Path, pair: Pair, tmp_path: Path) -> None:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     file = hub / "partners" / "birch.toml"
     file.write_text(f"# spoken to on Monday\n{file.read_text()}")
     certificate = make_certificate(make_key("ec-p256"), "Birch 2", now=system_clock(), days=400)

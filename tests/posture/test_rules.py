@@ -418,6 +418,10 @@ CASES: dict[str, tuple[Make, Make]] = {
         partner("account.second_factor", False),
         partner("account.password", None),
     ),
+    "authentication.unverified-partner": (
+        partner("verification.level", "trust-on-first-use"),
+        partner("verification.level", "in-person"),
+    ),
     "authentication.any-address": (
         partner("account.addresses", ()),
         partner("account.addresses", ("192.0.2.1",)),

@@ -187,6 +187,11 @@ min_version = "1.3"
 [webdav.retry]
 [openpgp]
 certificates = ["openpgp/birch.asc"]
+[verification]
+level = "call-back"
+at = 2026-06-01
+by = "operator:ines"
+with = "Jo Birch"
 [[certificates]]
 file = "certificates/birch.pem"
 use = ["verify", "encrypt", "mdn-verify", "tls-client"]
@@ -315,7 +320,7 @@ def codes(given: Facts, now: int = NOW) -> set[str]:
 def put(settings: msgspec.Struct, path: str, value: object) -> Any:
     """The same settings with one field changed: ``as2.tls.min_version``, ``to.0.openpgp``."""
     name, _, rest = path.partition(".")
-    name = "from_" if name == "from" else name
+    name = f"{name}_" if name in ("from", "with") else name
     inner = getattr(settings, name)
     if isinstance(inner, tuple) and rest:
         number, _, deeper = rest.partition(".")

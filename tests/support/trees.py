@@ -231,6 +231,9 @@ class MemoryReader:
         self._seen[offset : offset + len(data)] = b"\1" * len(data)
         return data
 
+    def at_hand(self, offset: int, size: int) -> bool:
+        return False
+
     def abandon(self) -> None:
         seen = self._box.seen.setdefault(id(self._file), bytearray(self.size))
         seen[:] = bytes(a | b for a, b in zip(seen, self._seen, strict=True))

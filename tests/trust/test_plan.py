@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from tests.support.trust import HUB, PARTNER, certificate, files, pem
+from tests.support.trust import HUB, PARTNER, certificate, files, key, pem
 
 from ecluse.trust import Configuration, plan
 
@@ -72,3 +72,21 @@ def test_windows_and_exceptions_show():
     assert "used until 2027-01-01T00:00:00.000Z" in text
     assert "+ exceptions[0].algorithm: sha-1" in text
     assert "+ exceptions[0].reason: old server" in text
+
+
+def test_an_authority_behind_a_certificate_that_stays_shows():
+    """All certificates of a file are anchors of TLS: who adds the authority of the leaf widens what is trusted."""
+    authority = certificate("Public CA")
+    leaf = certificate("Birch", issuer=("Public CA", key()))
+    old = Configuration.from_files(files() | {"certificates/birch.pem": pem(leaf)})
+    new = Configuration.from_files(files() | {"certificates/birch.pem": pem(leaf, authority)})
+    (change,) = plan(old, new).changes
+    assert (change.kind, change.field[:12]) == ("change", "certificate ")
+    assert "with 1 more (SHA-256 " in change.after
+
+
+def test_a_certificate_that_stands_twice_shows_with_all_its_uses():
+    entry = '[[certificates]]\nfile = "certificates/birch.pem"\nuse = ["tls"]\n'
+    (change,) = plan(configuration(), configuration(PARTNER + "\n" + entry)).changes
+    assert "for encrypt, verify; " in change.after
+    assert change.after.endswith("for tls")

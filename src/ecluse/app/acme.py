@@ -64,6 +64,8 @@ LOOK_EVERY: Final = 3600
 _PATIENCE: Final = 90.0
 """Seconds for the authority to look at an answer, or to make a certificate."""
 _STEP: Final = 0.5
+_NONCES: Final = 6
+"""Nonces that a request is tried with: a server may refuse one for no fault of ours (RFC 8555 s6.5)."""
 _SHARE: Final = 3
 """A certificate is renewed in the last third of its life at the latest, however short that is."""
 
@@ -132,6 +134,8 @@ def renew(node: Node, ref: str, *, actor: str) -> x509.Certificate:
         raise AcmeNotAgreed("No authority is configured, or nobody agreed to its terms.")
     authority = _Authority(node, settings)
     order_url, order = authority.order(settings.names)
+    if len(order.authorizations) > len(settings.names):
+        raise AcmeError("The authority asks for more proofs than there are names.")
     for url in order.authorizations:
         _prove(node, authority, url)
     csr = x509.load_pem_x509_csr(node.keyfiles.request(ref, "", settings.names).encode())
@@ -228,7 +232,7 @@ class _Authority:
         return self._signed(url, None)[2]
 
     def _signed(self, url: str, payload: object | None) -> tuple[int, dict[str, str], bytes]:
-        for attempt in (1, 2, 3):
+        for attempt in range(1, _NONCES + 1):
             if not self._nonce:
                 self._ask("HEAD", self._directory.new_nonce, b"")
             nonce, self._nonce = self._nonce, ""
@@ -240,7 +244,7 @@ class _Authority:
             if 200 <= status < 300:
                 return status, headers, body
             error = read_problem(status, body)
-            if error.code != "acme.bad-nonce" or attempt == 3:
+            if error.code != "acme.bad-nonce" or attempt == _NONCES:
                 raise error
         raise AssertionError("the loop returns or raises")
 

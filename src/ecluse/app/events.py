@@ -41,7 +41,7 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "delivery.uploaded": (
         "message",
-        "A document is whole on the partner's server under its temporary name, and about to appear under its own.",
+        "A document is whole where it goes to, under a temporary name, and about to appear under its own.",
     ),
     "delivery.withdrawn": (
         "message",
@@ -104,6 +104,16 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "partner.names-skipped": (
         "partner",
         "Files with impossible names lie on its server; they are left there.",
+    ),
+    "partner.state-changed": ("partner", "A partner's state changed: from what to what, and why."),
+    "partner.invited": ("partner", "A partner was invited; until when an answer is waited for."),
+    "partner.verified": (
+        "partner",
+        "How a partner's identity was made sure of was written down: at which level, by whom, with whom.",
+    ),
+    "partner.card-taken": (
+        "partner",
+        "A partner's card was taken: its digest, and whether the hand that signed the last one signed it too.",
     ),
     "posture.finding-opened": (
         "hub, partner or flow",

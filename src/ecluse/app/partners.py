@@ -1,4 +1,4 @@
-"""Partners as people want to see them, and taking one on from a card."""
+"""Partners and cards as people want to see them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from ecluse.app.inventory import last_instant
 from ecluse.app.node import Node
 from ecluse.app.roles import roles_of
-from ecluse.app.settings import plan_files, settled_files
+from ecluse.channels.http import ClientLimits, Egress, client_tls, request
+from ecluse.channels.http.egress import PRIVATE_NETWORKS
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import iso
-from ecluse.trust.card import MAX_CARD, Card, partner_files, read_card
-from ecluse.trust.certificates import describe, leaves, load_certificates
+from ecluse.trust.card import MAX_CARD, Card, CardError, card_alarms, digest, phrase
+from ecluse.trust.card.comparing import key_print
+from ecluse.trust.card.reading import card_chain, card_openpgp
+from ecluse.trust.certificates import describe, leaves
+from ecluse.trust.company import Bank, masked_iban
 from ecluse.trust.directory import PartnerView
-from ecluse.trust.plan import Plan
 from ecluse.trust.roles import RoleRow
 from ecluse.trust.ssh import fingerprint, key_blob
+from ecluse.trust.verification import PROVEN
 
-__all__ = ["card_facts", "load_card", "partner_facts", "partner_from_card", "partner_summary", "read_small"]
+__all__ = ["badge", "card_facts", "card_file", "partner_facts", "partner_summary", "read_small"]
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://")
+_FETCH: Final = ClientLimits(connect=10.0, reply_time=20.0, total=30.0, reply_bytes=MAX_CARD)
+"""A card is small: what takes longer is somebody who wants to be waited for."""
 
 _AS2_FACTS: Final = (
     "sign",
@@ -42,23 +52,6 @@ _CERTIFICATE_ROLES: Final = {
     "tls": "tls-server",
     "tls-client": "tls-client",
 }
-_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-
-
-class PartnerTaken(EcluseError):
-    """There is a partner of that id, or one with the same AS2 id."""
-
-    code = "partner.exists"
-    fault = Fault.USAGE
-    remedy = "Choose another id with --id, or change the partner's file and apply it."
-
-
-class BadPartnerId(EcluseError):
-    """An id that a partner's file can't have."""
-
-    code = "partner.bad-id"
-    fault = Fault.USAGE
-    remedy = "Use 1 to 63 lower-case letters, digits and dashes."
 
 
 class UnreadableInput(EcluseError):
@@ -81,16 +74,54 @@ def read_small(path: Path, limit: int = 1 << 20) -> bytes:
     return data
 
 
-def load_card(path: Path) -> Card:
-    """Read a card from a file. Raises :class:`UnreadableInput`, and as :func:`read_card` does."""
-    return read_card(read_small(path, MAX_CARD))
+def card_file(place: str, *, clear: bool = False, private: bool = False) -> bytes:
+    """The octets of a card, from a file or from a URL; :func:`~ecluse.trust.card.read_card` reads them.
+
+    Args:
+        place: A path, or ``https://...``.
+        clear: Take ``http://`` too.
+        private: Let the URL lead to loopback and private networks.
+
+    Raises:
+        UnreadableInput: There is no such file.
+        CardError: ``card.unreachable``, ``card.clear-text``.
+    """
+    if not _URL.match(place):
+        return read_small(Path(place), MAX_CARD)
+    secure = place.lower().startswith("https:")
+    if not secure and not clear:
+        raise CardError(
+            "The card would come over an unencrypted connection.",
+            code="card.clear-text",
+            fault=Fault.USAGE,
+            remedy="Give an https URL; --allow-http takes it all the same, as its phrase is compared anyway.",
+        )
+    egress = Egress(hosts=None, networks=PRIVATE_NETWORKS if private else ())
+    tls = client_tls(system=True) if secure else None
+    try:
+        with request("GET", place, egress=egress, tls=tls, limits=_FETCH) as answer:
+            status, data = answer.status, answer.read() if answer.status == 200 else b""
+    except EcluseError as error:
+        raise CardError(
+            f"The card can't be fetched: {error.cause}",
+            code="card.unreachable",
+            fault=error.fault,
+            remedy=error.remedy,
+        ) from None
+    if status != 200:
+        raise CardError(
+            f"The card can't be fetched: the server answers with {status}.",
+            code="card.unreachable",
+            remedy="Look at the URL; redirects are not followed. Or ask for the card as a file.",
+        )
+    return data
 
 
 def card_facts(card: Card) -> dict[str, Any]:
     """What a person compares before trusting a card."""
     certificates = []
     for entry in card.certificates:
-        info = describe(leaves(load_certificates(entry.pem.encode()))[0])
+        info = describe(leaves(card_chain(entry))[0])
         certificates.append(
             {
                 "use": list(entry.use),
@@ -101,45 +132,63 @@ def card_facts(card: Card) -> dict[str, Any]:
             }
         )
     return {
+        "format": card.format,
+        "serial": card.serial,
         "name": card.name,
+        "names": list(card.names),
         "as2_id": card.as2_id,
-        "url": card.url,
+        "url": card.endpoints.as2,
+        "sftp": card.endpoints.sftp,
+        "ftps": card.endpoints.ftps,
         "email": card.email,
         "made": card.made,
-        "phrase": card.phrase,
+        "expires": card.expires,
+        "phrase": phrase(card),
+        "fingerprint": digest(card),
         "log_origin": card.log_origin,
+        "identifiers": msgspec.to_builtins(card.identifiers) if card.identifiers is not None else {},
         "certificates": certificates,
+        "host_keys": [key_print(line) for line in card.host_keys],
+        "ssh_keys": [key_print(line) for line in card.ssh_keys],
+        "openpgp": [card_openpgp(text).fingerprint for text in card.openpgp],
+        "contacts": [msgspec.to_builtins(each) for each in card.contacts],
+        "bank": _bank(card.bank),
+        "invitation": card.invitation,
+        "alarms": [each.text for each in card_alarms(card)],
     }
 
 
-def partner_from_card(node: Node, card: Card, id: str | None) -> tuple[str, dict[str, str], Plan]:
-    """What adding a card's organisation would be; nothing is changed.
+def _bank(bank: Bank | None) -> dict[str, Any] | None:
+    """A bank account as it is shown: never the whole number."""
+    return None if bank is None else {**msgspec.structs.asdict(bank), "iban": masked_iban(bank.iban)}
 
-    Args:
-        node: The hub.
-        card: From :func:`load_card`.
-        id: The partner's id; by default made from its name.
 
-    Returns:
-        The id, all files of the configuration with the partner's among them, and what would change.
+def badge(view: PartnerView) -> str:
+    """How far a partner's identity is known: its level and day, or what is waited for."""
+    said = view.settings.verification
+    if said is not None and said.level in PROVEN:
+        return f"verified ({said.level}, {said.at[:10]})"
+    invitation = view.settings.invitation
+    if invitation is not None:
+        return f"no answer yet (until {invitation.until[:10]})"
+    return said.level if said is not None and said.level != "none" else "not verified"
 
-    Raises:
-        PartnerTaken, BadPartnerId, PendingChanges, ConfigurationError: It can't be added.
-    """
-    if id is not None and not _ID.fullmatch(id):
-        raise BadPartnerId("A partner can't have that id.")
-    added = partner_files(card, id)
-    path = next(path for path in added if path.startswith("partners/"))
-    name = path.removeprefix("partners/").removesuffix(".toml")
-    files = settled_files(node)
-    if path in files:
-        raise PartnerTaken(f"There is a partner {name} already.")
-    known = next((view for view in node.directory.partners if view.their_id == card.as2_id), None)
-    if known is not None:
-        raise PartnerTaken(f"{card.as2_id} is the AS2 id of {known.name} ({known.id}) already.")
-    wanted = {**files, **added}
-    changes, _ = plan_files(node, wanted)
-    return name, wanted, changes
+
+def _identity(view: PartnerView) -> dict[str, Any]:
+    """What is known of a partner besides how documents are exchanged."""
+    settings = view.settings
+    tables = (settings.verification, settings.card, settings.invitation, settings.identifiers)
+    verification, card, invitation, identifiers = (
+        msgspec.to_builtins(each) if each is not None else None for each in tables
+    )
+    return {
+        "verification": verification,
+        "card": card,
+        "invitation": invitation,
+        "identifiers": identifiers or {},
+        "contacts": [msgspec.to_builtins(each) for each in settings.contacts],
+        "bank": _bank(settings.bank),
+    }
 
 
 def partner_summary(node: Node, view: PartnerView) -> dict[str, Any]:
@@ -155,6 +204,7 @@ def partner_summary(node: Node, view: PartnerView) -> dict[str, Any]:
         "id": view.id,
         "name": view.name,
         "state": view.settings.state,
+        "verified": badge(view),
         "as2_id": view.their_id,
         "url": as2.url if as2 is not None else None,
         "receipt": as2.receipt if as2 is not None else "none",
@@ -169,6 +219,7 @@ def partner_facts(node: Node, view: PartnerView) -> dict[str, Any]:
     rows = roles_of(node, view)
     return {
         **partner_summary(node, view),
+        **_identity(view),
         "our_id": view.our_id,
         **({name: getattr(settings, name) for name in _AS2_FACTS} if settings is not None else {}),
         "account": _account(view),

@@ -44,7 +44,7 @@ from ecluse.exchange.route import PARTNER_KINDS
 from ecluse.trust.directory import Directory
 from ecluse.trust.fields import octets, seconds
 
-__all__ = ["Service"]
+__all__ = ["Service", "keep_what_is_made"]
 
 PARTNER_WORKERS: Final = 32
 """Jobs at once that wait for partners' servers: eight partners that hang, at four deliveries each, before others
@@ -183,7 +183,6 @@ class Service:
         """
         sys.setswitchinterval(SWITCH_INTERVAL)
         bytearray(KEPT_FREE)
-        gc.set_threshold(GARBAGE)
         listen = self.node.bootstrap.hub.listen.as2
         host, _, port = self._listen.rpartition(":")
         receiver = Receiver(self.node.hub, lambda: self.node.directory, self._openers, listen.path)
@@ -215,9 +214,6 @@ class Service:
             await asyncio.to_thread(self.sftp.start)
         await asyncio.to_thread(look_now, self.node, self.node.name)
         self._watcher.start()
-        # What the node is made of stays: the search for garbage need not go through it again and again.
-        gc.collect()
-        gc.freeze()
         _log.info("serving", address=f"{host}:{self.port}", path=listen.path, node=self.node.name)
 
     def _tls_identity(self) -> TlsIdentity | None:
@@ -310,6 +306,16 @@ class Service:
         assert self._event_loop is not None, "the watcher starts after the server"
         self._event_loop.call_soon_threadsafe(self._server.replace_tls, self._listener, context)
         _log.info("listener's TLS renewed", trusted=len(identity.anchors))
+
+
+def keep_what_is_made() -> None:
+    """Have the search for garbage be seldom, and not go through what a node is made of.
+
+    For a process that serves to its end, once it has started.
+    """
+    gc.set_threshold(GARBAGE)
+    gc.collect()
+    gc.freeze()
 
 
 def _lane_limits(directory: Directory) -> dict[str, int]:

@@ -66,7 +66,7 @@ def apply_files(
     now = node.hub.clock()
     version = ConfigVersion(node.version + 1, now, actor, reason, dict(wanted.files))
     facts = {"eyes": 1, "trust": len(sensitive(changes))}
-    node.store.write(lambda tx: write_version(tx, node, version, changes, facts))
+    node.store.write(lambda tx: write_version(tx, node, version, wanted, changes, facts))
     node.reload()
     return version
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
@@ -13,7 +15,9 @@ from ecluse.model.nouns import ConfigVersion
 from ecluse.store.port import Tx
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
-from ecluse.trust.plan import Plan, plan
+from ecluse.trust.errors import ConfigurationError
+from ecluse.trust.life import life_facts, life_problems
+from ecluse.trust.plan import Change, Plan, plan
 
 __all__ = ["files_digest", "needs_restart", "plan_files", "told", "write_version"]
 
@@ -21,10 +25,17 @@ RECORDED: Final = 32_768
 """Octets of changes that one event has room for; a first version of many partners has more."""
 
 
-_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.")
+_PERSONAL: Final = re.compile(
+    r"(organisation\.)?contacts\[\d+\]\.(name|email|phone)|verification\.(with|evidence)"
+)
+"""Fields that name people."""
+
+_AT_START: Final = ("store.", "blobs.", "keyring.", "listen.", "inbox.", "acme.listen")
 """Fields of ``ecluse.toml`` that a node reads at its start only."""
-_FOLLOWED: Final = "listen.as2.tls."
-"""Among them those that it follows, where the listener spoke TLS from the start."""
+_FOLLOWED: Final = ("listen.as2.tls.", "listen.sftp.host_keys", "listen.ftps.key")
+"""Among them those that it follows, where the listener was there, and spoke TLS, from the start."""
+_SUCCESSORS: Final = ("listen.as2.tls.successor", "listen.ftps.successor")
+"""Those that may also come and go meanwhile."""
 
 
 def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuration]:
@@ -37,13 +48,29 @@ def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuratio
     wanted = node.planned = Configuration.from_files(files, node.hub.clock(), before=before)
     Directory(wanted, node.keyring, node.resolver)
     present = node.directory.configuration if node.version else None
+    problems = list(life_problems(present, wanted))
+    if problems:
+        raise ConfigurationError(problems)
     return plan(present, wanted), wanted
 
 
 def write_version(
-    tx: Tx, node: Node, version: ConfigVersion, changes: Plan, facts: Mapping[str, object]
+    tx: Tx,
+    node: Node,
+    version: ConfigVersion,
+    wanted: Configuration,
+    changes: Plan,
+    facts: Mapping[str, object],
 ) -> None:
-    """Put a version in force, with its event.
+    """Put a version in force, with its event, and with those of the partners whose lives it changes.
+
+    Args:
+        tx: The transaction.
+        node: The hub.
+        version: The version.
+        wanted: The same, read.
+        changes: What it changes.
+        facts: What the event says besides.
 
     Raises:
         Conflict: Its number is taken: somebody applied another one meanwhile.
@@ -58,6 +85,10 @@ def write_version(
     }
     subject = f"config:{version.number}"
     node.hub.event(tx, "config.applied", subject, data, actor=version.actor, at=version.at)
+    present = node.directory.configuration if node.version else None
+    for fact in life_facts(present, wanted):
+        data = {**fact.data, "reason": version.reason, "version": version.number}
+        node.hub.event(tx, fact.kind, f"partner:{fact.partner}", data, actor=version.actor, at=version.at)
 
 
 def files_digest(files: Mapping[str, str]) -> str:
@@ -76,10 +107,18 @@ def told(lines: list[str], room: int) -> list[str]:
 
 def _recorded(changes: Plan) -> dict[str, object]:
     """What the log says of a version in words: as much as has room."""
-    lines = [f"{change.subject}: {change}" for change in changes.changes]
+    lines = [f"{change.subject}: {_impersonal(change)}" for change in changes.changes]
     shown = told(lines, RECORDED)
     left_out = len(lines) - len(shown)
     return {"changes": shown, **({"left_out": left_out} if left_out else {})}
+
+
+def _impersonal(change: Change) -> Change:
+    """A change without the people in it: the log forgets nothing, and the version has their names."""
+    if not _PERSONAL.fullmatch(change.field):
+        return change
+    before, after = ("(a person)" if value else "" for value in (change.before, change.after))
+    return replace(change, before=before, after=after)
 
 
 def needs_restart(changes: Plan) -> bool:
@@ -88,5 +127,6 @@ def needs_restart(changes: Plan) -> bool:
         change.subject == "hub"
         and change.field.startswith(_AT_START)
         and not (change.kind == "change" and change.field.startswith(_FOLLOWED))
+        and change.field not in _SUCCESSORS
         for change in changes.changes
     )

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from ecluse.blobs.durable import (
     NameTaken,
@@ -27,6 +28,11 @@ from ecluse.blobs.port import BLOB_ID, BlobExists, BlobMissing
 __all__ = ["LocalPlace"]
 
 _FIRST, _SECOND = 5, 7
+
+_NOW: Final[int] = getattr(os, "RWF_NOWAIT", 0)
+"""preadv2(2): give what is in memory, or fail."""
+_FETCH: Final = 8 << 20
+"""Octets that the system is asked to bring into memory where a reader found some missing."""
 
 
 class LocalPlace:
@@ -119,11 +125,12 @@ class LocalWriter:
 class LocalReader:
     """See :class:`~ecluse.blobs.port.PlaceReader`."""
 
-    __slots__ = ("_handle", "_path", "size")
+    __slots__ = ("_buffer", "_handle", "_path", "size")
 
     def __init__(self, id: str, path: str) -> None:
         self._path = path
         self._handle = -1
+        self._buffer = bytearray()
         with disk_errors(path):
             try:
                 self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -141,6 +148,21 @@ class LocalReader:
                     break
                 data += more
         return data
+
+    def read_now(self, offset: int, size: int) -> memoryview | None:
+        """See the port: what the system holds in memory, if all of it is there. What is not, it is asked to fetch."""
+        if not _NOW:
+            return None
+        if len(self._buffer) < size:
+            self._buffer = bytearray(size)
+        view = memoryview(self._buffer)[:size]
+        try:
+            if os.preadv(self._handle, [view], offset, _NOW) == size:
+                return view
+            os.posix_fadvise(self._handle, offset, _FETCH, os.POSIX_FADV_WILLNEED)
+        except OSError:
+            pass  # not in memory, or a file system that does not tell: whoever may wait reads it
+        return None
 
     def close(self) -> None:
         """See the port."""

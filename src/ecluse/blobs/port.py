@@ -66,6 +66,9 @@ class PlaceReader(Protocol):
     size: int
 
     def read(self, offset: int, size: int) -> bytes: ...
+    def read_now(self, offset: int, size: int) -> memoryview | None:
+        """The same without waiting for anything, up to the next call; ``None`` where that can't be at the moment."""
+
     def close(self) -> None: ...
 
 

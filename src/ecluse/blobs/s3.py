@@ -245,6 +245,13 @@ class S3Reader:
                 raise place.error(id, error) from error
             self.size, self._buffer = 0, b""
 
+    def read_now(self, offset: int, size: int) -> memoryview | None:
+        """See the port: what was read ahead."""
+        start = offset - self._at
+        if start < 0 or start + size > len(self._buffer):
+            return None
+        return memoryview(self._buffer)[start : start + size]
+
     def read(self, offset: int, size: int) -> bytes:
         """See the port."""
         end = min(offset + size, self.size)

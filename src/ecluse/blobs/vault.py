@@ -201,7 +201,7 @@ class VaultWriter:
 class VaultReader:
     """One blob, in clear, at random. Not for several threads at once. Closes as a context."""
 
-    __slots__ = ("_id", "_key", "_opener", "_place", "size")
+    __slots__ = ("_fetched", "_id", "_key", "_opener", "_place", "size")
 
     def __init__(self, row: BlobRow, key: bytes, place: PlaceReader) -> None:
         self.size = row.size
@@ -209,6 +209,7 @@ class VaultReader:
         self._key = key
         self._place = place
         self._opener: Opener | None = None
+        self._fetched: tuple[int, memoryview] | None = None
         if place.size != sealed_size(row.size):
             place.close()
             raise self._damaged()
@@ -231,6 +232,15 @@ class VaultReader:
         clear = self._open(first, past)
         start = offset - first * CHUNK
         return memoryview(clear)[start : start + end - offset].toreadonly()
+
+    def at_hand(self, offset: int, size: int) -> bool:
+        """Whether :meth:`view` of the same range, if it comes next, waits for nothing."""
+        start, end = _sealed_range(offset, min(offset + size, self.size), self._place.size)
+        if self._opener is None:
+            start = 0 if start == HEADER_SIZE else end  # the header comes with the first chunk, or by itself
+        data = self._place.read_now(start, end - start) if start < end else None
+        self._fetched = None if data is None else (start, data)
+        return data is not None
 
     def chunks(self, offset: int = 0, size: int | None = None, step: int = _SPAN) -> Iterator[bytes]:
         """The same range in pieces of at most ``step`` octets."""
@@ -262,15 +272,18 @@ class VaultReader:
             if self._opener is not None:
                 return self._opener.open(first, self._fetch(start, end))
             if first:
-                self._opener = Opener(self._key, self._fetch(0, HEADER_SIZE), self._id)
+                self._opener = Opener(self._key, bytes(self._fetch(0, HEADER_SIZE)), self._id)
                 return self._opener.open(first, self._fetch(start, end))
             data = self._fetch(0, end)  # header and chunks in one go: a far place is asked once
-            self._opener = Opener(self._key, data[:HEADER_SIZE], self._id)
+            self._opener = Opener(self._key, bytes(data[:HEADER_SIZE]), self._id)
             return self._opener.open(0, memoryview(data)[HEADER_SIZE:])
         except Damaged:
             raise self._damaged() from None
 
-    def _fetch(self, start: int, end: int) -> bytes:
+    def _fetch(self, start: int, end: int) -> bytes | memoryview:
+        fetched, self._fetched = self._fetched, None
+        if fetched is not None and fetched[0] == start and len(fetched[1]) == end - start:
+            return fetched[1]
         data = self._place.read(start, end - start)
         if len(data) != end - start:
             raise Damaged
@@ -278,6 +291,12 @@ class VaultReader:
 
     def _damaged(self) -> BlobDamaged:
         return BlobDamaged(f"Blob {self._id} is damaged: its bytes at rest are not those that were sealed.")
+
+
+def _sealed_range(offset: int, end: int, most: int) -> tuple[int, int]:
+    """Where the chunks lie that hold some octets of clear text."""
+    first, past = offset // CHUNK, (end - 1) // CHUNK + 1
+    return HEADER_SIZE + first * SEALED_CHUNK, min(HEADER_SIZE + past * SEALED_CHUNK, most)
 
 
 class _Inline:
@@ -291,6 +310,9 @@ class _Inline:
 
     def read(self, offset: int, size: int) -> bytes:
         return self._data[offset : offset + size]
+
+    def read_now(self, offset: int, size: int) -> memoryview | None:
+        return memoryview(self._data)[offset : offset + size]
 
     def close(self) -> None:
         pass

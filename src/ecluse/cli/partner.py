@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecluse.cli.frame import Frame, NotConfirmed, command
+from ecluse.cli.frame import Frame, command
 from ecluse.cli.roles import draw_roles
-from ecluse.errors import EcluseError, Fault
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,14 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Partners: who we exchange with.", no_args_is_help=True)
-
-
-class WrongPhrase(EcluseError):
-    """The phrase that was given is not the card's."""
-
-    code = "card.wrong-phrase"
-    fault = Fault.PERMANENT
-    remedy = "Somebody changed the card on its way, or it is another one: ask for it again, by another way."
 
 
 def _list(frame: Frame) -> None:
@@ -42,7 +32,17 @@ def _list(frame: Frame) -> None:
             console.print("There are no partners yet: `ecluse partner add CARD`.", markup=False)
             return
         table = Table(box=None, pad_edge=False)
-        for title in ("id", "name", "state", "channels", "AS2 id", "URL", "receipt", "certificate until"):
+        for title in (
+            "id",
+            "name",
+            "state",
+            "identity",
+            "channels",
+            "AS2 id",
+            "URL",
+            "receipt",
+            "certificate until",
+        ):
             table.add_column(title, overflow="fold")
         for row in rows:
             receipt = row["receipt"] if "as2" in row["channels"] else ""
@@ -52,6 +52,7 @@ def _list(frame: Frame) -> None:
                 row["id"],
                 row["name"],
                 row["state"],
+                row["verified"],
                 channels,
                 row["as2_id"],
                 row["url"],
@@ -67,7 +68,7 @@ def _list(frame: Frame) -> None:
 command(
     app,
     "list",
-    gives="partners[]{id, name, state, as2_id, url, receipt, channels, certificate_until}",
+    gives="partners[]{id, name, state, verified, as2_id, url, receipt, channels, certificate_until}",
     example="ecluse --hub hub partner list",
 )(_list)
 
@@ -87,7 +88,8 @@ def show(
 command(
     app,
     "show",
-    gives="id, name, state, as2_id, url, receipt, channels, certificate_until, our_id, exceptions[]{algorithm, "
+    gives="id, name, state, verified, as2_id, url, receipt, channels, certificate_until, verification, card, "
+    "invitation, identifiers, contacts[], bank, our_id, exceptions[]{algorithm, "
     "reason, until}, with [as2] sign, encrypt, key_padding, compress, receipt_signed, receipt_timeout, "
     "require_signed, require_encrypted, account{user, protocols[], keys[], authorities[], password, "
     "second_factor, addresses[]} or null, roles{sign[], verify[], "
@@ -113,7 +115,7 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
     if facts["account"] is not None:
         lines.append(("account", _logging_in(facts["account"])))
     grid = Table.grid(padding=(0, 2))
-    for title, text in lines:
+    for title, text in (*_identity(facts), *lines):
         grid.add_row(Text(title, "dim"), Text(text))
     for entry in facts["exceptions"]:
         grid.add_row(
@@ -122,6 +124,23 @@ def _draw_partner(console: Console, facts: dict[str, Any]) -> None:
         )
     console.print(grid)
     draw_roles(console, facts["role_table"])
+
+
+def _identity(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Who they are, and how that is known."""
+    said = facts["verification"] or {}
+    more = [f"{word} {said[word]}" for word in ("by", "with") if said.get(word)]
+    lines = [("identity", ", ".join([facts["verified"], *more]))]
+    if said.get("evidence"):
+        lines.append(("evidence", said["evidence"]))
+    if facts["card"]:
+        lines.append(("card", f"{facts['card']['serial']}, taken {facts['card']['taken'][:10]}"))
+    lines += [(name.upper(), value) for name, value in facts["identifiers"].items()]
+    for contact in facts["contacts"]:
+        lines.append((contact["role"], ", ".join(value for name, value in contact.items() if name != "role")))
+    if facts["bank"]:
+        lines.append(("bank", ", ".join(value for value in facts["bank"].values() if value)))
+    return lines
 
 
 def _logging_in(account: dict[str, Any]) -> str:
@@ -151,127 +170,3 @@ def _sending(facts: dict[str, Any]) -> str:
 def _must(facts: dict[str, Any]) -> str:
     words = [word for word in ("signed", "encrypted") if facts[f"require_{word}"]]
     return f"send {' and '.join(words)}" if words else "nothing"
-
-
-def card(
-    frame: Frame,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="A new file; standard output by default.", show_default=False)
-    ] = None,
-) -> None:
-    """Make our own card: one signed file with everything that a partner needs to know of us."""
-    from ecluse.blobs import durable
-    from ecluse.trust.card import make_card, read_card
-
-    with frame.node() as node:
-        text = make_card(node.directory.hub, node.keyring, node.hub.clock())
-    phrase = read_card(text.encode()).phrase
-    if out is not None:
-        durable.write_new(out, [text.encode()], 0o644)
-        frame.show(
-            {"file": str(out), "phrase": phrase},
-            f"The card is in {out}. Its phrase, to be read out to the partner:\n  {phrase}",
-        )
-    else:
-        frame.show(
-            {"card": text, "phrase": phrase},
-            lambda console: console.print(text, end="", markup=False, soft_wrap=True),
-        )
-        frame.err.print(f"Its phrase, to be read out to the partner: {phrase}")
-
-
-command(
-    app,
-    "card",
-    gives="card, phrase; with --out file in place of card",
-    example="ecluse --hub hub partner card --out aster.card",
-)(card)
-
-
-def add(
-    frame: Frame,
-    card_file: Annotated[
-        Path, typer.Argument(metavar="CARD", help="The card that they sent.", show_default=False)
-    ],
-    id: Annotated[
-        str | None,
-        typer.Option(
-            "--id", help="Name for the partner here; by default made of theirs.", show_default=False
-        ),
-    ] = None,
-    phrase: Annotated[
-        str | None,
-        typer.Option(
-            "--phrase", help="The phrase that they read out; instead of the question.", show_default=False
-        ),
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Trust the card without comparing its phrase.")
-    ] = False,
-) -> None:
-    """Take a partner on from their card: compare its phrase with them by voice, then put it in force."""
-    from ecluse.app.partners import card_facts, load_card, partner_from_card
-    from ecluse.app.settings import change_files
-
-    given = load_card(card_file)
-    facts = card_facts(given)
-    with frame.node() as node:
-        name, files, changes = partner_from_card(node, given, id)
-        if not frame.json:
-            _draw_card(frame.err, facts)
-        _compare(frame, given.phrase, phrase, yes=yes)
-        version = change_files(
-            node,
-            files,
-            actor=frame.actor,
-            reason=f"{facts['name']} was added from a card",
-            signer=frame.signer(node),
-        )
-    frame.show(
-        {
-            "id": name,
-            "version": version.number if version else None,
-            "card": facts,
-            "changes": changes.changes,
-        },
-        f"{name} is a partner now; version {version.number if version else '?'} is in force.",
-    )
-
-
-command(
-    app,
-    "add",
-    gives="id, version, card{name, as2_id, url, email, made, phrase, log_origin, certificates[]}, changes[]",
-    example="ecluse --hub hub partner add birch.card\n"
-    "ecluse --hub hub partner add birch.card --id birch --phrase '01234 56789 01234 56789'",
-    signs=True,
-)(add)
-
-
-def _compare(frame: Frame, wanted: str, given: str | None, *, yes: bool) -> None:
-    if given is not None:
-        if "".join(given.split()) != "".join(wanted.split()):
-            raise WrongPhrase("The phrase is not this card's.")
-        return
-    try:
-        frame.confirm("Did they read out this phrase?", yes=yes)
-    except NotConfirmed as error:
-        raise NotConfirmed(
-            error.cause,
-            remedy="Compare the phrase with them by voice; then give it with --phrase, or --yes to trust the file.",
-        ) from None
-
-
-def _draw_card(console: Console, facts: dict[str, Any]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2))
-    for title in ("name", "as2_id", "url", "email", "made"):
-        if facts[title]:
-            grid.add_row(Text(title.replace("_", " "), "dim"), Text(str(facts[title])))
-    for entry in facts["certificates"]:
-        text = f"{', '.join(entry['use'])}: {entry['key']}, until {entry['not_after'][:10]}\n{entry['fingerprint']}"
-        grid.add_row(Text("certificate", "dim"), Text(text))
-    grid.add_row(Text("phrase", "dim"), Text(facts["phrase"], "bold"))
-    console.print(grid)

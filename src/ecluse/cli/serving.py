@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 import typer
 
-from ecluse.app.service import Service
+from ecluse.app.service import Service, keep_what_is_made
 from ecluse.channels.http.errors import ListenFailed
 from ecluse.cli.frame import Frame, show_error, write_json
 from ecluse.errors import EcluseError, Fault
@@ -78,6 +78,7 @@ async def _serve(frame: Frame, service: Service, address: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     await service.start()
+    keep_what_is_made()
     node = service.node
     bound = f"{address.rpartition(':')[0]}:{service.port}"
     settings = node.bootstrap.hub.listen.as2

@@ -29,6 +29,8 @@ from ecluse.cli import (
     offers,
     operator,
     partner,
+    partner_card,
+    partner_life,
     pgp,
     posture,
     rehearse,
@@ -94,6 +96,8 @@ for group in (hub, configuration, send, rehearse, signer):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
+for group in (partner_card, partner_life, hostkey):
+    group.add_to(partner.app)
 hostkey.add_to(partner.app)
 roles.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)

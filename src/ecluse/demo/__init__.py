@@ -4,6 +4,7 @@
 - :mod:`~ecluse.demo.scenes`   partners and documents
 - :mod:`~ecluse.demo.trials`   a killed hub, a large file
 - :mod:`~ecluse.demo.intruder` what is refused: changed bytes, strangers, repetitions
+- :mod:`~ecluse.demo.fraud`    a card in a partner's name, and the second person who calls back
 - :mod:`~ecluse.demo.evidence` what is left to prove it
 - :mod:`~ecluse.demo.company`  a company: its hub, and the process that serves it
 - :mod:`~ecluse.demo.stage`    what the scenes share: sending, waiting, checking

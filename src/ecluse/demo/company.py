@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +17,14 @@ import tomli_w
 
 from ecluse.app.folder import make_hub
 from ecluse.app.node import Node
+from ecluse.app.onboarding import Sure
 from ecluse.app.settings import apply_files
 from ecluse.demo.checks import Unheld, until
 from ecluse.demo.interrupts import uninterrupted
 from ecluse.model.basics import PartnerId
 from ecluse.trust.card import Card, make_card, partner_files
-from ecluse.trust.configuration import read_folder
+from ecluse.trust.configuration import HUB_FILE, read_folder
+from ecluse.trust.tomltext import edited
 
 __all__ = ["RELOAD", "Company", "free_port"]
 
@@ -103,12 +106,24 @@ class Company:
         return make_card(self.node.directory.hub, self.node.keyring, self.node.hub.clock())
 
     def add_partner(self, id: PartnerId, card: Card, **as2: Any) -> None:
-        """Add the organisation of a card as partner, with some settings of AS2, and apply."""
-        for path, text in partner_files(card, id).items():
+        """Add the organisation of a card as partner, with some settings of AS2, and apply.
+
+        Its phrase was compared on the telephone.
+        """
+        now = self.node.hub.clock()
+        sure = Sure("call-back", f"the exchange desk of {card.name}").table("operator:demo", now, card)
+        for path, text in partner_files(card, id, now=now, verification=sure).items():
             target = self.folder / path
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
         self.set_partner(id, reason=f"partner {card.name} added from its card", **_FAST, **as2)
+
+    def change_hub(self, tables: Mapping[str, object], *, reason: str) -> int:
+        """Change tables of ``ecluse.toml``, apply, and give the version's number."""
+        path = self.folder / HUB_FILE
+        path.write_text(edited(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
+        apply_files(self.node, read_folder(self.folder), actor="operator:demo", reason=reason)
+        return self.node.version
 
     def set_partner(self, id: PartnerId, *, reason: str, **as2: Any) -> int:
         """Change settings of AS2 in a partner's file, apply, and give the version's number."""

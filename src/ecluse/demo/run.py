@@ -17,6 +17,7 @@ from ecluse.demo import scenes, trials
 from ecluse.demo.checks import Unheld
 from ecluse.demo.company import Company, free_port
 from ecluse.demo.evidence import evidence
+from ecluse.demo.fraud import fraud
 from ecluse.demo.interrupts import terminable, uninterrupted
 from ecluse.demo.intruder import refusals
 from ecluse.demo.screen import Screen, size_text
@@ -80,6 +81,7 @@ def _scenes(stage: Stage) -> list[Scene]:
         ("A hub is killed while it receives", trials.survives_a_kill),
         (f"{_large(stage)} in flat memory", trials.large_file),
         ("What must not pass", refusals),
+        ("Somebody writes in a partner's name", fraud),
         ("What can be proven", evidence),
         ("What is left", scenes.closing),
     ]

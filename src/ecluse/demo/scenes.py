@@ -11,7 +11,7 @@ from ecluse.demo.checks import until
 from ecluse.demo.company import Company
 from ecluse.demo.stage import PATIENCE, Exchange, Stage
 from ecluse.exchange.trace import Trace
-from ecluse.trust.card import read_card
+from ecluse.trust.card import phrase, read_card
 
 __all__ = ["closing", "invoice", "order", "own_file", "partners"]
 
@@ -19,6 +19,8 @@ OWN_FILE: Final = 600.0
 """Seconds that the user's own file may take, whatever its size."""
 CLEAR: Final = 64
 """Octets of a document that nothing else has."""
+BANK: Final = "FR7630006000011234567890189"
+"""Birch's account: the one of every example."""
 SCANNED: Final = 32 << 20
 """Octets of the largest file that is looked through for them."""
 
@@ -28,10 +30,12 @@ def partners(stage: Stage) -> None:
     aster, birch = stage.aster, stage.birch
     cards = stage.root / "cards"
     cards.mkdir()
+    organisation = {"name": birch.name, "as2_id": birch.as2_id, "bank": {"iban": BANK, "holder": birch.name}}
+    birch.change_hub({"organisation": organisation}, reason="where we are paid stands on our card")
     phrases = {}
     for company in (aster, birch):
         text = company.card()
-        phrases[company.id] = read_card(text.encode()).phrase
+        phrases[company.id] = phrase(read_card(text.encode()))
         (cards / f"{company.id}.card").write_text(text, encoding="utf-8")
         stage.screen.note(f"{company.name} writes its partner card, cards/{company.id}.card")
     choices: list[tuple[Company, Company, dict[str, Any]]] = [
@@ -40,9 +44,10 @@ def partners(stage: Stage) -> None:
     ]
     for reader, other, as2 in choices:
         card = read_card((cards / f"{other.id}.card").read_bytes())
+        said = phrase(card)
         stage.check(
-            card.phrase == phrases[other.id],
-            f"{reader.name} reads {other.whose} card; on the telephone both say {card.phrase}",
+            said == phrases[other.id],
+            f"{reader.name} reads {other.whose} card; on the telephone both say {said}",
         )
         reader.add_partner(other.id, card, **as2)
         stage.check(

@@ -42,12 +42,15 @@ class RemoteFile:
         size: Octets.
         modified: When it was last written, as the place says; ``None`` where it does not.
         tag: What changes with the content, where the place has such a thing (ETag, version id); else empty.
+        change: What no writing leaves as it was, and other things may change too (the time of an inode's last change);
+            empty where the place tells of nothing like it. A file whose ``change`` alone is another is compared.
     """
 
     path: str
     size: int
     modified: Instant | None
     tag: str = ""
+    change: str = ""
 
     @property
     def name(self) -> str:

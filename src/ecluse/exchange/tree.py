@@ -96,6 +96,14 @@ class TreeReader(Protocol):
     def read(self, offset: int, size: int) -> bytes | memoryview:
         """At most ``size`` octets from ``offset``; empty past the end. What is behind a view does not change."""
 
+    def at_hand(self, offset: int, size: int) -> bool:
+        """Whether :meth:`read` of the same range, if it comes soon, waits for nothing: it is had ready, where that can
+        be done without waiting.
+
+        Raises:
+            EcluseError: As :meth:`read`.
+        """
+
     def close(self) -> None:
         """The client is done. A document of outbound of which every octet was handed out is picked up then.
 

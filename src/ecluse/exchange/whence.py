@@ -16,11 +16,13 @@ class Whence(msgspec.Struct, frozen=True, omit_defaults=True):
         channel: By which it came, where that is not its protocol and its partner (``folder:orders``).
         folder: Folder below the channel's own; empty for that itself.
         path: Folder and name, as the place called it.
+        change: :attr:`ecluse.exchange.remote.RemoteFile.change` of the file that was kept.
     """
 
     channel: str = ""
     folder: str = ""
     path: str = ""
+    change: str = ""
 
     def encode(self) -> bytes:
         """For :attr:`ecluse.model.nouns.Message.wire`."""

@@ -6,16 +6,19 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ecluse.model.basics import Instant
 from ecluse.trust.errors import CertificateError
 from ecluse.trust.floor import KeyFacts, Weakness, key_facts, signature_name, weaknesses
+from ecluse.trust.plain import revealed
 
 __all__ = [
     "MAX_CERTIFICATES",
@@ -37,6 +40,22 @@ MAX_FILE: Final = 1 << 20
 MAX_CERTIFICATES: Final = 32
 """Certificates in one file: several times the longest chain in use."""
 
+MAX_NAME: Final = 1024
+"""Characters of a subject or issuer: RFC 5280 appendix A.1 allows 64 to 128 for each part that matters."""
+
+MAX_SERIAL: Final = 1 << 256
+"""RFC 5280 s4.1.2.2 allows 20 octets, and not every authority kept to it."""
+
+MAX_VERIFICATIONS: Final = 128
+"""Signatures that are checked to put one file in order: a file of one authority needs one for each certificate."""
+
+_ORDERLY_RSA: Final = 8192
+_ORDERLY_EXPONENT: Final = 1 << 32
+"""Keys whose signatures are checked to put a file in order. 32 certificates with keys of 16384 bits took 16 s."""
+
+T = TypeVar("T")
+E = TypeVar("E", bound=x509.ExtensionType)
+
 # What malformed bytes make the parser of the ``cryptography`` package raise.
 _PARSER_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, OverflowError)
 
@@ -57,7 +76,9 @@ class CertificateInfo:
         self_signed: Subject and issuer are the same.
         can_sign: By key and key usage (RFC 5280 s4.2.1.3).
         can_encrypt: By key and key usage.
-        authority: It may issue others (RFC 5280 s4.2.1.9).
+        authority: It says that it issues others (RFC 5280 s4.2.1.9).
+        can_serve: A TLS client takes it from a server, by extended key usage (RFC 5280 s4.2.1.12).
+        can_ask: A TLS server takes it from a client.
     """
 
     subject: str
@@ -72,6 +93,8 @@ class CertificateInfo:
     can_sign: bool
     can_encrypt: bool
     authority: bool = False
+    can_serve: bool = True
+    can_ask: bool = True
 
     @property
     def short(self) -> str:
@@ -106,6 +129,8 @@ def load_described(data: bytes) -> dict[x509.Certificate, CertificateInfo]:
             code="trust.private-key",
             remedy="Take it out, treat it as known to others, and put private keys only into the keyring.",
         )
+    if data.count(b"-----BEGIN") > MAX_CERTIFICATES:
+        raise CertificateError(f"There are more than {MAX_CERTIFICATES} certificates in one file.")
     found: list[x509.Certificate] = []
     for loader in _loaders(data):
         try:
@@ -140,46 +165,97 @@ def to_pem(certificates: Iterable[x509.Certificate]) -> str:
 def describe(certificate: x509.Certificate) -> CertificateInfo:
     """Read what people and rules need to know of a certificate.
 
+    Names are given as a person may see them: characters that would not be seen stand as their octets.
+
     Raises:
-        CertificateError: ``trust.bad-certificate``: a part of it can't be read.
+        CertificateError: ``trust.bad-certificate``: a part of it can't be read, or is not as RFC 5280 has it.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            facts = key_facts(certificate.public_key())
-            can_sign, can_encrypt = _usage(certificate)
-            return CertificateInfo(
-                subject=certificate.subject.rfc4514_string(),
-                issuer=certificate.issuer.rfc4514_string(),
-                serial=f"{certificate.serial_number:x}",
-                fingerprint=certificate.fingerprint(SHA256()).hex(),
-                key=facts,
-                signature=signature_name(certificate),
-                not_before=_instant(certificate.not_valid_before_utc),
-                not_after=_instant(certificate.not_valid_after_utc),
-                self_signed=certificate.subject == certificate.issuer,
-                can_sign=facts.signs and can_sign,
-                can_encrypt=facts.encrypts and can_encrypt,
-                authority=_is_authority(certificate),
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        facts = key_facts(_part(certificate.public_key, "Its public key"))
+        extensions = _extensions(certificate)
+        usage = _extension(extensions, x509.KeyUsage)
+        basic = _extension(extensions, x509.BasicConstraints)
+        purposes = _extension(extensions, x509.ExtendedKeyUsage)
+        authority = basic is not None and basic.ca
+        if not authority and _extension(extensions, x509.NameConstraints) is not None:
+            raise CertificateError(
+                "It constrains the names of others, and says that it issues none (RFC 5280 s4.2.1.10).",
+                remedy="Ask for a certificate that was made by the book.",
             )
+        serial = _part(lambda: certificate.serial_number, "Its serial number")
+        if not 0 <= serial < MAX_SERIAL:
+            raise CertificateError(
+                "Its serial number is negative, or far too long.",
+                remedy="Ask for a certificate whose serial number is a positive one of at most 20 octets.",
+            )
+        encrypts = usage is None or usage.key_encipherment or usage.data_encipherment or usage.key_agreement
+        subject, issuer = (_name(certificate, whose) for whose in ("subject", "issuer"))
+        return CertificateInfo(
+            subject=subject,
+            issuer=issuer,
+            serial=f"{serial:x}",
+            fingerprint=certificate.fingerprint(SHA256()).hex(),
+            key=facts,
+            signature=_part(lambda: signature_name(certificate), "Its signature's algorithm"),
+            not_before=_part(lambda: _instant(certificate.not_valid_before_utc), "Its begin"),
+            not_after=_part(lambda: _instant(certificate.not_valid_after_utc), "Its end"),
+            self_signed=certificate.subject == certificate.issuer,
+            can_sign=facts.signs and (usage is None or usage.digital_signature or usage.content_commitment),
+            can_encrypt=facts.encrypts and encrypts,
+            authority=authority,
+            can_serve=_allows(purposes, ExtendedKeyUsageOID.SERVER_AUTH),
+            can_ask=_allows(purposes, ExtendedKeyUsageOID.CLIENT_AUTH),
+        )
+
+
+def _part(read: Callable[[], T], what: str) -> T:
+    try:
+        return read()
     except _PARSER_ERRORS as error:
-        raise CertificateError("A part of the certificate can't be read.") from error
+        raise CertificateError(f"A part of the certificate can't be read. {what} is damaged.") from error
 
 
-def _usage(certificate: x509.Certificate) -> tuple[bool, bool]:
+def _name(certificate: x509.Certificate, whose: str) -> str:
+    name = _part(lambda: getattr(certificate, whose).rfc4514_string(), f"Its {whose}")
+    text = revealed(str(name))
+    if len(text) > MAX_NAME:
+        raise CertificateError(
+            f"Its {whose} is longer than {MAX_NAME} characters.",
+            remedy="Ask for a certificate with a name that somebody can read.",
+        )
+    return text
+
+
+def _extensions(certificate: x509.Certificate) -> x509.Extensions:
     try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension):
-        return True, True
-    encrypt = usage.key_encipherment or usage.data_encipherment or usage.key_agreement
-    return usage.digital_signature or usage.content_commitment, encrypt
+        extensions = certificate.extensions
+    except x509.DuplicateExtension as error:
+        # RFC 5280 s4.2; readers differ in which of the two they believe.
+        raise CertificateError(
+            f"The extension {error.oid.dotted_string} stands in it twice.",
+            remedy="Ask for a certificate that was made by the book.",
+        ) from None
+    except _PARSER_ERRORS as error:
+        raise CertificateError(
+            "A part of the certificate can't be read. One of its extensions is damaged."
+        ) from error
+    for each in extensions:
+        if each.critical and isinstance(each.value, x509.UnrecognizedExtension):
+            # RFC 5280 s4.2: who does not know a critical extension must not use the certificate.
+            raise CertificateError(
+                f"It has a critical extension that is not known here: {each.oid.dotted_string}.",
+                remedy="Ask for a certificate without it: it limits the use in a way that nobody here would heed.",
+            )
+    return extensions
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, x509.DuplicateExtension):
-        return False
+def _extension(extensions: x509.Extensions, kind: type[E]) -> E | None:
+    return next((each.value for each in extensions if isinstance(each.value, kind)), None)
+
+
+def _allows(purposes: x509.ExtendedKeyUsage | None, wanted: x509.ObjectIdentifier) -> bool:
+    return purposes is None or wanted in purposes or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in purposes
 
 
 def _instant(moment: datetime) -> Instant:
@@ -189,33 +265,62 @@ def _instant(moment: datetime) -> Instant:
 def order_chain(certificates: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
     """End entities first, each followed by its issuers; the order is otherwise kept."""
     rest = list(certificates)
+    issued = _Issued()
     ordered: list[x509.Certificate] = []
-    for leaf in leaves(rest):
+    for leaf in _leaves(rest, issued):
         current: x509.Certificate | None = leaf
         while current is not None and current not in ordered:
             ordered.append(current)
             held = current
-            current = next((c for c in rest if c is not held and _issued(held, c)), None)
+            current = next((c for c in rest if c is not held and issued(held, c)), None)
     return (*ordered, *(c for c in rest if c not in ordered))
 
 
 def leaves(certificates: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
     """Those that issued none of the others."""
-    every = list(certificates)
-    return tuple(c for c in every if not any(o is not c and _issued(o, c) for o in every)) or tuple(every[:1])
+    return _leaves(list(certificates), _Issued())
 
 
-def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    if certificate.issuer != issuer.subject:
-        return False
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except InvalidSignature:
-        return False
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The signature can't be checked here; the names are all there is.
-        return certificate.subject != certificate.issuer
-    return True
+def _leaves(every: list[x509.Certificate], issued: _Issued) -> tuple[x509.Certificate, ...]:
+    return tuple(c for c in every if not any(o is not c and issued(o, c) for o in every)) or tuple(every[:1])
+
+
+class _Issued:
+    """Which certificate of a file issued which: each pair is looked at once, and not for ever."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], bool] = {}
+        self._left = MAX_VERIFICATIONS
+
+    def __call__(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        pair = (id(certificate), id(issuer))
+        if pair not in self._known:
+            self._known[pair] = self._look(certificate, issuer)
+        return self._known[pair]
+
+    def _look(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        if certificate.issuer != issuer.subject:
+            return False
+        # Without a look at the signature the names are all there is.
+        by_name = certificate.subject != certificate.issuer
+        if not self._left or not _orderly(issuer):
+            return by_name
+        self._left -= 1
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except InvalidSignature:
+            return False
+        except _PARSER_ERRORS:
+            return by_name
+        return True
+
+
+def _orderly(issuer: x509.Certificate) -> bool:
+    """Whether a signature of its key is checked in a millisecond."""
+    key = issuer.public_key()
+    return not isinstance(key, rsa.RSAPublicKey) or (
+        key.key_size <= _ORDERLY_RSA and key.public_numbers().e < _ORDERLY_EXPONENT
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,15 +299,13 @@ class Directory:
         self._look_up()
 
     def _look_up(self) -> None:
+        # One that came back as another partner takes the names of the retired one.
+        views = sorted(self._partners.values(), key=lambda view: view.settings.state != "retired")
         self._by_pair = {
-            (view.their_id, view.our_id): view
-            for view in self._partners.values()
-            if view.settings.as2 is not None
+            (view.their_id, view.our_id): view for view in views if view.settings.as2 is not None
         }
         self._by_user = {
-            view.settings.account.user: view
-            for view in self._partners.values()
-            if view.settings.account is not None
+            view.settings.account.user: view for view in views if view.settings.account is not None
         }
 
     def choosing(self, choices: Choices) -> Directory:

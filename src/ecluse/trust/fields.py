@@ -197,6 +197,7 @@ LegacyAlgorithm = Literal[
     "expired-certificate",
     "ssh-legacy",
     "openpgp-legacy",
+    "wrong-key-usage",
     "unverified-data-channel",
 ]
 PartnerUse = Literal["verify", "encrypt", "mdn-verify", "tls", "tls-client"]

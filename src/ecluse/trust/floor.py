@@ -5,6 +5,7 @@ The figures follow NIST SP 800-131A rev. 2 (RSA of 2048 bits, SHA-2) and RFC 988
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -15,10 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, m
 
 __all__ = [
     "LEGACY",
+    "MAX_RSA_BITS",
+    "MIN_EXPONENT",
     "MIN_RSA_BITS",
     "KeyFacts",
     "Weakness",
     "key_facts",
+    "rsa_problem",
     "signature_name",
     "weaknesses",
 ]
@@ -28,12 +32,24 @@ LEGACY_RSA_BITS: Final = 1024
 MAX_RSA_BITS: Final = 16384
 """OpenSSL's own limit for a verification (OPENSSL_RSA_MAX_MODULUS_BITS); beyond it a key is a trap."""
 
+MIN_EXPONENT: Final = 65537
+"""FIPS 186-5 A.1.1: a public exponent is greater than 2^16."""
+MAX_EXPONENT_BITS: Final = 64
+"""OpenSSL's own limit (OPENSSL_RSA_MAX_PUBEXP_BITS), here for keys of every size: a long exponent makes every
+verification slow, and that is what it is for."""
+
+_SMALL_PRIMES: Final = math.prod(
+    number for number in range(3, 256, 2) if all(number % each for each in range(3, int(number**0.5) + 1, 2))
+)
+"""A modulus with a factor among these is broken by hand: made so, or by a machine without randomness."""
+
 LEGACY: Final[dict[str, str]] = {
     "sha-1": "SHA-1 in signatures that are received",
     "3des": "Triple DES as content encryption of what is received",
     "rsa-1024": "signatures of RSA keys of 1024 to 2047 bits",
     "clear-text": "sending unencrypted content over unencrypted HTTP, and FTP without TLS",
     "expired-certificate": "a certificate after its end",
+    "wrong-key-usage": "a certificate whose key usage does not allow what it is used for",
     "openpgp-legacy": "old ciphers, SHA-1, DSA and short RSA keys in OpenPGP that is received",
 }
 """What an exception can allow, by name. What is not here (MD5, RC2, RC4, DES, DSA...) can't be allowed."""
@@ -59,6 +75,7 @@ class KeyFacts:
         signs: Whether keys of this kind make signatures.
         encrypts: Whether a content key can be sent to it.
         weakness: The name in :data:`LEGACY` that would have to be allowed, ``forbidden``, or empty.
+        cause: What is wrong with it besides its size or kind: the end of a sentence, or empty.
     """
 
     kind: str
@@ -67,6 +84,7 @@ class KeyFacts:
     signs: bool
     encrypts: bool
     weakness: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +121,11 @@ def key_facts(key: object) -> KeyFacts:
         weakness = "" if MIN_RSA_BITS <= bits <= MAX_RSA_BITS else "forbidden"
         if LEGACY_RSA_BITS <= bits < MIN_RSA_BITS:
             weakness = "rsa-1024"
-        return KeyFacts("rsa", f"RSA {bits}", bits, True, True, weakness)
+        numbers = key.public_numbers()
+        cause = rsa_problem(numbers.n, numbers.e) if weakness != "forbidden" else None
+        return KeyFacts(
+            "rsa", f"RSA {bits}", bits, True, True, "forbidden" if cause else weakness, cause or ""
+        )
     if isinstance(key, ec.EllipticCurvePublicKey):
         known = CURVES.get(key.curve.name)
         name = f"EC {known or key.curve.name}"
@@ -128,6 +150,22 @@ def key_facts(key: object) -> KeyFacts:
     if isinstance(key, dsa.DSAPublicKey):
         return KeyFacts("dsa", f"DSA {key.key_size}", key.key_size, True, False, "forbidden")
     return KeyFacts("other", "a key of an unknown kind", 0, False, False, "forbidden")
+
+
+def rsa_problem(modulus: int, exponent: int, *, least: int = MIN_EXPONENT) -> str | None:
+    """What is wrong with the numbers of an RSA key, whatever their size; ``None`` where nothing is seen.
+
+    Args:
+        modulus: n.
+        exponent: e.
+        least: The smallest exponent that is taken.
+    """
+    if exponent < least or exponent.bit_length() > MAX_EXPONENT_BITS or exponent % 2 == 0:
+        shown = str(exponent) if exponent < 1 << 32 else f"a number of {exponent.bit_length()} bits"
+        return f"its public exponent is {shown}; 65537 is usual."
+    if modulus % 2 == 0 or math.gcd(modulus % _SMALL_PRIMES, _SMALL_PRIMES) != 1:
+        return "its modulus has a small factor."
+    return None
 
 
 def signature_name(certificate: x509.Certificate) -> str:
@@ -155,7 +193,8 @@ def weaknesses(facts: KeyFacts, signature: str, *, self_signed: bool) -> tuple[W
     """
     found: list[Weakness] = []
     if facts.weakness:
-        found.append(Weakness("trust.weak-key", facts.weakness, f"Its key is too weak: {facts.name}."))
+        cause = facts.cause.rstrip(".") or facts.name
+        found.append(Weakness("trust.weak-key", facts.weakness, f"Its key is too weak: {cause}."))
     if not self_signed:
         if signature in ("md5", "md2", "md4", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.2"):
             found.append(Weakness("trust.weak-signature", "forbidden", "It is signed with MD5."))

@@ -11,6 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
 
 from ecluse.trust.certificates import MAX_FILE, load_certificates, order_chain, to_pem
+from ecluse.trust.costs import check_der_cost, check_pem_cost
 from ecluse.trust.errors import CertificateError
 from ecluse.trust.floor import key_facts
 from ecluse.trust.secrets import Secret
@@ -32,6 +33,7 @@ def load_pkcs12(data: bytes, password: Secret) -> Identity:
             ``trust.bad-certificate``, ``trust.weak-key``.
     """
     _check_size(data)
+    check_der_cost(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -65,6 +67,7 @@ def load_pem_identity(data: bytes, password: Secret | None = None) -> Identity:
         CertificateError: ``trust.wrong-password``, ``trust.bad-certificate``, ``trust.weak-key``.
     """
     _check_size(data)
+    check_pem_cost(data)
     match = _PRIVATE.search(data)
     if match is None:
         raise CertificateError("There is no private key in the PEM file.", remedy="Add it to the file.")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from ecluse.trust.fields import Address, Count, Duration, Reference, Size, Strict
+from ecluse.trust.fields import Address, Count, Duration, HostPort, Reference, Size, Strict
 
 __all__ = ["FtpsListener", "Guard", "SftpListener"]
 
@@ -49,6 +49,7 @@ class SftpListener(Strict, frozen=True, kw_only=True):
 
     Attributes:
         address: Host and port.
+        public_address: Host and port as partners see them; for cards.
         host_keys: Keys of the keyring that prove our server to partners, the preferred one first; one is made by
             `ecluse cert generate ssh-host --kind ed25519`.
         guard: Limits.
@@ -56,6 +57,7 @@ class SftpListener(Strict, frozen=True, kw_only=True):
     """
 
     address: Address = "127.0.0.1:4022"
+    public_address: HostPort | None = None
     host_keys: tuple[Reference, ...] = ("ssh-host",)
     guard: Guard = Guard()
     rekey: Size = "1 GiB"
@@ -66,6 +68,7 @@ class FtpsListener(Strict, frozen=True, kw_only=True):
 
     Attributes:
         address: Host and port where TLS is asked for with AUTH TLS (explicit).
+        public_address: The same as partners see it; for cards.
         implicit: Host and port where TLS comes first; without it nothing listens there.
         key: Key of the keyring whose certificate is shown.
         successor: A key whose certificate is shown in its place once that was decided (`ecluse rotate begin`).
@@ -78,6 +81,7 @@ class FtpsListener(Strict, frozen=True, kw_only=True):
     """
 
     address: Address = "127.0.0.1:4021"
+    public_address: HostPort | None = None
     implicit: Address | None = None
     key: Reference = "tls"
     successor: Reference | None = None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ecluse.trust.errors import Problem
+from ecluse.trust.ssh_keys import public_key_problem
 
 if TYPE_CHECKING:
     from ecluse.trust.schema import Partner
 
-__all__ = ["is_loopback", "place_problems", "split_host", "split_url", "used_keys"]
+__all__ = ["host_key_problem", "is_loopback", "place_problems", "split_host", "split_url", "used_keys"]
 
 
 def split_url(url: str) -> tuple[str, str, int] | None:
@@ -222,32 +221,22 @@ def _host_keys(file: str, field: str, pinned: tuple[str, ...]) -> Iterator[Probl
             "put it here.",
         )
     for number, line in enumerate(pinned):
-        if not _is_host_key(line):
+        problem = host_key_problem(line, legacy=True)
+        if problem is not None:
             yield Problem(
                 "config.bad-value",
                 file,
                 f"{field}[{number}]",
-                "This is no host key: it is cut, or of another kind than it says.",
+                f"This is no host key that can be used: {problem}",
                 "Copy it whole: a fingerprint SHA256:..., or kind and base 64 of a public key.",
             )
 
 
-def _is_host_key(line: str) -> bool:
-    """Whether a public key says inside what kind it is (RFC 4253 s6.6); a fingerprint is one by its form."""
+def host_key_problem(line: str, *, legacy: bool = False) -> str | None:
+    """What is wrong with a pinned host key or a login key, in words; a fingerprint is one by its form."""
     if line.startswith("SHA256:"):
-        return True
-    kind, _, rest = line.removeprefix("@cert-authority ").partition(" ")
-    try:
-        blob = base64.b64decode(rest.partition(" ")[0], validate=True)
-    except binascii.Error:
-        return False
-    fields: list[bytes] = []
-    at = 0
-    while at + 4 <= len(blob):
-        end = at + 4 + int.from_bytes(blob[at : at + 4], "big")
-        fields.append(blob[at + 4 : end])
-        at = end
-    return at == len(blob) and len(fields) > 1 and fields[0] == kind.encode("ascii", "replace")
+        return None
+    return public_key_problem(line.removeprefix("@cert-authority "), legacy=legacy)
 
 
 def _account(file: str, partner: Partner) -> Iterator[Problem]:
@@ -263,6 +252,17 @@ def _account(file: str, partner: Partner) -> Iterator[Problem]:
             "There is nothing that they could log in with.",
             "Give their public keys, an authority, or a reference to a password.",
         )
+    for name, lines in (("keys", account.keys), ("authorities", account.authorities)):
+        for number, line in enumerate(lines):
+            problem = public_key_problem(line, legacy=True)
+            if problem is not None:
+                yield Problem(
+                    "config.bad-value",
+                    file,
+                    f"account.{name}[{number}]",
+                    f"This key can't be used: {problem}",
+                    "Ask for the partner's present public key, whole: Ed25519, or RSA of 2048 bits or more.",
+                )
     if account.second_factor and account.password is None:
         yield Problem(
             "config.missing-field",

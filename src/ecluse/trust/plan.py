@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.model.basics import Instant, PartnerId, iso
 from ecluse.trust.certificates import Dated, describe
+from ecluse.trust.company import Bank, masked_iban
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.fields import Strict
 from ecluse.trust.flow import Flow
@@ -190,7 +191,7 @@ def _hub_fields(configuration: Configuration) -> dict[str, str]:
         prints = [describe(each).short for each in configuration.certificates_in(authority.certificate)]
         field = f"revocation.authorities[{number}].certificate"
         fields[field] = ", ".join((authority.certificate, *(f"SHA-256 {each}" for each in prints)))
-    return fields
+    return {**fields, **_bank("organisation.", hub.organisation.bank)}
 
 
 def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dict[str, str]:
@@ -226,7 +227,12 @@ def _openpgp(certificate: Certificate) -> str:
 
 def _settings(partner: Partner) -> dict[str, str]:
     """A partner's fields without its certificates, which are compared by what they are."""
-    return _fields(msgspec.structs.replace(partner, certificates=()))
+    return {**_fields(msgspec.structs.replace(partner, certificates=())), **_bank("", partner.bank)}
+
+
+def _bank(prefix: str, bank: Bank | None) -> dict[str, str]:
+    """An account number never stands in a plan or in the log whole."""
+    return {} if bank is None else {f"{prefix}bank.iban": masked_iban(bank.iban)}
 
 
 def _certificate(entry: Dated) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ecluse.model.basics import Instant
 from ecluse.trust.certificates import CertificateSet, Dated
+from ecluse.trust.company import company_problems
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.flow_rules import folder_paths
@@ -23,6 +24,7 @@ from ecluse.trust.schema import (
     OwnKey,
     Partner,
 )
+from ecluse.trust.verification import verification_problems
 
 __all__ = [
     "active_exceptions",
@@ -106,7 +108,11 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
             "Choose another name, or set [inbox] folder = false.",
         )
     yield from _folders(hub)
-    yield from _own_keys(hub.organisation.keys)
+    ours = hub.organisation
+    yield from _own_keys(ours.keys)
+    yield from company_problems(
+        HUB_FILE, "organisation.", identifiers=ours.identifiers, contacts=ours.contacts, bank=ours.bank
+    )
     yield from operator_problems(HUB_FILE, hub.operators, hub.changes)
 
 
@@ -270,6 +276,10 @@ def partner_problems(
                 "Name the file of another entry, or take the line out.",
             )
         yield from _certificate(file, field, entry, certificates.get(entry.file, ()), allowed)
+    yield from company_problems(
+        file, "", identifiers=partner.identifiers, contacts=partner.contacts, bank=partner.bank
+    )
+    yield from verification_problems(file, partner.verification, partner.card, partner.invitation)
     if partner.state == "active":
         yield from _needed(file, partner)
 
@@ -345,6 +355,34 @@ def _certificate(
                     f"A key of the kind {item.info.key.name} can't be used to {use}.",
                     "Name only the uses that the key can serve.",
                 )
+            else:
+                yield from _purpose(file, field, entry.file, use, item, allowed)
+
+
+_FITS: Final[dict[str, tuple[str, str]]] = {
+    "verify": ("can_sign", "its key usage does not name signatures"),
+    "mdn-verify": ("can_sign", "its key usage does not name signatures"),
+    "encrypt": ("can_encrypt", "its key usage does not name encryption"),
+    "tls": ("can_serve", "its extended key usage does not name TLS servers"),
+    "tls-client": ("can_ask", "its extended key usage does not name TLS clients"),
+}
+
+
+def _purpose(
+    file: str, field: str, path: str, use: str, item: Dated, allowed: Collection[str]
+) -> Iterator[Problem]:
+    """A certificate says itself what it is for (RFC 5280 s4.2.1.3, s4.2.1.12)."""
+    fits, why = _FITS[use]
+    # An authority is trusted for what it issues, and not for what it shows itself.
+    if getattr(item.info, fits) or (use == "tls" and item.info.authority) or "wrong-key-usage" in allowed:
+        return
+    yield Problem(
+        "trust.wrong-use",
+        file,
+        f"{field}.use",
+        f"{path}: {item.info.subject or 'a certificate'} can't be used to {use}: {why}.",
+        'Ask for a certificate made for that, or allow "wrong-key-usage" in [[exceptions]] with a reason and an end.',
+    )
 
 
 def _needed(file: str, partner: Partner) -> Iterator[Problem]:
@@ -396,7 +434,7 @@ def in_time(file: str, partner: Partner, certificates: CertificateSet, now: Inst
 
 
 def unique_ids(hub: Hub, partners: Mapping[str, tuple[str, Partner]]) -> Iterator[Problem]:
-    """No two partners that a message can't tell apart.
+    """No two partners, of those that are not retired, that a message can't tell apart.
 
     Args:
         hub: Gives our AS2 id where a partner names none.
@@ -405,6 +443,8 @@ def unique_ids(hub: Hub, partners: Mapping[str, tuple[str, Partner]]) -> Iterato
     seen: dict[tuple[str, str], str] = {}
     users: dict[str, str] = {}
     for file, partner in partners.values():
+        if partner.state == "retired":
+            continue  # whoever comes back is a new partner, and may have the same names
         if partner.account is not None:
             if partner.account.user in users:
                 yield Problem(

@@ -14,11 +14,12 @@ import msgspec
 from msgspec import Meta
 
 from ecluse.trust.acme import Acme
+from ecluse.trust.company import Bank, Contact, Identifiers
+from ecluse.trust.days import Calendar
 from ecluse.trust.fields import (
     Address,
     As2Id,
     CertificatePath,
-    Day,
     Duration,
     EncryptAlgorithm,
     HostPort,
@@ -35,7 +36,6 @@ from ecluse.trust.fields import (
     Size,
     Strict,
     Url,
-    Weekday,
 )
 from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
@@ -43,6 +43,7 @@ from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
 from ecluse.trust.tls import PartnerTls, Retry
+from ecluse.trust.verification import HeldCard, Invitation, Verification
 
 __all__ = [
     "Acme",
@@ -99,12 +100,20 @@ class Organisation(Strict, frozen=True, kw_only=True):
         as2_id: Its AS2 id, as partners write it in AS2-To. Case counts.
         email: Where partners' people may write.
         keys: Its keys; by default one, "main", for sign and decrypt.
+        ssh_keys: Keys of the keyring that it logs in with at partners' SFTP servers; for cards.
+        identifiers: Its registered numbers; for cards.
+        contacts: Whom partners reach for what; for cards.
+        bank: Where it is paid; for cards.
     """
 
     name: Name
     as2_id: As2Id
     email: Name | None = None
     keys: tuple[OwnKey, ...] = (OwnKey(ref="main"),)
+    ssh_keys: tuple[Reference, ...] = ()
+    identifiers: Identifiers | None = None
+    contacts: tuple[Contact, ...] = ()
+    bank: Bank | None = None
 
 
 class StoreSettings(Strict, frozen=True, kw_only=True):
@@ -248,26 +257,6 @@ class Folder(Strict, frozen=True, kw_only=True):
     path: Name
     create: bool = False
     replace: bool = False
-
-
-class Calendar(Strict, frozen=True, kw_only=True):
-    """Which days are working days.
-
-    Attributes:
-        country: Public holidays of a country (ISO 3166, such as "FR" or "DE").
-        region: Its subdivision, such as "BY".
-        closed: Further days without work.
-        open: Days of work in spite of the country's holidays or the weekend.
-        weekend: Days of the week without work.
-    """
-
-    country: (
-        Annotated[str, Meta(pattern=r"^[A-Z]{2}$", extra={"expected": 'a country, such as "FR"'})] | None
-    ) = None
-    region: Name | None = None
-    closed: tuple[Day, ...] = ()
-    open: tuple[Day, ...] = ()
-    weekend: tuple[Weekday, ...] = ("sat", "sun")
 
 
 class OwnOpenPgp(Strict, frozen=True, kw_only=True):
@@ -469,6 +458,12 @@ class Partner(Strict, frozen=True, kw_only=True):
         openpgp: OpenPGP with them.
         certificates: Their certificates.
         exceptions: Weak things that they are allowed for a time.
+        identifiers: Their registered numbers.
+        contacts: Whom to reach there for what.
+        bank: Where they are paid.
+        verification: How their identity was made sure of.
+        card: The last card that was taken from them.
+        invitation: The invitation that they have not answered yet.
     """
 
     name: Name
@@ -484,3 +479,9 @@ class Partner(Strict, frozen=True, kw_only=True):
     openpgp: OpenPgp | None = None
     certificates: tuple[CertificateEntry, ...] = ()
     exceptions: tuple[ExceptionEntry, ...] = ()
+    identifiers: Identifiers | None = None
+    contacts: tuple[Contact, ...] = ()
+    bank: Bank | None = None
+    verification: Verification | None = None
+    card: HeldCard | None = None
+    invitation: Invitation | None = None

@@ -103,6 +103,9 @@ _TLS_FIELDS: Final[dict[str, Rule]] = {
 _HUB: Final[dict[str, Rule]] = {
     "operator *": Rule("administrator", "It says who may change trust, and with which keys."),
     "changes.time_limit": Rule("policy", "It is how long a change to trust may wait for approval."),
+    "organisation.ssh_keys": _OUR_KEY,
+    "organisation.identifiers.*": Rule("identity", "It is who we say that we are."),
+    "organisation.bank.*": Rule("bank", "Partners are told to pay there."),
     "changes.recovery_wait": Rule("policy", "It is how soon one operator can remove the other one alone."),
     "organisation.name": Rule("identity", "It is who we say that we are."),
     "organisation.as2_id": Rule("identity", "It is who we say that we are."),
@@ -154,9 +157,11 @@ _HUB: Final[dict[str, Rule]] = {
     "listen.as2.tls.client_auth": Rule("policy", "It says who may connect.", _CLIENT_AUTH),
     "listen.as2.tls.min_version": Rule("policy", "Older TLS is weaker.", _TLS),
     "listen.sftp.address": _ADDRESS,
+    "listen.sftp.public_address": Rule("endpoint", "Partners are told to connect there."),
     "listen.sftp.host_keys": _OUR_KEY,
     "listen.ftps.address": _ADDRESS,
     "listen.ftps.implicit": _ADDRESS,
+    "listen.ftps.public_address": Rule("endpoint", "Partners are told to connect there."),
     "listen.ftps.external_address": Rule("endpoint", "Partners are told to connect there."),
     "listen.ftps.key": _OUR_KEY,
     "listen.ftps.successor": _OUR_KEY,
@@ -179,6 +184,14 @@ _PARTNER: Final[dict[str, Rule]] = {
         "state",
         "An active partner exchanges.",
         {"": 1, **_ladder("active", "invited verified suspended retired")},
+    ),
+    "identifiers.*": Rule("identity", "It is who they are in public registers.", first=False),
+    "contacts[].phone": Rule("identity", "They are called back there.", first=False),
+    "contacts[].email": Rule("identity", "They are written to there.", first=False),
+    "card.log_key": Rule(
+        "key",
+        "Another hand signs their cards: whoever made this one does not hold the key that signed the one before.",
+        first=False,
     ),
     "verification.*": Rule("identity", "It says how sure we are of who they are."),
     "bank.*": Rule("bank", "Money goes there: call them back at a number that you had before."),
@@ -286,6 +299,10 @@ _ONES_OWN: Final = "What happens on our side to what is trusted already."
 FREE: Final[Mapping[str, Mapping[str, str]]] = {
     "hub": {
         "organisation.email": "Where partners may write; nothing is decided by it.",
+        **{
+            f"organisation.contacts[].{name}": "Whom partners may reach; nothing is decided by it."
+            for name in ("role", "name", "email", "phone")
+        },
         "acme.agree": "The authority's terms; it certifies no other names by it.",
         "acme.email": "Where the authority may write.",
         "acme.renew": _PACE,
@@ -320,6 +337,13 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "partner": {
         "exceptions[].reason": "Words beside what is approved.",
+        "contacts[].role": "Words beside where they are reached.",
+        "contacts[].name": "Words beside where they are reached.",
+        **{
+            f"card.{name}": "Which card was taken; what it changes stands in other fields."
+            for name in ("digest", "serial", "log_origin", "taken")
+        },
+        **{f"invitation.{name}": "An invitation trusts nobody." for name in ("id", "sent", "until", "by")},
         "as2.compress": _FORM,
         "as2.receipt_timeout": _PACE,
         "as2.version": _FORM,
@@ -419,9 +443,9 @@ _GONE: Final[Mapping[str, Rule]] = {
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _NAMED: Final = ("certificate ", "openpgp certificate ", "operator ")
-_OWN_NAMES: Final = re.compile(r"^(folders|calendars)\.[^.]+")
+_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores)\.[^.]+")
 _TAGS: Final = re.compile(r"^(s3|azure|gcs)\.tags\..*", re.DOTALL)
-_WHOLE: Final = re.compile(r"^(bank|verification)(\..*|\[.*)?$", re.DOTALL)
+_WHOLE: Final = re.compile(r"^((?:organisation\.)?(?:bank|identifiers)|verification)(\..*|\[.*)?$", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -430,8 +454,9 @@ def normal(field: str) -> str:
     for name in _NAMED:
         if field.startswith(name):
             return f"{name}*"
-    if _WHOLE.match(field):
-        return f"{field.partition('.')[0].partition('[')[0]}.*"
+    whole = _WHOLE.match(field)
+    if whole is not None:
+        return f"{whole.group(1)}.*"
     if _TAGS.match(field):
         return f"{field.partition('.')[0]}.tags.*"
     return _INDEX.sub("[]", _OWN_NAMES.sub(r"\1.*", field))

@@ -27,8 +27,8 @@ from ecluse.app.changes import (
     statement,
     withdraw,
 )
-from ecluse.app.changes.check import ChangeTampered, standing
-from ecluse.app.changes.decide import ChangeOver, ChangeStale
+from ecluse.app.changes.check import ChangeOver, ChangeTampered, standing
+from ecluse.app.changes.decide import ChangeStale
 from ecluse.app.changes.expiry import KEPT
 from ecluse.app.changes.lookup import DamagedChange, NoSuchChange, read
 from ecluse.app.changes.proposal import FILES, KIND, FileChange, pack

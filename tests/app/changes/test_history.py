@@ -59,8 +59,9 @@ def force(node: Node, files: dict[str, str], **facts: object) -> None:
     """What somebody does who writes to the database, and to the log through the hub's own code."""
     now = node.hub.clock()
     version = ConfigVersion(node.version + 1, now, "operator:mallory", str(facts.pop("reason", "x")), files)
-    changes = plan(node.directory.configuration, Configuration.from_files(files))
-    node.store.write(lambda tx: write_version(tx, node, version, changes, facts))
+    wanted = Configuration.from_files(files)
+    changes = plan(node.directory.configuration, wanted)
+    node.store.write(lambda tx: write_version(tx, node, version, wanted, changes, facts))
     node.reload()
 
 

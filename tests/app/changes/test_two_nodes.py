@@ -13,7 +13,8 @@ from tests.support.postgres import PostgresServer, postgres_binaries
 
 import ecluse
 from ecluse.app.changes import approve, check_versions, find, statement
-from ecluse.app.changes.decide import ChangeOver, ChangeRaced
+from ecluse.app.changes.check import ChangeOver
+from ecluse.app.changes.decide import ChangeRaced
 from ecluse.app.folder import make_hub
 from ecluse.app.node import Node, open_node
 from ecluse.app.settings import apply_files

@@ -112,8 +112,8 @@ def test_what_can_not_be_believed_waits_for_a_person(hubs):
     aster, _ = hubs
     other = party("Dahlia")
     aster.introduce(CEDAR, "require_signed = false")
-    for more in ({"sign": False}, {"serial": 1}, {"chains": [[other.certificate]]}):
-        found = offer_from(aster, CEDAR, "CEDAR", **more)
+    for more in ({"sign": False}, {"serial": 1}, {"chains": [[other.certificate]]}, {"name": "DAHLIA"}):
+        found = offer_from(aster, CEDAR, **{"name": "CEDAR", **more})
         eventually(lambda id=found.id: aster.message(id).state.value == "failed")
         assert aster.delivery(found.id).reason_code == "as2.bad-certificate-exchange"
     assert offer_list(aster.node) == []

@@ -25,6 +25,7 @@ import ecluse.app.service
 from ecluse.app.folder import make_hub
 from ecluse.app.rotation.begin import Wanted, begin
 from ecluse.app.rotation.board import board
+from ecluse.app.rotation.hand import switch_partners
 from ecluse.app.rotation.tend import look
 from ecluse.app.settings import apply_files
 from ecluse.model.nouns import Direction
@@ -35,7 +36,7 @@ from ecluse.wire.as2.disposition import AUTHENTICATION_FAILED
 from ecluse.wire.as2.errors import As2Failure
 
 NAMES = ("Alder", "Birch", "Cedar", "Dahlia", "Elm", "Fir", "Slowa", "Slowb", "Never", "Broken")
-SECONDS = 14.0
+SECONDS = 12.0
 PAUSE = 0.25
 
 
@@ -183,14 +184,11 @@ def test_no_message_fails(town):
     began = time.monotonic()
     time.sleep(2)
 
-    due = node.hub.clock() + 8_000_000
+    never = node.hub.clock() + 3_600_000_000
+    timed = {"policy": "time", "switch_at": never}
     begin(node, Wanted(old="main", new="main-2", kind="rsa-2048"), actor="operator:test")
-    begin(node, Wanted(old="tls", new="tls-2", policy="time", switch_at=due), actor="operator:test")
-    begin(
-        node,
-        Wanted(old="ssh-host", new="ssh-host-2", kind="ec-p256", policy="time", switch_at=due),
-        actor="operator:test",
-    )
+    begin(node, Wanted(old="tls", new="tls-2", **timed), actor="operator:test")
+    begin(node, Wanted(old="ssh-host", new="ssh-host-2", kind="ec-p256", **timed), actor="operator:test")
     for id in ("main-2", "tls-2", "ssh-host-2"):
         look(node, id)
         assert {each["state"] for each in board(node, id)["partners"]} == {"told"}
@@ -198,20 +196,32 @@ def test_no_message_fails(town):
         partner.trust(*(to_pem([node.keyring.certificate(ref)]) for ref in ("tls", "tls-2")))
         if partner.id != "never" and not partner.slow:
             take_up(partner)
-    time.sleep(4)
+    soon = node.hub.clock() + 4_000_000
+    for id in ("tls-2", "ssh-host-2"):
+        switch_partners(node, id, [], soon, actor="operator:test", reason="everybody knows both")
+    time.sleep(3)
     for partner in partners:
         if partner.slow:
             take_up(partner)
     time.sleep(max(0.0, SECONDS - (time.monotonic() - began)))
+    wanted = {"never": "told", "broken": "reverted"}
+
+    def settled():
+        stages = {each["partner"]: each["state"] for each in board(node, "main-2")["partners"]}
+        shown = all(board(node, id)["shown"] for id in ("tls-2", "ssh-host-2"))
+        return shown and all(state == wanted.get(name, "switched") for name, state in stages.items())
+
+    eventually(settled, 60)  # traffic goes on until everybody is where it belongs
+    time.sleep(1)
     stop.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
 
     def under_way():
         found = node.store.read(lambda view: view.messages(limit=1000))
         return [each for each in found if each.direction is Direction.OUT and each.state.value != "delivered"]
 
-    eventually(lambda: not under_way(), 30)
+    eventually(lambda: not under_way(), 60)
     assert crashes == []
     assert [problem for partner in partners for problem in partner.problems] == []
     states = Counter(hub.message(each.id).state.value for each in sent)

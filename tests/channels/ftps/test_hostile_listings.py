@@ -160,15 +160,14 @@ def names(size: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    "blocks",
+    ("blocks", "limit"),
     [
-        pytest.param(lambda: names(60), id="names"),
-        pytest.param(lambda: iter(lambda: b"x" * 65536, None), id="one line"),
-        pytest.param(lambda: iter(lambda: b"\r\n" * 30_000, None), id="empty lines"),
+        pytest.param(lambda: names(60), 8 << 20, id="names"),
+        pytest.param(lambda: iter(lambda: b"x" * 65536, None), 8 << 20, id="one line"),
+        pytest.param(lambda: iter(lambda: b"\r\n" * 30_000, None), 1 << 20, id="empty lines"),
     ],
 )
-def test_a_listing_without_end_comes_to_one(monkeypatch: pytest.MonkeyPatch, blocks) -> None:
-    limit = 8 << 20
+def test_a_listing_without_end_comes_to_one(monkeypatch: pytest.MonkeyPatch, blocks, limit: int) -> None:
     monkeypatch.setattr(remote_module, "MAX_LISTING", limit)
     with Flood(blocks) as flood:
         where = place(flood.port, mode="clear", anchors=b"", pins=(), timeout=5.0)

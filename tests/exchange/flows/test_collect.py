@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.support.flow_worlds import EDIFACT, NotOurs, World, flow
 
+from ecluse.channels.folder.source import FolderRemote
 from ecluse.exchange.flows import collect
 from ecluse.exchange.flows import memory as memories
 from ecluse.exchange.flows.memory import Memory
@@ -98,6 +103,80 @@ def test_what_is_left_there_is_taken_once_and_its_change_again(make: Make) -> No
     assert world.collect("x").kept == 1
     assert there(world) == ["a.edi"]
     assert len(world.messages()) == 2
+
+
+def left_in_a_folder(make: Make, folder: Path) -> World:
+    """A flow that leaves what it takes in a folder of a real file system."""
+    folder.mkdir()
+    world = make({"x": flow(TO, source=FROM + '\nafter = "leave"')})
+    world.sources["sftp"] = SimpleNamespace(kind="sftp", open=lambda name: FolderRemote(folder))  # type: ignore[assignment]
+    return world
+
+
+def write_in_secret(path: Path, data: bytes) -> None:
+    """Change a file of that size, and set its time back."""
+    before = path.stat()
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def contents(world: World) -> list[str]:
+    return sorted(message.parts[0].sha256 for message in world.messages(Direction.IN))
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_change_of_same_size_and_time_is_noticed(make: Make, tmp_path: Path, restart: bool) -> None:
+    world = left_in_a_folder(make, tmp_path / "in")
+    file = tmp_path / "in" / "a.edi"
+    for data in (b"first", b"other", b"third"):
+        if file.exists():
+            write_in_secret(file, data)
+        else:
+            file.write_bytes(data)
+        assert world.collect("x").kept == 1
+        assert world.collect("x").kept == 0
+        if restart:
+            world.collector._memories.clear()
+            assert world.collect("x").kept == 0
+    assert contents(world) == sorted(sha256(data).hexdigest() for data in (b"first", b"other", b"third"))
+    # Replaced by another file, as programs do that write beside and rename.
+    before = file.stat()
+    (tmp_path / "fresh").write_bytes(b"fouth")
+    os.utime(tmp_path / "fresh", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (tmp_path / "fresh").rename(file)
+    assert world.collect("x").kept == 1
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_changes_beside_the_content_makes_no_document(
+    make: Make, tmp_path: Path, restart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = left_in_a_folder(make, tmp_path / "in")
+    file = tmp_path / "in" / "a.edi"
+    file.write_bytes(b"first")
+    assert world.collect("x").kept == 1
+    time.sleep(0.01)
+    file.chmod(0o600)
+    os.link(file, tmp_path / "b.txt")
+    (tmp_path / "b.txt").unlink()
+    if restart:
+        world.collector._memories.clear()
+    assert world.collect("x").kept == 0
+    assert len(world.messages(Direction.IN)) == 1
+    monkeypatch.setattr(collect, "_digest", None)
+    assert world.collect("x").kept == 0, "it is compared once, and not at each look"
+
+
+def test_a_mutant_that_trusts_size_and_time(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "_is_another", lambda first, file: False)
+    world = left_in_a_folder(make, tmp_path / "in")
+    (tmp_path / "in" / "a.edi").write_bytes(b"first")
+    assert world.collect("x").kept == 1
+    write_in_secret(tmp_path / "in" / "a.edi", b"other")
+    assert world.collect("x").kept == 0
 
 
 def test_markers(make: Make) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from ecluse.app.changes.lookup import DamagedChange, Entry, files_of
 from ecluse.app.changes.proposal import (
+    KIND,
     NAMESPACE,
     Action,
     Delta,
@@ -29,13 +30,16 @@ from ecluse.app.versions import plan_files
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.basics import Instant
+from ecluse.model.nouns import LoggedEvent
+from ecluse.model.records import Record
+from ecluse.store.port import View
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.operators import Operator, public_key
 from ecluse.trust.plan import Plan
 from ecluse.trust.ssh import fingerprint
 from ecluse.wire.sshsig import BadSshSignature, read_signature
 
-__all__ = ["BadApproval", "ChangeTampered", "Replanned", "checked", "replan", "standing"]
+__all__ = ["BadApproval", "ChangeOver", "ChangeTampered", "Replanned", "checked", "replan", "standing"]
 
 
 class BadApproval(EcluseError):
@@ -44,6 +48,14 @@ class BadApproval(EcluseError):
     code = "change.not-approver"
     fault = Fault.USAGE
     remedy = "Let an operator of role trust sign, with a key of theirs: `ecluse operator list`."
+
+
+class ChangeOver(EcluseError):
+    """The proposal does not wait any more."""
+
+    code = "change.not-pending"
+    fault = Fault.USAGE
+    remedy = "Look at it with `ecluse change show`; propose it again where it is still wanted."
 
 
 class ChangeTampered(EcluseError):
@@ -134,23 +146,34 @@ def standing(proposal: Proposal, operators: Sequence[Operator]) -> tuple[Signed,
     return tuple(counting)
 
 
-def logged(node: Node, proposal: Proposal) -> None:
-    """Return where the log has the proposal as it is, and no end of it.
+def kept(node: Node, proposal: Proposal) -> Delta:
+    """The files of a proposal that waits, by its row and by the log, as both are in one moment.
 
-    A row that is gone from the log's point of view may have been put back, with signatures that once were given.
+    A row that is over may have been put back, with signatures that once were given: the log has the last word.
 
     Raises:
+        ChangeOver: It was decided meanwhile.
         ChangeTampered: The log says otherwise.
+        DamagedChange: The files are not there, or can't be read.
     """
-    events = [
-        decode_leaf(each.leaf) for each in node.store.read(lambda view: view.events(f"change:{proposal.id}"))
-    ]
+
+    def look(view: View) -> tuple[list[LoggedEvent], Record | None, Delta | None]:
+        id = proposal.id
+        return view.events(f"change:{id}"), view.record(KIND, id), files_of(view, id)
+
+    leaves, record, files = node.store.read(look)
+    if record is None or record.state != "pending":
+        raise ChangeOver(f"The change {proposal.id} was decided in this moment.")
+    events = [decode_leaf(each.leaf) for each in leaves]
     proposed = [each for each in events if each.kind == "change.proposed"]
     if len(proposed) != 1 or msgspec.json.decode(proposed[0].data).get("digest") != proposal.digest:
         raise ChangeTampered(f"The log does not have {proposal.id} as it is kept.")
     ended = next((each for each in events if each.kind in _ENDS), None)
     if ended is not None:
         raise ChangeTampered(f"By the log {proposal.id} is over ({ended.kind}), and yet it waits.")
+    if files is None:
+        raise DamagedChange(f"The files of the change {proposal.id} are not kept.")
+    return files
 
 
 _ENDS: Final = frozenset(
@@ -162,15 +185,13 @@ def replan(node: Node, entry: Entry) -> Replanned:
     """Plan a proposal against what is in force.
 
     Raises:
+        ChangeOver: It was decided meanwhile.
         ChangeTampered: It is not what its text or the log says, and no other version came between.
         DamagedChange: Its files are not there, or can't be read.
         ConfigurationError: It can't be put in force today: something ran out meanwhile, for one.
     """
     proposal = entry.proposal
-    logged(node, proposal)
-    files = node.store.read(lambda view: files_of(view, proposal.id))
-    if files is None:
-        raise DamagedChange(f"The files of the change {proposal.id} are not kept.")
+    files = kept(node, proposal)
     if digest_of(proposal.text) != proposal.digest:
         raise ChangeTampered(f"The text of {proposal.id} is not the one that was proposed.")
     after = onto(node.directory.configuration.files, files)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ecluse.app.changes.check import BadApproval, Replanned, checked, replan, standing
+from ecluse.app.changes.check import BadApproval, ChangeOver, Replanned, checked, replan, standing
 from ecluse.app.changes.expiry import close
 from ecluse.app.changes.folder import put_into_folder
 from ecluse.app.changes.lookup import Entry, find
@@ -22,15 +22,7 @@ from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Tx
 from ecluse.trust.operators import EYES, Operator, approvers
 
-__all__ = ["ChangeOver", "ChangeStale", "Decision", "approve", "refuse", "withdraw"]
-
-
-class ChangeOver(EcluseError):
-    """The proposal does not wait any more."""
-
-    code = "change.not-pending"
-    fault = Fault.USAGE
-    remedy = "Look at it with `ecluse change show`; propose it again where it is still wanted."
+__all__ = ["ChangeStale", "Decision", "approve", "refuse", "withdraw"]
 
 
 class ChangeStale(EcluseError):
@@ -170,9 +162,10 @@ def _signed_once(node: Node, entry: Entry, signatures: tuple[Signed, ...], now: 
 def _apply(
     node: Node, entry: Entry, again: Replanned, signatures: tuple[Signed, ...], now: Instant
 ) -> Decision:
-    assert again.wanted is not None, "what is not stale was planned"
+    wanted = again.wanted
+    assert wanted is not None, "what is not stale was planned"
     actor = f"operator:{signatures[-1].operator}"
-    files = dict(again.wanted.files)
+    files = dict(wanted.files)
     version = ConfigVersion(node.version + 1, now, actor, entry.proposal.reason, files)
     people = list(dict.fromkeys(each.operator for each in signatures))
     recovered = len(people) < EYES
@@ -196,7 +189,7 @@ def _apply(
         }
         node.hub.event(tx, "change.applied", f"change:{proposal.id}", facts, actor=actor, at=now)
         facts = {"eyes": len(people), "trust": proposal.trust, "change": proposal.id}
-        write_version(tx, node, version, again.changes, facts)
+        write_version(tx, node, version, wanted, again.changes, facts)
 
     _write(node, entry, work)
     node.reload()

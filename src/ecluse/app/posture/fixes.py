@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ecluse.app.changes.proposal import Signer
+from ecluse.app.changes import Signer
 from ecluse.app.node import Node
 from ecluse.app.posture.work import Looked, NoSuchRule
 from ecluse.app.settings import change_files, plan_files, settled_files

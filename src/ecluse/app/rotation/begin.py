@@ -26,7 +26,7 @@ from ecluse.trust.rotation.facts import (
     open_rotations,
     rotation_record,
 )
-from ecluse.trust.rotation.files import places_of, put_beside
+from ecluse.trust.rotation.files import places_of, put_beside, uses_old
 from ecluse.trust.rotation.states import RotationState, WrongMoment, check_move
 from ecluse.trust.rotation.steps import Telling
 from ecluse.trust.secrets import Secret
@@ -118,6 +118,8 @@ def begin(node: Node, wanted: Wanted, *, actor: str, signer: Signer | None = Non
         if other.side == "ours" and {old, wanted.new} & {other.old, other.new}:
             raise NothingToRotate(f"The rotation {other.id} is under way with one of these keys.")
     new = wanted.new or _free_name(node, old)
+    if uses_old(node.directory.configuration, new):
+        raise NothingToRotate(f"The key {new} is in use already.", remedy="Give the successor another name.")
     _make(node, wanted, new, actor)
     now = node.hub.clock()
     rotation = Rotation(

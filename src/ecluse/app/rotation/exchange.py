@@ -27,6 +27,7 @@ from ecluse.model.records import Record
 from ecluse.store.port import Tx
 from ecluse.trust.certificates import describe, leaves, load_certificates, to_pem
 from ecluse.trust.directory import PartnerView
+from ecluse.trust.errors import CertificateError
 from ecluse.trust.rotation.facts import (
     PARTNER_KIND,
     Rotation,
@@ -223,7 +224,7 @@ class ExchangeChannel:
         """
         try:
             self._take(message)
-        except EcluseError as error:
+        except (BadExchange, CertificateError, OffersFull) as error:
             error.fault = Fault.PERMANENT  # the same bytes say the same the next time
             raise
         return Confirmed(ReceiptBytes("trust", "taken"))
@@ -234,6 +235,8 @@ class ExchangeChannel:
             raise BadExchange("A certificate exchange message is not signed: anybody may have sent it.")
         documents = [self._whole(message, number) for number in range(len(message.parts))]
         found = read_exchange(documents[0])
+        if found.name != self._node.directory.partner(message.partner).their_id:
+            raise BadExchange("A certificate exchange message names another sender than it came from.")
         if isinstance(found, ExchangeRequest):
             self._offers(message, found, documents[1:])
         else:

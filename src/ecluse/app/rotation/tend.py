@@ -200,7 +200,8 @@ def _facts(node: Node, shelf: Shelf) -> Facts:
         active = partner is not None and partner.state == "active"
         places, retired = {rotation.partner: ("as2",)} if active else {}, False
     if retired and shelf.standings:
-        places = {name: each.places for name, each in shelf.standings.items()}
+        present = configuration.partners
+        places = {name: each.places for name, each in shelf.standings.items() if PartnerId(name) in present}
     seen, kept = _seen(node, shelf, places)
     return Facts(node.hub.clock(), in_force, retired, places, seen, kept)
 

@@ -23,6 +23,7 @@ last (Amazon S3 User Guide, multipart upload limits); :func:`part_size` gives la
 AT_ONCE: Final = 3
 """Parts under way: with the one that is read meanwhile, 32 MiB are held."""
 
+_STEP: Final = 1 << 20
 _MOST_PARTS: Final = 10_000
 _COPY_PART: Final = 1 << 30  # parts of a copy cost us nothing; the store takes up to 5 GiB each
 
@@ -35,6 +36,26 @@ def part_size(size: int) -> int:
     """Octets of each part of an object of ``size``."""
     # One part fewer than there may be: pieces end where the sealed chunks do, and may be a little short.
     return max(PART_SIZE, -(-size // (_MOST_PARTS - 100)))
+
+
+def _joined(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Pieces of at least ``size`` octets, but the last; less than a step more.
+
+    Read in small steps: a document's own pieces of that size would be held three times while they are opened.
+    """
+    held: list[bytes] = []
+
+    def taken() -> bytes:
+        piece = b"".join(held)
+        held.clear()
+        return piece
+
+    for chunk in chunks:
+        held.append(chunk)
+        if sum(map(len, held)) >= size:
+            yield taken()
+    if held:
+        yield taken()
 
 
 class Multipart:
@@ -81,7 +102,7 @@ class Multipart:
 
             return put
 
-        pieces = enumerate(upload.chunks(part_size(upload.size)), 1)
+        pieces = enumerate(_joined(upload.chunks(_STEP), part_size(upload.size)), 1)
         id, parts = self._run(headers, (one(number, data) for number, data in pieces))
         return id, parts, "md5" if all(checked) else ""
 

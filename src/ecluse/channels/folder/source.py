@@ -170,7 +170,10 @@ def _walk(folder: int, path: str, depth: int, recursive: bool) -> Iterator[Remot
                     continue
             if stat.S_ISREG(status.st_mode):
                 modified = Instant(status.st_mtime_ns // 1000)
-                yield RemoteFile(head + entry.name, status.st_size, modified, _tag(status))
+                changed = str(
+                    status.st_ctime_ns
+                )  # who sets a file's time back, as cp -p does, can't set this
+                yield RemoteFile(head + entry.name, status.st_size, modified, _tag(status), changed)
             elif recursive and stat.S_ISDIR(status.st_mode):
                 if depth == 0:
                     raise TooDeep(f"More than {MAX_DEPTH} folders lie in each other at {path[:200]}.")

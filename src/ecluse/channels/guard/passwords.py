@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from typing import Final
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from ecluse.errors import EcluseError
 from ecluse.trust.secrets import Secret
 
-__all__ = ["MAX_PASSWORD", "make_verifier", "password_matches"]
+__all__ = ["MAX_PASSWORD", "make_verifier", "password_matches", "still_kept"]
 
 MAX_PASSWORD: Final = 1024
 """Octets of a password that is looked at (NIST SP 800-63B asks for 64 characters at least)."""
@@ -55,6 +57,20 @@ def password_matches(kept: Secret | None, given: bytes) -> bool:
     _argon2(bytes(_SALT)).derive(given)
     same = hmac.compare_digest(hashlib.sha256(value).digest(), hashlib.sha256(given).digest())
     return same and bool(value) and not too_long
+
+
+def still_kept(kept: Secret, now: Callable[[], Secret | None]) -> bool:
+    """Whether what is kept for a login is what a session was opened with.
+
+    Args:
+        kept: What the password was right by.
+        now: Gives what is kept at present. That it can't be read just now says nothing.
+    """
+    try:
+        present = now()
+    except EcluseError:
+        return True
+    return present is not None and hmac.compare_digest(kept.reveal(), present.reveal())
 
 
 def _argon2(salt: bytes) -> Argon2id:

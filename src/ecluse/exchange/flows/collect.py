@@ -5,7 +5,7 @@ it. What tells it from others (path, size, time, tag) becomes the message's prot
 there, because something died between the two, is found to be a duplicate, and gets only what it did not get. So
 nothing is kept twice, and a place that is only read needs no other memory. Servers tell times by the second, some by
 the minute: what looks like a file that was kept is read and compared before it is deleted or moved, so that nothing
-goes that is not kept.
+goes that is not kept; and so is what is left where it lies, once the place tells of any change to it.
 
 What is remembered from look to look is the digest of each file that is not taken yet, in bounded memory and nowhere
 else: a node that forgets it looks twice again.
@@ -14,22 +14,22 @@ else: a node that forgets it looks twice again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from itertools import islice
 from typing import Final
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.flows import memory as bounds
+from ecluse.exchange.flows.hands import at_once, in_order
 from ecluse.exchange.flows.memory import Lines, Memory, fingerprint, identity
 from ecluse.exchange.flows.plan import FlowPlan
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept
 from ecluse.exchange.remote import FileGone, Remote, RemoteFile, Source
-from ecluse.exchange.whence import Whence
+from ecluse.exchange.whence import Whence, whence_of
 from ecluse.model.basics import PartnerId
 from ecluse.model.naming import Facts, stem_of
 from ecluse.model.nouns import Direction, Message
@@ -294,7 +294,7 @@ class Collector:
             with lines.line() as own:
                 return self._take(plan, own, file, markers, run.check)
 
-        outcomes = _in_order(take, files) if many == 1 or len(files) < 2 else _at_once(take, files, many)
+        outcomes = in_order(take, files) if many == 1 or len(files) < 2 else at_once(take, files, many)
         with contextlib.closing(outcomes):
             for file, outcome in outcomes:
                 self._count(run, file, outcome)
@@ -346,7 +346,7 @@ class Collector:
         """Keep one file, and then do with it what the flow says."""
         key = protocol_id_of(plan, file)
         first = self._kept_before(plan, key)
-        if first is not None and plan.settings.from_.after != "leave":
+        if first is not None and (plan.settings.from_.after != "leave" or _is_another(first, file)):
             content = _digest(remote, file, check)
             if [content] != [part.sha256 for part in first.parts]:
                 key = protocol_id_of(plan, file, content)
@@ -391,7 +391,8 @@ class Collector:
             if not inspected:
                 _check_type(plan, file, intake)
             intake.end_document(None)
-            whence = Whence(f"{plan.kind}:{plan.place}", file.path.rpartition("/")[0], file.path)
+            folder = file.path.rpartition("/")[0]
+            whence = Whence(f"{plan.kind}:{plan.place}", folder, file.path, file.change)
             outcome = _settled(intake, intake.accept(whence.encode(), {}, None))
         except BaseException:
             intake.discard()
@@ -410,33 +411,9 @@ class Collector:
                 remote.move(file, source.move_to)
 
 
-_Outcomes = Generator[tuple[RemoteFile, Future[Kept | Duplicate]], None, None]
-
-
-def _in_order(take: Callable[[RemoteFile], Kept | Duplicate], files: Sequence[RemoteFile]) -> _Outcomes:
-    for file in files:
-        future: Future[Kept | Duplicate] = Future()
-        try:
-            future.set_result(take(file))
-        except Exception as error:  # noqa: BLE001 - as an executor does
-            future.set_exception(error)
-        yield file, future
-
-
-def _at_once(
-    take: Callable[[RemoteFile], Kept | Duplicate], files: Sequence[RemoteFile], many: int
-) -> _Outcomes:
-    """The same over several connections, and never more under way than there are of these."""
-    waiting = iter(files)
-    with ThreadPoolExecutor(many, thread_name_prefix="collect") as threads:
-        running = {threads.submit(take, file): file for file in islice(waiting, many)}
-        while running:
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in ended:
-                yield running.pop(future), future
-                following = next(waiting, None)
-                if following is not None:
-                    running[threads.submit(take, following)] = following
+def _is_another(first: Message, file: RemoteFile) -> bool:
+    """Whether a file may have been written again since it was kept, its size and its time notwithstanding."""
+    return whence_of(first).change not in ("", file.change)
 
 
 def _digest(remote: Remote, file: RemoteFile, check: Callable[[], None]) -> str:

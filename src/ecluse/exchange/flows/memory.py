@@ -129,10 +129,10 @@ class Lines:
 
 
 def fingerprint(file: RemoteFile) -> bytes:
-    """What tells a file, as it is, from others; 16 octets."""
-    return sha256(identity(file)).digest()[:16]
+    """What tells a file, as it is, from others and from itself once anything of it was changed; 16 octets."""
+    return sha256(identity(file) + file.change.encode()).digest()[:16]
 
 
 def identity(file: RemoteFile) -> bytes:
-    """The same, whole."""
+    """What tells a file, as it was written, from others."""
     return msgspec.json.encode([file.path, file.size, file.modified, file.tag])

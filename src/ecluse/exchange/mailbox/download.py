@@ -47,18 +47,36 @@ class Download:
         if not 0 <= offset < end:
             return memoryview(b"")
         data = self._held(offset, end)
+        if data is None and self._in_sequence(offset):
+            self._open_window(offset, end)
+            data = self._held(offset, end)
         if data is None:
-            if self._next - WINDOW <= offset <= self._next + NEAR:
-                start = offset - offset % CHUNK
-                window = self._octets.view(start, max(WINDOW, end - start))
-                self._windows = [*self._windows[1 - WINDOWS :], (start, window)]
-                data = window[offset - start : end - start]
-            else:
-                data = self._octets.view(offset, end - offset)
+            data = self._octets.view(offset, end - offset)
         self._next = end
         if self._counted:
             self._ranges.add(offset, end)
         return data
+
+    def at_hand(self, offset: int, size: int) -> bool:
+        """See the port."""
+        end = min(offset + size, self.size)
+        if not 0 <= offset < end or self._held(offset, end) is not None:
+            return True
+        if not self._in_sequence(offset):
+            return False
+        start = offset - offset % CHUNK
+        if not self._octets.at_hand(start, max(WINDOW, end - start)):
+            return False
+        self._open_window(offset, end)
+        return True
+
+    def _open_window(self, offset: int, end: int) -> None:
+        start = offset - offset % CHUNK
+        window = self._octets.view(start, max(WINDOW, end - start))
+        self._windows = [*self._windows[1 - WINDOWS :], (start, window)]
+
+    def _in_sequence(self, offset: int) -> bool:
+        return self._next - WINDOW <= offset <= self._next + NEAR
 
     def _held(self, offset: int, end: int) -> memoryview | None:
         for start, window in reversed(self._windows):

@@ -113,6 +113,13 @@ class Octets:
             at += 1
         return found[0] if len(found) == 1 else memoryview(b"".join(found))
 
+    def at_hand(self, offset: int, size: int) -> bool:
+        """Whether :meth:`view` of the same range, if it comes next, waits for nothing."""
+        if len(self._readers) != 1 or offset >= self.size:
+            return False
+        piece = self._pieces[0]
+        return self._readers[0].at_hand(piece.offset + offset, min(size, piece.size - offset))
+
     def chunks(self) -> Iterator[bytes]:
         """All of it."""
         for offset in range(0, self.size, STEP):
@@ -140,6 +147,10 @@ class Held:
     def view(self, offset: int, size: int) -> memoryview:
         """See :meth:`Octets.view`."""
         return memoryview(self._content)[offset : offset + size] if offset >= 0 else memoryview(b"")
+
+    def at_hand(self, offset: int, size: int) -> bool:
+        """See :meth:`Octets.at_hand`."""
+        return True
 
     def close(self) -> None:
         """There is nothing to let go."""

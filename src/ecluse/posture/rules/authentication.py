@@ -23,6 +23,7 @@ from ecluse.posture.looks import (
 from ecluse.posture.rule import Fix, Hit, Moment, Put, Rule, Severity
 from ecluse.posture.rules.crypto import SHORT_RSA
 from ecluse.posture.rules.transport import is_clear
+from ecluse.trust.verification import PROVEN
 
 __all__ = ["HUB", "PARTNER"]
 
@@ -60,6 +61,16 @@ def _password_alone(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
         able = account.keys or any("tls-client" in entry.use for entry in facts.certificates.entries)
         fix = Fix((Put(("account", "second_factor"), True),)) if able else None
         yield Hit("account.password", "account.password is set, account.second_factor = false", fix=fix)
+
+
+def _unverified(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
+    said = facts.settings.verification
+    if facts.active and (said is None or said.level not in PROVEN):
+        level = "nothing is written down" if said is None else f"the level is {said.level}"
+        command = (
+            f"ecluse partner verify {facts.id} --verified-by call-back --verified-with NAME --reason TEXT"
+        )
+        yield Hit("verification", level, fix=Fix(commands=(command,)))
 
 
 def _any_address(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
@@ -179,6 +190,15 @@ PARTNER: Final = (
         "a key, or second_factor = true",
         "Ask for an SSH key or a client certificate, then demand it or leave the password out.",
         _password_alone,
+    ),
+    Rule[PartnerFacts](
+        "authentication.unverified-partner",
+        Severity.MEDIUM,
+        "Nobody made sure that this partner is who it says",
+        "A key that comes along with a name proves nothing about the name: whoever sent it is taken for the partner.",
+        "verification of the level call-back, in-person or qualified-certificate",
+        "Call them on a number known from before, compare the phrase of their card, and write it down.",
+        _unverified,
     ),
     Rule[PartnerFacts](
         "authentication.any-address",

@@ -103,7 +103,8 @@ def load_choices(view: View) -> Choices:
     watched: dict[str, str] = {}
     trial: set[tuple[str, str]] = set()
     for ended in rotations_in(view, RotationState.ABANDONED):
-        watched[ended.fingerprint] = ended.id
+        if ended.fingerprint:
+            watched[ended.fingerprint] = ended.id
     rotations = open_rotations(view)
     for rotation in rotations:
         if rotation.fingerprint:

@@ -127,6 +127,10 @@ def put_beside(files: Files, old: str, new: str) -> dict[str, str]:
     """The files with a successor beside a key of ours, wherever that is named."""
 
     def hub(data: _Table) -> None:
+        if any(key["ref"] == old for key in _keys(data)) and "keys" in data["organisation"]:
+            # Left there by a rotation that was abandoned, to decrypt: it does that again.
+            left = {"ref": new, "use": ["decrypt"]}
+            data["organisation"]["keys"] = [key for key in _keys(data) if key != left]
         for key in list(_keys(data)):
             if key["ref"] == old and not any(
                 k["ref"] == new and k.get("use") == key.get("use") for k in _keys(data)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_ds
 
 from ecluse.wire.openpgp._curves import CURVE25519, ED25519, curve_name, ec_curve, read_mpi, read_oid
 from ecluse.wire.openpgp.errors import BadSignature, Malformed, UnsupportedAlgorithm, WeakAlgorithm
+from ecluse.wire.openpgp.limits import MAX_EXPONENT_BITS
 from ecluse.wire.openpgp.names import LEGACY, PUBLIC_KEY_NAMES, HashKind
 from ecluse.wire.openpgp.names import PublicKeyAlgorithm as Pk
 from ecluse.wire.openpgp.packets import Fields
@@ -144,6 +145,10 @@ def _material(algorithm: int, fields: Fields) -> tuple[str, KeyMaterial | None, 
     match algorithm:
         case Pk.RSA | Pk.RSA_ENCRYPT | Pk.RSA_SIGN:
             n, e = (int.from_bytes(read_mpi(fields), "big") for _ in range(2))
+            if e.bit_length() > MAX_EXPONENT_BITS:
+                raise Malformed(
+                    f"The public exponent of an RSA key has {e.bit_length()} bits; 65537 is usual."
+                )
             return f"{name} {n.bit_length()}", rsa.RSAPublicNumbers(e, n).public_key(), None
         case Pk.DSA:
             p, q, g, y = (int.from_bytes(read_mpi(fields), "big") for _ in range(4))

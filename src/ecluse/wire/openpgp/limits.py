@@ -10,6 +10,7 @@ __all__ = [
     "CERTIFICATE_SIGNATURES",
     "CONTENT_OCTETS",
     "INFLATED_RATIO",
+    "MAX_EXPONENT_BITS",
     "MAX_MPI_BITS",
     "Limits",
 ]
@@ -18,6 +19,9 @@ MIB: Final = 1 << 20
 
 MAX_MPI_BITS: Final = 16384
 """OpenSSL's own limit for RSA (OPENSSL_RSA_MAX_MODULUS_BITS); beyond it a number is a trap."""
+MAX_EXPONENT_BITS: Final = 32
+"""Of an RSA key. 65537 and 41 (old GnuPG) are what there is; a long exponent makes each of the signatures that a
+certificate may carry cost a hundred times as much."""
 CERTIFICATE_OCTETS: Final = 1 * MIB
 """Of one certificate file. One with a photograph and a hundred signatures takes 100 KiB."""
 CERTIFICATE_SIGNATURES: Final = 512

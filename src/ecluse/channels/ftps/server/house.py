@@ -19,7 +19,7 @@ from ecluse.channels.ftps.server.limits import Rate
 from ecluse.channels.ftps.server.reception import Guest
 from ecluse.channels.guard.accounts import find_account
 from ecluse.channels.guard.gate import Gate, Refusal
-from ecluse.channels.guard.passwords import password_matches
+from ecluse.channels.guard.passwords import password_matches, still_kept
 from ecluse.errors import EcluseError
 from ecluse.evidence.record import Json
 from ecluse.exchange.hub import Hub
@@ -92,15 +92,16 @@ class HubReception:
         view = find_account(self.directory(), user, "ftps", address)
         return None if self.gate.shut(address, user) else view
 
-    def password_right(self, view: PartnerView | None, given: bytes) -> bool:
-        """Whether it is. Takes as long for nobody's."""
+    def right_password(self, view: PartnerView | None, given: bytes) -> Secret | None:
+        """What a password is right by; ``None`` where it is wrong. Takes as long for nobody's."""
         kept: Secret | None = None
         if view is not None:
             try:
                 kept = view.account_password
             except EcluseError:
                 view = None  # a reference that leads nowhere is told of by doctor, and not by another answer
-        return self._hashers.submit(password_matches, kept, given).result() and view is not None
+        right = self._hashers.submit(password_matches, kept, given).result()
+        return kept if right and view is not None else None
 
     def guest(self, view: PartnerView, account: Account, address: str, shown: str) -> Guest:
         """A partner whose login succeeded."""
@@ -148,11 +149,13 @@ class _Proof:
         user: The name.
         password: Reference of the password that was right; ``None`` where none was asked for.
         certificate: The certificate that counted (DER).
+        kept: What the password was right by.
     """
 
     user: str
     password: str | None
     certificate: bytes | None
+    kept: Secret | None = None
 
 
 class HubVisit:
@@ -177,11 +180,11 @@ class HubVisit:
             if view is None or account is None or account.password is not None or not by_certificate:
                 return None
             return self._admit(view, account, _Proof(user, None, certificate))
-        right = reception.password_right(view, password)
-        if view is not None and account is not None and right:
+        kept = reception.right_password(view, password)
+        if view is not None and account is not None and kept is not None:
             needed = account.second_factor or view.shows_tls_client
             if by_certificate or not needed:
-                proof = _Proof(user, account.password, certificate if by_certificate else None)
+                proof = _Proof(user, account.password, certificate if by_certificate else None, kept)
                 return self._admit(view, account, proof)
         self._failed(began, user)
         return None
@@ -191,13 +194,15 @@ class HubVisit:
         return certificate is not None and certificate in {each.public_bytes(Encoding.DER) for each in known}
 
     def welcome(self) -> bool:
-        """See the port. A reference to another password is another password."""
+        """See the port. A reference to another password is another password, and so is another one behind it."""
         proof, reception = self._proof, self._reception
         if proof is None:
             return True
         view = find_account(reception.directory(), proof.user, "ftps", self._address)
         account = view.settings.account if view is not None else None
         if view is None or account is None or view.id != self._partner or account.password != proof.password:
+            return False
+        if proof.kept is not None and not still_kept(proof.kept, lambda: view.account_password):
             return False
         if proof.certificate is not None:
             return self._certified(view, proof.certificate)

@@ -24,6 +24,8 @@ from ecluse.wire.ftp import Reply
 __all__ = ["Door", "FtpsServer"]
 
 BACKLOG: Final = 128
+LOOK_EVERY: Final = 2.0
+"""Seconds between two looks at what open sessions lean on: certificates, exceptions and secrets end by themselves."""
 
 _log = structlog.get_logger("ecluse.ftps")
 
@@ -97,10 +99,12 @@ class FtpsServer:
             thread.join(5.0)
 
     def follow(self) -> None:
-        """The configuration changed: end the sessions of those that could not log in any more."""
+        """End the sessions of those that could not log in any more. Done every few seconds; at once where the
+        configuration changed.
+        """
         for stream, visit in self._running().values():
             if not visit.welcome():
-                _log.info("session ended by the configuration")
+                _log.info("session ended: its login would fail by now")
                 stream.cut()
 
     def _running(self) -> dict[threading.Thread, tuple[Stream, Visit]]:
@@ -117,7 +121,11 @@ class FtpsServer:
         for sock, door in zip(self._sockets, self._doors, strict=True):
             poll.register(sock, select.POLLIN)
             doors[sock.fileno()] = sock, door
+        looked = time.monotonic()
         while not self._quit.is_set():
+            if time.monotonic() - looked >= LOOK_EVERY:
+                self.follow()
+                looked = time.monotonic()
             for number, _ in poll.poll(250):
                 sock, door = doors[number]
                 try:

@@ -18,19 +18,43 @@ from asyncssh.public_key import (
 )
 
 from ecluse.channels.guard.accounts import find_account
-from ecluse.channels.guard.passwords import password_matches
+from ecluse.channels.guard.passwords import password_matches, still_kept
 from ecluse.channels.sftp.server.algorithms import LEGACY_SIGNATURES, SIGNATURES
 from ecluse.errors import EcluseError
-from ecluse.model.basics import Clock
+from ecluse.model.basics import Clock, Instant
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.places import Account
 from ecluse.trust.secrets import Secret
 from ecluse.trust.ssh import MIN_RSA, fingerprint, key_blob
 
-__all__ = ["Authority", "Identity"]
+__all__ = ["Authority", "Grounds", "Identity"]
 
 LEGACY: Final = "ssh-legacy"
 """The exception (:mod:`ecluse.trust.fields`) by which a partner may come with old algorithms."""
+
+
+_FOREVER: Final = 253_402_300_799_000_000  # the end of the year 9999: "forever" is 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a login leans on beside the account as it is configured, and what may end while the session goes on.
+
+    Attributes:
+        until: When its certificate expires.
+        legacy: Old algorithms were negotiated, or signed with: by an exception that ends.
+        password: What its password was right by.
+    """
+
+    until: Instant | None = None
+    legacy: bool = False
+    password: Secret | None = None
+
+    def and_then(self, second: Grounds) -> Grounds:
+        """Both together."""
+        return Grounds(
+            self.until or second.until, self.legacy or second.legacy, self.password or second.password
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +67,7 @@ class Identity:
         method: ``key``, ``certificate``, ``password``, or two of them with ``+`` between.
         shown: Fingerprint of the key, or of the authority that signed its certificate; empty for a password.
         complete: Whether nothing more is asked for.
+        grounds: What it was proven by.
     """
 
     view: PartnerView
@@ -50,6 +75,7 @@ class Identity:
     method: str
     shown: str
     complete: bool
+    grounds: Grounds = Grounds()
 
     def and_then(self, second: Identity) -> Identity:
         """Both factors together."""
@@ -59,7 +85,18 @@ class Identity:
             f"{self.method}+{second.method}",
             self.shown or second.shown,
             complete=True,
+            grounds=self.grounds.and_then(second.grounds),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A key, what it came as, and the fingerprint that the configuration knows it by."""
+
+    key: SSHKey
+    method: str
+    print: str
+    until: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +182,13 @@ class Authority:
             return None
         if shown is None or view is None:
             return None
-        key, method, print_ = shown
-        if signed and not self._signed(view, key, signed, signature):
+        if signed and not self._signed(view, shown.key, signed, signature):
             return None
-        return Identity(view, user, method, print_, complete=not account.second_factor)
+        old = legacy or _first_string(signature).decode("ascii", "replace") in LEGACY_SIGNATURES
+        grounds = Grounds(shown.until, old)
+        return Identity(
+            view, user, shown.method, shown.print, complete=not account.second_factor, grounds=grounds
+        )
 
     async def password(self, user: str, address: str, password: bytes, *, legacy: bool) -> Identity | None:
         """The identity that a password proves."""
@@ -165,14 +205,17 @@ class Authority:
             return None
         account = view.settings.account
         assert account is not None, "found by it"
-        return Identity(view, user, "password", "", complete=not account.second_factor)
+        grounds = Grounds(legacy=legacy, password=kept)
+        return Identity(view, user, "password", "", complete=not account.second_factor, grounds=grounds)
 
     def still(self, identity: Identity, address: str) -> bool:
-        """Whether what an identity was proven with would prove it yet, under the present configuration."""
+        """Whether what an identity was proven with would prove it at present."""
         view = find_account(self._directory(), identity.user, "sftp", address)
         if view is None or view.id != identity.view.id or view.settings.account is None:
             return False
         account = view.settings.account
+        if not self._stand(identity.grounds, view):
+            return False
         methods = identity.method.split("+")
         prints = {fingerprint(key_blob(line)) for line in (*account.keys, *account.authorities)}
         if "password" in methods and account.password != getattr(
@@ -183,6 +226,14 @@ class Authority:
             len(methods) == 2 or not account.second_factor
         )
 
+    def _stand(self, grounds: Grounds, view: PartnerView) -> bool:
+        now = self._clock()
+        if grounds.until is not None and now >= grounds.until:
+            return False
+        if grounds.legacy and LEGACY not in view.exceptions_at(now):
+            return False
+        return grounds.password is None or still_kept(grounds.password, lambda: view.account_password)
+
     def _find(self, user: str, address: str, *, legacy: bool) -> PartnerView | None:
         view = find_account(self._directory(), user, "sftp", address)
         if self._shut(address, user):
@@ -191,13 +242,11 @@ class Authority:
             return None
         return view
 
-    def _shown(
-        self, account: Account, user: str, address: str, blob: bytes
-    ) -> tuple[SSHKey, str, str] | None:
-        """The key of what was shown, what it is, and the fingerprint that the configuration knows it by."""
+    def _shown(self, account: Account, user: str, address: str, blob: bytes) -> _Shown | None:
+        """What was shown, where the configuration knows it."""
         if blob in {key_blob(line) for line in account.keys}:
             key = decode_ssh_public_key(blob)
-            return (key, "key", fingerprint(blob)) if _strong(blob) else None
+            return _Shown(key, "key", fingerprint(blob)) if _strong(blob) else None
         if b"-cert-v01@openssh.com" not in blob[:64]:
             return None
         certificate = decode_ssh_certificate(blob)
@@ -216,7 +265,7 @@ class Authority:
         networks = certificate.options.get("source-address")
         if isinstance(networks, list) and not any(ipaddress.ip_address(address) in each for each in networks):
             return None
-        return certificate.key, "certificate", fingerprint(authority)
+        return _Shown(certificate.key, "certificate", fingerprint(authority), _end_of(certificate))
 
     def _signed(self, view: PartnerView, key: SSHKey, signed: bytes, signature: bytes) -> bool:
         algorithm = _first_string(signature).decode("ascii", "replace")
@@ -225,6 +274,12 @@ class Authority:
         )
         key.set_touch_required(True)
         return allowed and key.verify(signed, signature)
+
+
+def _end_of(certificate: SSHOpenSSHCertificate) -> Instant | None:
+    """When it expires; ``None`` where it never does (PROTOCOL.certkeys of OpenSSH)."""
+    before = certificate._valid_before
+    return None if before >= _FOREVER // 1_000_000 else Instant(before * 1_000_000)
 
 
 def _first_string(data: bytes) -> bytes:

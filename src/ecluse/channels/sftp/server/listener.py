@@ -49,7 +49,7 @@ PACKET: Final = 128 * 1024
 TELL_EVERY: Final = 60.0
 """Seconds between two events that tell of refused logins."""
 REFRESH_EVERY: Final = 2.0
-"""Seconds between two looks at the bans of other nodes and operators."""
+"""Seconds between two looks at the bans of other nodes and operators, and at what open sessions lean on."""
 BANNER: Final = "Ecluse"
 """The software's name in the SSH identification; no version of it or of a library."""
 
@@ -247,7 +247,7 @@ class SftpServer:
         self._hashers.shutdown(wait=False, cancel_futures=True)
 
     def follow(self) -> None:
-        """The configuration changed: end the sessions of those that could not log in any more.
+        """The configuration changed: end the sessions of those that could not log in any more, at once.
 
         Other host keys are shown to who connects from here on.
         """
@@ -276,7 +276,7 @@ class SftpServer:
         for connection in list(self._shared.connections):
             identity = connection.identity
             if identity is not None and not self._shared.authority.still(identity, connection.address):
-                _log.info("session ended by the configuration", partner=identity.view.id)
+                _log.info("session ended: its login would fail by now", partner=identity.view.id)
                 connection.disconnect(asyncssh.DISC_BY_APPLICATION, "The account was changed.")
 
     def _run(self, listening: socket.socket, started: Future[None]) -> None:
@@ -335,6 +335,7 @@ class SftpServer:
         told = time.monotonic()
         while True:
             await asyncio.sleep(REFRESH_EVERY)
+            self._end_disallowed()
             try:
                 await asyncio.to_thread(self._shared.gate.bans.refresh)
                 if time.monotonic() - told >= TELL_EVERY:

@@ -113,7 +113,7 @@ class Operations:
             return request.flags & _ANEW == _ANEW and self.tree.prompt
         if isinstance(request, requests.Read):
             reading = self._handles.get(request.handle)
-            return isinstance(reading, _Reading) and request.offset >= reading.reader.size
+            return isinstance(reading, _Reading) and _at_hand(reading.reader, request)
         return type(request) in _INSTANT or (
             isinstance(request, requests.PathAttributes) and self.tree.prompt
         )
@@ -406,6 +406,13 @@ def _attributes(entry: Entry) -> Attributes:
 def _same_size(asked: Attributes, size: int) -> None:
     if asked.size is not None and asked.size != size:
         raise _Answer(Status.OP_UNSUPPORTED, "A file can't be cut or stretched: upload it anew.")
+
+
+def _at_hand(reader: TreeReader, request: requests.Read) -> bool:
+    try:
+        return reader.at_hand(request.offset, min(request.size, requests.MAX_TRANSFER))
+    except EcluseError:
+        return False  # the reading tells
 
 
 _MAKING: Final = (requests.Rename, requests.MakeFolder)

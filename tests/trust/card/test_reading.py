@@ -13,7 +13,8 @@ from tests.support.trust import HUB, NOW, certificate, instant, keyring, pem
 
 from ecluse.errors import EcluseError
 from ecluse.trust import Configuration, MemoryKeyring, make_card, partner_files, read_card
-from ecluse.trust.card import MAX_CARD, Card, CardError, _body, _signed, _text
+from ecluse.trust.card import MAX_CARD, Card, CardError, check_time, phrase
+from ecluse.trust.card.envelope import card_text, signed
 
 RING = keyring("main", "next")
 HUB_TEXT = (
@@ -30,7 +31,7 @@ def forged(ring: MemoryKeyring = RING, **changed: object) -> bytes:
     """A card with other contents, signed all the same."""
     table = msgspec.to_builtins(read_card(TEXT.encode()))
     card = msgspec.convert({**table, **changed}, Card)
-    return _text(card, ring.log_sign(_signed(_body(card)))).encode()
+    return card_text(card, ring.log_sign(signed(card))).encode()
 
 
 def code(data: bytes) -> str:
@@ -41,12 +42,12 @@ def code(data: bytes) -> str:
 
 def test_a_card_says_who_where_and_with_which_certificates():
     card = read_card(TEXT.encode())
-    assert (card.name, card.as2_id, card.url) == ("Aster", "ASTER", "https://as2.aster.example/as2")
+    assert (card.name, card.as2_id, card.endpoints.as2) == ("Aster", "ASTER", "https://as2.aster.example/as2")
     assert card.certificates[0].use == ("verify", "encrypt", "mdn-verify", "tls")
     assert (card.certificates[0].ends, card.certificates[1].begins) == ("2027-01-01", "2026-12-01")
     assert base64.b64decode(card.log_key) == RING.log_public_key
-    assert re.fullmatch(r"\d{5} \d{5} \d{5} \d{5}", card.phrase)
-    assert TEXT.startswith("ecluse.card/1\nAster, AS2 id ASTER, https://as2.aster.example/as2, edi@aster")
+    assert re.fullmatch(r"\d{5} \d{5} \d{5} \d{5}", phrase(card))
+    assert TEXT.startswith("ecluse.card/2\nAster, AS2 id ASTER, https://as2.aster.example/as2, edi@aster")
     assert "PRIVATE" not in TEXT
 
 
@@ -70,8 +71,8 @@ def test_mail_programs_may_change_line_ends_and_blanks():
 
 def test_another_card_has_another_phrase():
     card = read_card(TEXT.encode())
-    assert read_card(forged(url="https://evil.example/as2")).phrase != card.phrase
-    assert read_card(TEXT.encode()).phrase == card.phrase
+    assert phrase(read_card(forged(endpoints={"as2": "https://evil.example/as2"}))) != phrase(card)
+    assert phrase(read_card(TEXT.encode())) == phrase(card)
 
 
 def test_readable_lines_are_part_of_the_card():
@@ -105,11 +106,19 @@ def test_garbage_gives_our_errors_only(data):
     [
         {"name": "Aster\x1b[2J"},
         {"name": "Aster\n"},
-        {"url": "https://user:pw@x/"},
-        {"email": "a\u202eb"},
+        {"name": "Ast\u3164er"},
+        {"names": ["As\u2066ter"]},
+        {"endpoints": {"as2": "https://user:pw@x/"}},
+        {"endpoints": {"sftp": "sftp.aster.example:99999"}},
+        {"contacts": [{"role": "edi", "name": "J\u202eo"}]},
+        {"bank": {"iban": "FR7630006000011234567890188"}},
+        {"bank": {"iban": "FR76300060000112345678901"}},
+        {"identifiers": {"gln": "4012345000008"}},
+        {"identifiers": {"siren": "732829321"}},
+        {"openpgp": ["hello"]},
+        {"expires": "2026-02-30"},
         {"certificates": [{"pem": "hello", "use": ["verify"]}]},
         {"certificates": [{"pem": "\x00", "use": ["verify"]}]},
-        {"format": "ecluse.card/2"},
         {"log_origin": "x" * 3000},
         {"made": "today\x07"},
     ],
@@ -124,6 +133,36 @@ def test_hostile_certificate_lists():
     assert code(forged(certificates=[])) == "card.weak"
     assert code(forged(certificates=[entry] * 17)) == "card.weak"
     assert code(forged(certificates=[{**entry, "ends": "2026-02-30"}])) == "card.damaged"
+    assert code(forged(certificates=[{**entry, "use": []}])) == "card.damaged"
+    assert code(forged(ssh_keys=["ssh-ed25519 " + "A" * 68] * 17)) == "card.weak"
+    assert code(forged(openpgp=["x"] * 17)) == "card.weak"
+
+
+def test_a_format_of_a_later_release():
+    assert code(forged(format="ecluse.card/3")) == "card.unknown-format"
+    assert code(forged(format="nonsense")) == "card.damaged"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==", "cut"),
+        ("ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", "another kind"),
+    ],
+)
+def test_hostile_ssh_keys(line, why):
+    with pytest.raises(CardError, match=why) as caught:
+        read_card(forged(ssh_keys=[line]))
+    assert caught.value.code == "card.weak"
+
+
+def test_a_card_has_its_time():
+    card = read_card(TEXT.encode())
+    check_time(card, NOW)
+    for moment, expected in ((instant(2026, 12, 1), "card.expired"), (instant(2026, 5, 1), "card.not-yet")):
+        with pytest.raises(CardError) as caught:
+            check_time(card, moment)
+        assert caught.value.code == expected
 
 
 def test_another_key_s_signature():

@@ -321,17 +321,32 @@ def written_kinds() -> tuple[set[str], set[str]]:
     """Kinds that the sources write: whole ones, and beginnings to which a state is added."""
     whole, beginnings = set(), set()
     for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        tree = ast.parse(path.read_text("utf-8"))
+        named = _named_texts(tree)
+        for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
             if (getattr(node.func, "attr", "") or getattr(node.func, "id", "")) not in EVENT_CALLS:
                 continue
             for argument in node.args:
-                if KIND.fullmatch(constant(argument)):
-                    whole.add(constant(argument))
-                elif isinstance(argument, ast.JoinedStr) and constant(argument.values[0]).endswith("."):
+                texts = (
+                    named.get(argument.id, set()) if isinstance(argument, ast.Name) else {constant(argument)}
+                )
+                whole |= {text for text in texts if KIND.fullmatch(text)}
+                if isinstance(argument, ast.JoinedStr) and constant(argument.values[0]).endswith("."):
                     beginnings.add(constant(argument.values[0]))
     return whole, beginnings
+
+
+def _named_texts(tree: ast.Module) -> dict[str, set[str]]:
+    """Texts that a module gives names to."""
+    named: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets if isinstance(node, ast.Assign | ast.AnnAssign) else ():
+            if isinstance(target, ast.Name) and constant(node.value):
+                named.setdefault(target.id, set()).add(constant(node.value))
+    return named
 
 
 def events() -> str:

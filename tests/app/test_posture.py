@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.hubs import FakeClock, introduce, make_pair
 
 import ecluse.app.posture.serving
 import ecluse.app.service
+from ecluse.app.changes import ChangeHeld
 from ecluse.app.node import Node, open_node
 from ecluse.app.posture.fixes import NotFound, apply_fix, plan_fix
 from ecluse.app.posture.report import report
@@ -269,6 +272,25 @@ def test_fixes_that_there_are_not(town: Town) -> None:
     toml.write_text(toml.read_text() + '\n[folders.x]\npath = "x"\n')
     with pytest.raises(PendingChanges):
         plan_fix(town.node, looked, "transport.private-network", "partner:birch")
+
+
+def test_a_fix_of_trust_waits_for_the_second_person(town: Town) -> None:
+    operators = ""
+    for name in ("ines", "jules"):
+        public = ed25519.Ed25519PrivateKey.generate().public_key()
+        line = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        operators += f'[[operators]]\nname = "{name}"\nroles = ["trust"]\nkeys = ["{line}"]\n'
+    town.change("partners/birch.toml", "http://127.0.0.1:9/as2", "http://as2.birch.example/as2")
+    town.change("ecluse.toml", "[organisation]\n", f"{operators}[organisation]\n")
+    looked = town.work.run()
+    assert "authentication.single-operator" not in town.codes("hub", looked)
+    version = town.node.version
+    fix = plan_fix(town.node, looked, "transport.cleartext-http", "partner:birch")
+    with pytest.raises(ChangeHeld) as held:
+        apply_fix(town.node, fix, actor="operator:ines")
+    assert held.value.proposal.id
+    assert town.node.version == version
+    assert "transport.cleartext-http" in town.codes()
 
 
 def until(holds: object, seconds: float = 20) -> None:

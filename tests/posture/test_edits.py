@@ -51,6 +51,14 @@ def test_values_are_put_where_they_belong() -> None:
     assert read(Put(("as2", "encrypt"), "aes-256-cbc"), Put(("as2", "tls", "min_version"), "1.3")) == wanted
 
 
+def test_comments_stay() -> None:
+    text = '# ours\nname = "Birch"\n\n[as2]\n# theirs\nid = "BIRCH"\nencrypt = false  # until June\n'
+    put = Put(("as2", "encrypt"), "aes-256-cbc")
+    assert with_puts(text, [put]) == (
+        '# ours\nname = "Birch"\n\n[as2]\n# theirs\nid = "BIRCH"\nencrypt = "aes-256-cbc"\n'
+    )
+
+
 def test_tables_that_are_not_there_are_made() -> None:
     assert read(Put(("account", "second_factor"), True))["account"] == {"second_factor": True}
     assert read(Put(("as2", "retry", "attempts"), 12))["as2"]["retry"] == {"attempts": 12}  # type: ignore[index]

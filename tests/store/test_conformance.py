@@ -17,7 +17,8 @@ from tests.support.nouns import (
     receipt,
 )
 
-from ecluse.model.nouns import ConfigVersion, Direction
+from ecluse.model.basics import Instant, new_id
+from ecluse.model.nouns import ConfigVersion, Direction, Message
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import Conflict, Store, StoreUnavailable, Tx
 
@@ -139,6 +140,25 @@ def test_lists_are_filtered_and_paged_newest_first(store: Store) -> None:
         (Direction.IN, MessageState.ACCEPTED): 4,
         (Direction.OUT, MessageState.ACCEPTED): 2,
     }
+
+
+def test_traffic_is_counted_by_partner_and_flow_from_a_moment_on(store: Store) -> None:
+    def kept(at: int, number: int, partner: str, flow: str = "") -> Message:
+        id = new_id("m", Instant(at), lambda size: bytes([number]) * size)
+        return message(id, partner=partner, flow=flow, protocol_id=f"<{id}@x>")
+
+    second = 1_000_000
+    rows = [
+        kept(NOW - second, 1, "birch"),
+        kept(NOW, 0, "birch"),
+        kept(NOW, 2, "birch", "orders"),
+        kept(NOW + second, 3, "birch", "orders"),
+        kept(NOW + second, 4, "cedar", "orders"),
+    ]
+    store.write(lambda tx: [tx.add_message(row) for row in rows])
+    found = store.read(lambda view: view.traffic(Instant(NOW)))
+    assert sorted(found) == [("birch", "", 1), ("birch", "orders", 2), ("cedar", "orders", 1)]
+    assert store.read(lambda view: view.traffic(Instant(NOW + 2 * second))) == []
 
 
 def test_search_finds_file_names_in_any_case(store: Store) -> None:

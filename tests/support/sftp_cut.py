@@ -32,7 +32,6 @@ def with_parent() -> None:
 
 
 def main() -> None:
-    with_parent()
     plan, files = Path(sys.argv[1]), Path(sys.argv[2])
     words = plan.read_text().split() if plan.exists() else []
     at, when = (int(words[0]), words[1]) if words else (0, "")

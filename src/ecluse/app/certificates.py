@@ -24,6 +24,7 @@ from ecluse.trust.keystores.remote import remote_key
 from ecluse.trust.keystores.settings import AnyStore
 from ecluse.trust.keystores.transit import TransitDevice
 from ecluse.trust.making import make_certificate
+from ecluse.trust.operators import four_eyes
 from ecluse.trust.secrets import Secret
 
 __all__ = [
@@ -46,6 +47,17 @@ class CertificateTaken(EcluseError):
     code = "cert.exists"
     fault = Fault.USAGE
     remedy = "Change its entry under [[certificates]] in the partner's file, then `ecluse apply`."
+
+
+class SecretInUse(EcluseError):
+    """A password that a partner logs in with would become another one by one person alone."""
+
+    code = "secret.needs-two"
+    fault = Fault.USAGE
+    remedy = (
+        "Put the new one under another name, and refer to that in the partner's file: "
+        "the change waits for a second operator."
+    )
 
 
 class NoSuchUse(EcluseError):
@@ -128,16 +140,35 @@ def change_passphrase(node: Node, passphrase: Secret, *, actor: str) -> None:
 
 
 def put_secret(node: Node, name: str, secret: Secret, *, actor: str) -> None:
-    """Hold a secret in the keyring. Raises ``keyring.bad-name``."""
+    """Hold a secret in the keyring.
+
+    Raises:
+        KeyringError: ``keyring.bad-name``.
+        SecretInUse: The hub has four eyes, and a partner logs in with the one that it would take the place of.
+    """
+    if name in node.keyring.secrets():
+        _check_login(node, name)
     node.keyfiles.put_secret(name, secret)
     record_keys(node, "secret.put", f"secret:{name}", {}, actor)
 
 
 def remove_secret(node: Node, name: str, *, actor: str) -> None:
-    """Forget a secret. Raises ``secret.missing`` where there is none of that name."""
+    """Forget a secret. Raises ``secret.missing`` where there is none of that name, and as :func:`put_secret` does."""
     node.keyring.secret(name)
+    _check_login(node, name)
     node.keyfiles.remove_secret(name)
     record_keys(node, "secret.removed", f"secret:{name}", {}, actor)
+
+
+def _check_login(node: Node, name: str) -> None:
+    """Raise :class:`SecretInUse` where two operators are to look at what becomes of a secret."""
+    node.reload()
+    if not four_eyes(node.directory.hub.operators):
+        return
+    for view in node.directory.partners:
+        account = view.settings.account
+        if account is not None and account.password == f"keyring:{name}":
+            raise SecretInUse(f"{view.name} logs in with the secret {name}, and the hub has four eyes.")
 
 
 def partner_certificate_files(

@@ -69,6 +69,7 @@ command(
     "take",
     gives=BOARD,
     example="ecluse --hub hub rotate take birch birch-2027.pem --reason 'read out by Ms Moreau' --yes",
+    signs=True,
 )(take)
 
 
@@ -145,6 +146,7 @@ command(
     "accept",
     gives=BOARD,
     example="ecluse --hub hub rotate accept birch:0a1b2c3d4e5f6071 --reason 'read out by Ms Moreau' --yes",
+    signs=True,
 )(accept)
 
 

@@ -85,9 +85,9 @@ def begin(
         typer.Option("--subject", help="Of its certificate; the old one's by default.", show_default=False),
     ] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="How long its certificate lasts.")] = 1095,
-    key: Annotated[
+    file: Annotated[
         Path | None,
-        typer.Option("--key", help="Take the successor over from PKCS#12 or PEM.", show_default=False),
+        typer.Option("--import", help="Take the successor over from PKCS#12 or PEM.", show_default=False),
     ] = None,
     password: Annotated[
         str | None,
@@ -132,9 +132,9 @@ def begin(
     moment = moment_of(at)
     if when is When.time and moment is None:
         raise typer.BadParameter("give the time with --at.")
-    if key is not None and csr is not None:
+    if file is not None and csr is not None:
         raise typer.BadParameter("a key that is taken over has its certificate: leave --csr out.")
-    data = read_small(key) if key is not None else None
+    data = read_small(file) if file is not None else None
     locked = data is not None and (b"-----BEGIN" not in data or b"ENCRYPTED" in data)
     with frame.node() as node:
         secret = None
@@ -175,6 +175,7 @@ command(
     gives=f"{BOARD}; with --csr request",
     example="ecluse --hub hub rotate begin main --to main-2027 --at 2027-02-01 --reason 'ends in March'\n"
     "ecluse --hub hub rotate begin tls --csr tls.csr",
+    signs=True,
 )(begin)
 
 
@@ -202,6 +203,7 @@ command(
     "certify",
     gives=BOARD,
     example="ecluse --hub hub rotate certify tls-2027 tls.crt",
+    signs=True,
 )(certify)
 
 
@@ -370,6 +372,7 @@ command(
     "retire",
     gives=BOARD,
     example="ecluse --hub hub rotate retire main-2027 --reason 'everybody has it'",
+    signs=True,
 )(retire)
 
 
@@ -395,6 +398,7 @@ command(
     "abandon",
     gives=BOARD,
     example="ecluse --hub hub rotate abandon main-2027 --reason 'the key was made on the wrong machine'",
+    signs=True,
 )(abandon)
 
 _COLOURS = {"switched": "green", "seen": "green", "reverted": "red", "refused": "red", "untold": "yellow"}

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Final
 
-import tomli_w
-
 from ecluse.posture.rule import Path, Put
+from ecluse.trust.tomltext import edited
 
 __all__ = ["file_of", "line_of", "with_puts"]
 
@@ -30,11 +29,15 @@ def with_puts(text: str, puts: Sequence[Put]) -> str:
         text: TOML that was read before.
         puts: The edits. Places in arrays are those of the text, whatever the other edits take out.
     """
-    wanted = tomllib.loads(text)
+    before = tomllib.loads(text)
+    wanted = deepcopy(before)
     # From the end of an array: what is taken out must not move what is still to be edited.
     for put in sorted(puts, key=lambda each: _order(each.path), reverse=True):
         _put(wanted, put.path, put.value)
-    return tomli_w.dumps(wanted)
+    tables = before.keys() | wanted.keys()
+    return edited(
+        text, {key: wanted.get(key) for key in sorted(tables) if before.get(key) != wanted.get(key)}
+    )
 
 
 def _order(path: Path) -> tuple[tuple[int, str, int], ...]:

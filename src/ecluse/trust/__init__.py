@@ -12,7 +12,11 @@ and answers, for any moment: who is this, which certificate, which key, what is 
     revocation      what authorities say of certificates
     known           what files were found to say, for the next process
     directory       who is who at run time
-    card            one signed file that introduces an organisation
+    card            one signed file that introduces an organisation, and what a later one changes
+    life            what a partner may become: invited, verified, active, suspended, retired
+    verification    how somebody made sure of who they are
+    company         registered numbers, people, bank accounts; checked
+    plain, costs    text that is not what it seems; key files that would keep us busy for hours
 """
 
 from ecluse.trust.card import Card, make_card, partner_files, read_card

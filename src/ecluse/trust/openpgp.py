@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from ecluse.errors import Fault
 from ecluse.model.basics import Clock, Instant, system_entropy
 from ecluse.trust.errors import KeyringError
+from ecluse.trust.keystores.uses import Uses
 from ecluse.trust.names import check_name
 from ecluse.trust.secrets import Secret
 from ecluse.wire.openpgp.armor import ArmorKind, armor
@@ -74,6 +76,7 @@ class _Signer:
 class OpenPgpKeys:
     """What a keyring whose keys are in this process does with OpenPGP keys."""
 
+    uses: Uses
     _clock: Clock
     _openpgp: dict[str, HeldOpenPgp]
 
@@ -99,29 +102,37 @@ class OpenPgpKeys:
         for key in held.certificate.at(seconds(self._clock())).signing_keys():
             secret = held.find(key)
             if secret is not None:
-                return _Signer(key, secret.sign)
+                return _Signer(key, partial(self._sign, ref, secret))
         raise KeyringError(
             f"The OpenPGP key {ref} can't sign: it has ended, was revoked, or its signing part is not held.",
             code="keyring.cannot-sign",
             remedy=f"Look at it with `ecluse pgp show {ref}`; `ecluse pgp extend {ref}` lets it last longer.",
         )
 
+    def _sign(self, ref: str, secret: SecretKey, digest: bytes, kind: HashKind) -> bytes:
+        self.uses.add(ref, "openpgp-sign")
+        return secret.sign(digest, kind)
+
     def openpgp_unwrap(self, recipients: Sequence[WrappedKey], refs: Sequence[str]) -> SessionKey:
         """See the port."""
-        ours = [key for ref in refs if (held := self._openpgp.get(ref)) is not None for key in held.keys]
+        ours = [
+            (ref, key) for ref in refs if (held := self._openpgp.get(ref)) is not None for key in held.keys
+        ]
         named = sorted(recipients, key=lambda recipient: recipient.anonymous)
         meant = False
         for recipient in named:
-            for secret in ours:
+            for ref, secret in ours:
                 if not secret.key.encrypts or not recipient.meant_for(secret.key):
                     continue
                 if not isinstance(secret.private, DecryptionKey):
                     continue
                 meant = meant or not recipient.anonymous
                 try:
-                    return unwrap(recipient, secret.key, secret.private)
+                    session = unwrap(recipient, secret.key, secret.private)
                 except OpenPgpError:
                     continue
+                self.uses.add(ref, "openpgp-decrypt")
+                return session
         if meant:
             raise DecryptionFailed
         named = [recipient for recipient in named if not recipient.anonymous]

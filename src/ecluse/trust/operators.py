@@ -19,6 +19,7 @@ from ecluse.trust.ssh import fingerprint
 from ecluse.wire.sshsig import BadSshSignature, PublicKey, key_bits, parse_key
 
 __all__ = [
+    "EYES",
     "LONGEST_TIME",
     "MIN_OPERATOR_RSA",
     "SHORTEST_TIME",

@@ -71,7 +71,7 @@ def test_a_version_that_nobody_signed(node: Node) -> None:
     assert verdicts(node)[-1] == (3, 1, "it changes trust, and no operator signed it")
     files = put_field(node, 'name = "Mallory"', 'name = "Mallory Sons"')
     force(node, files, eyes=2, change="c0")
-    assert "0 of 2 operators" in verdicts(node)[-1][2]
+    assert "not applied as this version" in verdicts(node)[-1][2]
 
 
 def test_a_version_under_the_signatures_of_another(node: Node) -> None:
@@ -82,7 +82,17 @@ def test_a_version_under_the_signatures_of_another(node: Node) -> None:
     change = next(word for word in applied.leaf.decode().split('"') if word.startswith("c0"))
     files = put_field(node, 'name = "Second"', 'name = "Mallory"')
     force(node, files, eyes=2, change=change, reason=honest.reason)
-    assert "0 of 2 operators" in verdicts(node)[-1][2]
+    assert "not applied as this version" in verdicts(node)[-1][2]
+
+
+def test_a_version_under_signatures_that_were_used_up(node: Node) -> None:
+    """Back, and forth again: the files are exactly those that two operators signed once."""
+    rename(node, "Second")
+    (applied,) = node.store.read(lambda view: view.events("config:3"))
+    change = next(word for word in applied.leaf.decode().split('"') if word.startswith("c0"))
+    rename(node, "Aster")
+    force(node, put_field(node, 'name = "Aster"', 'name = "Second"'), eyes=2, change=change)
+    assert [bool(problem) for _, _, problem in verdicts(node)] == [False, False, False, False, True]
 
 
 def test_a_row_that_was_written_over(node: Node) -> None:

@@ -259,7 +259,10 @@ def test_a_name_that_is_none_never_becomes_a_key(sender: Sender, name: str) -> N
 
 
 def test_parts_are_as_many_as_a_store_takes() -> None:
-    assert part_size(20 << 30) == PART_SIZE
+    assert part_size(7 << 30) == PART_SIZE
+    for gib in (8, 10, 15):
+        assert (gib << 30) / part_size(gib << 30) < 1_000, "Swift takes no more"
+    assert part_size(20 << 30) == part_size(100 << 30) == 16 << 20
     assert (5 << 40) / part_size(5 << 40) <= 10_000
     assert part_size(5 << 40) <= 5 << 30
 

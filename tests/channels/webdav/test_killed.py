@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,7 +117,12 @@ def test_a_mutant_is_found(
             return
         monkeypatch.setattr(spot_module, "part_name", lambda name, delivery: name)
         message = sender.message(("large.bin", LARGE))
-        relay.struck = server.kill
+
+        def strike() -> None:
+            time.sleep(0.5)  # the server has written what it was given
+            server.kill()
+
+        relay.struck = strike
         relay.cut_in(2 << 20)
         with pytest.raises(AssertionError, match="half of it"):
             until_delivered(sender, channel(sender, relay.port), server, message)

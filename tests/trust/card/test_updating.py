@@ -85,6 +85,8 @@ def test_a_renewed_certificate_of_the_same_hand() -> None:
     ]
     assert not comparison.severe
     assert compared(card("next", now=instant(2026, 5, 1))).serial == "lower"
+    first = msgspec.structs.replace(card("next", now=instant(2026, 5, 1)), serial=0)
+    assert compared(first).serial == "lower", "a card of the first format is older than one that has a number"
 
 
 def test_keys_and_bank_together_by_another_hand() -> None:

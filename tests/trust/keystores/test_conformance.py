@@ -33,7 +33,8 @@ from ecluse.wire.cms.reader import Reader
 from ecluse.wire.cms.recipients import for_certificate
 from ecluse.wire.cms.writer import EnvelopedWriter
 from ecluse.wire.openpgp.names import HASHES
-from ecluse.wire.openpgp.pkesk import WrappedKey
+from ecluse.wire.openpgp.pkesk import SessionKey, WrappedKey, read_pkesk
+from ecluse.wire.openpgp.pkesk import wrap as wrap_session
 
 PASSPHRASE = Secret("correct horse battery")
 CHEAP = Stretching(memory_kib=64, passes=1, lanes=1)
@@ -232,8 +233,21 @@ def test_uses_are_counted(ring: Any) -> None:
         ring.signer("rsa").sign(b"data", "sha256")
     opened(ring, "rsa")
     ring.ssh_sign("rsa", b"data", ring.ssh_algorithms("rsa")[0])
+    kind = HASHES[8]
+    ring.openpgp_signer("pgp").sign(kind.new().digest(), kind)
+    public = next(key for key in ring.openpgp_certificate("pgp").every_key() if key.encrypts)
+    # A packet of the old kind has a tag, a length of two octets and its body.
+    found = read_pkesk(wrap_session(SessionKey(9, b"k" * 32), public)[3:])
+    assert found is not None
+    ring.openpgp_unwrap([found], ["gone", "pgp"])
     counts = ring.uses.take()
-    assert counts == {("rsa", "sign"): 3, ("rsa", "decrypt"): 1, ("rsa", "ssh"): 1}
+    assert counts == {
+        ("rsa", "sign"): 3,
+        ("rsa", "decrypt"): 1,
+        ("rsa", "ssh"): 1,
+        ("pgp", "openpgp-sign"): 1,
+        ("pgp", "openpgp-decrypt"): 1,
+    }
     assert ring.uses.take() == {}
     ring.uses.give_back(counts)
     assert ring.uses.take() == counts

@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from ecluse.errors import Fault
 from ecluse.trust.errors import KeyringError
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
 from ecluse.trust.keystores.remote import remote_key
-from ecluse.trust.keystores.signer import SignerKeyring, SignerService
+from ecluse.trust.keystores.signer import SignerKeyring, SignerService, service
 from ecluse.trust.keystores.signer.frames import MAX_FRAME
 from ecluse.trust.keystores.transit import TransitDevice
 from ecluse.trust.memory import MemoryKeyring
@@ -112,6 +114,48 @@ def test_a_frame_that_can_not_be_ends_the_connection(path, held, head: bytes) ->
         line.shutdown(socket.SHUT_WR)
         assert line.recv(10) == b""
     assert SignerKeyring(path).references() == ("main",)
+
+
+def test_a_client_that_stops_inside_a_frame_does_not_hold_its_place(held, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(service, "SILENCE", 0.2)
+    monkeypatch.setattr(service, "MAX_CONNECTIONS", 1)
+    path = tmp_path / "signer.sock"
+    with served_signer(held, path) as asking, socket.socket(socket.AF_UNIX) as line:
+        asking.close()
+        time.sleep(0.1)
+        line.settimeout(10)
+        line.connect(str(path))
+        line.sendall(b"\0\0\0\x0c[")
+        assert line.recv(10) == b"", "it is cut"
+        assert SignerKeyring(path).references() == ("main",)
+
+
+def test_a_signer_short_of_descriptors_or_threads_goes_on(held, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "signer.sock"
+    with served_signer(held, path) as asking:
+        asking.close()
+        start = threading.Thread.start
+        failing = [RuntimeError("can't start new thread")] * 2
+
+        def begin(self: threading.Thread) -> None:
+            if self.name == "signer" and failing:
+                raise failing.pop()
+            start(self)
+
+        monkeypatch.setattr(threading.Thread, "start", begin)
+        assert told(SignerKeyring, path).code == "keyring.signer-away"
+        assert SignerKeyring(path).references() == ("main",)
+        accept = socket.socket.accept
+        short = [OSError(24, "Too many open files")]
+
+        def take(self: socket.socket) -> tuple[socket.socket, object]:
+            if short:
+                raise short.pop()
+            return accept(self)
+
+        monkeypatch.setattr(socket.socket, "accept", take)
+        for _ in range(2):  # the first is taken by the call that waits already
+            assert SignerKeyring(path).references() == ("main",)
 
 
 def test_errors_of_the_keyring_come_through(path) -> None:

@@ -106,6 +106,11 @@ def _verdict(
     id = str(told[0].get("change", ""))
     if not id:
         return Verdict(version.number, trust, 1, "it changes trust, and no operator signed it")
+    applied = node.store.read(lambda view: _facts(view, f"change:{id}", "change.applied"))
+    if [each.get("version") for each in applied] != [version.number]:
+        # What two signed once is done once: the same change may have been taken back since.
+        words = "it changes trust, and the change that it names was not applied as this version alone"
+        return Verdict(version.number, trust, 1, words)
     events = node.store.read(
         lambda view: [
             *_facts(view, f"change:{id}", "change.proposed"),

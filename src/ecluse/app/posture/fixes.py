@@ -86,7 +86,19 @@ def plan_fix(node: Node, looked: Looked, code: str, subject: str, place: str = "
 def apply_fix(
     node: Node, fix: FixPlan, *, actor: str, reason: str = "", signer: Signer | None = None
 ) -> ConfigVersion | None:
-    """Put a fix in force; raises as :func:`ecluse.app.settings.change_files` does."""
+    """Put a fix in force.
+
+    Args:
+        node: The hub.
+        fix: The plan; it has files.
+        actor: Who.
+        reason: Why; by default that it is this fix.
+        signer: Signs for an operator, should a second one have to approve it.
+
+    Raises:
+        ChangeHeld: It changes trust, and the hub has four eyes: it waits for the second person.
+        ConfigurationError, Conflict: As :func:`ecluse.app.settings.change_files` says.
+    """
     assert fix.files is not None, "there is something to apply"
     codes = ", ".join(dict.fromkeys(each.rule.code for each in fix.found))
     return change_files(node, fix.files, actor=actor, reason=reason or f"fix of {codes}", signer=signer)

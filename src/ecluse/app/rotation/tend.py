@@ -10,6 +10,7 @@ import structlog
 from msgspec.structs import replace
 
 from ecluse.app.changes.gate import ChangeHeld
+from ecluse.app.changes.proposal import KIND as PROPOSAL
 from ecluse.app.changes.proposal import Signer
 from ecluse.app.rotation.announce import write_letters
 from ecluse.app.rotation.begin import apply_edit
@@ -97,14 +98,26 @@ def _once(node: Node, shelf: Shelf) -> bool:
         remind(node, shelf, moved.remind)
         return True
     if moved.retire:
-        try:
-            retire(node, shelf, actor="hub", reason="everybody was switched, and the time of grace is over")
-        except ChangeHeld as held:
-            if held.fresh:
-                _log.info("rotation waits for a second person", rotation=rotation.id, change=held.proposal.id)
-            return False
-        return True
+        return _retire_in_time(node, shelf)
     return False
+
+
+def _retire_in_time(node: Node, shelf: Shelf) -> bool:
+    """Retire the old key at its time; whether that was done.
+
+    Where the hub has four eyes it is proposed once. Who refuses that, or takes it back, is not asked again.
+    """
+    rotation = shelf.rotation
+    asked = node.store.read(lambda view: view.record(PROPOSAL, rotation.asked)) if rotation.asked else None
+    if asked is not None and asked.state in ("pending", "refused", "withdrawn"):
+        return False
+    try:
+        retire(node, shelf, actor="hub", reason="everybody was switched, and the time of grace is over")
+    except ChangeHeld as held:
+        _log.info("rotation waits for a second person", rotation=rotation.id, change=held.proposal.id)
+        write(node, shelf, replace(rotation, asked=held.proposal.id))
+        return False
+    return True
 
 
 def announce(node: Node, shelf: Shelf, partners: tuple[str, ...], *, actor: str = "hub") -> None:

@@ -25,6 +25,10 @@ AT_ONCE: Final = 3
 
 _STEP: Final = 1 << 20
 _MOST_PARTS: Final = 10_000
+_FEW_PARTS: Final = 1_000
+"""What OpenStack Swift takes unless its operator allows more (s3api, ``max_upload_part_num``)."""
+_LARGE_PART: Final = 16 << 20
+"""Octets of a part that :data:`_FEW_PARTS` are worth: larger ones would cost too much memory."""
 _COPY_PART: Final = 1 << 30  # parts of a copy cost us nothing; the store takes up to 5 GiB each
 
 Headers = Sequence[tuple[str, str]]
@@ -34,8 +38,9 @@ Step = Callable[[str], tuple[int, str]]
 
 def part_size(size: int) -> int:
     """Octets of each part of an object of ``size``."""
-    # One part fewer than there may be: pieces end where the sealed chunks do, and may be a little short.
-    return max(PART_SIZE, -(-size // (_MOST_PARTS - 100)))
+    # A little fewer parts than there may be: pieces end where the sealed chunks do, and may be a little short.
+    few = max(PART_SIZE, -(-size // (_FEW_PARTS - 10)))
+    return few if few <= _LARGE_PART else max(_LARGE_PART, -(-size // (_MOST_PARTS - 100)))
 
 
 def _joined(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
@@ -103,7 +108,8 @@ class Multipart:
             return put
 
         pieces = enumerate(_joined(upload.chunks(_STEP), part_size(upload.size)), 1)
-        id, parts = self._run(headers, (one(number, data) for number, data in pieces))
+        at_once = AT_ONCE if part_size(upload.size) == PART_SIZE else AT_ONCE - 1
+        id, parts = self._run(headers, (one(number, data) for number, data in pieces), at_once)
         return id, parts, "md5" if all(checked) else ""
 
     def complete(self, id: str, parts: Sequence[tuple[int, str]], condition: Headers) -> tuple[str, str]:
@@ -162,21 +168,23 @@ class Multipart:
             return lambda id: self._copy(id, number, ranged)
 
         starts = enumerate(range(0, size, _COPY_PART), 1)
-        id, parts = self._run((), (one(number, first) for number, first in starts))
+        id, parts = self._run((), (one(number, first) for number, first in starts), AT_ONCE)
         with self._or_abort(id):
             self.complete(id, parts, condition)
 
-    def _run(self, headers: Headers, steps: Iterator[Step]) -> tuple[str, list[tuple[int, str]]]:
+    def _run(
+        self, headers: Headers, steps: Iterator[Step], at_once: int
+    ) -> tuple[str, list[tuple[int, str]]]:
         with self._store.call("POST", self._key, {"uploads": ""}, headers) as answer:
             id = upload_id(self._store.ok(answer))
-        threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="parts")
+        threads = ThreadPoolExecutor(at_once, thread_name_prefix="parts")
         with self._or_abort(id):
             try:
                 parts: list[tuple[int, str]] = []
                 pending: deque[Future[tuple[int, str]]] = deque()
                 for step in steps:
                     pending.append(threads.submit(step, id))
-                    if len(pending) >= AT_ONCE:
+                    if len(pending) >= at_once:
                         parts.append(pending.popleft().result())
                 parts += [each.result() for each in pending]
             finally:

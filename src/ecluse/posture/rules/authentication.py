@@ -23,6 +23,7 @@ from ecluse.posture.looks import (
 from ecluse.posture.rule import Fix, Hit, Moment, Put, Rule, Severity
 from ecluse.posture.rules.crypto import SHORT_RSA
 from ecluse.posture.rules.transport import is_clear
+from ecluse.trust.operators import EYES
 from ecluse.trust.verification import PROVEN
 
 __all__ = ["HUB", "PARTNER"]
@@ -159,8 +160,12 @@ def _anonymous(facts: PartnerFacts, moment: Moment) -> Iterator[Hit]:
 
 
 def _single_operator(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
-    if len(facts.operators) < 2:
+    if not _four_eyes(facts):
         yield Hit("operators", f"{len(facts.operators)} with the role trust")
+
+
+def _four_eyes(facts: HubFacts) -> bool:
+    return len(facts.operators) >= EYES
 
 
 def _shared_keys(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
@@ -321,7 +326,7 @@ HUB: Final = (
         "Who approves it then no longer knows why it was proposed.",
         'changes.time_limit = "30d" or less',
         "Lower it; what is still wanted is proposed again.",
-        weak("changes.time_limit", test=longer("30d"), better="7d"),
+        weak("changes.time_limit", test=longer("30d"), better="7d", only=_four_eyes),
     ),
     Rule[HubFacts](
         "authentication.quick-recovery",
@@ -330,7 +335,7 @@ HUB: Final = (
         "A weekend is enough: whoever is away does not see the notice in time.",
         'changes.recovery_wait = "3d" or more, or false',
         "Let it take longer than anybody is out of reach.",
-        weak("changes.recovery_wait", test=shorter("3d"), better="7d"),
+        weak("changes.recovery_wait", test=shorter("3d"), better="7d", only=_four_eyes),
     ),
     Rule[HubFacts](
         "authentication.shared-key",

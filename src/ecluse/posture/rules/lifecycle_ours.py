@@ -20,6 +20,10 @@ def _ours_revoked(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
             yield _own(key, "was revoked by its authority")
 
 
+def _asks(facts: HubFacts) -> bool:
+    return facts.settings.revocation.mode != "off"
+
+
 def _ours(first: int, last: int) -> Callable[[HubFacts, Moment], Iterator[Hit]]:
     def look(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
         for key in _ending_keys(facts):
@@ -170,9 +174,9 @@ HUB: Final = (
         'refresh = "1d", max_age = "7d", timeout = "1m", or less',
         "Lower it: an answer costs a request.",
         all_of(
-            weak("revocation.refresh", test=longer("1d"), better="6h"),
-            weak("revocation.max_age", test=longer("7d"), better="1d"),
-            weak("revocation.timeout", test=longer("1m"), better="10s"),
+            weak("revocation.refresh", test=longer("1d"), better="6h", only=_asks),
+            weak("revocation.max_age", test=longer("7d"), better="1d", only=_asks),
+            weak("revocation.timeout", test=longer("1m"), better="10s", only=_asks),
         ),
         "RFC 6960, section 4.2.2.1",
     ),
@@ -183,7 +187,7 @@ HUB: Final = (
         "Without a nonce whoever stands between can show the answer of a day on which the key was still good.",
         "revocation.nonce = true",
         "Demand it, where the authorities give it back; many make their answers ahead.",
-        weak("revocation.nonce", test=being(False), better=True),
+        weak("revocation.nonce", test=being(False), better=True, only=_asks),
         "RFC 8954",
     ),
     Rule[HubFacts](

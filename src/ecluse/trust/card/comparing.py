@@ -113,7 +113,8 @@ def compare(
         signer = "same" if held.log_key == card.log_key else "other"
         if held.digest == digest(card):
             serial = "same"
-        elif card.serial and held.serial:
+        elif held.serial:
+            # A card of the first format has no number: it is older than any that has one.
             serial = "higher" if card.serial > held.serial else "lower"
     changes = (
         *_names(card, partner),

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -179,4 +180,9 @@ def _url(name: x509.GeneralName) -> str | None:
         return None
     text = name.value
     fits = len(text) <= 2000 and text.isascii() and text.isprintable() and " " not in text
-    return text if fits and text.lower().startswith(("http://", "https://")) else None
+    if not fits or not text.lower().startswith(("http://", "https://")):
+        return None
+    try:
+        return text if urlsplit(text).port != 0 else None
+    except ValueError:  # "http://[": it is whoever made the certificate that wrote it
+        return None

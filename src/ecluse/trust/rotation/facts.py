@@ -78,6 +78,7 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         partner: Whose certificate it is; empty for a key of ours.
         files: Paths of the certificate files in the configuration, the old one's (or empty) and the successor's.
         request: Id of the certificate exchange request by which the partner offered it; it is answered.
+        asked: Id of the change by which the hub proposed to retire the old one; it proposes that once.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     partner: str = ""
     files: tuple[str, str] = ("", "")
     request: str = ""
+    asked: str = ""
 
     @property
     def over(self) -> bool:

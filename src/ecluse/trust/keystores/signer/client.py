@@ -23,7 +23,7 @@ from ecluse.trust.keystores.uses import CountedSigner, Uses
 from ecluse.trust.openpgp import seconds
 from ecluse.trust.secrets import Secret
 from ecluse.wire.cms.events import Recipient
-from ecluse.wire.cms.keys import signing_scheme
+from ecluse.wire.cms.keys import matches, signing_scheme
 from ecluse.wire.cms.sign import Signer
 from ecluse.wire.openpgp.certificate import Certificate, read_certificates
 from ecluse.wire.openpgp.keys import PublicKey
@@ -119,8 +119,12 @@ class SignerKeyring:
     ) -> bytes:
         """See the port."""
         key = self._data(frames.Unwrap(tuple(recipients), tuple(refs), tuple(sorted(allowed))))
-        for ref in refs[:1]:
+        keys = self._known.keys
+        for ref in (
+            ref for recipient in recipients for ref in refs if ref in keys and keys[ref].has(recipient)
+        ):
             self.uses.add(ref, "decrypt")
+            break
         return key
 
     def openpgp_references(self) -> tuple[str, ...]:
@@ -154,7 +158,15 @@ class SignerKeyring:
         """See the port."""
         session = self._ask(frames.OpenPgpUnwrap(tuple(recipients), tuple(refs))).session
         assert session is not None, "the signer answers with what it was asked for"
+        meant = sorted(recipients, key=lambda recipient: recipient.anonymous)
+        for ref in (ref for recipient in meant for ref in refs if self._is_for(recipient, ref)):
+            self.uses.add(ref, "openpgp-decrypt")
+            break
         return session
+
+    def _is_for(self, recipient: WrappedKey, ref: str) -> bool:
+        certificate = self._known.openpgp.get(ref)
+        return certificate is not None and any(map(recipient.meant_for, certificate.every_key()))
 
     def wrap_key(self, key: bytes) -> bytes:
         """See the port."""
@@ -278,6 +290,10 @@ class _Key:
     ssh: str
     algorithms: tuple[str, ...]
     signers: dict[str | None, Signer] = field(default_factory=dict, compare=False)
+
+    def has(self, recipient: Recipient) -> bool:
+        """Whether it is what ``recipient`` names."""
+        return any(matches(recipient, own) for own in (self.chain[0], *self.former))
 
     @classmethod
     def of(cls, held: HeldKey) -> _Key:

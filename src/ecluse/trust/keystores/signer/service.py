@@ -12,6 +12,7 @@ import resource
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,11 @@ from ecluse.wire.openpgp.names import HASHES
 __all__ = ["SignerService", "harden"]
 
 MAX_CONNECTIONS: Final = 256
+SILENCE: Final = 300.0
+"""Seconds that a connection may say nothing: a keyring that kept one asks again over another, and a client that
+stopped inside a frame doesn't hold its place for good."""
+_BREATH: Final = 0.1
+"""Seconds to wait where no descriptor is left: some connection has to end first."""
 _PR_SET_DUMPABLE: Final = 4
 _MCL_CURRENT_AND_FUTURE: Final = 3
 _BACKLOG: Final = 64
@@ -59,11 +65,17 @@ class SignerService:
             try:
                 line, _ = self._socket.accept()
             except OSError:
-                return
+                if not self._closed:
+                    time.sleep(_BREATH)
+                continue
             if not self._slots.acquire(blocking=False):
                 line.close()
                 continue
-            threading.Thread(target=self._talk, args=(line,), name="signer", daemon=True).start()
+            try:
+                threading.Thread(target=self._talk, args=(line,), name="signer", daemon=True).start()
+            except RuntimeError:  # no memory for its stack: a limit on what may be locked is one on that, too
+                line.close()
+                self._slots.release()
 
     def close(self) -> None:
         """Answer nothing more, and remove the socket. May be called twice."""
@@ -77,6 +89,7 @@ class SignerService:
     def _talk(self, line: socket.socket) -> None:
         try:
             with line:
+                line.settimeout(SILENCE)
                 if _peer(line) not in (os.geteuid(), 0):
                     return
                 while (data := frames.receive(line)) is not None:

@@ -11,6 +11,7 @@ from tests.support.hubs import FakeClock
 from tests.support.openssl_ca import Authority, serve_bytes
 
 from ecluse.app.folder import make_hub
+from ecluse.app.health.parties import certificates
 from ecluse.app.inventory import inventory
 from ecluse.app.node import Node
 from ecluse.app.revocation import NoSuchCertificate, check_certificates, is_named
@@ -65,8 +66,9 @@ def check(node: Node, *, everything: bool = False) -> dict[str, str]:
 
 
 def events(node: Node, subject: str) -> list[dict[str, object]]:
+    """What was told of certificates."""
     leaves = [json.loads(leaf) for _, leaf in node.store.read(lambda view: view.unsealed(1000))]
-    return [leaf for leaf in leaves if leaf["subject"] == subject]
+    return [leaf for leaf in leaves if leaf["subject"] == subject and leaf["kind"].startswith("certificate.")]
 
 
 def usable(node: Node, name: str) -> list[bool]:
@@ -107,6 +109,8 @@ def test_a_responder_says_that_a_certificate_was_revoked(
         each.owner: each.state(node.hub.clock()) for each in inventory(node) if each.kind == "certificate"
     }
     assert states == {"": "valid", "birch": "revoked", "cedar": "valid"}
+    told = [finding.observed for finding in certificates(node) if finding.level == "failed"]
+    assert any("was revoked (key_compromise)" in text for text in told)
     clock.forward(7 * 3600)
     assert check(node)["certificates/birch.pem"] == "revoked", "silence takes nothing back"
     assert len(events(node, "partner:birch")) == 1, "what is known is not told twice"

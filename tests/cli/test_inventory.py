@@ -98,4 +98,3 @@ def test_revocation_now(with_birch: Path, tmp_path: Path) -> None:
     assert "cert.no-such-certificate" in say("cert", "check", "nobody", hub=hub, code=2).err
     rows = say("cert", "list", "--owner", "birch", "--json", hub=hub).data["certificates"]
     assert [row["usable"] for row in rows] == [True, False]
-    assert any("revoked" in line for line in say("doctor", hub=hub, code=1).text.splitlines())

@@ -6,6 +6,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from ecluse.channels.bucket.store import BucketUnavailable, Upload
@@ -46,20 +47,21 @@ def part_size(size: int) -> int:
 def _joined(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
     """Pieces of at least ``size`` octets, but the last; less than a step more.
 
-    Read in small steps: a document's own pieces of that size would be held three times while they are opened.
+    Read in small steps: a document's own pieces of that size would be held three times while they are opened. What was
+    written into ``BytesIO`` is given without a copy.
     """
-    held: list[bytes] = []
+    held = BytesIO()
 
     def taken() -> bytes:
-        piece = b"".join(held)
-        held.clear()
-        return piece
+        nonlocal held
+        full, held = held, BytesIO()
+        return full.getvalue()
 
     for chunk in chunks:
-        held.append(chunk)
-        if sum(map(len, held)) >= size:
+        held.write(chunk)
+        if held.tell() >= size:
             yield taken()
-    if held:
+    if held.tell():
         yield taken()
 
 

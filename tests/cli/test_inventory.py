@@ -14,7 +14,7 @@ from tests.support.openssl_ca import Authority
 
 @pytest.fixture
 def with_birch(hub: Path, pair: Pair) -> Path:
-    say("partner", "add", pair.cards / "birch.card", "--yes", hub=hub)
+    say("partner", "add", pair.cards / "birch.card", "--trust-on-first-use", "a test", hub=hub)
     return hub
 
 

@@ -255,7 +255,7 @@ def test_the_log_is_verified_and_proven(pair: Pair, tmp_path: Path) -> None:
 def test_log_verify_names_what_was_altered(hub: Path) -> None:
     with serving(hub, "--listen", "127.0.0.1:0"):
         pass
-    assert say("log", "verify", "--json", hub=hub).data["size"] == 1
+    assert say("log", "verify", "--json", hub=hub).data["size"] >= 1
     database = sqlite3.connect(hub / "state" / "ecluse.db")
     with database:
         database.execute(

@@ -73,7 +73,7 @@ def test_a_message_goes_out_and_in_without_a_key_in_the_hub(split: Path, tmp_pat
     assert uses[("main", "decrypt")] >= 1
 
 
-TRUSTED: tuple[str, ...] = ()
+TRUSTED = ("--trust-on-first-use", "a test")
 
 
 def state(hub: Path, id: str) -> str:

@@ -73,9 +73,7 @@ class SftpChannel:
         partner = directory.check_active(directory.partner(delivery.channel.partition(":")[2]))
         relation = Relation(directory, partner, self._secret, self._hub.clock())
         with self._link(relation, message) as link:
-            placed = [
-                self._place(relation, link, message, delivery, number) for number in range(len(message.parts))
-            ]
+            placed = self._place_all(relation, link, message, delivery)
             spoken = link.spoken
         facts = {
             "files": placed,

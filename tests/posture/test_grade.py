@@ -59,9 +59,10 @@ def test_the_hub_loses_what_its_partners_lose_on_average() -> None:
     assert hub_grade(found(Severity.MEDIUM), [good, bad], [bad]).score == 100 - 5 - 15 - 30
 
 
-def test_a_partner_in_danger_does_not_cap_the_hub() -> None:
+def test_a_partner_in_danger_caps_the_hub() -> None:
     danger = grade_of(found(Severity.CRITICAL))
-    assert hub_grade([], [danger] + [grade_of([])] * 99, []).letter == "A"
+    assert hub_grade([], [danger] + [grade_of([])] * 99, []).score == CAP
+    assert hub_grade([], [], [danger] + [grade_of([])] * 99).score == CAP
     assert hub_grade(found(Severity.CRITICAL), [], []).score == CAP
 
 

@@ -143,7 +143,7 @@ def test_a_partner_that_goes_and_other_subjects() -> None:
     assert judged("flow:orders", "state", "active", "paused") == ""
     assert judged("hub", "operator ada", "", "roles trust") == "administrator"
     assert judged("hub", "changes.time_limit", "7d", "90d") == "policy"
-    assert judged("hub", "folders.orders.path", "a", "b") == ""
+    assert judged("hub", "folders.orders.path", "a", "b") == "endpoint"
     assert judged("thing:other", "x", "a", "b") == "policy", "what nobody thought of is not free"
 
 

@@ -37,6 +37,9 @@ KIND: Final = "access-review"
 REVIEW_EVERY: Final = 365
 """Days until the next review is due, where nothing else is said: what ISO/IEC 27001 auditors ask for at least."""
 
+TOLD: Final = 100
+"""Rights to be taken away that the event names; the record has them all, and the event its digest."""
+
 _DAY: Final = 86_400 * 1_000_000
 _PAGE: Final = 500
 
@@ -74,22 +77,18 @@ class Right(msgspec.Struct, frozen=True):
         return sha256(msgspec.json.encode([self.who, self.may, self.where, self.grounds])).hexdigest()[:16]
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was said of one right.
 
     Attributes:
         id: The right's.
-        who: Whose right it was, in the words of that time.
-        may: What it was.
-        where: What it reached.
         keep: Whether it stays.
+        words: What the right was, where it is to go; what stays is read from the configuration of that time.
     """
 
     id: str
-    who: str
-    may: str
-    where: str
     keep: bool
+    words: str = ""
 
 
 class Review(msgspec.Struct, frozen=True):
@@ -103,6 +102,7 @@ class Review(msgspec.Struct, frozen=True):
         partner: The partner that it was about; empty for the whole hub.
         due: When the next one is.
         decisions: One for each right that there was.
+        version: Number of the configuration version that gave these rights.
     """
 
     id: str
@@ -112,6 +112,7 @@ class Review(msgspec.Struct, frozen=True):
     partner: str
     due: Instant
     decisions: tuple[Decision, ...]
+    version: int = 0
 
 
 def rights(node: Node, partner: PartnerId | None = None) -> list[Right]:
@@ -260,10 +261,12 @@ def record_review(
     there = {right.id for right in rights(node, partner)}
     if there != {right.id for right in present} or not there <= set(keep):
         raise ReviewRefused("The decisions are not about the rights that there are at present.")
-    decisions = tuple(Decision(each.id, each.who, each.may, each.where, keep[each.id]) for each in present)
-    review = Review(
-        node.hub.new_id("r"), now, actor, reason, partner or "", Instant(now + every * _DAY), decisions
+    decisions = tuple(
+        Decision(each.id, True) if keep[each.id] else Decision(each.id, False, f"{each.who}: {each.may}")
+        for each in present
     )
+    due = Instant(now + every * _DAY)
+    review = Review(node.hub.new_id("r"), now, actor, reason, partner or "", due, decisions, node.version)
     body = msgspec.json.encode(review)
 
     def work(tx: Tx) -> None:
@@ -272,7 +275,7 @@ def record_review(
             "review": review.id,
             "reason": reason,
             "kept": sum(each.keep for each in decisions),
-            "to_revoke": [f"{each.who}: {each.may}" for each in decisions if not each.keep],
+            "to_revoke": [each.words for each in decisions if not each.keep][:TOLD],
             "due": iso(review.due),
             "sha256": sha256(body).hexdigest(),
         }

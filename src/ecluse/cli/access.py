@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,6 +19,9 @@ __all__ = ["app"]
 app = typer.Typer(help="Who can do what with this hub.", no_args_is_help=True)
 
 RIGHT = "id, who, may, where, grounds, partner, decision, reviewed, reviewer"
+
+DECISIONS: Final = 16 << 20
+"""Octets of a file with decisions: some hundred thousand of them."""
 
 _Partner = Annotated[
     str | None, typer.Option("--partner", help="Only what this partner can do.", show_default=False)
@@ -132,7 +135,7 @@ def _decided(path: Path) -> dict[str, bool]:
     from ecluse.app.partners import read_small
 
     try:
-        words = msgspec.json.decode(read_small(path), type=dict[str, str])
+        words = msgspec.json.decode(read_small(path, DECISIONS), type=dict[str, str])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         words = {"": ""}
     if not all(word in ("keep", "revoke") for word in words.values()):

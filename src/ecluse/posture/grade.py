@@ -2,7 +2,8 @@
 
 A subject begins with 100 points. Each finding costs what its severity says, and one rule counts twice at most at one
 subject: ten short keys are one decision. Suppressed findings cost nothing. A critical finding caps what is left. The
-hub loses its own findings, and the mean of what its active partners and its flows lost.
+hub loses its own findings, and the mean of what its active partners and its flows lost; what is critical with one of
+these caps the hub too, or a thousand good partners would hide it.
 """
 
 from __future__ import annotations
@@ -53,11 +54,13 @@ class Grade(msgspec.Struct, frozen=True):
         letter: A to F.
         score: 0 to 100.
         steps: How it came about; its points add up to the score.
+        critical: Whether something critical is open.
     """
 
     letter: str
     score: float
     steps: tuple[Step, ...]
+    critical: bool = False
 
     @property
     def lost(self) -> float:
@@ -77,7 +80,7 @@ def _finished(steps: list[Step], critical: bool) -> Grade:
     if critical and total > CAP:
         steps.append(Step(f"something critical is open: {CAP} at most", round(CAP - total, 1)))
         total = float(CAP)
-    return Grade(_letter(total), total, tuple(steps))
+    return Grade(_letter(total), total, tuple(steps), critical)
 
 
 def _losses(found: Iterable[Found]) -> tuple[list[Step], bool]:
@@ -108,4 +111,5 @@ def hub_grade(found: Sequence[Found], partners: Sequence[Grade], flows: Sequence
         if grades:
             mean = round(sum(grade.lost for grade in grades) / len(grades), 1)
             steps.append(Step(f"mean of what {len(grades)} {name} lost", -mean))
+            critical = critical or any(grade.critical for grade in grades)
     return _finished(steps, critical)

@@ -142,6 +142,7 @@ _HUB: Final[dict[str, Rule]] = {
     "keyring.stores.*.mount": Rule("key", "Keys of ours are there."),
     "keyring.stores.*.namespace": Rule("key", "Keys of ours are there."),
     "keyring.stores.*.ca": Rule("key", "Whoever has that authority is taken for the key store."),
+    "folders.*.path": Rule("endpoint", "Documents are taken from there, or put there.", first=False),
     "store.database": Rule("endpoint", "The state, and what is in force, is kept there."),
     "store.password": Rule("key", "It opens the state."),
     "blobs.place": Rule("endpoint", "The documents are kept there."),
@@ -279,6 +280,8 @@ _PARTNER: Final[dict[str, Rule]] = {
 }
 
 _FLOW: Final[dict[str, Rule]] = {
+    "from.channel": Rule("endpoint", "What comes there goes to the targets.", first=False),
+    "from.partners": Rule("endpoint", "Whose documents go to the targets.", first=False),
     "to[].channel": Rule("endpoint", "Documents go there."),
     "to[].openpgp": Rule(
         "policy",
@@ -330,7 +333,6 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
             )
         },
         "inbox.folder": _OURS,
-        "folders.*.path": _OURS,
         "folders.*.create": _OURS,
         "folders.*.replace": _OURS,
         **{f"calendars.*.{name}": _PACE for name in ("country", "region", "closed", "open", "weekend")},
@@ -403,13 +405,11 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         **{
             f"from.{name}": "Which documents; whom they go to is a matter of its targets."
             for name in (
-                "channel",
                 "folder",
                 "recursive",
                 "names",
                 "not_names",
                 "types",
-                "partners",
                 "min_size",
                 "max_size",
                 "stable",

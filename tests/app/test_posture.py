@@ -15,6 +15,7 @@ from tests.support.hubs import FakeClock, introduce, make_pair
 
 import ecluse.app.posture.serving
 import ecluse.app.service
+from ecluse.app.certificates import put_secret
 from ecluse.app.changes import ChangeHeld
 from ecluse.app.node import Node, open_node
 from ecluse.app.posture.fixes import NotFound, apply_fix, plan_fix
@@ -331,3 +332,12 @@ def test_a_serving_node_finds_what_drifts(folder: Path, monkeypatch: pytest.Monk
             node.close()
 
     asyncio.run(scene())
+
+
+def test_a_secret_that_the_keyring_does_not_hold_is_missing(town: Town) -> None:
+    town.change(
+        "partners/birch.toml", "[as2]", '[account]\nuser = "birch"\npassword = "keyring:birch"\n[as2]'
+    )
+    assert "secrets.missing" in town.codes()
+    put_secret(town.node, "birch", Secret("correct horse battery"), actor="operator:test")
+    assert "secrets.missing" not in town.codes()

@@ -487,7 +487,7 @@ CASES: dict[str, tuple[Make, Make]] = {
     ),
     "secrets.environment": (partner("ftps.password", "env:BIRCH"), partner("ftps.password", "keyring:x")),
     "secrets.exposed-file": (secret("exposed"), secret("good")),
-    "secrets.missing-file": (secret("missing"), secret("good")),
+    "secrets.missing": (secret("missing"), secret("good")),
     "secrets.old": (secret("good", 400), secret("good", 300)),
     "secrets.in-url": (
         partner("webdav.url", "https://dav.birch.example/in?access_token=1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -22,15 +22,29 @@ FOLDERS: Final = {"partners": ".toml", "flows": ".toml", "certificates": ".pem",
 
 
 class SecretFiles:
-    """The files behind ``file:`` references; each is looked at once."""
+    """The files behind ``file:`` references, each looked at once; and ``keyring:`` references that lead to nothing.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The hub's.
+        held: Names of the secrets that the keyring holds.
+    """
+
+    def __init__(self, folder: Path, held: Collection[str] = ()) -> None:
         self._folder = folder
+        self._held = frozenset(held)
         self._known: dict[str, tuple[Literal["good", "missing", "exposed"], Instant]] = {}
 
     def of(self, found: Iterable[tuple[str, str]]) -> tuple[SecretFile, ...]:
-        """The files behind (field, reference) pairs; other kinds of references have none."""
-        return tuple(self._file(field, ref) for field, ref in found if ref.startswith("file:"))
+        """The files behind (field, reference) pairs, and what is missing from the keyring."""
+        return tuple(each for field, ref in found if (each := self._one(field, ref)) is not None)
+
+    def _one(self, field: str, reference: str) -> SecretFile | None:
+        kind, _, name = reference.partition(":")
+        if kind == "file":
+            return self._file(field, reference)
+        if kind == "keyring" and name not in self._held:
+            return SecretFile(reference, field, "missing", Instant(0))
+        return None
 
     def _file(self, field: str, reference: str) -> SecretFile:
         if reference not in self._known:

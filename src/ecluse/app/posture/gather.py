@@ -137,7 +137,7 @@ class Gatherer:
     def _look_slowly(self, configuration: Configuration, now: Instant) -> None:
         node = self._node
         self._materials = materials(configuration, self._materials, now)
-        files = SecretFiles(node.folder)
+        files = SecretFiles(node.folder, node.keyring.secrets())
         secrets = {id: files.of(each.files) for id, each in self._materials.items() if each.files}
         before = self._secrets
         self._secrets = {

@@ -32,7 +32,7 @@ class Material:
         certificates: Its certificates.
         raw: Its OpenPGP certificates.
         openpgp: The same as facts.
-        files: (field, reference) of its secrets that are files.
+        files: (field, reference) of its secrets that are files, or in the keyring.
         used: Our keys that its file names: name in the keyring, and where.
         holds: (kind, name) of what no other partner should have.
     """
@@ -92,7 +92,7 @@ def _material(
         certificates=certificates,
         raw=raw,
         openpgp=openpgp,
-        files=tuple(each for each in named if each[1].startswith("file:")),
+        files=tuple(each for each in named if each[1].startswith(("file:", "keyring:"))),
         used=tuple((ref, binding) for ref, found in bindings.keys.items() for binding in found),
         holds=tuple(dict.fromkeys(holds)),
     )

@@ -113,12 +113,12 @@ _EXPOSED: Final = (
     "Run chmod 600 on it, and change the secret where it was made.",
 )
 _MISSING: Final = (
-    "secrets.missing-file",
+    "secrets.missing",
     Severity.MEDIUM,
-    "A file with a secret is not there",
+    "A secret is not where its reference leads",
     "What needs it fails the next time that it is needed.",
-    "a file for its owner alone (mode 600)",
-    "Put the secret there, or mend the reference.",
+    "a file for its owner alone (mode 600), or a secret in the keyring",
+    "Put the secret there (into the keyring with `ecluse secret put`), or mend the reference.",
 )
 _OLD: Final = (
     "secrets.old",
@@ -140,7 +140,7 @@ _ENVIRONMENT: Final = (
 PARTNER: Final = (
     Rule[PartnerFacts](*_ENVIRONMENT, _environment(PARTNER_REFERENCES)),
     Rule[PartnerFacts](*_EXPOSED, _files("exposed", "may be read by others")),
-    Rule[PartnerFacts](*_MISSING, _files("missing", "leads to no file")),
+    Rule[PartnerFacts](*_MISSING, _files("missing", "leads to nothing")),
     Rule[PartnerFacts](*_OLD, _old),
     Rule[PartnerFacts](
         "secrets.in-url",
@@ -156,7 +156,7 @@ PARTNER: Final = (
 HUB: Final = (
     Rule[HubFacts](*_ENVIRONMENT, _environment(HUB_REFERENCES)),
     Rule[HubFacts](*_EXPOSED, _files("exposed", "may be read by others")),
-    Rule[HubFacts](*_MISSING, _files("missing", "leads to no file")),
+    Rule[HubFacts](*_MISSING, _files("missing", "leads to nothing")),
     Rule[HubFacts](*_OLD, _old),
     Rule[HubFacts](
         "secrets.passphrase-beside-keys",

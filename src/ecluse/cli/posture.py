@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ecluse.cli import posture_baseline
 from ecluse.cli.frame import Frame, Group, command, write_json
+from ecluse.cli.posture_baseline import FINDING, look
 from ecluse.errors import EcluseError, Fault
 
 if TYPE_CHECKING:
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ecluse.app.posture.report import Report
-    from ecluse.app.posture.work import Looked, PostureWork
     from ecluse.posture.finding import Finding
 
 __all__ = ["app"]
@@ -36,8 +37,7 @@ app = typer.Typer(
     help="Posture: what is weak in the hub, why it matters, and the fix. Without a command, the report. `ecluse "
     "doctor` says what does not work; posture says what works and could be misused or will break.",
 )
-baseline = typer.Typer(help="The approved state that drift is told from.", no_args_is_help=True)
-app.add_typer(baseline, name="baseline", cls=Group)
+app.add_typer(posture_baseline.app, name="baseline", cls=Group)
 
 SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
 STYLES: Final = {
@@ -47,11 +47,6 @@ STYLES: Final = {
     "low": "blue",
     "info": "dim",
 }
-_FINDING: Final = (
-    "{code, severity, domain, subject, place, title, observed, expected, why, remedy, fix{file, edits[], commands[]}, "
-    "reach{partners, flows, weekly, partner_names[], flow_names[]}, first_seen, last_seen, opened, suppression{reason, "
-    "owner, by, at, until}, file, line}"
-)
 
 
 class BadOption(EcluseError):
@@ -65,14 +60,6 @@ class BadOption(EcluseError):
 def _check(name: str, value: str | None, known: tuple[str, ...]) -> None:
     if value is not None and value not in known:
         raise BadOption(f"There is no {name} {value[:40]!a}.", remedy=f"Choose among {', '.join(known)}.")
-
-
-def _run(frame: Frame, node: Any) -> tuple[PostureWork, Looked]:
-    from ecluse.app.posture.work import PostureWork
-
-    work = PostureWork(node)
-    with frame.err.status("Looking"):
-        return work, work.run()
 
 
 def report(
@@ -114,7 +101,7 @@ def report(
     with frame.node() as node:
         if partner is not None:
             node.directory.partner(partner)
-        work, looked = _run(frame, node)
+        work, looked = look(frame, node)
         made = make(
             looked,
             work.keeper,
@@ -142,7 +129,7 @@ command(
     app,
     "report",
     gives="at, hub, release, grade{subject, grade, score, steps[]{words, points}}, standings[]{subject, grade, score, "
-    f"steps[]}}, letters, counts, suppressed, findings[]{_FINDING}",
+    f"steps[]}}, letters, counts, suppressed, findings[]{FINDING}",
     example="ecluse --hub hub posture\necluse --hub hub posture --partner birch --explain\n"
     "ecluse --hub hub posture --fail-on high --sarif > posture.sarif",
 )(report)
@@ -251,7 +238,7 @@ def show(
     if rule is None:
         raise NoSuchRule(f"There is no rule {code[:80]!a}.")
     with frame.node() as node:
-        work, looked = _run(frame, node)
+        work, looked = look(frame, node)
         made = make(looked, work.keeper, node.directory.configuration.files, everything=True)
     found = [each for each in made.findings if each.code == code]
 
@@ -281,7 +268,7 @@ def show(
 command(
     app,
     "show",
-    gives=f"rule{{code, domain, severity, title, why, expected, remedy, source}}, findings[]{_FINDING}",
+    gives=f"rule{{code, domain, severity, title, why, expected, remedy, source}}, findings[]{FINDING}",
     example="ecluse --hub hub posture show transport.cleartext-ftp",
 )(show)
 
@@ -341,7 +328,7 @@ def fix(
 
     version = None
     with frame.node() as node:
-        _, looked = _run(frame, node)
+        _, looked = look(frame, node)
         planned = plan_fix(node, looked, code, subject, place)
         if apply and planned.files is not None and planned.plan:
             if not yes and not frame.json:
@@ -486,110 +473,3 @@ command(
     gives="key",
     example="ecluse --hub hub posture unsuppress transport.unpinned-tls partner:birch",
 )(unsuppress)
-
-
-def approve(
-    frame: Frame,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.", show_default=False)],
-    only: Annotated[
-        str, typer.Option("--only", help="Only hub, partner:ID or flow:ID.", show_default=False)
-    ] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Approve the present configuration, and what partners were seen to use, as what drift is told from."""
-    from ecluse.app.posture.work import PostureWork
-
-    with frame.node() as node:
-        frame.confirm("Approve the present state as the baseline?", yes=yes)
-        count = PostureWork(node).approve(reason=reason, actor=frame.actor, only=only)
-    frame.show({"subjects": count}, f"The baseline has {count} subjects.")
-
-
-command(
-    baseline,
-    "approve",
-    gives="subjects",
-    example="ecluse --hub hub posture baseline approve --reason 'quarterly review'",
-)(approve)
-
-
-def show_baseline(
-    frame: Frame,
-    subject: Annotated[str, typer.Argument(help="hub, partner:ID or flow:ID.")] = "hub",
-) -> None:
-    """What was approved of a subject: by whom, when, why, and in which words."""
-    from ecluse.app.posture.work import NoSuchSubject
-    from ecluse.model.basics import iso
-    from ecluse.posture.baseline import entry_of
-
-    with frame.node() as node:
-        entry = node.store.read(lambda view: entry_of(view, subject))
-    if entry is None:
-        raise NoSuchSubject(
-            f"Nothing was approved of {subject[:80]!a}.",
-            remedy="Approve it with `ecluse posture baseline approve`.",
-        )
-
-    def draw(console: Console) -> None:
-        from rich.text import Text
-
-        console.print(
-            Text(f"{subject}: approved on {iso(entry.at)[:10]} by {entry.by}: {entry.reason}", "bold")
-        )
-        for field, value in entry.words.items():
-            console.print(Text(f"  {field}: {value}"), soft_wrap=True)
-        for role, values in entry.seen.items():
-            console.print(Text(f"  seen {role}: {', '.join(values)}"), soft_wrap=True)
-
-    facts = {
-        "subject": subject,
-        "at": iso(entry.at),
-        "by": entry.by,
-        "reason": entry.reason,
-        "digest": entry.digest,
-        "words": entry.words,
-        "seen": entry.seen,
-    }
-    frame.show(facts, draw)
-
-
-command(
-    baseline,
-    "show",
-    gives="subject, at, by, reason, digest, words, seen",
-    example="ecluse --hub hub posture baseline show partner:birch",
-)(show_baseline)
-
-
-def diff(frame: Frame) -> None:
-    """How the hub differs from the baseline, in its configuration and on the wire. Exit code 1 where it does."""
-    from ecluse.app.posture.report import report as make
-
-    with frame.node() as node:
-        work, looked = _run(frame, node)
-        made = make(looked, work.keeper, node.directory.configuration.files, everything=True)
-    approved = looked.facts.hub.approved is not None
-    found = [each for each in made.findings if each.code.endswith("drift")]
-
-    def draw(console: Console) -> None:
-        from rich.text import Text
-
-        if not approved:
-            console.print("No baseline was approved yet: `ecluse posture baseline approve`.")
-            return
-        for each in found:
-            console.print(Text(f"{each.subject}: {each.observed}  [{each.expected}]"), soft_wrap=True)
-        if not found:
-            console.print("Nothing differs from the baseline.")
-
-    frame.show({"approved": approved, "findings": found}, draw)
-    if found:
-        raise typer.Exit(1)
-
-
-command(
-    baseline,
-    "diff",
-    gives=f"approved, findings[]{_FINDING}",
-    example="ecluse --hub hub posture baseline diff",
-)(diff)

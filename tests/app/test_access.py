@@ -10,7 +10,7 @@ from ecluse.model.basics import Instant
 
 def review(number: int, rights: list[Right], keep: bool) -> Review:
     at = Instant(number)
-    told = tuple(Decision(each.id, each.who, each.may, each.where, keep) for each in rights)
+    told = tuple(Decision(each.id, keep, f"{each.who}: {each.may}") for each in rights)
     return Review(f"r{number}", at, "operator:ada", "yearly", "", at, told)
 
 

@@ -108,7 +108,7 @@ def test_a_pattern_that_fits_no_play_is_told(pair) -> None:
 
 def test_a_partner_without_as2_is_refused(pair) -> None:
     aster, _ = pair
-    (aster.folder / "partners" / "birch.toml").write_text('name = "Birch"\nstate = "invited"\n')
+    (aster.folder / "partners" / "birch.toml").write_text('name = "Birch"\nstate = "suspended"\n')
     apply_files(aster, read_folder(aster.folder), actor="operator:test", reason="test")
     with pytest.raises(NothingToRehearse):
         play(aster)

@@ -165,7 +165,7 @@ def test_serve_stops_in_good_order(hub: Path) -> None:
         _, err = process.communicate(timeout=20)
         assert process.returncode == 0
     events = [json.loads(each)["event"] for each in err.splitlines()]
-    assert events[0] == "serving"
+    assert "serving" in events
     assert events[-1] == "stopped"
 
 

@@ -243,6 +243,13 @@ def test_looking_again_gives_nothing_more(state, held, present, seen, switch_at,
     assert second.tell == ()
 
 
+def test_the_last_partner_s_set_time_lets_the_listeners_show_the_successor_at_once():
+    at = rotation(state=RotationState.OVERLAP, policy="use", places=("tls",))
+    known = {"birch": standing(stage=PartnerStage.TOLD, switch_at=NOW - DAY, places=("tls",))}
+    moved = advance(at, known, facts("birch", places=("tls",)))
+    assert (moved.rotation.shown, moved.rotation.state) == (NOW, RotationState.COMPLETE)
+
+
 def test_being_told_again_keeps_what_is_known():
     told = announced_to(standing(stage=PartnerStage.ACCEPTED), NOW, "message", "r1")
     assert (told.stage, told.how, told.request) == (PartnerStage.ACCEPTED, "message", "r1")

@@ -124,8 +124,9 @@ def advance(rotation: Rotation, standings: Mapping[str, Standing], facts: Facts)
         return Moved(work.rotation)
     work.join()
     work.see()
-    work.show()
-    work.switch_due()
+    for _ in ("the set times", "what these complete"):
+        work.show()
+        work.switch_due()
     work.settle()
     return work.moved()
 

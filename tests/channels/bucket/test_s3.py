@@ -86,7 +86,7 @@ def test_a_completion_may_fail_with_a_positive_status() -> None:
     )
     part = reply(200, b"", 'ETag: "x"\r\n')
     for last, kind in ((error("PreconditionFailed"), Taken), (error("InternalError"), EcluseError)):
-        answers = (reply(200, begun), part, part, reply(200, b"  \n" + last), reply(204))
+        answers = (reply(200, begun), part, reply(200, b"  \n" + last), reply(204))
         with answering(*answers) as store, pytest.raises(kind):
             store.create("k", upload, replace=False)
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import msgspec
+
 from ecluse.app.node import Node
+from ecluse.blobs.vault import Sealed
 from ecluse.engine.context import JobContext
 from ecluse.engine.schedule import Daily, Recurring
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, PartnerId, iso
+from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
 from ecluse.trust.assurance import KIND, Entry, EvidenceFile, check_entry, entry_from, entry_record
 
@@ -65,7 +70,7 @@ def _entries(view: View, partner: PartnerId | None) -> Iterator[Entry]:
         after = page[-1].key
 
 
-def keep_file(node: Node, path: Path) -> tuple[EvidenceFile, Any]:
+def keep_file(node: Node, path: Path) -> tuple[EvidenceFile, Sealed]:
     """Seal a file that proves an entry; it counts once :func:`record_entry` names it.
 
     Returns:
@@ -87,7 +92,7 @@ def keep_file(node: Node, path: Path) -> tuple[EvidenceFile, Any]:
     return EvidenceFile(_plain(path.name), row.size, row.sha256.hex(), row.id), sealed
 
 
-def record_entry(node: Node, entry: Entry, sealed: Sequence[Any], *, actor: str, reason: str) -> Entry:
+def record_entry(node: Node, entry: Entry, sealed: Sequence[Sealed], *, actor: str, reason: str) -> Entry:
     """Put an entry into the register, in the place of one of the same topic and name, whose files it keeps.
 
     Args:
@@ -113,7 +118,7 @@ def record_entry(node: Node, entry: Entry, sealed: Sequence[Any], *, actor: str,
             raise FileTooLarge(
                 f"An entry has at most {MAX_FILES} files.", remedy="Remove the entry, then record it anew."
             )
-        kept = Entry(**{name: getattr(entry, name) for name in entry.__struct_fields__} | {"files": files})
+        kept = msgspec.structs.replace(entry, files=files)
         for each in sealed:
             tx.add_blob(each.row, each.wrapped_key)
         tx.put_record(entry_record(kept, now))
@@ -180,23 +185,22 @@ def remind(node: Node) -> Recurring:
         for entry in register(node):
             context.check()
             if entry.state(now) in ("ending", "due", "ended"):
-                node.store.write(lambda tx, entry=entry: _remind(node, tx, entry, now))  # type: ignore[misc]
+                node.store.write(partial(_remind, node, entry, now))
 
     return Recurring("assurance.remind", Daily(6, 0), work)
 
 
-def _remind(node: Node, tx: Tx, entry: Entry, now: Instant) -> None:
-    told = tx.record(_REMINDED, entry.key)
-    mark = f"{entry.state(now)} {entry.ends} {entry.due}"
+def _remind(node: Node, entry: Entry, now: Instant, tx: Tx) -> None:
+    told, state = tx.record(_REMINDED, entry.key), entry.state(now)
+    mark = f"{state} {entry.ends} {entry.due}"
     if tx.record(KIND, entry.key) is None or (told is not None and told.state == mark):
         return
-    record = entry_record(entry, now)
-    tx.put_record(type(record)(_REMINDED, entry.key, now, b"{}", str(entry.partner), mark))
+    tx.put_record(Record(_REMINDED, entry.key, now, b"{}", str(entry.partner), mark))
     moment = entry.looked_at
     facts = {
         "topic": entry.topic,
         "name": entry.name,
-        "state": entry.state(now),
+        "state": state,
         "by": iso(moment) if moment is not None else None,
     }
     node.hub.event(tx, "assurance.due", f"partner:{entry.partner}", facts, at=now)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecluse.cli.frame import Frame, command
-from ecluse.cli.rotate import BOARD, At, Reason, SwitchWhen, When, app, draw_board, moment_of
+from ecluse.cli.rotate import BOARD, At, Reason, SwitchWhen, When, app, moment_of, show_board
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,6 @@ def take(
 ) -> None:
     """Take up a partner's new certificate beside the old one, and encrypt to it once they are seen to use it."""
     from ecluse.app.partners import read_small
-    from ecluse.app.rotation.board import board
     from ecluse.app.rotation.tend import look
     from ecluse.app.rotation.theirs import take as take_certificate
     from ecluse.trust.certificates import describe, leaves, load_certificates
@@ -60,8 +59,7 @@ def take(
             signer=frame.signer(node),
         )
         look(node, begun.rotation.id)
-        facts = board(node, begun.rotation.id)
-    frame.show(facts, lambda console: draw_board(console, facts))
+        show_board(frame, node, begun.rotation.id)
 
 
 command(
@@ -121,7 +119,6 @@ def accept(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Take up a certificate that a partner offers; they are told once it is in force."""
-    from ecluse.app.rotation.board import board
     from ecluse.app.rotation.tend import look
     from ecluse.app.rotation.theirs import accept_offer
 
@@ -137,8 +134,7 @@ def accept(
             signer=frame.signer(node),
         )
         look(node, begun.rotation.id)
-        facts = board(node, begun.rotation.id)
-    frame.show(facts, lambda console: draw_board(console, facts))
+        show_board(frame, node, begun.rotation.id)
 
 
 command(

@@ -13,9 +13,10 @@ from ecluse.cli.frame import Frame, command
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ecluse.app.node import Node
     from ecluse.model.basics import Instant
 
-__all__ = ["BOARD", "At", "Reason", "SwitchWhen", "When", "app", "draw_board", "moment_of"]
+__all__ = ["BOARD", "At", "Reason", "SwitchWhen", "When", "app", "moment_of", "show_board"]
 
 app = typer.Typer(help="Replace keys without an outage.", no_args_is_help=True)
 
@@ -161,12 +162,12 @@ def begin(
             durable.write_new(csr, [begun.request.encode()], 0o644)
         else:
             look(node, begun.rotation.id)
+        if csr is None:
+            show_board(frame, node, begun.rotation.id)
+            return
         facts = board(node, begun.rotation.id)
-    if csr is not None:
-        text = f"The request is in {csr}. Go on with: ecluse rotate certify {facts['id']} CERTIFICATE"
-        frame.show({**facts, "request": str(csr)}, text)
-    else:
-        frame.show(facts, lambda console: draw_board(console, facts))
+    text = f"The request is in {csr}. Go on with: ecluse rotate certify {facts['id']} CERTIFICATE"
+    frame.show({**facts, "request": str(csr)}, text)
 
 
 command(
@@ -187,15 +188,13 @@ def certify(
     """Give a successor the certificate that an authority made, and accept both from here on."""
     from ecluse.app.partners import read_small
     from ecluse.app.rotation.begin import certify as certify_rotation
-    from ecluse.app.rotation.board import board
     from ecluse.app.rotation.tend import look
 
     data = read_small(file)
     with frame.node() as node:
         certify_rotation(node, id, data, actor=frame.actor, signer=frame.signer(node))
         look(node, id)
-        facts = board(node, id)
-    frame.show(facts, lambda console: draw_board(console, facts))
+        show_board(frame, node, id)
 
 
 command(
@@ -248,11 +247,8 @@ command(app, "list", gives=f"rotations[]{{{_FACTS}}}", example="ecluse --hub hub
 
 def show(frame: Frame, id: _Id) -> None:
     """Show every partner's state in a rotation."""
-    from ecluse.app.rotation.board import board
-
     with frame.node() as node:
-        facts = board(node, id)
-    frame.show(facts, lambda console: draw_board(console, facts))
+        show_board(frame, node, id)
 
 
 command(app, "show", gives=BOARD, example="ecluse --hub hub rotate show main-2027")(show)
@@ -260,13 +256,11 @@ command(app, "show", gives=BOARD, example="ecluse --hub hub rotate show main-202
 
 def announce(frame: Frame, id: _Id, partner: _Partners = None) -> None:
     """Tell partners (all that are not switched, by default) of the successor, again."""
-    from ecluse.app.rotation.board import board
     from ecluse.app.rotation.hand import announce_again
 
     with frame.node() as node:
         announce_again(node, id, partner or [], actor=frame.actor)
-        facts = board(node, id)
-    frame.show(facts, lambda console: draw_board(console, facts))
+        show_board(frame, node, id)
 
 
 command(
@@ -279,13 +273,11 @@ command(
 
 def switch(frame: Frame, id: _Id, reason: Reason, partner: _Partners = None, at: At = None) -> None:
     """Use the successor with partners (with all, and on our listeners, by default): now, or from a time on."""
-    from ecluse.app.rotation.board import board
     from ecluse.app.rotation.hand import switch_partners
 
     with frame.node() as node:
         switch_partners(node, id, partner or [], moment_of(at), actor=frame.actor, reason=reason)
-        facts = board(node, id)
-    frame.show(facts, lambda console: draw_board(console, facts))
+        show_board(frame, node, id)
 
 
 command(
@@ -298,13 +290,11 @@ command(
 
 def revert(frame: Frame, id: _Id, reason: Reason, partner: _Partners = None) -> None:
     """Use the old key with partners again (with all, and on our listeners, by default)."""
-    from ecluse.app.rotation.board import board
     from ecluse.app.rotation.hand import revert_partners
 
     with frame.node() as node:
         revert_partners(node, id, partner or [], actor=frame.actor, reason=reason)
-        facts = board(node, id)
-    frame.show(facts, lambda console: draw_board(console, facts))
+        show_board(frame, node, id)
 
 
 command(
@@ -348,7 +338,6 @@ def retire(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Put the successor in the old key's place. The old one stays in the keyring."""
-    from ecluse.app.rotation.board import board
     from ecluse.app.rotation.hand import retire_now
 
     with frame.node() as node:
@@ -363,8 +352,7 @@ def retire(
             force=force,
             signer=frame.signer(node),
         )
-        facts = board(node, id)
-    frame.show(facts, lambda console: draw_board(console, facts))
+        show_board(frame, node, id)
 
 
 command(
@@ -383,14 +371,12 @@ def abandon(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Keep the old key after all, with everybody."""
-    from ecluse.app.rotation.board import board
     from ecluse.app.rotation.hand import abandon as abandon_rotation
 
     with frame.node() as node:
         frame.confirm("Use the old key with everybody again?", yes=yes)
         abandon_rotation(node, id, actor=frame.actor, reason=reason, signer=frame.signer(node))
-        facts = board(node, id)
-    frame.show(facts, lambda console: draw_board(console, facts))
+        show_board(frame, node, id)
 
 
 command(
@@ -404,8 +390,15 @@ command(
 _COLOURS = {"switched": "green", "seen": "green", "reverted": "red", "refused": "red", "untold": "yellow"}
 
 
-def draw_board(console: Console, facts: dict[str, Any]) -> None:
-    """Show a rotation with its partners to people."""
+def show_board(frame: Frame, node: Node, id: str) -> None:
+    """Give a rotation with its partners as the result."""
+    from ecluse.app.rotation.board import board
+
+    facts = board(node, id)
+    frame.show(facts, lambda console: _draw_board(console, facts))
+
+
+def _draw_board(console: Console, facts: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 

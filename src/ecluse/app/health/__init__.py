@@ -15,6 +15,7 @@ configuration there are no keys to look at, without a database no messages.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from ecluse.app.health import assurance, eyes, flows, machine, parties, places, work
@@ -97,7 +98,7 @@ def check_hub(
             ("jobs", work.jobs),
         )
         for name, check in checks:
-            yield from guarded(name, lambda check=check: check(node))  # type: ignore[misc]
+            yield from guarded(name, partial(check, node))
 
 
 def configuration(node: Node) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import tomli_w
 from cryptography import x509
 
@@ -21,11 +22,11 @@ from ecluse.app.rehearsal.standin import Identity, Sender, StandIn, make_identit
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
 from ecluse.errors import EcluseError, Fault
-from ecluse.model.basics import PartnerId
+from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import describe, to_pem
 from ecluse.trust.configuration import HUB_FILE, read_folder
 from ecluse.trust.directory import PartnerView
-from ecluse.trust.making import KINDS
+from ecluse.trust.making import KINDS, make_certificate, make_key
 
 __all__ = ["Copy", "NothingToRehearse", "open_copy"]
 
@@ -150,14 +151,11 @@ def _kind(certificate: x509.Certificate) -> str:
     return name if name in KINDS else "rsa-2048"
 
 
-def _issued(kind: str, issuer: Identity, now: Any) -> Identity:
-    from ecluse.trust.making import make_certificate, make_key
-
+def _issued(kind: str, issuer: Identity, now: Instant) -> Identity:
+    """A fresh key that can't sign its own certificate, with one that ``issuer`` signs."""
     private = make_key(kind)
-    certificate = make_certificate(
-        private, "encrypt", now=now, days=10, issuer=(issuer.private, issuer.certificate)
-    )
-    return Identity(private, certificate)
+    by = (issuer.private, issuer.certificate)
+    return Identity(private, make_certificate(private, "encrypt", now=now, days=10, issuer=by))
 
 
 def _copy_keys(real: Node, node: Node) -> None:
@@ -178,8 +176,7 @@ def _copy_keys(real: Node, node: Node) -> None:
 
 def _copy_partner(node: Node, view: PartnerView, url: str, keys: dict[str, Identity | None]) -> None:
     """The partner's file with its protections as they are, and what leads out of this machine replaced."""
-    text = dict(_file(view))
-    settings = tomllib.loads(text["toml"])
+    settings = _without_nothing(msgspec.to_builtins(view.settings))
     for name in _LEFT_OUT:
         settings.pop(name, None)
     as2 = settings["as2"]
@@ -202,16 +199,6 @@ def _copy_partner(node: Node, view: PartnerView, url: str, keys: dict[str, Ident
     settings["certificates"] = entries
     (node.folder / "partners" / f"{view.id}.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
     apply_files(node, read_folder(node.folder), actor="hub:rehearsal", reason="a copy to rehearse with")
-
-
-def _file(view: PartnerView) -> Iterator[tuple[str, str]]:
-    import msgspec
-
-    from ecluse.trust.schema import Partner
-
-    assert isinstance(view.settings, Partner)
-    plain = msgspec.to_builtins(view.settings)
-    yield "toml", tomli_w.dumps(_without_nothing(plain))
 
 
 def _without_nothing(value: Any) -> Any:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -120,9 +119,12 @@ def test_a_client_that_stops_inside_a_frame_does_not_hold_its_place(held, tmp_pa
     monkeypatch.setattr(service, "SILENCE", 0.2)
     monkeypatch.setattr(service, "MAX_CONNECTIONS", 1)
     path = tmp_path / "signer.sock"
+    others = set(threading.enumerate())
     with served_signer(held, path) as asking, socket.socket(socket.AF_UNIX) as line:
         asking.close()
-        time.sleep(0.1)
+        for thread in set(threading.enumerate()) - others:
+            if thread.name == "signer":
+                thread.join(10)
         line.settimeout(10)
         line.connect(str(path))
         line.sendall(b"\0\0\0\x0c[")

@@ -74,8 +74,8 @@ class SignerService:
             try:
                 threading.Thread(target=self._talk, args=(line,), name="signer", daemon=True).start()
             except RuntimeError:  # no memory for its stack: a limit on what may be locked is one on that, too
-                line.close()
                 self._slots.release()
+                line.close()
 
     def close(self) -> None:
         """Answer nothing more, and remove the socket. May be called twice."""
@@ -88,16 +88,16 @@ class SignerService:
 
     def _talk(self, line: socket.socket) -> None:
         try:
-            with line:
-                line.settimeout(SILENCE)
-                if _peer(line) not in (os.geteuid(), 0):
-                    return
-                while (data := frames.receive(line)) is not None:
-                    frames.send(line, msgspec.json.encode(self._answer(data)))
+            line.settimeout(SILENCE)
+            if _peer(line) not in (os.geteuid(), 0):
+                return
+            while (data := frames.receive(line)) is not None:
+                frames.send(line, msgspec.json.encode(self._answer(data)))
         except (OSError, ValueError):
             return
         finally:
-            self._slots.release()
+            self._slots.release()  # first: who sees this line end may come again at once
+            line.close()
 
     def _answer(self, data: bytes) -> Answer:
         try:

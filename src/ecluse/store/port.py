@@ -395,6 +395,14 @@ class Store(Protocol):
                 transaction that acts on it, and is cheaper so.
         """
 
+    def purge_keys(self, ids: Collection[str]) -> None:
+        """Return when no file of the key store holds the keys of blobs whose deletion is durable, as far as the database
+        can know: the implementations say what that is.
+
+        Raises:
+            StoreUnavailable: They can't be got rid of at present.
+        """
+
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         """Return when another thread or node may have added a due job, or after ``timeout`` seconds.
 

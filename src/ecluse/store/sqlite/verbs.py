@@ -297,6 +297,12 @@ class SqliteTx(SqliteView, RowTx):
             self.new_keys.pop(id, None)
             self.dropped_keys.append(id)
 
+    def drop_keys_again(self, ids: Collection[str]) -> list[str]:
+        """Delete once more the keys among ``ids`` whose deletion may not have been carried out; give these."""
+        owed = [id for (id,) in self._main.execute(SQL["key_drops_of"], (_json(list(ids)),))]
+        self.dropped_keys += owed
+        return owed
+
     def seal(self, first_index: int, rows: Sequence[int], nodes: Mapping[tuple[int, int], bytes]) -> None:
         if not self._run("grow_log", first_index + len(rows), first_index):
             raise Conflict(f"The log does not end at {first_index}: another sequencer was here.")

@@ -16,8 +16,6 @@ from ecluse.store.port import Store
 
 PART = Part("b1", 0, 1, "", name="Été.xml")
 MESSAGE = message(subject="Commande 4711", reference="4711", flow="orders", parts=(PART,))
-    subject="Commande 4711", reference="4711", flow="orders", parts=(Part("b1", 0, 1, "", name="Été.xml"),)
-)
 
 
 @pytest.fixture

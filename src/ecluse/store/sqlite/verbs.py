@@ -13,6 +13,7 @@ import msgspec
 from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
 from ecluse.model.files import FileRow
 from ecluse.model.nouns import BlobRow, Delivery, Job, Message, Receipt
+from ecluse.store.archive import ARCHIVE_QUERIES
 from ecluse.store.files import FILE_QUERIES, file_from, file_row
 from ecluse.store.port import Conflict, Lost
 from ecluse.store.queries import load_queries
@@ -26,7 +27,7 @@ __all__ = ["SQL", "TOUCHING", "SqliteTx", "SqliteView"]
 
 SQL = {
     name: sql
-    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES)
+    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES, ARCHIVE_QUERIES)
     for name, sql in load_queries("ecluse.store.sqlite", file).items()
 }
 

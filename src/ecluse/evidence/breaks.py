@@ -16,8 +16,8 @@ by the log's key, and by the operators who decided::
     reason The database was restored from the copy of Friday.
 
 ``lost`` is the newest head that was signed and is not continued, ``common`` the size of the largest signed head that
-is, ``continues`` the tree from which it goes on. Roots are in hexadecimal. Nothing erases a break: its record is in the tree
-like any other.
+is, ``continues`` the tree from which it goes on; roots are in hexadecimal. Nothing erases a break: its record is in
+the tree like any other.
 """
 
 from __future__ import annotations

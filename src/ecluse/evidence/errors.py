@@ -39,8 +39,10 @@ class RolledBack(EcluseError):
 
     code = "evidence.rolled-back"
     fault = Fault.OURS
-    remedy = "Restore the newest copy of the database; or decide that the log goes on, with "
+    remedy = (
+        "Restore the newest copy of the database; or decide that the log goes on, with "
         "`ecluse log continue --reason ...`."
+    )
 
 
 class HeldUnreadable(EcluseError):

@@ -11,7 +11,14 @@ from cryptography import x509
 from ecluse.evidence.stamps.stamp import Stamp, as_instant
 from ecluse.model.basics import Clock, Entropy
 from ecluse.model.nouns import Checkpoint
-from ecluse.wire.tsp import TimeStampRequest, VerifiedToken, check_answer, read_response, read_token, verify_token
+from ecluse.wire.tsp import (
+    TimeStampRequest,
+    VerifiedToken,
+    check_answer,
+    read_response,
+    read_token,
+    verify_token,
+)
 from ecluse.wire.tsp.request import NONCE_SIZE
 
 __all__ = ["Ask", "Authority", "ask", "ask_over"]

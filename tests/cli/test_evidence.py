@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.cli.conftest import Pair
 from tests.support.commands import say
 

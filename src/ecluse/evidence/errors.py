@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["BadPack", "BadRecord", "HeldUnreadable", "NotProvable", "RecordTooLarge", "RolledBack"]
+__all__ = [
+    "BadBreak",
+    "BadPack",
+    "BadRecord",
+    "HeldUnreadable",
+    "NotProvable",
+    "RecordTooLarge",
+    "RolledBack",
+]
 
 
 class BadRecord(EcluseError):
@@ -23,6 +31,14 @@ class BadPack(EcluseError):
     remedy = "Ask whoever made the pack for it again, and compare the digests of both files."
 
 
+class BadBreak(EcluseError):
+    """A statement about a break of the log that can't be made, or is none."""
+
+    code = "evidence.bad-break"
+    fault = Fault.PERMANENT
+    remedy = "Give a reason in one line, of 2,000 characters at most."
+
+
 class RecordTooLarge(EcluseError):
     """An event that holds more than a record may."""
 
@@ -39,7 +55,10 @@ class RolledBack(EcluseError):
 
     code = "evidence.rolled-back"
     fault = Fault.OURS
-    remedy = "Restore the newest copy of the database, or begin a log under a name of its own."
+    remedy = (
+        "Restore the newest copy of the database; or decide that the log goes on, with "
+        "`ecluse log continue --reason ...`."
+    )
 
 
 class HeldUnreadable(EcluseError):

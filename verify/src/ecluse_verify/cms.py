@@ -172,7 +172,11 @@ class Signature:
                 raise Bad("cms.ess")
 
     def _check_value(self, certificate: x509.Certificate, message: bytes | None, digest: bytes) -> None:
-        key, kind, ahead = certificate.public_key(), _SCHEMES[self.scheme][0], utils.Prehashed(_HASHES[self.digest])
+        key, kind, ahead = (
+            certificate.public_key(),
+            _SCHEMES[self.scheme][0],
+            utils.Prehashed(_HASHES[self.digest]),
+        )
         try:
             if isinstance(key, rsa.RSAPublicKey) and kind == "rsa":
                 scheme = self._pss() if self.scheme == _RSA_PSS else padding.PKCS1v15()
@@ -222,10 +226,8 @@ def signed_data(data: bytes | Node) -> SignedData:
     inner = body[2].expect(SEQUENCE)
     content_type = inner[0].oid()
     content = inner[1].expect(0xA0)[0].octets() if len(inner.parts) > 1 else None
-    certificates = []
-    for part in body.find(0xA0) or ():
-        if part.tag == SEQUENCE:  # other kinds of certificates are passed over
-            certificates.append(load_der(part.raw))
+    # Other kinds of certificates are passed over.
+    certificates = [load_der(part.raw) for part in body.find(0xA0) or () if part.tag == SEQUENCE]
     found = body.parts[-1].expect(SET)
     if not found.parts or len(body.parts) < 4 or len(found.parts) > 20:
         raise Bad("cms.unsigned")

@@ -77,7 +77,15 @@ def test_ml_dsa_signs_name_time_origin_size_and_root() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a\n1\n", TEXT + "\n", TEXT.replace("\n7\n", "\n07\n"), TEXT.replace("\n7\n", "\n-7\n"), "a\n1\nAAAA\n"]
+    "text",
+    [
+        "",
+        "a\n1\n",
+        TEXT + "\n",
+        TEXT.replace("\n7\n", "\n07\n"),
+        TEXT.replace("\n7\n", "\n-7\n"),
+        "a\n1\nAAAA\n",
+    ],
 )
 def test_what_is_no_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(Bad):

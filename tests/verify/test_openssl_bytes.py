@@ -90,7 +90,9 @@ def test_no_octet_of_a_signature_can_change_without_showing(openssl: OpenSsl) ->
             unsigned += 1
         except Bad:
             continue
-    assert unsigned <= 1, "but for the tag of a null, which means nothing, everything from the attributes on is bound"
+    assert unsigned <= 1, (
+        "but for the tag of a null, which means nothing, everything from the attributes on is bound"
+    )
 
 
 def test_multipart_signed_and_opaque(openssl: OpenSsl) -> None:
@@ -131,7 +133,9 @@ def test_a_chain_ends_at_what_is_trusted(openssl: OpenSsl) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 5_000), st.binary(max_size=4))
-def test_damaged_signatures_are_refused_in_our_way(tmp_path_factory: pytest.TempPathFactory, at: int, put: bytes) -> None:
+def test_damaged_signatures_are_refused_in_our_way(
+    tmp_path_factory: pytest.TempPathFactory, at: int, put: bytes
+) -> None:
     data = _sample(tmp_path_factory)
     at %= len(data)
     try:

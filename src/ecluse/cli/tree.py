@@ -35,6 +35,7 @@ from ecluse.cli import (
     posture,
     rehearse,
     roles,
+    seal,
     secret,
     send,
     signer,
@@ -105,6 +106,7 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
+app.add_typer(seal.app, name="seal", cls=Group)
 app.add_typer(offers.app, name="rotate", cls=Group)
 app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)

@@ -266,13 +266,18 @@ def _unknown_file(path: str) -> Problem:
 
 
 def _missing_authorities(hub: Hub, files: Mapping[str, str]) -> Iterable[Problem]:
-    for number, authority in enumerate(hub.revocation.authorities):
-        if authority.certificate not in files:
+    named = [
+        (f"revocation.authorities[{number}].certificate", authority.certificate)
+        for number, authority in enumerate(hub.revocation.authorities)
+    ]
+    named += [(f"seals.roots[{number}]", path) for number, path in enumerate(hub.seals.roots)]
+    for place, path in named:
+        if path not in files:
             yield Problem(
                 "config.missing-file",
                 HUB_FILE,
-                f"revocation.authorities[{number}].certificate",
-                f"There is no {authority.certificate}.",
+                place,
+                f"There is no {path}.",
                 "Put the authority's certificate there, as PEM.",
             )
 

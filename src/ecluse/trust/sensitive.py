@@ -129,6 +129,7 @@ _HUB: Final[dict[str, Rule]] = {
     "revocation.nonce": Rule("policy", "Without it an answer may be an old one.", _MORE_IS_SAFE),
     "revocation.allow_private_network": _PRIVATE,
     "revocation.authorities[].certificate": Rule("key", "Whoever has that key says what is revoked."),
+    "seals.roots": Rule("key", "Seals under that authority are believed."),
     "revocation.authorities[].ocsp": Rule("endpoint", "We are told there what is revoked."),
     "revocation.authorities[].crl": Rule("endpoint", "We are told there what is revoked."),
     "keyring.folder": Rule("key", "All our keys are there."),
@@ -289,6 +290,10 @@ _FLOW: Final[dict[str, Rule]] = {
         _ladder("none", "encrypt sign", "sign-and-encrypt"),
     ),
     "open.openpgp": Rule("policy", "Without it no signature on the document is asked for.", _MORE_IS_SAFE),
+    "open.seals": Rule(
+        "policy", "Without it no seal on the document is asked for.", _ladder("ignore", "report", "require")
+    ),
+    **{f"to[].seal.{name}": Rule("key", "It says what we put our name to.") for name in ("format", "key")},
 }
 
 SENSITIVE: Final[Mapping[str, Mapping[str, Rule]]] = {"hub": _HUB, "partner": _PARTNER, "flow": _FLOW}
@@ -431,6 +436,7 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         **{f"order.{name}": _PACE for name in ("key", "on_failure")},
         **{f"duplicates.{name}": _ONES_OWN for name in ("window", "action")},
         "retention.payload": _ONES_OWN,
+        **{f"to[].seal.{name}": _FORM for name in ("reason", "location")},
         "since": _ONES_OWN,
     },
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -15,6 +15,7 @@ from lxml import etree
 from ecluse.exchange.seals.cades import MAX_SEAL, Stamp, check_beside, seal_beside
 from ecluse.exchange.seals.errors import BadContainer
 from ecluse.exchange.seals.facts import Indication, SealFacts, Verdict
+from ecluse.exchange.seals.inside import Inside
 from ecluse.exchange.seals.trust import Anchors
 from ecluse.model.basics import Instant
 from ecluse.wire.archive.limits import Limits
@@ -22,7 +23,7 @@ from ecluse.wire.archive.zip import Entry, ZipReader, ZipWriter
 from ecluse.wire.cms.errors import CmsError
 from ecluse.wire.cms.sign import Signer
 
-__all__ = ["MIME_TYPE", "Inside", "check_container", "pack_container"]
+__all__ = ["MIME_TYPE", "check_container", "pack_container"]
 
 MIME_TYPE: Final = "application/vnd.etsi.asic-e+zip"
 MAX_MANIFEST: Final = 4 << 20
@@ -37,23 +38,6 @@ _DIGESTS: Final = {
     "http://www.w3.org/2001/04/xmlenc#sha512": "sha512",
 }
 _META: Final = "META-INF/"
-
-
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """A document that goes into a container.
-
-    Attributes:
-        name: Its name; unique among them, and no path.
-        content_type: Its media type.
-        size: Octets.
-        chunks: Gives its octets; called twice.
-    """
-
-    name: str
-    content_type: str
-    size: int
-    chunks: Callable[[], Iterable[bytes]]
 
 
 def pack_container(

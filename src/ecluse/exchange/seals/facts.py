@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 
 from ecluse.model.basics import Instant, iso
 
-__all__ = ["Indication", "SealFacts", "Verdict", "whole"]
+__all__ = ["MAX_PDF", "MAX_XML", "Indication", "SealFacts", "Verdict", "name_of", "whole"]
+
+MAX_PDF: Final = 32 << 20
+"""Octets of a PDF that is worked on whole: with its copies it takes three times that; scanned contracts stay below."""
+MAX_XML: Final = 16 << 20
+"""The same of XML: a tree takes some six times its text; invoices with a scanned attachment stay below half of it."""
 
 
 class Indication(StrEnum):

@@ -1,6 +1,6 @@
 """PAdES baseline seals (ETSI EN 319 142-1): in a PDF, as an update at its end that leaves what was there as it was.
 
-A PDF is a graph of objects: it is worked on whole, up to :data:`MAX_PDF`.
+A PDF is a graph of objects: it is worked on whole, up to :data:`~ecluse.exchange.seals.facts.MAX_PDF`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from ecluse.errors import EcluseError
 from ecluse.exchange.seals.cades import Stamp, judge
 from ecluse.exchange.seals.errors import CanNotSeal, TooLargeToSeal
-from ecluse.exchange.seals.facts import Indication, SealFacts, Verdict
+from ecluse.exchange.seals.facts import MAX_PDF, Indication, SealFacts, Verdict
 from ecluse.exchange.seals.hand import PdfHand, PdfStamper
 from ecluse.exchange.seals.trust import Anchors, moment
 from ecluse.model.basics import Instant
@@ -35,10 +35,7 @@ from ecluse.wire.cms.events import Signers
 from ecluse.wire.cms.reader import Reader
 from ecluse.wire.cms.sign import Signer
 
-__all__ = ["MAX_PDF", "check_pdf", "seal_pdf"]
-
-MAX_PDF: Final = 32 << 20
-"""Octets: with its copies in memory a PDF takes three times that, and scanned contracts stay below half of it."""
+__all__ = ["check_pdf", "seal_pdf"]
 
 _DIGEST: Final = "sha256"
 
@@ -66,7 +63,7 @@ def seal_pdf(
 
     Raises:
         CanNotSeal: It is no PDF, or an encrypted one.
-        TooLargeToSeal: It is larger than :data:`MAX_PDF`.
+        TooLargeToSeal: It is larger than is worked on.
         KeyUnfit: PDF readers don't know such a key.
     """
     _check_size(document)
@@ -120,7 +117,7 @@ def check_pdf(document: bytes, anchors: Anchors, *, now: Instant) -> list[SealFa
 
     Raises:
         CanNotSeal: It is no PDF that can be read.
-        TooLargeToSeal: It is larger than :data:`MAX_PDF`.
+        TooLargeToSeal: It is larger than is worked on.
     """
     _check_size(document)
     with _quiet():
@@ -139,6 +136,7 @@ def _check(
         embedded.compute_integrity_info()
         found = embedded.summarise_integrity_info()
         coverage, allowed = found["coverage"], found["docmdp_ok"]
+        reported = embedded.self_reported_timestamp
     except Exception as error:  # noqa: BLE001 - a stranger's PDF does anything to the library that reads it
         return [_failed("format-failure", f"The seal in the PDF can't be read: {type(error).__name__}.")]
     if len(span) != 4 or span[0] != 0 or not 0 <= span[1] <= span[2] <= span[2] + span[3] <= len(document):
@@ -159,8 +157,12 @@ def _check(
         for piece in signed:
             counted.update(piece)
         digests[name] = counted.digest()
+    made = Instant(int(reported.timestamp()) * 1_000_000) if reported is not None else None
     pades = str(embedded.sig_object.get("/SubFilter", "")) == "/ETSI.CAdES.detached"
-    return [_placed(facts, pades, coverage, bool(allowed)) for facts in judge(signers, digests, anchors, now)]
+    placed = (
+        _placed(facts, pades, coverage, bool(allowed)) for facts in judge(signers, digests, anchors, now)
+    )
+    return [replace(facts, made=facts.made or made) for facts in placed]
 
 
 def _placed(facts: SealFacts, pades: bool, coverage: SignatureCoverageLevel, allowed: bool) -> SealFacts:

@@ -1,7 +1,7 @@
 """XAdES baseline seals (ETSI EN 319 132-1): in an XML document, as its last element.
 
-Canonical form needs the whole document: it is worked on up to :data:`MAX_XML`. No document type, no entity and nothing
-from outside is read.
+Canonical form needs the whole document: it is worked on up to :data:`~ecluse.exchange.seals.facts.MAX_XML`. No document
+type, no entity and nothing from outside is read.
 """
 
 from __future__ import annotations
@@ -28,16 +28,14 @@ from signxml.xades.xades import (
 
 from ecluse.errors import EcluseError
 from ecluse.exchange.seals.errors import CanNotSeal, TooLargeToSeal
-from ecluse.exchange.seals.facts import Indication, SealFacts, Verdict, name_of
+from ecluse.exchange.seals.facts import MAX_XML, Indication, SealFacts, Verdict, name_of
 from ecluse.exchange.seals.hand import XmlHand
 from ecluse.exchange.seals.trust import Anchors, fingerprint, moment, weigh
 from ecluse.model.basics import Instant
 from ecluse.wire.cms.sign import Signer
 
-__all__ = ["MAX_XML", "check_xml", "seal_xml"]
+__all__ = ["check_xml", "seal_xml"]
 
-MAX_XML: Final = 16 << 20
-"""Octets: a tree takes some six times its text; invoices with a scanned attachment stay below half of it."""
 MAX_SEALS: Final = 16
 _DS: Final = f"{{{namespaces.ds}}}"
 _DIGESTS: Final = frozenset(
@@ -85,7 +83,7 @@ def seal_xml(
 
     Raises:
         CanNotSeal: It is no XML, or has a document type, or a signature already.
-        TooLargeToSeal: It is larger than :data:`MAX_XML`.
+        TooLargeToSeal: It is larger than is worked on.
         KeyUnfit: XML programs don't know such a key.
     """
     hand = XmlHand(signer)
@@ -119,7 +117,7 @@ def check_xml(document: bytes, anchors: Anchors, *, now: Instant) -> list[SealFa
 
     Raises:
         CanNotSeal: It is no XML, or has a document type.
-        TooLargeToSeal: It is larger than :data:`MAX_XML`.
+        TooLargeToSeal: It is larger than is worked on.
     """
     root = _parse(document)
     found = list(root.iter(f"{_DS}Signature"))

@@ -188,7 +188,7 @@ def _signer_info(
 
 
 def _signing_certificate(certificate: x509.Certificate) -> bytes:
-    """The signing-certificate-v2 attribute, with SHA-256, its default, and the issuer and serial number (RFC 5035 s3)."""
+    """The signing-certificate-v2 attribute, with SHA-256, its default, and issuer and serial number (RFC 5035 s3)."""
     own = identity(certificate)
     issuer, serial = asn1.parse(own.issuer_and_serial).children
     named = asn1.sequence(asn1.sequence(asn1.explicit(4, issuer.raw)), serial.raw)

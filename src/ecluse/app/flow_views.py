@@ -349,7 +349,9 @@ def try_flow(
 def _try(node: Node, plan: FlowPlan, message: Message, *, why: str = "") -> Trial:
     if message.shredded and not why:
         why = "its bytes were deleted at the end of their retention"
-    return try_out(node.hub, plan, message, protection_of(node), Leavings(node), why=why, seals=seals_of(node))
+    return try_out(
+        node.hub, plan, message, protection_of(node), Leavings(node), why=why, seals=seals_of(node)
+    )
 
 
 def _other_channel(plan: FlowPlan, message: Message) -> str:

@@ -386,7 +386,18 @@ class ZipWriter:
         self._start, self._packed = self._at, len(data)
         self._size, self._crc = len(data), zlib.crc32(data)
         head = struct.pack(
-            "<4sHHHHHIIIHH", _LOCAL, 10, 0, _STORED, 0, _DAY, self._crc, len(data), len(data), len(self._name), 0
+            "<4sHHHHHIIIHH",
+            _LOCAL,
+            10,
+            0,
+            _STORED,
+            0,
+            _DAY,
+            self._crc,
+            len(data),
+            len(data),
+            len(self._name),
+            0,
         )
         out = self._out(head + self._name + data)
         self._list(flags=0, method=_STORED)

@@ -213,6 +213,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "key.used": ("key", "How often a key was used since the log was told before; once an hour at most."),
     "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
     "secret.put": ("secret", "A secret was put into the keyring."),
+    "evidence.exported": (
+        "pack",
+        "An evidence pack was made: of which messages, and the digest of its manifest, which names it.",
+    ),
     "secret.removed": ("secret", "A secret was removed from the keyring."),
 }
 """Kind to what its subject is, and one sentence."""

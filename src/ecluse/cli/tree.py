@@ -20,6 +20,7 @@ from ecluse.cli import (
     change,
     configuration,
     decide,
+    evidence,
     flow,
     hostkey,
     hub,
@@ -118,6 +119,7 @@ app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(evidence.app, name="evidence", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["BadBreak", "BadRecord", "HeldUnreadable", "NotProvable", "RecordTooLarge", "RolledBack"]
+__all__ = [
+    "BadBreak",
+    "BadPack",
+    "BadRecord",
+    "HeldUnreadable",
+    "NotProvable",
+    "RecordTooLarge",
+    "RolledBack",
+]
 
 
 class BadRecord(EcluseError):
@@ -13,6 +21,14 @@ class BadRecord(EcluseError):
     code = "evidence.bad-record"
     fault = Fault.PERMANENT
     remedy = "Compare the record with a copy of the log that was kept elsewhere."
+
+
+class BadPack(EcluseError):
+    """A file that is no evidence pack, or one that was damaged."""
+
+    code = "evidence.bad-pack"
+    fault = Fault.PERMANENT
+    remedy = "Ask whoever made the pack for it again, and compare the digests of both files."
 
 
 class BadBreak(EcluseError):

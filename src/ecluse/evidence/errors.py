@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["BadBreak", "BadRecord", "HeldUnreadable", "NotProvable", "RecordTooLarge", "RolledBack"]
+__all__ = [
+    "BadBreak",
+    "BadRecord",
+    "HeldUnreadable",
+    "NotBroken",
+    "NotProvable",
+    "RecordTooLarge",
+    "RolledBack",
+]
 
 
 class BadRecord(EcluseError):
@@ -21,6 +29,14 @@ class BadBreak(EcluseError):
     code = "evidence.bad-break"
     fault = Fault.PERMANENT
     remedy = "Give a reason in one line, of 2,000 characters at most."
+
+
+class NotBroken(EcluseError):
+    """The log continues everything that was signed: there is nothing to decide."""
+
+    code = "evidence.not-broken"
+    fault = Fault.USAGE
+    remedy = "Look with `ecluse log verify`, and at the witnesses with `ecluse log witness`."
 
 
 class RecordTooLarge(EcluseError):

@@ -9,6 +9,7 @@ from typing import Final
 from ecluse.errors import EcluseError
 from ecluse.evidence.breaks import Break, Decider, base_of, epoch_of, origin_of, sealed_breaks
 from ecluse.evidence.errors import BadBreak, NotBroken
+from ecluse.evidence.sequencer import LOST_HEAD
 from ecluse.model.nouns import Checkpoint
 from ecluse.store.port import Store, View
 from ecluse.wire.tlog import merkle
@@ -63,7 +64,8 @@ def assess(store: Store, key: LogKey, held: Iterable[bytes]) -> Damage:
         ) from error
     wrong: list[TreeHead] = []
     right: list[int] = [0]
-    for note in (*_stored(store, present), *held):
+    shown = [record.body for record in store.read(lambda view: view.records(LOST_HEAD))]
+    for note in (*_stored(store, present), *held, *shown):
         head = _head(note)
         if head is None or any(each.covers(head) for each in past):
             continue

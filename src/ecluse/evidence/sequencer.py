@@ -14,6 +14,7 @@ trying.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -25,13 +26,14 @@ from ecluse.evidence.errors import HeldUnreadable, RolledBack
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.model.basics import Clock, Instant
 from ecluse.model.nouns import Checkpoint
+from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Store, Tx, View
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, open_checkpoint, parse_head, sign_checkpoint
 from ecluse.wire.tlog.errors import BadProof, Malformed
 from ecluse.wire.tlog.note import NoteKey, Sign, parse_note
 
-__all__ = ["BATCH", "LEASE", "LEASE_SETTING", "Sequencer", "give_lease"]
+__all__ = ["BATCH", "LEASE", "LEASE_SETTING", "LOST_HEAD", "Sequencer", "give_lease"]
 
 BATCH: Final = 512
 """Records a transaction: past some hundreds a batch gains nothing and keeps the writer longer."""
@@ -40,6 +42,9 @@ LEASE: Final = 15_000_000
 """Microseconds without a sign of life until another node takes over; only the log waits so long."""
 
 LEASE_SETTING: Final = "evidence.sequencer"
+
+LOST_HEAD: Final = "lost-head"
+"""Kind of the records of signed heads that others showed and the log does not continue: every node knows them then."""
 
 CLOCK_BACK: Final = 300_000_000
 """Microseconds: a clock that is further behind the newest checkpoint than this was set back, and that is told."""
@@ -93,6 +98,7 @@ class Sequencer:
         self._former = tuple(LogKey(each) for each in former)
         self._outside: TreeHead | None = None
         self._led_until = Instant(0)
+        self._lock = threading.RLock()
 
     def seal(self, limit: int = BATCH) -> int:
         """Put at most ``limit`` waiting records into the tree, in one transaction.
@@ -130,6 +136,10 @@ class Sequencer:
             HeldUnreadable: where what was signed before can't be read.
             StoreUnavailable: where the database can't be reached.
         """
+        with self._lock:
+            return self._checkpoint()
+
+    def _checkpoint(self) -> Checkpoint | None:
         head, last = self.check()
         if head.size == (last.size if last else 0):
             return None
@@ -160,12 +170,19 @@ class Sequencer:
         Raises:
             RolledBack, HeldUnreadable, StoreUnavailable: as :meth:`checkpoint` does.
         """
+        with self._lock:
+            return self._check()
+
+    def _check(self) -> tuple[TreeHead, Checkpoint | None]:
         outside = self._read_outside()
-        past, last = self._store.read(lambda view: (sealed_breaks(view, self._key), view.last_checkpoint()))
+        past, last, shown = self._store.read(
+            lambda view: (sealed_breaks(view, self._key), view.last_checkpoint(), view.records(LOST_HEAD))
+        )
         origin = past[-1].origin if past else self._key.name
-        signed = []
-        if outside is not None and _counts(outside, origin, past):
-            signed.append(outside)
+        heads = [self._open(each.body, _origin_in(each.body, self._key.name)) for each in shown]
+        if outside is not None:
+            heads.append(outside)
+        signed = [head for head in heads if _counts(head, origin, past)]
         if last is not None and (not past or last.size > (past[-1].index or 0)):
             try:
                 signed.append(self._open(last.note, origin))
@@ -197,15 +214,22 @@ class Sequencer:
             StoreUnavailable: where the database can't be reached.
         """
         head = self._open(note, _origin_in(note, self._key.name))
+        with self._lock:
+            self._confront(head, note)
+        return head
+
+    def _confront(self, head: TreeHead, note: bytes) -> None:
         past = self._store.read(lambda view: sealed_breaks(view, self._key))
         origin = past[-1].origin if past else self._key.name
         try:
             if _counts(head, origin, past):
                 self._compare(origin, [head])
         except RolledBack:
+            key = f"{head.origin}:{head.size:020d}:{head.root.hex()}"
+            record = Record(LOST_HEAD, key, self._clock(), note)
+            self._store.write(lambda tx: tx.put_record(record))
             self._hold(head, note)
             raise
-        return head
 
     def _compare(self, origin: str, signed: Sequence[TreeHead]) -> TreeHead:
         """The head of the log as it is committed. Raise :class:`RolledBack` unless it continues ``signed``."""

@@ -162,7 +162,7 @@ class _Run:
         self.frontier = merkle.Frontier()
         self.size = self.pending = self.checkpoints = self.signed = self.lost = 0
         self.breaks: list[Break] = []
-        self._single = 0
+        self._single = -1
         self._key_added = -1
 
     def all(self, held: Iterator[bytes]) -> None:

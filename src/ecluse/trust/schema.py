@@ -39,6 +39,7 @@ from ecluse.trust.fields import (
 )
 from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
+from ecluse.trust.log_settings import LogListener, LogSettings
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
@@ -61,6 +62,7 @@ __all__ = [
     "KeyringSettings",
     "Listen",
     "ListenerTls",
+    "LogListener",
     "LogSettings",
     "Organisation",
     "OwnKey",
@@ -229,11 +231,13 @@ class Listen(Strict, frozen=True, kw_only=True):
         as2: For partners' AS2 messages.
         sftp: For partners' SFTP clients; without it nothing listens.
         ftps: For partners' FTPS clients; without it nothing listens.
+        log: For readers of the log's tree and for logs that we cosign; without it nothing listens.
     """
 
     as2: As2Listener = As2Listener()
     sftp: SftpListener | None = None
     ftps: FtpsListener | None = None
+    log: LogListener | None = None
 
 
 class InboxSettings(Strict, frozen=True, kw_only=True):
@@ -268,25 +272,6 @@ class OwnOpenPgp(Strict, frozen=True, kw_only=True):
     """
 
     keys: tuple[Reference, ...] = ()
-
-
-class LogSettings(Strict, frozen=True, kw_only=True):
-    """The log of evidence.
-
-    Attributes:
-        origin: Its name in checkpoints, such as "aster.example/ecluse"; by default made of the AS2 id.
-    """
-
-    origin: (
-        Annotated[
-            str,
-            Meta(
-                pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,199}$",
-                extra={"expected": 'a name without spaces, such as "aster.example/ecluse"'},
-            ),
-        ]
-        | None
-    ) = None
 
 
 class Hub(Strict, frozen=True, kw_only=True):

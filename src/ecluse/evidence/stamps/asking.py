@@ -5,13 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from cryptography import x509
 
 from ecluse.evidence.stamps.stamp import Stamp, as_instant
 from ecluse.model.basics import Clock, Entropy
 from ecluse.model.nouns import Checkpoint
-from ecluse.wire.tsp import TimeStampRequest, VerifiedToken, check_answer, read_response, read_token, verify_token
+from ecluse.wire.tsp import (
+    TimeStampRequest,
+    VerifiedToken,
+    check_answer,
+    read_response,
+    read_token,
+    verify_token,
+)
 from ecluse.wire.tsp.request import NONCE_SIZE
 
 __all__ = ["Ask", "Authority", "ask", "ask_over"]
@@ -71,7 +79,7 @@ def ask(authority: Authority, checkpoint: Checkpoint, clock: Clock, entropy: Ent
         token=verified.token.der,
         chain=verified.chain,
         time=time,
-        accuracy=None if info.accuracy is None else int(info.accuracy.as_delta().total_seconds() * 1_000_000),
+        accuracy=None if info.accuracy is None else info.accuracy.as_delta() // timedelta(microseconds=1),
         policy=info.policy,
         serial=str(info.serial),
         signature=verified.signature,

@@ -28,7 +28,12 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "message.given-up": ("message", "A person gave it up, or nothing of it is left to try."),
     "message.shredded": (
         "message",
-        "The keys of its bytes were deleted at the end of their retention; the rest of it stays.",
+        "The keys of its bytes were deleted: reason says whether at the end of their retention, by a disposal, or at the "
+        "request of the person whose data they hold; the rest of it stays.",
+    ),
+    "message.erased-everywhere": (
+        "message",
+        "Every copy of the keys and bytes that message.shredded deleted has let go of them; copies names them.",
     ),
     "delivery.attempted": ("message", "An attempt began."),
     "delivery.held": (

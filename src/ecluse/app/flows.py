@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from ecluse.app.places import folder_place
+from ecluse.archive.copies import finish_erasures
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.channels.folder import Watcher
 from ecluse.engine.context import Handler, JobContext
@@ -39,6 +40,8 @@ EXPECT_EVERY: Final = 20
 """Seconds between two looks for what should have come."""
 RETAIN_EVERY: Final = 3600
 """Seconds between two looks for bytes that were kept for long enough."""
+ERASE_EVERY: Final = 60
+"""Seconds between two looks for deletions that a copy has not followed yet."""
 COLLECTING: Final = 12
 """Runs at once that collect from partners' servers, of the threads that wait for these."""
 ASK_EVERY: Final = 1_000_000
@@ -134,6 +137,7 @@ class FlowWork:
             Recurring("flows.go-on", Every(HEAL_EVERY), self._go_on),
             Recurring("flows.expect", Every(EXPECT_EVERY), self._expect),
             Recurring("flows.retain", Every(RETAIN_EVERY), self._retain),
+            Recurring("erasures.finish", Every(ERASE_EVERY), self._erase),
         ]
         self._watcher: Watcher | None = None
         self._watched: tuple[object, ...] = ()
@@ -188,3 +192,7 @@ class FlowWork:
 
     def _retain(self, context: JobContext) -> None:
         retain(self._node.hub, context.check)
+
+    def _erase(self, context: JobContext) -> None:
+        hub = self._node.hub
+        finish_erasures(hub, hub.store, hub.copies, context.check)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["BadRecord", "HeldUnreadable", "NotProvable", "RecordTooLarge", "RolledBack"]
+__all__ = ["BadBreak", "BadRecord", "HeldUnreadable", "NotProvable", "RecordTooLarge", "RolledBack"]
 
 
 class BadRecord(EcluseError):
@@ -13,6 +13,14 @@ class BadRecord(EcluseError):
     code = "evidence.bad-record"
     fault = Fault.PERMANENT
     remedy = "Compare the record with a copy of the log that was kept elsewhere."
+
+
+class BadBreak(EcluseError):
+    """A statement about a break of the log that can't be made, or is none."""
+
+    code = "evidence.bad-break"
+    fault = Fault.PERMANENT
+    remedy = "Give a reason in one line, of 2,000 characters at most."
 
 
 class RecordTooLarge(EcluseError):
@@ -31,7 +39,10 @@ class RolledBack(EcluseError):
 
     code = "evidence.rolled-back"
     fault = Fault.OURS
-    remedy = "Restore the newest copy of the database, or begin a log under a name of its own."
+    remedy = (
+        "Restore the newest copy of the database; or decide that the log goes on, with "
+        "`ecluse log continue --reason ...`."
+    )
 
 
 class HeldUnreadable(EcluseError):

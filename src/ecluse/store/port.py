@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from ecluse.errors import EcluseError, Fault
+from ecluse.model.archive import Archived, ArchivedBytes, ArchiveId, ArchiveState, BytesState
 from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
 from ecluse.model.files import FileRow
 from ecluse.model.nouns import (
@@ -27,7 +28,7 @@ from ecluse.model.nouns import (
 from ecluse.model.records import Record
 from ecluse.model.states import DeliveryState, MessageState
 
-__all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
+__all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View", "WriteOnce"]
 
 T = TypeVar("T")
 
@@ -46,6 +47,16 @@ class Lost(EcluseError):
     code = "store.lease-lost"
     fault = Fault.TRANSIENT
     remedy = "Do nothing: the present owner finishes the work."
+
+
+class WriteOnce(EcluseError):
+    """What is archived was to be deleted or changed. The unit of work left nothing behind."""
+
+    code = "store.write-once"
+    fault = Fault.OURS
+    remedy = (
+        "Leave it: what is archived goes by `ecluse archive dispose` alone, once its retention has ended."
+    )
 
 
 class StoreUnavailable(EcluseError):
@@ -195,6 +206,46 @@ class View(Protocol):
     def records_due(self, kind: str, now: Instant, limit: int) -> list[Record]:
         """Those of a kind that are due at ``now``, the longest due first."""
 
+    def archived(self, id: ArchiveId) -> Archived | None: ...
+    def archived_of(self, message: MessageId) -> list[Archived]:
+        """The archived documents of a message, in their order."""
+
+    def archive_list(
+        self,
+        *,
+        profile: str | None = None,
+        partner: PartnerId | None = None,
+        state: ArchiveState | None = None,
+        type: str | None = None,
+        before: ArchiveId | None = None,
+        limit: int = 50,
+    ) -> list[Archived]:
+        """Newest deposit first."""
+
+    def archive_ending(self, now: Instant, after: tuple[Instant, str], limit: int) -> list[Archived]:
+        """Those not disposed of whose retention ended by ``now``, that sort after ``after`` by (end, id), in order."""
+
+    def archive_counts(self) -> dict[tuple[str, ArchiveState], int]:
+        """Archived documents by profile and state."""
+
+    def archive_blobs_of(self, id: ArchiveId) -> list[str]:
+        """The blobs that an archived document stands on."""
+
+    def archive_holders(self, blob: str) -> list[ArchiveId]:
+        """The archived documents that stand on a blob."""
+
+    def archive_bytes(self, blob: str) -> ArchivedBytes | None:
+        """What care was taken of a blob; ``None`` where no archived document stands on it."""
+
+    def archive_bytes_due(self, now: Instant, limit: int) -> list[ArchivedBytes]:
+        """Those to be looked at by ``now``, the longest due first."""
+
+    def archive_bytes_counts(self) -> dict[BytesState, tuple[int, int, Instant | None, Instant | None]]:
+        """By state: how many, how many of them with a second copy, the oldest look at one, and the earliest due."""
+
+    def standing_holds(self) -> list[Record]:
+        """All legal holds that stand. Within a transaction they do not change until that ends."""
+
     def job(self, key: str) -> Job | None: ...
     def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]:
         """Those that are not done first, then oldest first."""
@@ -241,7 +292,7 @@ class Tx(View, Protocol):
         """The key goes to the key store, which is kept apart and is durable before the row is."""
 
     def drop_blob(self, id: str) -> None:
-        """Delete the row and the key."""
+        """Delete the row and the key. Raise :class:`WriteOnce` where an archived document stands on it."""
 
     def keep_keys(self, keys: Mapping[str, bytes]) -> None:
         """Keep wrapped keys, by id, of blobs that are still to come: :meth:`add_blob` of one has its key durable."""
@@ -282,6 +333,27 @@ class Tx(View, Protocol):
 
     def drop_record(self, kind: str, key: str) -> None:
         """Forget it; nothing happens where it is not there."""
+
+    def lock_holds(self) -> None:
+        """Let nobody who deletes read the legal holds until this transaction ends, which changes them."""
+
+    def add_archived(self, archived: Archived, blobs: Sequence[str]) -> None:
+        """Put a document into the archive, and its blob and ``blobs`` under the archive's care, due at once.
+
+        Raise :class:`Conflict` where that document of its message is there already.
+        """
+
+    def update_archived(self, archived: Archived) -> None:
+        """Write what may change: facts, profile, start and end of retention, state, body.
+
+        Raise :class:`Conflict` where it is not there, :class:`WriteOnce` where it was disposed of and comes back.
+        """
+
+    def update_archive_bytes(self, kept: ArchivedBytes) -> None:
+        """Raise :class:`Conflict` where no archived document stands on that blob."""
+
+    def restore_blob(self, id: str, inline: bytes) -> bool:
+        """Write the sealed bytes of a blob that rides in its row over what lies there; false where it does not."""
 
     def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
         """One inbox row of the log. ``leaf`` is the canonical encoding that :mod:`ecluse.evidence` makes."""
@@ -393,6 +465,14 @@ class Store(Protocol):
             work: Reads, and nothing else.
             snapshot: False where what it reads need not be of one moment: a look that is checked again in the
                 transaction that acts on it, and is cheaper so.
+        """
+
+    def purge_keys(self, ids: Collection[str]) -> None:
+        """Return when no file of the key store holds the keys of blobs whose deletion is durable, as far as the database
+        can know: the implementations say what that is.
+
+        Raises:
+            StoreUnavailable: They can't be got rid of at present.
         """
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:

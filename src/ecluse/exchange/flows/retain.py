@@ -11,8 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import msgspec
-
+from ecluse.archive.shredding import Reason, family_of, shred, what_keeps
 from ecluse.exchange.flows.plan import FlowPlan
 from ecluse.exchange.hub import Hub
 from ecluse.model.basics import Instant, MessageId
@@ -73,17 +72,13 @@ def _shred(hub: Hub, id: MessageId, tx: Tx) -> int:
     root = tx.message(id)
     if root is None or root.shredded:
         return 0
-    family = [root, *(found for child in tx.children(id) if (found := tx.message(child.id)) is not None)]
+    family = family_of(tx, root)
     flows = {delivery.flow for delivery in tx.deliveries(id)} or {root.flow}
     plans = [hub.flows().get(flow) for flow in flows]
     now = hub.clock()
     if not may_go(family, [plan.retention if plan is not None else None for plan in plans], now):
         return 0
-    blobs = {part.blob for each in family for part in each.parts} | {each.wire_blob for each in family}
-    for blob in sorted(blobs - {""}):
-        tx.drop_blob(blob)
-    for each in family:
-        tx.update_message(msgspec.structs.replace(each, shredded=now))
-        facts = {"flow": root.flow, "size": each.size, "documents": len(each.parts)}
-        hub.event(tx, "message.shredded", each.id, facts, at=now)
+    if what_keeps(tx, family):
+        return 0
+    shred(tx, hub, family, reason=Reason.RETENTION, actor="hub", at=now)
     return 1

@@ -11,6 +11,8 @@ from typing import Final
 
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import BlobRow, Job
+from ecluse.model.records import Record
+from ecluse.store.archive import ARCHIVE_QUERIES
 from ecluse.store.files import FILE_QUERIES
 from ecluse.store.port import Conflict
 from ecluse.store.postgres.connection import Connection
@@ -23,7 +25,7 @@ __all__ = ["COUNTED", "PostgresTx", "PostgresView"]
 
 _QUERIES: Final = {
     name: sql
-    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES)
+    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES, ARCHIVE_QUERIES)
     for name, sql in load_queries("ecluse.store.postgres", file).items()
 }
 _SQL: Final = {name: text.encode() for name, text in _QUERIES.items()}
@@ -48,8 +50,21 @@ _UNANSWERED: Final = frozenset(
 
 # A unit decides by the state that it read, and other nodes write at the same time: the row is held from the read
 # on. Two units that wait for each other are run again (see the transactions module).
-_HELD_NAMES: Final = ("message", "delivery", "deliveries", "file", "ahead", "behind")
+_HELD_NAMES: Final = (
+    "message",
+    "delivery",
+    "deliveries",
+    "file",
+    "ahead",
+    "behind",
+    "archived",
+    "archived_of",
+    "archive_bytes",
+)
 _HELD: Final = {name: _SQL[name] + b" FOR UPDATE" for name in _HELD_NAMES}
+
+_HOLDS: Final = 0x65_686F_6C64
+"""The advisory lock of the register of legal holds: "ehold" in ASCII."""
 
 # In a pipeline only rows are waited for, not a count of them.
 COUNTED: Final = {name: text + b" RETURNING 1" for name, text in _SQL.items()}
@@ -106,6 +121,13 @@ class PostgresTx(PostgresView, RowTx):
 
     def _ring(self, kind: str = "") -> None:
         self.rings.add(kind)
+
+    def standing_holds(self) -> list[Record]:
+        self._rows("share_holds", _HOLDS)
+        return super().standing_holds()
+
+    def lock_holds(self) -> None:
+        self._rows("lock_holds", _HOLDS)
 
     def add_blob(self, row: BlobRow, wrapped_key: bytes) -> None:
         self._run("add_blob", row.id, row.size, row.sha256, row.inline, row.created)

@@ -153,6 +153,9 @@ INSERT INTO key_drops (id) VALUES (?) ON CONFLICT DO NOTHING;
 -- name: key_drops
 SELECT id FROM key_drops ORDER BY id;
 
+-- name: key_drops_of
+SELECT id FROM key_drops WHERE id IN (SELECT value FROM json_each(?));
+
 -- name: forget_key_drop
 DELETE FROM key_drops WHERE id = ?;
 

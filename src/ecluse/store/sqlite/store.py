@@ -6,17 +6,17 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from ecluse.store.bell import Bell
 from ecluse.store.port import StoreUnavailable, Tx, View
 from ecluse.store.queries import SchemaMismatch
 from ecluse.store.sqlite import schema
 from ecluse.store.sqlite.connection import connect, file_failure, key_path
-from ecluse.store.sqlite.verbs import SqliteView
+from ecluse.store.sqlite.verbs import SqliteTx, SqliteView
 from ecluse.store.sqlite.writer import Writer
 
 __all__ = ["SqliteStore"]
@@ -91,6 +91,13 @@ class SqliteStore:
             raise
         self._give_back(reader)
         return result
+
+    def purge_keys(self, ids: Collection[str]) -> None:
+        """No page and no write-ahead log of the key file has them: deleted content is overwritten with zeros."""
+        # Who deleted them may have ended before it noted that it had; what is noted as done is forgotten by the next unit.
+        owed = self.write(lambda tx: cast(SqliteTx, tx).drop_keys_again(ids))
+        if owed and self.write(lambda tx: cast(SqliteTx, tx).drop_keys_again(owed)):
+            raise StoreUnavailable("The key file still has deleted keys: it can't be written at present.")
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         end = time.monotonic() + timeout

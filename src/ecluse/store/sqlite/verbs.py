@@ -13,6 +13,7 @@ import msgspec
 from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
 from ecluse.model.files import FileRow
 from ecluse.model.nouns import BlobRow, Delivery, Job, Message, Receipt
+from ecluse.store.archive import ARCHIVE_QUERIES
 from ecluse.store.files import FILE_QUERIES, file_from, file_row
 from ecluse.store.port import Conflict, Lost
 from ecluse.store.queries import load_queries
@@ -26,7 +27,7 @@ __all__ = ["SQL", "TOUCHING", "SqliteTx", "SqliteView"]
 
 SQL = {
     name: sql
-    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES)
+    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES, ARCHIVE_QUERIES)
     for name, sql in load_queries("ecluse.store.sqlite", file).items()
 }
 
@@ -296,6 +297,12 @@ class SqliteTx(SqliteView, RowTx):
             self._run("add_key_drop", id)
             self.new_keys.pop(id, None)
             self.dropped_keys.append(id)
+
+    def drop_keys_again(self, ids: Collection[str]) -> list[str]:
+        """Delete once more the keys among ``ids`` whose deletion may not have been carried out; give these."""
+        owed = [id for (id,) in self._main.execute(SQL["key_drops_of"], (_json(list(ids)),))]
+        self.dropped_keys += owed
+        return owed
 
     def seal(self, first_index: int, rows: Sequence[int], nodes: Mapping[tuple[int, int], bytes]) -> None:
         if not self._run("grow_log", first_index + len(rows), first_index):

@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ecluse.store.port import Conflict, StoreUnavailable, Tx
+from ecluse.store.port import Conflict, StoreUnavailable, Tx, WriteOnce
 from ecluse.store.sqlite.connection import connect, file_failure, is_busy, key_path
 from ecluse.store.sqlite.held import Held, InTheWay
 from ecluse.store.sqlite.keys import KeyFile
@@ -214,7 +214,7 @@ class Writer:
             self._check_whole(group, error)
             tx.undo()
             if isinstance(error, sqlite3.IntegrityError):
-                error = Conflict(f"A unique key is taken ({error}).")
+                error = _refused(error)
             group.failures.append((future, error))
             return
         self._check_whole(group, None)
@@ -270,3 +270,9 @@ class Writer:
         failure = known or StoreUnavailable(f"The database {self._path} ended the transaction: {cause}.")
         failure.__cause__ = cause
         return failure
+
+
+def _refused(error: sqlite3.IntegrityError) -> Conflict | WriteOnce:
+    if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+        return WriteOnce(f"The database refuses it ({error}).")
+    return Conflict(f"A unique key is taken ({error}).")

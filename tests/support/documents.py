@@ -105,35 +105,47 @@ CII = b"""<?xml version="1.0" encoding="UTF-8"?>
 <rsm:ExchangedDocumentContext><ram:GuidelineSpecifiedDocumentContextParameter><ram:ID>urn:cen.eu:en16931:2017</ram:ID>
 </ram:GuidelineSpecifiedDocumentContextParameter></rsm:ExchangedDocumentContext>
 <rsm:ExchangedDocument><ram:ID>2026-118</ram:ID><ram:TypeCode>380</ram:TypeCode>
-<ram:IssueDateTime><udt:DateTimeString format="102">20261118</udt:DateTimeString></ram:IssueDateTime></rsm:ExchangedDocument>
-<rsm:SupplyChainTradeTransaction><ram:IncludedSupplyChainTradeLineItem><ram:SpecifiedTradeProduct><ram:Name>Box</ram:Name>
+<ram:IssueDateTime><udt:DateTimeString format="102">20261118</udt:DateTimeString></ram:IssueDateTime>
+</rsm:ExchangedDocument>
+<rsm:SupplyChainTradeTransaction><ram:IncludedSupplyChainTradeLineItem><ram:SpecifiedTradeProduct>
+<ram:Name>Box</ram:Name>
 </ram:SpecifiedTradeProduct></ram:IncludedSupplyChainTradeLineItem>
 <ram:ApplicableHeaderTradeAgreement>
-<ram:SellerTradeParty><ram:GlobalID schemeID="0088">4000002000004</ram:GlobalID><ram:Name>Birch Packaging GmbH</ram:Name>
-<ram:SpecifiedTaxRegistration><ram:ID schemeID="VA">DE123456789</ram:ID></ram:SpecifiedTaxRegistration></ram:SellerTradeParty>
+<ram:SellerTradeParty><ram:GlobalID schemeID="0088">4000002000004</ram:GlobalID>
+<ram:Name>Birch Packaging GmbH</ram:Name>
+<ram:SpecifiedTaxRegistration><ram:ID schemeID="VA">DE123456789</ram:ID></ram:SpecifiedTaxRegistration>
+</ram:SellerTradeParty>
 <ram:BuyerTradeParty><ram:Name>Aster Foods SAS</ram:Name></ram:BuyerTradeParty>
 <ram:BuyerOrderReferencedDocument><ram:IssuerAssignedID>4711</ram:IssuerAssignedID></ram:BuyerOrderReferencedDocument>
-<ram:ContractReferencedDocument><ram:IssuerAssignedID>FRAME-2026-08</ram:IssuerAssignedID></ram:ContractReferencedDocument>
+<ram:ContractReferencedDocument><ram:IssuerAssignedID>FRAME-2026-08</ram:IssuerAssignedID>
+</ram:ContractReferencedDocument>
 </ram:ApplicableHeaderTradeAgreement><ram:ApplicableHeaderTradeDelivery><ram:DespatchAdviceReferencedDocument>
-<ram:IssuerAssignedID>LS-88</ram:IssuerAssignedID></ram:DespatchAdviceReferencedDocument></ram:ApplicableHeaderTradeDelivery>
+<ram:IssuerAssignedID>LS-88</ram:IssuerAssignedID></ram:DespatchAdviceReferencedDocument>
+</ram:ApplicableHeaderTradeDelivery>
 <ram:ApplicableHeaderTradeSettlement><ram:InvoiceCurrencyCode>EUR</ram:InvoiceCurrencyCode>
 <ram:SpecifiedTradeSettlementHeaderMonetarySummation><ram:TaxBasisTotalAmount>4242.00</ram:TaxBasisTotalAmount>
 <ram:TaxTotalAmount currencyID="EUR">806.00</ram:TaxTotalAmount><ram:GrandTotalAmount>5048.00</ram:GrandTotalAmount>
 <ram:DuePayableAmount>5000.00</ram:DuePayableAmount></ram:SpecifiedTradeSettlementHeaderMonetarySummation>
 </ram:ApplicableHeaderTradeSettlement></rsm:SupplyChainTradeTransaction></rsm:CrossIndustryInvoice>"""
 
-PAIN = b"""<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"><CstmrCdtTrfInitn><GrpHdr><MsgId>ZA-9</MsgId>
-<CreDtTm>2026-12-18T09:00:00</CreDtTm><NbOfTxs>2</NbOfTxs><CtrlSum>4252.50</CtrlSum><InitgPty><Nm>Aster</Nm></InitgPty>
+PAIN = b"""<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"><CstmrCdtTrfInitn><GrpHdr>
+<MsgId>ZA-9</MsgId>
+<CreDtTm>2026-12-18T09:00:00</CreDtTm><NbOfTxs>2</NbOfTxs><CtrlSum>4252.50</CtrlSum><InitgPty><Nm>Aster</Nm>
+</InitgPty>
 </GrpHdr><PmtInf><PmtInfId>1</PmtInfId><Dbtr><Nm>Aster Foods SAS</Nm></Dbtr><DbtrAcct><Id><IBAN>FR7612345</IBAN></Id>
 </DbtrAcct><CdtTrfTxInf><PmtId><EndToEndId>E1</EndToEndId></PmtId><Amt><InstdAmt Ccy="EUR">4242.00</InstdAmt></Amt>
 <Cdtr><Nm>Birch Packaging GmbH</Nm></Cdtr><RmtInf><Strd><RfrdDocInf><Tp><CdOrPrtry><Cd>CINV</Cd></CdOrPrtry></Tp>
-<Nb>2026-118</Nb></RfrdDocInf></Strd></RmtInf></CdtTrfTxInf><CdtTrfTxInf><Amt><InstdAmt Ccy="EUR">10.50</InstdAmt></Amt>
-<Cdtr><Nm>Birch Packaging GmbH</Nm></Cdtr><RmtInf><Ustrd>Invoice 2026-120, thanks</Ustrd></RmtInf></CdtTrfTxInf></PmtInf>
+<Nb>2026-118</Nb></RfrdDocInf></Strd></RmtInf></CdtTrfTxInf><CdtTrfTxInf><Amt><InstdAmt Ccy="EUR">10.50</InstdAmt>
+</Amt>
+<Cdtr><Nm>Birch Packaging GmbH</Nm></Cdtr><RmtInf><Ustrd>Invoice 2026-120, thanks</Ustrd></RmtInf></CdtTrfTxInf>
+</PmtInf>
 </CstmrCdtTrfInitn></Document>"""
 
-CAMT = b"""<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"><BkToCstmrDbtCdtNtfctn><GrpHdr><MsgId>N-1</MsgId>
+CAMT = b"""<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"><BkToCstmrDbtCdtNtfctn><GrpHdr>
+<MsgId>N-1</MsgId>
 <CreDtTm>2026-12-19T06:00:00+01:00</CreDtTm></GrpHdr><Ntfctn><Id>1</Id><Ntry><Amt Ccy="EUR">4242.00</Amt>
-<CdtDbtInd>CRDT</CdtDbtInd><NtryDtls><TxDtls><Amt Ccy="EUR">4242.00</Amt><RltdPties><Dbtr><Pty><Nm>Aster Foods SAS</Nm>
+<CdtDbtInd>CRDT</CdtDbtInd><NtryDtls><TxDtls><Amt Ccy="EUR">4242.00</Amt><RltdPties><Dbtr><Pty>
+<Nm>Aster Foods SAS</Nm>
 </Pty></Dbtr></RltdPties><RmtInf><Ustrd>RG 2026-118</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry></Ntfctn>
 </BkToCstmrDbtCdtNtfctn></Document>"""
 

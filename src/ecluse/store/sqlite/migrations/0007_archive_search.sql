@@ -9,7 +9,7 @@ CREATE TABLE archive_refs (
     archive TEXT NOT NULL,
     PRIMARY KEY (number, kind, archive)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX archive_refs_of ON archive_refs (archive);
+CREATE INDEX archive_refs_of ON archive_refs (archive, number);
 
 -- A search reads one of these from its newest day on, and looks at no row that it does not show: what else may be asked
 -- for stands in the index.
@@ -24,3 +24,5 @@ CREATE INDEX archive_by_amount ON archive (amount, day, id, type, partner, direc
     WHERE amount IS NOT NULL;
 CREATE INDEX archive_by_currency ON archive (currency, day, id, type, partner, direction, profile, state, amount);
 CREATE INDEX archive_by_matter ON archive (profile, day, id, type, partner, direction, currency, state, amount);
+CREATE INDEX archive_by_state ON archive (state, day, id, type, partner, direction, currency, profile, amount)
+    WHERE state <> 'kept';

@@ -49,6 +49,8 @@ EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number 
 EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s AND kind IN ('own:invoice', 'invoice', 'text'))
 -- name: archive_search.before
 (day, id) < (%s, %s)
+-- name: archive_search.before_too
+((day || ''), id) < (%s, %s)
 -- name: archive_search.order
 ORDER BY day DESC, id DESC LIMIT %s
 

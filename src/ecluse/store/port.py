@@ -228,6 +228,26 @@ class View(Protocol):
     def archive_counts(self) -> dict[tuple[str, ArchiveState], int]:
         """Archived documents by profile and state."""
 
+    def archive_search(
+        self, conditions: Sequence[tuple[str, object]], limit: int
+    ) -> list[tuple[str, ArchiveId]]:
+        """Day and id of documents, newest day first. The names of conditions are :mod:`ecluse.archive.search`'s."""
+
+    def archive_probe(self, condition: tuple[str, object], limit: int) -> int:
+        """How many documents answer to one condition; no more than ``limit`` are counted."""
+
+    def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
+        """Documents that have or name a number, in no order."""
+
+    def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
+        """Which documents have exactly this number (kind ``own:TYPE``) or name it (kind of what is named)."""
+
+    def archived_in(self, ids: Sequence[ArchiveId]) -> dict[ArchiveId, Archived]:
+        """Those of these documents that there are."""
+
+    def archive_from(self, after: str, limit: int) -> list[Archived]:
+        """Documents whose id is greater, in order of ids."""
+
     def archive_blobs_of(self, id: ArchiveId) -> list[str]:
         """The blobs that an archived document stands on."""
 

@@ -26,6 +26,7 @@ from ecluse.model.nouns import (
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store import rows
 from ecluse.store.archive import RowArchiveTx, RowArchiveView
+from ecluse.store.archive_search import RowSearchTx, RowSearchView
 from ecluse.store.files import RowFileTx, RowFileView
 from ecluse.store.port import Conflict, Lost
 from ecluse.store.records import RowRecordTx, RowRecordView
@@ -34,7 +35,7 @@ from ecluse.store.rows import Row, clean
 __all__ = ["RowTx", "RowView"]
 
 
-class RowView(RowFileView, RowRecordView, RowArchiveView, Protocol):
+class RowView(RowFileView, RowRecordView, RowSearchView, RowArchiveView, Protocol):
     """The reads. A native view gives :meth:`_rows` and the few verbs that are not here."""
 
     @abstractmethod
@@ -231,7 +232,7 @@ class RowView(RowFileView, RowRecordView, RowArchiveView, Protocol):
         return [(row[0], Instant(row[1])) for row in self._rows("nodes")]
 
 
-class RowTx(RowView, RowFileTx, RowRecordTx, RowArchiveTx, Protocol):
+class RowTx(RowView, RowFileTx, RowRecordTx, RowSearchTx, RowArchiveTx, Protocol):
     """The writes. A native transaction gives :meth:`_run` and the few verbs that are not here."""
 
     @abstractmethod

@@ -34,6 +34,7 @@ from ecluse.cli import (
     pgp,
     posture,
     rehearse,
+    retention,
     roles,
     secret,
     send,
@@ -116,6 +117,7 @@ app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(retention.app, name="retention", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 

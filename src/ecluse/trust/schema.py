@@ -41,6 +41,7 @@ from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.retention_settings import HubRetention
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
 from ecluse.trust.tls import PartnerTls, Retry
 from ecluse.trust.verification import HeldCard, Invitation, Verification
@@ -306,6 +307,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         revocation: Whether certificates were revoked.
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
+        retention: How long documents are kept where no flow says it; for ever without it.
     """
 
     organisation: Organisation
@@ -322,6 +324,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     revocation: RevocationSettings = RevocationSettings()
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
+    retention: HubRetention = HubRetention()
 
     @property
     def log_origin(self) -> str:

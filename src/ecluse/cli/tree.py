@@ -35,6 +35,7 @@ from ecluse.cli import (
     pgp,
     posture,
     rehearse,
+    retention,
     roles,
     seal,
     secret,
@@ -120,6 +121,7 @@ app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(evidence.app, name="evidence", cls=Group)
+app.add_typer(retention.app, name="retention", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 

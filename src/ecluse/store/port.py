@@ -27,6 +27,7 @@ from ecluse.model.nouns import (
 )
 from ecluse.model.records import Record
 from ecluse.model.states import DeliveryState, MessageState
+from ecluse.store.erasure_port import ErasureTx, ErasureView
 
 __all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View", "WriteOnce"]
 
@@ -75,7 +76,7 @@ class BadStoreUrl(EcluseError):
     remedy = "Write `sqlite:path/to/hub.db` or `postgresql://user@host/database`; give the password apart."
 
 
-class View(Protocol):
+class View(ErasureView, Protocol):
     """Reads, of one consistent moment."""
 
     def about(self, deliveries: Sequence[DeliveryId]) -> None:
@@ -113,11 +114,6 @@ class View(Protocol):
         self, flow: str, since: Instant, until: Instant, limit: int
     ) -> list[tuple[Message, Instant]]:
         """What a flow took from ``since`` on and before ``until``, and when, oldest first."""
-
-    def shreddable(self, flow: str, before: Instant, after: Instant, limit: int) -> list[Message]:
-        """What came for a flow, ended before ``before`` (and after ``after``), and has its bytes still; oldest
-        first.
-        """
 
     def flow_counts(self) -> dict[tuple[str, DeliveryState], int]:
         """Deliveries that flows relay, by flow and state."""
@@ -284,7 +280,7 @@ class View(Protocol):
         """(node, last heartbeat)."""
 
 
-class Tx(View, Protocol):
+class Tx(View, ErasureTx, Protocol):
     """Reads and writes, in one transaction.
 
     A message or a delivery that was read by its id (or its message's) does not change until the transaction ends:
@@ -375,8 +371,19 @@ class Tx(View, Protocol):
     def restore_blob(self, id: str, inline: bytes) -> bool:
         """Write the sealed bytes of a blob that rides in its row over what lies there; false where it does not."""
 
-    def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
-        """One inbox row of the log. ``leaf`` is the canonical encoding that :mod:`ecluse.evidence` makes."""
+    def append_event(
+        self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes, beside: bytes | None = None
+    ) -> None:
+        """One inbox row of the log.
+
+        Args:
+            event_id: Its id.
+            kind: Its kind.
+            subject: What it is about.
+            at: When.
+            leaf: The canonical encoding that :mod:`ecluse.evidence` makes.
+            beside: What its commitments stand for; erasable.
+        """
 
     def seal(self, first_index: int, rows: Sequence[int], nodes: Mapping[tuple[int, int], bytes]) -> None:
         """Give the inbox rows their indexes from ``first_index`` on, store tree nodes, grow the log.
@@ -488,11 +495,18 @@ class Store(Protocol):
         """
 
     def purge_keys(self, ids: Collection[str]) -> None:
-        """Return when no file of the key store holds the keys of blobs whose deletion is durable, as far as the database
-        can know: the implementations say what that is.
+        """Return when no file of the key store holds the keys of blobs whose deletion is durable, as far as the
+        database can know: the implementations say what that is.
 
         Raises:
             StoreUnavailable: They can't be got rid of at present.
+        """
+
+    def purge_rows(self) -> None:
+        """The same of what durable transactions blanked or overwrote in all other rows.
+
+        Raises:
+            StoreUnavailable: It can't be got rid of at present.
         """
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from ecluse.trust.fields import ChannelName, Day, Duration, FolderPath, Label, Name, Size, Strict, Weekday
+from ecluse.trust.retention_settings import Retention
 from ecluse.trust.seal_settings import Sealing, SealsAsked
 
 __all__ = [
@@ -207,16 +208,6 @@ class Duplicates(Strict, frozen=True, kw_only=True):
     action: Literal["deliver", "skip", "quarantine"] = "quarantine"
 
 
-class Retention(Strict, frozen=True, kw_only=True):
-    """How long the bytes of the flow's documents are kept. Events and receipts stay.
-
-    Attributes:
-        payload: How long after everything about a document has ended.
-    """
-
-    payload: Duration = "30d"
-
-
 class Flow(Strict, frozen=True, kw_only=True):
     """A flow's file.
 
@@ -232,7 +223,7 @@ class Flow(Strict, frozen=True, kw_only=True):
         expect: What should have come.
         order: Order, where it matters.
         duplicates: What happens to the same content again; nothing is looked at without it.
-        retention: How long bytes are kept; for ever without it.
+        retention: How long what of the documents is kept; without it, [retention] of ecluse.toml says it.
         since: Files that are older are left.
     """
 

@@ -42,6 +42,7 @@ from ecluse.trust.listeners import FtpsListener, SftpListener
 from ecluse.trust.log_settings import LogListener, LogSettings
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.retention_settings import HubRetention
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
 from ecluse.trust.seal_settings import SealSettings
 from ecluse.trust.tls import PartnerTls, Retry
@@ -293,6 +294,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
         seals: Whose seals on documents are believed.
+        retention: How long documents are kept where no flow says it; for ever without it.
     """
 
     organisation: Organisation
@@ -310,6 +312,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
     seals: SealSettings = SealSettings()
+    retention: HubRetention = HubRetention()
 
     @property
     def log_origin(self) -> str:

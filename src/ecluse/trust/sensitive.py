@@ -321,6 +321,10 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
     "hub": {
         "organisation.email": "Where partners may write; nothing is decided by it.",
         **{
+            f"retention.{name}": _ONES_OWN
+            for name in ("relayed", "payload", "wire", "receipts", "names", "undelivered", "quarantined")
+        },
+        **{
             f"organisation.contacts[].{name}": "Whom partners may reach; nothing is decided by it."
             for name in ("role", "name", "email", "phone")
         },
@@ -451,8 +455,10 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         },
         **{f"order.{name}": _PACE for name in ("key", "on_failure")},
         **{f"duplicates.{name}": _ONES_OWN for name in ("window", "action")},
-        "retention.payload": _ONES_OWN,
         **{f"to[].seal.{name}": _FORM for name in ("reason", "location")},
+        **{
+            f"retention.{name}": _ONES_OWN for name in ("payload", "wire", "receipts", "names", "undelivered")
+        },
         "since": _ONES_OWN,
     },
 }

@@ -126,4 +126,3 @@ def make_world(base: Path) -> Iterator[World]:
 
 def _subject(message: Message) -> str:
     return message.subject
-

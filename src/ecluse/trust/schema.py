@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from ecluse.trust.acme import Acme
+from ecluse.trust.backup_settings import BackupSettings
 from ecluse.trust.company import Bank, Contact, Identifiers
 from ecluse.trust.days import Calendar
 from ecluse.trust.fields import (
@@ -306,6 +307,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         revocation: Whether certificates were revoked.
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
+        backup: Copies of the hub, sealed, in places of their own; without it there are none.
     """
 
     organisation: Organisation
@@ -322,6 +324,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     revocation: RevocationSettings = RevocationSettings()
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
+    backup: BackupSettings | None = None
 
     @property
     def log_origin(self) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchivedBytes, ArchiveId, ArchiveState, BytesState
@@ -28,6 +29,9 @@ from ecluse.model.nouns import (
 from ecluse.model.records import Record
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.erasure_port import ErasureTx, ErasureView
+
+if TYPE_CHECKING:
+    from ecluse.store.snapshot import Snapshot
 
 __all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View", "WriteOnce"]
 
@@ -146,6 +150,9 @@ class View(ErasureView, Protocol):
 
     def blobs(self, ids: Sequence[str]) -> dict[str, tuple[BlobRow, bytes]]:
         """Rows and wrapped keys of those that have both."""
+
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Ids and wrapped keys of the key store that sort after ``after``, in order; also such as have no row yet."""
 
     def blobs_before(self, id: str, limit: int) -> list[str]:
         """Ids of blobs that sort after ``id``, in order; for the sweep."""
@@ -507,6 +514,13 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: It can't be got rid of at present.
+        """
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """The state of one moment, to be copied out whole while others write; it ends with the context.
+
+        Raises:
+            StoreUnavailable: It can't be had: the disk is full, or the server is away.
         """
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:

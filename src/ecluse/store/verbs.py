@@ -159,6 +159,10 @@ class RowView(RowFileView, RowRecordView, RowSearchView, RowArchiveView, RowEras
     def blob_key(self, id: str) -> bytes | None:
         """See the port."""
 
+    @abstractmethod
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """See the port."""
+
     def blobs_before(self, id: str, limit: int) -> list[str]:
         return [row[0] for row in self._rows("blobs_before", id, limit)]
 

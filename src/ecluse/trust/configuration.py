@@ -27,7 +27,12 @@ from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.flow import Flow
 from ecluse.trust.flow_rules import calendar_problems, flow_problems, route_problems
 from ecluse.trust.known import Known
-from ecluse.trust.openpgp_rules import OpenPgpFiles, openpgp_files, openpgp_problems
+from ecluse.trust.openpgp_rules import (
+    OpenPgpFiles,
+    openpgp_files,
+    openpgp_problems,
+    recipient_problems,
+)
 from ecluse.trust.reading import read_toml
 from ecluse.trust.rules import (
     HUB_FILE,
@@ -172,6 +177,7 @@ class Configuration:
             if now is not None:
                 problems.extend(_missing_authorities(hub, files))
                 problems.extend(calendar_problems(HUB_FILE, hub.calendars))
+                problems.extend(recipient_problems(hub, openpgp, now))
         if problems or hub is None:
             raise ConfigurationError(problems)
         return cls(

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from ecluse.trust.acme import Acme
 from ecluse.trust.archive_settings import ArchiveSettings, Archiving
+from ecluse.trust.backup_settings import BackupSettings
 from ecluse.trust.company import Bank, Contact, Identifiers
 from ecluse.trust.days import Calendar
 from ecluse.trust.fields import (
@@ -297,6 +298,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         seals: Whose seals on documents are believed.
         retention: How long documents are kept where no flow says it; for ever without it.
         archive: The archive.
+        backup: Copies of the hub, sealed, in places of their own; without it there are none.
     """
 
     organisation: Organisation
@@ -316,6 +318,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     seals: SealSettings = SealSettings()
     retention: HubRetention = HubRetention()
     archive: ArchiveSettings = ArchiveSettings()
+    backup: BackupSettings | None = None
 
     @property
     def log_origin(self) -> str:

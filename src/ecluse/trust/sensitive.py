@@ -120,6 +120,14 @@ _HUB: Final[dict[str, Rule]] = {
     "acme.listen": _ADDRESS,
     "acme.allow_private_network": _PRIVATE,
     "openpgp.keys": _OUR_KEY,
+    "backup.recipients": Rule("key", "Whoever has those keys reads all that the hub has."),
+    "backup.keyring": Rule("key", "It says whether our keys lie in backups.", _LESS_IS_SAFE),
+    "backup.secrets": Rule("key", "It says whether our passwords lie in backups.", _LESS_IS_SAFE),
+    **{
+        f"backup.{place}.{name}": Rule("endpoint", "All that the hub has is copied there, sealed.")
+        for place in ("to", "keys_to")
+        for name in ("place", "endpoint", "access_key", "secret_key", "ca")
+    },
     "revocation.mode": Rule(
         "policy", "It says whether revoked certificates are refused.", _ladder("off", "soft", "hard")
     ),
@@ -372,6 +380,16 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         "blobs.inline_limit": _OURS,
         "blobs.region": "The endpoint decides where the bytes go.",
         "revocation.timeout": _PACE,
+        **{
+            f"backup.{place}.region": "The endpoint decides where the bytes go."
+            for place in ("to", "keys_to")
+        },
+        "backup.every": _PACE,
+        "backup.rate": _PACE,
+        **{
+            f"backup.keep.{name}": "How long copies of our own are kept, beside the one that is always kept."
+            for name in ("last", "daily", "weekly", "monthly", "yearly")
+        },
         "listen.as2.path": "Below an address that stays.",
         "listen.log.tiles": "Hashes tell nothing of what they are of.",
         "listen.log.max_connections": _PACE,

@@ -107,6 +107,9 @@ class PostgresView(RowView):
         row = self._one("blob_key", id)
         return row[0] if row else None
 
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        return [(row[0], bytes(row[1])) for row in self._rows("keys_from", after, limit)]
+
 
 class PostgresTx(PostgresView, RowTx):
     """One unit of work inside its transaction.

@@ -133,6 +133,9 @@ class SqliteView(RowView):
         row = self._keys.execute(SQL["blob_key"], (id,)).fetchone()
         return row[0] if row else None
 
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        return [(row[0], row[1]) for row in self._keys.execute(SQL["keys_from"], (after, limit)).fetchall()]
+
 
 class SqliteTx(SqliteView, RowTx):
     """One unit of work inside the writer's transaction.

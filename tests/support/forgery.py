@@ -358,3 +358,76 @@ def zip_attacks(data: bytes, dice: random.Random) -> Iterator[tuple[str, bytes]]
 
 def _end(data: bytes, directory: int) -> bytes:
     return data[-22:-6] + directory.to_bytes(4, "little") + data[-2:]
+
+
+def unsigned(company: Company, files: Files) -> Iterator[Attack]:
+    """Another log, another manifest, under the old signatures: what a signature alone stands against."""
+    anew = company.relist({**files, "README.txt": b"Believe it."})
+    digest = sha256(anew["manifest.json"]).hexdigest()
+    lines = files["manifest.note"].split(b"\n")
+    lines[1] = digest.encode()
+    anew["manifest.note"] = b"\n".join(lines)
+    yield Attack("signature", "another manifest", "manifest.note", anew)
+    path = min(path for path in files if "/events/" in path)
+    index, leaf = leaf_in(files[path])
+    event = json.loads(leaf)
+    made = rebuilt(company, files, {index: canonical({**event, "at": event["at"] - 1})})
+    text, signature = made["log/checkpoint"].split(b"\n\n")[0], files["log/checkpoint"].split(b"\n\n")[1]
+    note = text + b"\n\n" + signature
+    for name in files:
+        if name.endswith(".tlog-proof"):
+            made[name] = made[name].partition(b"\n\n")[0] + b"\n\n" + note
+    made["log/checkpoint"] = note
+    yield Attack("signature", "another log", "log/checkpoint", company.resign(made))
+
+
+def resealed(company: Company, files: Files, path: str, data: bytes) -> Files:
+    """Another file, and a log whose records hold its digest."""
+    if "/receipts/" in path:
+        head = files[path.removesuffix(".body") + ".headers"] + b"\r\n"
+        old, new = sha256(head + files[path]).hexdigest(), sha256(head + data).hexdigest()
+    else:
+        old, new = sha256(files[path]).hexdigest(), sha256(data).hexdigest()
+    changes = {}
+    for name, proof in files.items():
+        if "/events/" in name:
+            index, leaf = leaf_in(proof)
+            changes[index] = leaf.replace(old.encode(), new.encode())
+    return company.resign(rebuilt(company, {**files, path: data}, changes))
+
+
+def sealed_attacks(company: Company, files: Files) -> Iterator[Attack]:
+    """Signatures and receipts altered, with records that hold the altered digests: only other people's keys stand."""
+    for path in sorted(files):
+        if path.endswith(("signature.p7s", "receipts/0.body", "answer.body")) and len(files[path]) > 500:
+            for what, change in _SIGNED_CHANGES.items():
+                data = change(files[path])
+                if data != files[path]:
+                    yield Attack("signed", what, path, resealed(company, files, path, data))
+    for path in ("log/cosignatures", "log/stamps/0.tsr", "log/evidence-records/0.ers"):
+        data = bytearray(files[path])
+        data[-20] ^= 1
+        yield Attack("signed", "signature altered", path, company.resign({**files, path: bytes(data)}))
+
+
+def _flip_last(data: bytes) -> bytes:
+    changed = bytearray(data)
+    changed[-5] ^= 1
+    return bytes(changed)
+
+
+def _flip_signature(data: bytes) -> bytes:
+    """One character of the base64 of a signature within a multipart/signed, well before its end."""
+    at = data.rfind(b"=\r\n")
+    at = data.rfind(b"\r\n--") - 60 if at < 0 else at - 60
+    return data[:at] + (b"A" if data[at : at + 1] != b"A" else b"B") + data[at + 1 :]
+
+
+_SIGNED_CHANGES: dict[str, Callable[[bytes], bytes]] = {
+    "signature altered": lambda data: _flip_last(data) if data[:1] == b"0" else _flip_signature(data),
+    "another message acknowledged": lambda data: data.replace(b"<order-1@ASTER>", b"<order-9@ASTER>"),
+    "another MIC": lambda data: data.replace(b"Received-Content-MIC: ", b"Received-Content-MIC: A").replace(
+        b"Received-content-MIC: ", b"Received-content-MIC: A"
+    ),
+    "an error turned into success": lambda data: data.replace(b"; processed", b"; Processed"),
+}

@@ -13,8 +13,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
-from ecluse_verify.der import encode
-from ecluse_verify.notes import VerifierKey
 from tests.support.openssl_bytes import OpenSsl
 from tests.support.pair import Pair
 
@@ -23,6 +21,8 @@ from ecluse.app.packs.export import export_pack
 from ecluse.model.nouns import Direction
 from ecluse.wire.tlog.errors import Malformed
 from ecluse.wire.tlog.note import sign_note
+from ecluse_verify.der import encode
+from ecluse_verify.notes import VerifierKey
 
 __all__ = [
     "Company",

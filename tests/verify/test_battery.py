@@ -183,3 +183,46 @@ def test_the_container(side: Side) -> None:
 
 
 Check = Callable[[pytest.MonkeyPatch], None]
+
+
+def test_what_a_reader_without_vouchers_misses(side: Side) -> None:
+    """Who takes no witness and no authority from elsewhere can't see that the log is another one; the rest they see."""
+    careless = Keys(side.keys.log)
+    outcomes = Counter[str]()
+    for attack in (
+        *log_attacks(side.company, side.files),
+        *lies(side.company, side.files, side.vouchers.openssl),
+    ):
+        path = write_pack(side.folder / "tampered.zip", side.company.resign(attack.files))
+        report = verify_pack(path, careless)
+        found = "found" if broken(report) else "not found"
+        outcomes[f"{attack.of}, {attack.what.rpartition(', ')[2]}: {found}"] += 1
+        if attack.what.endswith("taken out") and not broken(report):
+            missing = {each.code for each in report.findings if each.level is Level.MISSING}
+            assert missing >= {"witness.none", "stamp.none"}, "it is said what would have shown it"
+    print(f"\n{side.company.name}, by a reader without vouchers: {dict(outcomes)}")
+    assert outcomes["lie, another document: not found"] == 0
+    assert outcomes["another log, vouchers kept: not found"] == 0
+
+
+def nothing(*_: object, **__: object) -> None:
+    return None
+
+
+MUTANTS: dict[str, tuple[str, object]] = {
+    "notes are not verified": ("ecluse_verify.notes.VerifierKey.check", nothing),
+    "inclusion is not verified": ("ecluse_verify.log.check_inclusion", nothing),
+    "files are not held against records": ("ecluse_verify.account.Account._bind", nothing),
+    "accounts are not held against records": (
+        "ecluse_verify.account.Account.differs",
+        lambda *_: KeyboardInterrupt(),
+    ),
+    "files are not held against the manifest": ("ecluse_verify.pack.Pack.digest", None),
+    "signatures are not verified": ("ecluse_verify.cms.Signature._check_value", nothing),
+    "contents are not digested": ("ecluse_verify.cms.Signature.check", None),
+    "Message-IDs are not compared": ("ecluse_verify.message.same_id", lambda *_: True),
+    "MICs are not compared": ("ecluse_verify.message._Message._check_mic", nothing),
+    "imprints are not compared": ("ecluse_verify.stamps.Token.check", None),
+    "certificates are always trusted": ("ecluse_verify.people.chain", lambda leaf, *_: [leaf]),
+    "the container is not strict": ("ecluse_verify.pack.Pack._data_at", None),
+}

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.openssl_bytes import OpenSsl
+
 from ecluse_verify.certificates import chain, load_pem
 from ecluse_verify.cms import signed_data, signer_of
 from ecluse_verify.mime import read_entity
 from ecluse_verify.receipts import signed_entity
 from ecluse_verify.stamps import read_token
 from ecluse_verify.text import Bad
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.support.openssl_bytes import OpenSsl
 
 CONTENT = b"Content-Type: text/plain\r\n\r\nten crates\r\n" * 3
 
@@ -33,7 +34,7 @@ def openssl(tmp_path_factory: pytest.TempPathFactory) -> OpenSsl:
     return made
 
 
-def _digest(data: bytes = CONTENT):  # noqa: ANN202
+def _digest(data: bytes = CONTENT):
     return lambda name: hashlib.new(name, data).digest()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,17 +13,20 @@ from typing import Any, Final
 from ecluse.app.node import Node
 from ecluse.app.packs.certificates import Shelf
 from ecluse.app.packs.choice import provable_size, whole_lives
-from ecluse.app.packs.heads import vouched_sizes, write_heads
-from ecluse.app.packs.message import Packer
-from ecluse.app.packs.notes import Note
+from ecluse.app.packs.heads import key_of, vouched_sizes, write_heads
+from ecluse.app.packs.message import Packed, Packer
+from ecluse.app.packs.notes import Language, Note
 from ecluse.app.packs.readme import readme
+from ecluse.app.packs.summary import DETAILED, Told, Vouchers, summary_page
 from ecluse.app.packs.versions import Versions, config_subject
 from ecluse.blobs.durable import NameTaken, NewFile, sync_folder
+from ecluse.errors import EcluseError
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.evidence.pack.manifest import MANIFEST, NOTE, Manifest, manifest_note, new_manifest
 from ecluse.evidence.pack.proofs import choose_checkpoint
-from ecluse.model.basics import Instant, MessageId
+from ecluse.model.basics import Instant, MessageId, iso
 from ecluse.model.nouns import Checkpoint
+from ecluse.wire.tlog.note import NoteKey
 
 __all__ = ["PATIENCE", "Exported", "export_pack"]
 
@@ -107,16 +111,18 @@ def export_pack(
         writer = PackWriter(new)
         made = node.hub.clock()
         packer = Packer(node, writer, checkpoint, Shelf(node), versions, documents)
+        told: list[Told] = []
         if not documents:
             packer.notes.append(Note("withheld"))
         for number, id in enumerate(wanted):
             progress(number, len(wanted))
-            packer.write(id)
+            told.append(_told(packer, packer.write(id), detailed=number < DETAILED))
         packer.notes += versions.write(writer, checkpoint)
         packer.shelf.write(writer)
-        packer.notes += write_heads(node, writer, checkpoint)
-        writer.add("README.txt", "readme", readme(node.log_key.name, made).encode())
-        manifest, total = _finish(node, writer, wanted, packer.notes, made)
+        vouchers, missing = write_heads(node, writer, checkpoint)
+        packer.notes += missing
+        _for_people(writer, made, vouchers, told, packer.notes)
+        manifest, total = _finish(node, writer, key_of(node, checkpoint), wanted, packer.notes, made)
         new.sync()
         digest = sha256(manifest.encode()).hexdigest()
         _tell(node, manifest, digest, checkpoint, documents, actor, made)
@@ -138,13 +144,42 @@ def _config_subjects(node: Node, ids: Sequence[MessageId]) -> list[str]:
     return [config_subject(number) for number in sorted(numbers)]
 
 
+def _told(packer: Packer, packed: Packed, *, detailed: bool) -> Told:
+    """A message for the summaries; of one that is only a line there, not more than the line needs."""
+    facts, partner = packed.facts, packed.facts["partner"]
+    name = partner or "-"
+    with suppress(EcluseError):
+        name = packer.node.directory.partner(partner).name if partner else name
+    if not detailed:
+        kept = ("id", "direction", "reference", "subject", "state", "created", "mic")
+        return Told({each: facts[each] for each in kept}, [], name, {})
+    named = [each["sha256"] for each in facts["certificates"]]
+    held = {each: found for each in named if (found := packer.shelf.described(each)) is not None}
+    return Told(facts, packed.events, name, held)
+
+
+def _for_people(
+    writer: PackWriter, made: Instant, vouchers: Vouchers, told: Sequence[Told], notes: Sequence[Note]
+) -> None:
+    languages: tuple[Language, ...] = ("en", "fr")
+    for language in languages:
+        page = summary_page(language, iso(made), vouchers, told, notes)
+        writer.add(f"summary.{language}.html", "summary", page.encode())
+    writer.add("README.txt", "readme", readme(vouchers.origin, made).encode())
+
+
 def _finish(
-    node: Node, writer: PackWriter, ids: Sequence[MessageId], notes: Sequence[Note], made: Instant
+    node: Node,
+    writer: PackWriter,
+    key: NoteKey,
+    ids: Sequence[MessageId],
+    notes: Sequence[Note],
+    made: Instant,
 ) -> tuple[Manifest, int]:
     sentences = list(dict.fromkeys(note.text("en") for note in notes))
-    manifest = new_manifest(writer.entries, node.log_key.name, ids, sentences, made)
+    manifest = new_manifest(writer.entries, key.name, ids, sentences, made)
     data = manifest.encode()
-    note = manifest_note(data, manifest.made, node.log_key, node.keyring.log_sign)
+    note = manifest_note(data, manifest.made, key, node.keyring.log_sign)
     return manifest, writer.close(((MANIFEST, data), (NOTE, note)))
 
 

@@ -42,6 +42,7 @@ from ecluse.trust.listeners import FtpsListener, SftpListener
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
+from ecluse.trust.stamp_settings import LongtermSettings, TimeStampAuthority
 from ecluse.trust.tls import PartnerTls, Retry
 from ecluse.trust.verification import HeldCard, Invitation, Verification
 
@@ -274,6 +275,8 @@ class LogSettings(Strict, frozen=True, kw_only=True):
 
     Attributes:
         origin: Its name in checkpoints, such as "aster.example/ecluse"; by default made of the AS2 id.
+        authorities: Time-stamping authorities.
+        longterm: How evidence records are kept alive.
     """
 
     origin: (
@@ -286,6 +289,8 @@ class LogSettings(Strict, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    authorities: tuple[TimeStampAuthority, ...] = ()
+    longterm: LongtermSettings = LongtermSettings()
 
 
 class Hub(Strict, frozen=True, kw_only=True):

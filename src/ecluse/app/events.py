@@ -216,7 +216,7 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "secret.removed": ("secret", "A secret was removed from the keyring."),
     "log.stamped": (
         "log",
-        "A time-stamping authority stamped a checkpoint: which one, when it says that was, by how much our clock differs.",
+        "A time-stamping authority stamped a checkpoint: which one, when that was, and by how much our clock differs.",
     ),
     "log.stamp-failed": (
         "log",

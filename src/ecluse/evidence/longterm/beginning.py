@@ -71,7 +71,7 @@ def begin_with(stamp: Stamp) -> KeptRecord:
         renewals=0,
         by=stamp.authority,
         hash=stamp.hash,
-        digest=stamp.digest,
+        algorithms=stamp.algorithms,
         signature=stamp.signature,
         ends=stamp.ends,
     )
@@ -94,7 +94,7 @@ def kept_of(
         renewals=0,
         by=authority,
         hash=token.hash,
-        digest=token.digest,
+        algorithms=token.algorithms,
         signature=token.signature,
         ends=as_instant(token.ends),
     )
@@ -125,7 +125,11 @@ def gather(work: Longterm, source: Source, authorities: Sequence[Authority]) -> 
             tx.put_setting(marker, last.encode())
             if kept:
                 first = kept[0]
-                facts: dict[str, Json] = {"source": source.name, "count": len(kept), "authority": first.authority}
+                facts: dict[str, Json] = {
+                    "source": source.name,
+                    "count": len(kept),
+                    "authority": first.authority,
+                }
                 work.tell(tx, "log.evidence-begun", {**facts, "hash": first.hash, "ends": iso(first.ends)})
 
         work.store.write(write)

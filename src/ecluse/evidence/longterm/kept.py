@@ -44,7 +44,7 @@ class KeptRecord(msgspec.Struct, frozen=True, kw_only=True):
         renewals: How often it was renewed.
         by: Who gave the newest one.
         hash: Hash of the newest chain.
-        digest: Hash that the newest time-stamp is signed over.
+        algorithms: All that the newest time-stamp rests on, by name.
         signature: What it is signed with, in words.
         ends: When the first certificate of the newest time-stamp ends.
     """
@@ -60,7 +60,7 @@ class KeptRecord(msgspec.Struct, frozen=True, kw_only=True):
     renewals: int
     by: str
     hash: str
-    digest: str
+    algorithms: tuple[str, ...]
     signature: str
     ends: Instant
 

@@ -19,8 +19,7 @@ _SHARE: Final = 3
 
 def holds_until(kept: KeptRecord, table: Algorithms) -> Instant:
     """Until when a record proves what it does, if nothing is done: certificates, hashes and signature algorithm."""
-    algorithms = (kept.hash, kept.digest, kept.signature)
-    return min(kept.ends, *(table.end(each) for each in algorithms))
+    return min(kept.ends, table.end(kept.hash), *map(table.end, kept.algorithms))
 
 
 def due(kept: KeptRecord, table: Algorithms, before: int) -> Instant:

@@ -226,11 +226,11 @@ def _renew(
         except EcluseError as error:
             reasons.append(f"{authority.name}: {error.cause}")
             continue
-        if (
-            min(as_instant(token.ends), work.table.end(token.signature), work.table.end(token.digest))
-            <= worst
-        ):
-            reasons.append(f"{authority.name}: its certificate ends no later than what there is")
+        lasts = min(as_instant(token.ends), *map(work.table.end, token.algorithms))
+        if lasts <= worst and not forced:
+            reasons.append(
+                f"{authority.name}: its certificate or its algorithms end no later than what there is"
+            )
             continue
         changes = [
             _changed(work, kind, hash, tree, place, each, token, authority) for place, each in enumerate(dues)
@@ -275,7 +275,7 @@ def _changed(
         renewals=due.kept.renewals + 1,
         by=authority.name,
         hash=hash,
-        digest=token.digest,
+        algorithms=token.algorithms,
         signature=token.signature,
         ends=as_instant(token.ends),
     )

@@ -35,7 +35,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
         policy: Dotted policy under which it stands.
         serial: The authority's number of it, decimal.
         signature: What it is signed with, in words.
-        digest: Hash that was signed over.
+        algorithms: All that it rests on, by name.
         ends: When the first certificate of the chain ends.
         kept: Our clock when it came.
         ahead: Microseconds by which the authority's clock was ahead of ours; negative where it was behind.
@@ -52,7 +52,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     serial: str
     signature: str
-    digest: str
+    algorithms: tuple[str, ...]
     ends: Instant
     kept: Instant
     ahead: int

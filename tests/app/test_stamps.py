@@ -175,6 +175,7 @@ def test_a_private_address_is_reached_only_where_that_is_allowed(node: Node, clo
 def test_a_password_is_sent_and_never_in_clear_text(node: Node, clock: FakeClock, tmp_path: Path) -> None:
     beech = young(clock)
     (tmp_path / "secret").write_text("hush")
+    (tmp_path / "secret").chmod(0o600)
     more = f'user = "aster"\npassword = "file:{tmp_path / "secret"}"'
     with serve(played(clock, beech)) as url:
         put(node, ("beech", url, beech.pem, more))

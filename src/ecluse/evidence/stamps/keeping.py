@@ -96,13 +96,9 @@ def keep(tx: Tx, work: Longterm, stamp: Stamp) -> bool:
     if not known:
         tx.add_record(stamp.as_record())
         work.tell(tx, "log.stamped", _facts(stamp, begins=begins))
-        if abs(stamp.ahead) > TOLERANCE + (stamp.accuracy or 0):
-            clocks: dict[str, Json] = {
-                "time": iso(stamp.time),
-                "clock": iso(stamp.kept),
-                "ahead": stamp.ahead,
-            }
-            work.tell(tx, "log.clock-differs", {"authority": stamp.authority, **clocks})
+    if abs(stamp.ahead) > TOLERANCE + (stamp.accuracy or 0):
+        clocks: dict[str, Json] = {"time": iso(stamp.time), "clock": iso(stamp.kept), "ahead": stamp.ahead}
+        work.tell(tx, "log.clock-differs", {"authority": stamp.authority, **clocks})
     state = AuthorityState(
         asked=stamp.kept,
         kept=stamp.kept,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -51,6 +52,7 @@ class StampedLog:
         self.hashes: dict[str, str] = {}
         self.sources: dict[str, Any] = {}
         self.size = 0
+        self.fork = b""
         self.work = Longterm(
             store, self.clock, system_entropy, table or Algorithms(), before * DAY, self.tell
         )
@@ -80,7 +82,8 @@ class StampedLog:
 
     def checkpoint(self) -> Checkpoint:
         self.size += 10
-        note = f"alder.example/log\n{self.size}\n{'A' * 43}=\n\n— alder.example/log {'A' * 44}\n".encode()
+        root = base64.b64encode(hashlib.sha256(self.fork).digest()).decode()
+        note = f"alder.example/log\n{self.size}\n{root}\n\n— alder.example/log {'A' * 44}\n".encode()
         made = Checkpoint(self.size, hashlib.sha256(note).digest(), note, self.clock())
         self.store.write(lambda tx: tx.add_checkpoint(made))
         return made

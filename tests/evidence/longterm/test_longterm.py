@@ -20,7 +20,7 @@ from ecluse.evidence.longterm.kept import KIND, KeptRecord, read_kept
 from ecluse.evidence.longterm.plan import due, next_hash, renewal_of
 from ecluse.evidence.longterm.renewing import NoAuthority, replan
 from ecluse.evidence.stamps import stamped_size, stamps
-from ecluse.evidence.stamps.keeping import AuthorityState, authority_state, due_at, keep_failure
+from ecluse.evidence.stamps.keeping import AuthorityState, authority_state, due_at, keep, keep_failure
 from ecluse.evidence.stamps.stamp import KIND as STAMP
 from ecluse.evidence.stamps.stamp import as_instant
 from ecluse.model.basics import Instant
@@ -306,6 +306,23 @@ def test_a_time_stamp_of_a_checkpoint_that_is_gone_is_found(log: StampedLog) -> 
     token[-5] ^= 1
     log.store.write(lambda tx: tx.put_record(msgspec.structs.replace(stamp, token=bytes(token)).as_record()))
     assert log.problems() == ["stamp-bad"]
+
+
+def test_time_stamps_on_two_notes_of_one_size_are_both_kept(log: StampedLog) -> None:
+    """A log that forked: either time-stamp is evidence of it."""
+    log.add("alder", PlayedAuthority("Alder", begins=year(2026), years=6))
+    (first,) = log.stamp("alder")
+    log.size -= 10
+    log.now += timedelta(days=1)
+    log.fork = b"another root"
+    (second,) = log.stamp("alder")
+    both = log.store.read(lambda view: stamps(view, 10))
+    assert {each.note_sha256 for each in both} == {first.note_sha256, second.note_sha256}
+    assert log.problems() == []
+    note = log.store.read(lambda view: view.last_checkpoint()).note
+    assert [each.serial for each in log.store.read(lambda view: stamps(view, 10, note))] == [second.serial]
+    assert [each.sha256 for each in log.records()] == [first.note_sha256]
+    assert log.store.write(lambda tx: keep(tx, log.work, second)) is False
 
 
 # --- plans --------------------------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ def _stamps(
             found.append((row.key, Problem("stamp-bad", error.cause, differs="row")))
             continue
         problem = check_stamp(view, stamp, roots, now)
-        if problem is None and stamp.key != row.key:
+        if problem is None and row.key not in (stamp.key, stamp.other_key):
             problem = Problem(
                 "stamp-bad", f"The row {row.key} holds another time-stamp.", stamp.size, differs="key"
             )

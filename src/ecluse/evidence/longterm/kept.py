@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -113,8 +114,13 @@ def read_kept(record: Record) -> KeptRecord:
         raise BadRecord(f"The row of the evidence record {record.key} can't be read.") from None
 
 
-def records_for(view: View, size: int) -> list[EvidenceRecordFile]:
+def records_for(view: View, size: int, note: bytes | None = None) -> list[EvidenceRecordFile]:
     """The evidence records over the checkpoint of a log of ``size`` records, in order of their first authority.
+
+    Args:
+        view: Of the store.
+        size: Records of the log.
+        note: The very note; any of that size by default.
 
     Raises:
         BadRecord: A row was spoiled.
@@ -122,7 +128,8 @@ def records_for(view: View, size: int) -> list[EvidenceRecordFile]:
     prefix = f"{CHECKPOINT}:{size:020d}:"
     rows = view.records(KIND, after=prefix, limit=_PAGE)
     found = [read_kept(row) for row in rows if row.key.startswith(prefix)]
-    return [as_file(each) for each in found]
+    digest = None if note is None else hashlib.sha256(note).hexdigest()
+    return [as_file(each) for each in found if digest in (None, each.sha256)]
 
 
 def as_file(kept: KeptRecord) -> EvidenceRecordFile:

@@ -8,8 +8,9 @@ import msgspec
 
 from ecluse.errors import EcluseError
 from ecluse.evidence.longterm.beginning import Longterm, begin_with
+from ecluse.evidence.longterm.kept import KIND as RECORD
 from ecluse.evidence.record import Json
-from ecluse.evidence.stamps.stamp import KIND, Stamp
+from ecluse.evidence.stamps.stamp import KIND, Stamp, read_stamp
 from ecluse.model.basics import Instant, iso
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
@@ -87,14 +88,16 @@ def keep(tx: Tx, work: Longterm, stamp: Stamp) -> bool:
         False where there was one by that authority on that checkpoint already, which stays.
     """
     before = authority_state(tx, stamp.authority)
-    known = tx.record(KIND, stamp.key) is not None
+    key = free_key(tx, stamp)
     day = iso(stamp.time)[:10]
-    begins = not known and (before is None or before.recorded != day)
+    begins = key is not None and (before is None or before.recorded != day)
     if begins:
         kept = begin_with(stamp)
-        tx.put_record(kept.as_record(stamp.kept, work.due(kept)))
-    if not known:
-        tx.add_record(stamp.as_record())
+        begins = tx.record(RECORD, kept.key) is None
+        if begins:
+            tx.put_record(kept.as_record(stamp.kept, work.due(kept)))
+    if key is not None:
+        tx.add_record(msgspec.structs.replace(stamp.as_record(), key=key))
         work.tell(tx, "log.stamped", _facts(stamp, begins=begins))
     if abs(stamp.ahead) > TOLERANCE + (stamp.accuracy or 0):
         clocks: dict[str, Json] = {"time": iso(stamp.time), "clock": iso(stamp.kept), "ahead": stamp.ahead}
@@ -109,7 +112,21 @@ def keep(tx: Tx, work: Longterm, stamp: Stamp) -> bool:
         recorded=day if begins or before is None else before.recorded,
     )
     _put(tx, stamp.authority, state, stamp.kept)
-    return not known
+    return key is not None
+
+
+def free_key(view: View, stamp: Stamp) -> str | None:
+    """The key to keep a time-stamp under; ``None`` where there is one by that authority on that very note.
+
+    Two notes of one size are a log that forked, and the time-stamp on either is evidence of it: both are kept.
+    """
+    for key in (stamp.key, stamp.other_key):
+        record = view.record(KIND, key)
+        if record is None:
+            return key
+        if read_stamp(record).note_sha256 == stamp.note_sha256:
+            return None
+    return None
 
 
 def keep_failure(tx: Tx, work: Longterm, authority: str, error: EcluseError, now: Instant) -> None:

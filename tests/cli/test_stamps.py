@@ -57,7 +57,7 @@ def send(pair: Pair, number: int) -> dict[str, Any]:
 
 
 def test_a_log_is_stamped_verified_and_given_away(
-    pair: Pair, alder: OpensslAuthority, tmp_path: Path
+    pair: Pair, alder: OpensslAuthority, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sent = send(pair, 4711)
     (stamped,) = say("log", "stamp", "--now", "--json", hub=pair.aster).data["stamped"]

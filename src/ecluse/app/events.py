@@ -218,5 +218,20 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "An evidence pack was made: of which messages, and the digest of its manifest, which names it.",
     ),
     "secret.removed": ("secret", "A secret was removed from the keyring."),
+    "log.stamped": (
+        "log",
+        "A time-stamping authority stamped a checkpoint: which one, when that was, and by how much our clock differs.",
+    ),
+    "log.stamp-failed": (
+        "log",
+        "A time-stamping authority gave no time-stamp, or one that does not hold; further such failures are not told.",
+    ),
+    "log.clock-differs": ("log", "Our clock and a time-stamping authority's differ by more than a minute."),
+    "log.evidence-begun": ("log", "Evidence records over data objects other than checkpoints were begun."),
+    "log.evidence-renewed": ("log", "Evidence records were renewed, before what they rested on ended."),
+    "log.evidence-not-renewed": (
+        "log",
+        "An evidence record can't be renewed: its time has passed, it does not hold, or its data was disposed of.",
+    ),
 }
 """Kind to what its subject is, and one sentence."""

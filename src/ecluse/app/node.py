@@ -28,6 +28,7 @@ from ecluse.channels.as2.sender import As2Channel
 from ecluse.channels.http.line import Pool
 from ecluse.engine.retry import Backoff, RetryPolicy
 from ecluse.errors import EcluseError, Fault
+from ecluse.evidence.longterm.sources import Source as EvidenceSource
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel
 from ecluse.exchange.remote import Source
@@ -107,6 +108,7 @@ class Node:
         hub: What the chamber shares.
         channels: By kind.
         sources: What documents are collected from, by kind.
+        evidence_sources: What evidence records are made over besides the log's checkpoints, by name.
         closing: What else is to be let go at the end.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
@@ -135,6 +137,7 @@ class Node:
     inventory: Inventory = field(default_factory=Inventory)
     planned: Configuration | None = None
     sources: dict[str, Source] = field(default_factory=dict)
+    evidence_sources: dict[str, EvidenceSource] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
     _reloading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from ecluse.app.lookup import find_message
 from ecluse.app.node import Node
+from ecluse.app.stamp_views import verify_stamps
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.proof import prove
@@ -50,8 +51,9 @@ def verify_evidence(node: Node, progress: Callable[[int, int], None]) -> dict[st
 
     Returns:
         The verdict as :class:`ecluse.evidence.verify.Verdict` has it, with ``states``: the messages whose row says
-        something else than the log. ``ok`` is true where nothing at all is wrong; that it was, and when, is
-        remembered.
+        something else than the log, and ``stamped``: time-stamps and evidence records, as
+        :func:`~ecluse.app.stamp_views.verify_stamps` gives them. ``ok`` is true where nothing at all is wrong; that it
+        was, and when, is remembered.
     """
     held = HeldCheckpoints(node.checkpoint_file)
     verdict = verify_log(node.store, [node.log_key], progress, held=held).as_dict()
@@ -60,11 +62,12 @@ def verify_evidence(node: Node, progress: Callable[[int, int], None]) -> dict[st
         states.append(msgspec.to_builtins(problem))
         if len(states) == _MAX_PROBLEMS:
             break
-    ok = bool(verdict["ok"]) and not states
+    stamped = verify_stamps(node)
+    ok = bool(verdict["ok"]) and not states and not stamped["problems"]
     if ok:
         now = node.hub.clock()
         node.store.write(lambda tx: tx.put_setting(VERIFIED, str(now).encode()))
-    return {**verdict, "ok": ok, "states": states}
+    return {**verdict, "ok": ok, "states": states, "stamped": stamped}
 
 
 def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:

@@ -26,6 +26,7 @@ from ecluse.app.revocation import revocation_checks
 from ecluse.app.rotation.tend import rotation_work
 from ecluse.app.sftp import SftpService
 from ecluse.app.sightings import SightingsWork
+from ecluse.app.stamps import longterm_work, stamping
 from ecluse.app.succession import Succession
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -106,6 +107,8 @@ class Service:
                 acme_work(node),
                 posture_run(node),
                 revocation_checks(node),
+                stamping(node),
+                longterm_work(node),
                 change_expiry(node),
                 remind(node),
             ],

@@ -42,6 +42,7 @@ from ecluse.cli import (
     send,
     signer,
     ssh,
+    stamps,
 )
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
 from ecluse.errors import EcluseError, Fault
@@ -119,6 +120,7 @@ app.add_typer(change.app, name="change", cls=Group)
 app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
+stamps.add_to(log.app)
 app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(evidence.app, name="evidence", cls=Group)
 app.add_typer(retention.app, name="retention", cls=Group)

@@ -24,6 +24,7 @@ from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, ope
 from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
 from ecluse.app.posture.partners import Material, materials, shared_things
+from ecluse.app.posture.stamps import stamp_facts
 from ecluse.app.proofs import VERIFIED
 from ecluse.errors import EcluseError
 from ecluse.evidence.held import HeldCheckpoints
@@ -344,6 +345,7 @@ class Gatherer:
             newest=newest[0].event.at if newest else None,
             held=held,
             verified=Instant(int(verified)) if verified else None,
+            **stamp_facts(self._node, view),
         )
 
     def _machine(self, view: View, now: Instant) -> MachineFacts:

@@ -52,7 +52,9 @@ class CopyUnknown(EcluseError):
 
     code = "archive.copy-unknown"
     fault = Fault.OURS
-    remedy = "Configure the copy again until it has let go, or destroy it and run `ecluse retention forsake NAME`."
+    remedy = (
+        "Configure the copy again until it has let go, or destroy it and run `ecluse retention forsake NAME`."
+    )
 
 
 class Copy(Protocol):
@@ -255,7 +257,11 @@ def _note(teller: Teller, tx: Tx, record: Record, erasure: Erasure, failed: Mapp
     if left:
         wait = min(_FIRST_WAIT << min(erasure.tries, 20), _LONGEST_WAIT)
         after = msgspec.structs.replace(
-            erasure, waiting=left, done=done, tries=erasure.tries + 1, error={name: failed[name] for name in left}
+            erasure,
+            waiting=left,
+            done=done,
+            tries=erasure.tries + 1,
+            error={name: failed[name] for name in left},
         )
         tx.replace_record(record, _record(after, Instant(now + wait)))
         return 0

@@ -212,7 +212,9 @@ def deposit(room: Room, id: MessageId, profile: str, *, actor: str, waive: str =
     name = profile or room.book().governing(message)
     reason = room.book().refused(name, message)
     if reason and not waive:
-        raise NotNow(reason, code="archive.format-refused", remedy="Take another profile, or give --waive REASON.")
+        raise NotNow(
+            reason, code="archive.format-refused", remedy="Take another profile, or give --waive REASON."
+        )
     prepared = _prepare(room, message, name, submitter=actor, waived=f"{reason} {waive}" if reason else "")
 
     def work(tx: Tx) -> list[Archived]:
@@ -387,4 +389,3 @@ def begin_retention(room: Room, id: ArchiveId, day: str, *, actor: str, reason: 
         return after
 
     return room.hub.store.write(work)
-

@@ -1,8 +1,8 @@
 """A bucket as the second place of the archive: sealed copies, each locked until its retention ends where it can be.
 
-Object Lock (Amazon S3 User Guide, "Locking objects with Object Lock") keeps a *version* of an object: a later one of the
-same key may be written over it, and what deletes without naming a version only hides it. So a copy is told by its key,
-its lock by its newest version, and deleting goes through all its versions.
+Object Lock (Amazon S3 User Guide, "Locking objects with Object Lock") keeps a *version* of an object: a later one
+of the same key may be written over it, and what deletes without naming a version only hides it. So a copy is told by
+its key, its lock by its newest version, and deleting goes through all its versions.
 """
 
 from __future__ import annotations
@@ -113,8 +113,12 @@ class BucketSecond:
             found += [version for name, version in page.versions if name == key]
             if not page.key_marker:
                 return ["" if version == "null" else version for version in found]
-            if page.key_marker == query.get("key-marker") and page.id_marker == query.get("version-id-marker"):
-                raise BucketUnavailable(f"{self._store.where} gives the same page of versions again and again.")
+            if page.key_marker == query.get("key-marker") and page.id_marker == query.get(
+                "version-id-marker"
+            ):
+                raise BucketUnavailable(
+                    f"{self._store.where} gives the same page of versions again and again."
+                )
             query |= {"key-marker": page.key_marker, "version-id-marker": page.id_marker}
 
     def _delete(self, key: str, version: str) -> Instant | None:
@@ -162,5 +166,3 @@ def _moment(text: str) -> Instant | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return Instant(int(moment.timestamp()) * 1_000_000)
-
-

@@ -84,7 +84,9 @@ class PostgresStore:
             connection.execute(_REWRITE_PATIENCE)
             connection.execute(_REWRITE)
         except psycopg.Error as error:
-            raise failure_of(error) or StoreUnavailable("The table of keys could not be rewritten.") from error
+            raise failure_of(error) or StoreUnavailable(
+                "The table of keys could not be rewritten."
+            ) from error
         finally:
             connection.close()
 

@@ -18,16 +18,25 @@ from ecluse.channels.bucket.multipart import PART_SIZE, Multipart
 from ecluse.channels.bucket.s3 import S3Objects
 from ecluse.channels.bucket.store import BucketUnavailable, Upload
 from ecluse.channels.http.stream import Answered
+from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, Instant
 from ecluse.wire.s3.answers import error_code
 from ecluse.wire.s3.versions import read_versions
 
-__all__ = ["BucketSecond", "LockMode"]
+__all__ = ["BucketSecond", "LockMode", "LockRefused"]
 
 LockMode = Literal["none", "governance", "compliance"]
 
 _MODE: Final = "x-amz-object-lock-mode"
 _UNTIL: Final = "x-amz-object-lock-retain-until-date"
+
+
+class LockRefused(EcluseError):
+    """A store does not lock what it was told to lock."""
+
+    code = "archive.lock-refused"
+    fault = Fault.OURS
+    remedy = "Make the bucket with Object Lock, and let the access key set retention (s3:PutObjectRetention)."
 
 
 class BucketSecond:
@@ -60,9 +69,11 @@ class BucketSecond:
             if len(data) != size:
                 raise BlobUnavailable(f"Blob {id} has not the size that it should have.")
             self._store.put(key, {}, headers, data)
-            return
-        upload = Upload(size, "", "", "application/octet-stream", lambda step: chunks())
-        Multipart(self._store, key).upload(upload, headers, ())
+        else:
+            upload = Upload(size, "", "", "application/octet-stream", lambda step: chunks())
+            Multipart(self._store, key).upload(upload, headers, ())
+        if until is not None and self.locks and not self._is_locked(id, until):
+            self.lock(id, until)  # not every store takes a lock from the upload of an object in parts
 
     def read(self, id: str) -> Iterator[bytes]:
         """See the port."""
@@ -90,6 +101,14 @@ class BucketSecond:
             f"<Mode>{escape(self._mode)}</Mode><RetainUntilDate>{_stamp(until)}</RetainUntilDate></Retention>"
         ).encode()
         self._store.put(self._key(id), {"retention": ""}, (), body)
+        if not self._is_locked(id, until):
+            raise LockRefused(
+                f"The store {self._store.where} took the copy of {id}, and does not say that it locks it."
+            )
+
+    def _is_locked(self, id: str, until: Instant) -> bool:
+        locked = self.locked_until(id)
+        return locked is not None and locked >= until
 
     def forget(self, ids: Sequence[str]) -> None:
         """See the port. Every version goes, or stays until its lock ends."""

@@ -18,7 +18,7 @@ import msgspec
 from ecluse.archive.holds import DEPOSIT_JOB, REFUSED, deposit_key
 from ecluse.archive.room import Room
 from ecluse.archive.statement import DEPOSIT, Statement, state
-from ecluse.archive.terms import terms
+from ecluse.archive.periods import terms
 from ecluse.blobs.vault import BlobDamaged, VaultReader
 from ecluse.engine.context import JobContext, Outcome
 from ecluse.errors import EcluseError, Fault

@@ -18,7 +18,7 @@ from ecluse.archive.holding import holds_of
 from ecluse.archive.room import Book, Room, archived_or_raise
 from ecluse.archive.signing import NotAllowed, Signed, checked, counting
 from ecluse.archive.statement import Statement
-from ecluse.archive.terms import terms
+from ecluse.archive.periods import terms
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchiveId, ArchiveState
 from ecluse.model.basics import Instant, MessageId, iso

@@ -23,6 +23,7 @@ from ecluse.cli import (
     change,
     configuration,
     decide,
+    evidence,
     flow,
     hostkey,
     hub,
@@ -37,7 +38,9 @@ from ecluse.cli import (
     pgp,
     posture,
     rehearse,
+    retention,
     roles,
+    seal,
     secret,
     send,
     signer,
@@ -108,6 +111,7 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
+app.add_typer(seal.app, name="seal", cls=Group)
 app.add_typer(offers.app, name="rotate", cls=Group)
 app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
@@ -122,6 +126,8 @@ archive_hold.add_to(archive.app)
 archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
 app.add_typer(archive.app, name="archive", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(evidence.app, name="evidence", cls=Group)
+app.add_typer(retention.app, name="retention", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 

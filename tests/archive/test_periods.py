@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.archives import instant, profile
 
-from ecluse.archive.terms import last_day, terms
+from ecluse.archive.periods import last_day, terms
 
 
 def ends(deposited: str, day: str = "", event: str = "", **changes: Any) -> int | None:

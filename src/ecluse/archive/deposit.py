@@ -16,9 +16,9 @@ from typing import Any, Final
 import msgspec
 
 from ecluse.archive.holds import DEPOSIT_JOB, REFUSED, deposit_key
+from ecluse.archive.periods import terms
 from ecluse.archive.room import Room
 from ecluse.archive.statement import DEPOSIT, Statement, state
-from ecluse.archive.periods import terms
 from ecluse.blobs.vault import BlobDamaged, VaultReader
 from ecluse.engine.context import JobContext, Outcome
 from ecluse.errors import EcluseError, Fault

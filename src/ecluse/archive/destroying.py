@@ -30,6 +30,7 @@ from ecluse.archive.room import Room
 from ecluse.archive.shredding import Kept, Reason, family_of, shred
 from ecluse.archive.signing import NotAllowed
 from ecluse.archive.statement import DESTRUCTION, state
+from ecluse.archive.terms import DataClass
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchiveState, BytesState
 from ecluse.model.basics import Instant, MessageId, iso
@@ -168,7 +169,16 @@ def _destroy(room: Room, tx: Tx, disposal: Disposal, items: Sequence[Item], acto
         }
         room.hub.event(tx, "archive.disposed", row.id, facts, actor=actor, at=now)
     # Holds, and archived documents of the family that are not on the list, stand against it here.
-    shred(tx, room.hub, family, reason=Reason.DISPOSAL, actor=actor, at=now, because=disposal.id)
+    shred(
+        tx,
+        room.hub,
+        family,
+        reason=Reason.DISPOSAL,
+        actor=actor,
+        at=now,
+        classes=frozenset(DataClass),
+        because=disposal.id,
+    )
     for blob in {blob for row in gone for blob in tx.archive_blobs_of(row.id)}:
         kept = tx.archive_bytes(blob)
         if kept is not None and tx.blob(blob) is None:

@@ -14,6 +14,9 @@ from ecluse.cli import (
     access,
     account,
     acme,
+    archive,
+    archive_dispose,
+    archive_hold,
     audit,
     ban,
     cert,
@@ -121,6 +124,9 @@ app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 stamps.add_to(log.app)
+archive_hold.add_to(archive.app)
+archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
+app.add_typer(archive.app, name="archive", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(evidence.app, name="evidence", cls=Group)
 app.add_typer(retention.app, name="retention", cls=Group)

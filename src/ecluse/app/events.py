@@ -141,13 +141,25 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "A version of the configuration was put in force; eyes is how many operators signed it, trust how many changes "
         "to trust it has.",
     ),
-    "archive.deposited": ("archive", "A document was put into the archive; the digest of its receipt is told."),
-    "archive.refused": ("message", "The archive profile does not take a document of it: somebody has to decide."),
+    "archive.deposited": (
+        "archive",
+        "A document was put into the archive; the digest of its receipt is told.",
+    ),
+    "archive.refused": (
+        "message",
+        "The archive profile does not take a document of it: somebody has to decide.",
+    ),
     "archive.declined": ("message", "Somebody decided that it is not archived."),
     "archive.started": ("archive", "The event that begins a document's retention was told of."),
     "archive.copied": ("archive", "The second place has what a document stands on, and it was read back."),
-    "archive.consulted": ("archive", "Somebody read a document, and why; written before its octets went out."),
-    "archive.damaged": ("archive", "A copy of what a document stands on is not what was archived, or is missing."),
+    "archive.consulted": (
+        "archive",
+        "Somebody read a document, and why; written before its octets went out.",
+    ),
+    "archive.damaged": (
+        "archive",
+        "A copy of what a document stands on is not what was archived, or is missing.",
+    ),
     "archive.repaired": ("archive", "A damaged or missing copy was made anew from the other one."),
     "archive.held": ("hold, archive or message", "A legal hold was placed: nothing under it is deleted."),
     "archive.released": ("hold, archive or message", "A legal hold was released."),
@@ -156,8 +168,14 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "archive.disposal-refused": ("disposal", "A disposal was refused; nothing was destroyed by it."),
     "archive.disposal-begun": ("disposal", "What two administrators approved begins to be destroyed."),
     "archive.disposed": ("archive", "A document was destroyed; by which disposal."),
-    "archive.destroyed": ("disposal", "A disposal ended; the digest of its certificate of destruction is told."),
-    "archive.clock-doubted": ("clock", "The clock can't be believed: no retention ends until a person confirms it."),
+    "archive.destroyed": (
+        "disposal",
+        "A disposal ended; the digest of its certificate of destruction is told.",
+    ),
+    "archive.clock-doubted": (
+        "clock",
+        "The clock can't be believed: no retention ends until a person confirms it.",
+    ),
     "archive.clock-confirmed": ("clock", "A person said that the clock is right."),
     "change.proposed": ("change", "A change to trust was proposed, and waits for a second operator."),
     "change.approved": ("change", "An operator signed that it shall be."),

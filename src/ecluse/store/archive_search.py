@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from ecluse.model.archive import Archived, ArchiveId
+from ecluse.model.nouns import Message
 from ecluse.store.archive import archived_from
 from ecluse.store.archive_numbers import numbers
-from ecluse.store.rows import Row
+from ecluse.store.rows import Row, message_from
 
 __all__ = ["SEARCH_QUERIES", "RowSearchTx", "RowSearchView"]
 
@@ -52,6 +53,12 @@ class RowSearchView(Protocol):
 
     def archive_from(self, after: str, limit: int) -> list[Archived]:
         return [archived_from(row) for row in self._rows("archive_from", after, limit)]
+
+    def messages_between(self, after: str, before: str, limit: int) -> list[Message]:
+        return [message_from(row) for row in self._rows("messages_between", after, before, limit)]
+
+    def archived_between(self, after: str, last: str) -> list[Archived]:
+        return [archived_from(row) for row in self._rows("archived_between", after, last)]
 
 
 class RowSearchTx(RowSearchView, Protocol):

@@ -248,6 +248,12 @@ class View(Protocol):
     def archive_from(self, after: str, limit: int) -> list[Archived]:
         """Documents whose id is greater, in order of ids."""
 
+    def messages_between(self, after: str, before: str, limit: int) -> list[Message]:
+        """Messages whose ids lie between these two, in order of ids, which is that of time."""
+
+    def archived_between(self, after: str, last: str) -> list[Archived]:
+        """The archived documents of the messages whose ids are greater than ``after``, up to ``last``."""
+
     def archive_blobs_of(self, id: ArchiveId) -> list[str]:
         """The blobs that an archived document stands on."""
 

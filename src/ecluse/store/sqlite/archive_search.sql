@@ -111,3 +111,15 @@ INSERT INTO archive_refs (number, kind, archive) VALUES (?, ?, ?) ON CONFLICT DO
 
 -- name: drop_archive_ref
 DELETE FROM archive_refs WHERE number = ? AND kind = ? AND archive = ?;
+
+-- name: messages_between
+-- In the order of ids, which is that of time.
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
+FROM messages WHERE id > ? AND id < ? ORDER BY id LIMIT ?;
+
+-- name: archived_between
+-- The documents of these messages (index archive_by_message).
+SELECT id, message, part, blob, partner, direction, deposited, profile, sha256, size, flow, type, reference, refs, day,
+    amount, currency, starts, ends, state, body
+FROM archive WHERE message > ? AND message <= ? ORDER BY message, part;

@@ -27,9 +27,8 @@ from ecluse.model.basics import Instant, PartnerId, system_entropy
 from ecluse.model.nouns import Message
 from ecluse.model.states import MessageState
 from ecluse.trust.archive_settings import ArchiveProfile, ArchiveSettings
-from ecluse.trust.operators import Operator
+from ecluse.trust.operators import Operator, public_key
 from ecluse.trust.ssh import public_line, ssh_sign
-from ecluse.trust.operators import public_key
 from ecluse.wire.sshsig import make_signature
 from ecluse.wire.tlog.note import NoteKey, sign_note
 
@@ -55,7 +54,12 @@ def instant(text: str) -> Instant:
 
 def profile(**changes: Any) -> ArchiveProfile:
     """Ten years from the deposit, with a second copy."""
-    fields: dict[str, Any] = {"name": "Invoices", "retention": "10y", "basis": "Code de commerce, L123-22", "copy": "far"}
+    fields: dict[str, Any] = {
+        "name": "Invoices",
+        "retention": "10y",
+        "basis": "Code de commerce, L123-22",
+        "copy": "far",
+    }
     return ArchiveProfile(**{**fields, **changes})
 
 
@@ -119,7 +123,9 @@ class FakeSecond:
 class ArchiveWorld:
     """A hub with an archive."""
 
-    def __init__(self, folder: Path, *, url: str = "", start: str = "2026-04-01", **profiles: ArchiveProfile) -> None:
+    def __init__(
+        self, folder: Path, *, url: str = "", start: str = "2026-04-01", **profiles: ArchiveProfile
+    ) -> None:
         self.clock = FakeClock(instant(start))
         self.hub = bare_hub(folder, self.clock, url=url)
         self.second: Any = FakeSecond()
@@ -155,7 +161,12 @@ class ArchiveWorld:
         after = msgspec.structs.replace(self.book.profiles[name], **changes)
         profiles = {**self.book.profiles, name: after}
         self.book = Book(
-            self.book.settings, profiles, self.book.flows, self.book.partners, self.book.operators, self.book.version
+            self.book.settings,
+            profiles,
+            self.book.flows,
+            self.book.partners,
+            self.book.operators,
+            self.book.version,
         )
 
     def came(self, *documents: bytes, partner: str = "birch", number: int = 0) -> Message:
@@ -205,16 +216,16 @@ class ArchiveWorld:
 
         def work(tx: Any) -> None:
             message = tx.message(archived.message)
-            tx.update_message(msgspec.structs.replace(message, state=MessageState.DELIVERED, updated=self.clock()))
+            tx.update_message(
+                msgspec.structs.replace(message, state=MessageState.DELIVERED, updated=self.clock())
+            )
 
         self.hub.store.write(work)
 
     def events(self, subject: str) -> list[tuple[str, dict[str, Any]]]:
         """Kinds and facts of what the log says of a subject."""
         found = self.hub.store.read(lambda view: view.events(subject))
-        return [
-            (each.event.kind, msgspec.json.decode(decode_leaf(each.leaf).data)) for each in found
-        ]
+        return [(each.event.kind, msgspec.json.decode(decode_leaf(each.leaf).data)) for each in found]
 
     def kinds(self, subject: str) -> list[str]:
         """The kinds alone."""
@@ -239,5 +250,3 @@ def drop_bytes(world: ArchiveWorld, blob: str, at: int = 100) -> None:
     writer = place.create(blob)
     writer.write(bytes(data))
     writer.commit()
-
-

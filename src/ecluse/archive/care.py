@@ -1,4 +1,4 @@
-"""Care: every archived blob is read again within a period, in both places, and repaired from the other where one is bad.
+"""Care: every archived blob is read again within a period, in both places; one that is bad is made anew from the other.
 
 A look reads the sealed octets and compares their digest with the one that was measured first, opens them, and compares
 each document's digest with its row and with the log's record of its deposit. The first look, soon after the deposit,

@@ -19,7 +19,7 @@ from ecluse.archive.contents import Contents, columns, contents
 from ecluse.archive.holds import DEPOSIT_JOB, REFUSED, deposit_key
 from ecluse.archive.room import Room
 from ecluse.archive.statement import DEPOSIT, Statement, state
-from ecluse.archive.terms import terms
+from ecluse.archive.periods import terms
 from ecluse.blobs.vault import BlobDamaged, VaultReader
 from ecluse.engine.context import JobContext, Outcome
 from ecluse.errors import EcluseError, Fault
@@ -215,7 +215,9 @@ def deposit(room: Room, id: MessageId, profile: str, *, actor: str, waive: str =
     name = profile or room.book().governing(message)
     reason = room.book().refused(name, message)
     if reason and not waive:
-        raise NotNow(reason, code="archive.format-refused", remedy="Take another profile, or give --waive REASON.")
+        raise NotNow(
+            reason, code="archive.format-refused", remedy="Take another profile, or give --waive REASON."
+        )
     prepared = _prepare(room, message, name, submitter=actor, waived=f"{reason} {waive}" if reason else "")
 
     def work(tx: Tx) -> list[Archived]:
@@ -392,4 +394,3 @@ def begin_retention(room: Room, id: ArchiveId, day: str, *, actor: str, reason: 
         return after
 
     return room.hub.store.write(work)
-

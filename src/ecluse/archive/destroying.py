@@ -197,7 +197,12 @@ def _end(room: Room, disposal: Disposal, actor: str) -> Disposal:
         "method": "The keys that it was sealed under were deleted; copies of them follow, as the log tells "
         "(message.erased-everywhere).",
         "destroyed": [
-            {"archive": each.archive, "sha256": each.sha256, "profile": each.profile, "ended": iso(each.ended)}
+            {
+                "archive": each.archive,
+                "sha256": each.sha256,
+                "profile": each.profile,
+                "ended": iso(each.ended),
+            }
             for each in done
         ],
         "kept_back": kept,

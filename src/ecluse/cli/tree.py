@@ -14,12 +14,16 @@ from ecluse.cli import (
     access,
     account,
     acme,
+    archive,
+    archive_dispose,
+    archive_hold,
     audit,
     ban,
     cert,
     change,
     configuration,
     decide,
+    evidence,
     flow,
     hostkey,
     hub,
@@ -34,7 +38,9 @@ from ecluse.cli import (
     pgp,
     posture,
     rehearse,
+    retention,
     roles,
+    seal,
     secret,
     send,
     signer,
@@ -105,6 +111,7 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
+app.add_typer(seal.app, name="seal", cls=Group)
 app.add_typer(offers.app, name="rotate", cls=Group)
 app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
@@ -115,7 +122,12 @@ app.add_typer(change.app, name="change", cls=Group)
 app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
+archive_hold.add_to(archive.app)
+archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
+app.add_typer(archive.app, name="archive", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(evidence.app, name="evidence", cls=Group)
+app.add_typer(retention.app, name="retention", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 

@@ -120,6 +120,14 @@ _HUB: Final[dict[str, Rule]] = {
     "acme.listen": _ADDRESS,
     "acme.allow_private_network": _PRIVATE,
     "openpgp.keys": _OUR_KEY,
+    "backup.recipients": Rule("key", "Whoever has those keys reads all that the hub has."),
+    "backup.keyring": Rule("key", "It says whether our keys lie in backups.", _LESS_IS_SAFE),
+    "backup.secrets": Rule("key", "It says whether our passwords lie in backups.", _LESS_IS_SAFE),
+    **{
+        f"backup.{place}.{name}": Rule("endpoint", "All that the hub has is copied there, sealed.")
+        for place in ("to", "keys_to")
+        for name in ("place", "endpoint", "access_key", "secret_key", "ca")
+    },
     "revocation.mode": Rule(
         "policy", "It says whether revoked certificates are refused.", _ladder("off", "soft", "hard")
     ),
@@ -129,6 +137,7 @@ _HUB: Final[dict[str, Rule]] = {
     "revocation.nonce": Rule("policy", "Without it an answer may be an old one.", _MORE_IS_SAFE),
     "revocation.allow_private_network": _PRIVATE,
     "revocation.authorities[].certificate": Rule("key", "Whoever has that key says what is revoked."),
+    "seals.roots": Rule("key", "Seals under that authority are believed."),
     "revocation.authorities[].ocsp": Rule("endpoint", "We are told there what is revoked."),
     "revocation.authorities[].crl": Rule("endpoint", "We are told there what is revoked."),
     "keyring.folder": Rule("key", "All our keys are there."),
@@ -149,7 +158,9 @@ _HUB: Final[dict[str, Rule]] = {
     "archive.fixity": Rule("policy", "It is how long damage may go unnoticed."),
     "archive.clock_gap": Rule("policy", "It is how far a clock may jump until no retention ends by it."),
     "archive.places.*.place": Rule("endpoint", "Second copies of the archive are kept there.", first=False),
-    "archive.places.*.endpoint": Rule("endpoint", "Second copies of the archive are kept there.", first=False),
+    "archive.places.*.endpoint": Rule(
+        "endpoint", "Second copies of the archive are kept there.", first=False
+    ),
     "archive.places.*.access_key": Rule("key", "It opens the place of second copies.", first=False),
     "archive.places.*.secret_key": Rule("key", "It opens the place of second copies.", first=False),
     "archive.places.*.ca": Rule("key", "Whoever has that authority is taken for the place of second copies."),
@@ -163,6 +174,19 @@ _HUB: Final[dict[str, Rule]] = {
     "blobs.secret_key": Rule("key", "It opens the place of the documents."),
     "blobs.ca": Rule("key", "Whoever has that authority is taken for the place of the documents."),
     "log.origin": Rule("identity", "It is the name of the evidence."),
+    "log.witness_name": Rule("identity", "It is our name as a witness."),
+    "log.witnesses[].name": Rule("key", "Who cosigns our log is believed when it was put back."),
+    "log.witnesses[].url": Rule("endpoint", "Our checkpoints are sent there."),
+    "log.witnesses[].keys": Rule("key", "Who cosigns our log is believed when it was put back."),
+    "log.witnesses[].ca": Rule("key", "Whoever has that authority is taken for the witness's server."),
+    "log.witnesses[].allow_private_network": _PRIVATE,
+    "log.cosigns[].name": Rule("key", "We vouch for that log."),
+    "log.cosigns[].keys": Rule("key", "We vouch for that log."),
+    "listen.log.address": _ADDRESS,
+    "listen.log.key": _OUR_KEY,
+    "listen.log.entries": Rule(
+        "policy", "Whoever reaches the listener reads every event of the log.", _LESS_IS_SAFE
+    ),
     "listen.as2.address": _ADDRESS,
     "listen.as2.public_url": Rule("endpoint", "Partners are told to send there."),
     "listen.as2.tls.key": _OUR_KEY,
@@ -302,6 +326,10 @@ _FLOW: Final[dict[str, Rule]] = {
         _ladder("none", "encrypt sign", "sign-and-encrypt"),
     ),
     "open.openpgp": Rule("policy", "Without it no signature on the document is asked for.", _MORE_IS_SAFE),
+    "open.seals": Rule(
+        "policy", "Without it no seal on the document is asked for.", _ladder("ignore", "report", "require")
+    ),
+    **{f"to[].seal.{name}": Rule("key", "It says what we put our name to.") for name in ("format", "key")},
     "archive.profile": Rule("policy", "It says whether, and for how long, documents are kept.", first=False),
 }
 
@@ -313,7 +341,10 @@ _ARCHIVE: Final[dict[str, Rule]] = {
     "read": Rule("administrator", "It says who may read what is archived.", first=False),
     "dispose": Rule("administrator", "It says who may have documents destroyed."),
     "at_end": Rule(
-        "policy", "It says what happens once the retention is over.", _ladder("dispose", "review", "keep"), first=False
+        "policy",
+        "It says what happens once the retention is over.",
+        _ladder("dispose", "review", "keep"),
+        first=False,
     ),
     "copy": Rule("policy", "It says where the second copy is.", first=False),
     "write_once": Rule("policy", "Without it the second copy can be deleted.", _MORE_IS_SAFE, first=False),
@@ -336,6 +367,10 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
     "hub": {
         "organisation.email": "Where partners may write; nothing is decided by it.",
         **{
+            f"retention.{name}": _ONES_OWN
+            for name in ("relayed", "payload", "wire", "receipts", "names", "undelivered", "quarantined")
+        },
+        **{
             f"organisation.contacts[].{name}": "Whom partners may reach; nothing is decided by it."
             for name in ("role", "name", "email", "phone")
         },
@@ -345,7 +380,20 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         "blobs.inline_limit": _OURS,
         "blobs.region": "The endpoint decides where the bytes go.",
         "revocation.timeout": _PACE,
+        **{
+            f"backup.{place}.region": "The endpoint decides where the bytes go."
+            for place in ("to", "keys_to")
+        },
+        "backup.every": _PACE,
+        "backup.rate": _PACE,
+        **{
+            f"backup.keep.{name}": "How long copies of our own are kept, beside the one that is always kept."
+            for name in ("last", "daily", "weekly", "monthly", "yearly")
+        },
         "listen.as2.path": "Below an address that stays.",
+        "listen.log.tiles": "Hashes tell nothing of what they are of.",
+        "listen.log.max_connections": _PACE,
+        "log.pace": _PACE,
         "listen.as2.max_size": _PACE,
         "listen.as2.max_connections": _PACE,
         "listen.as2.header_timeout": _PACE,
@@ -466,7 +514,10 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         },
         **{f"order.{name}": _PACE for name in ("key", "on_failure")},
         **{f"duplicates.{name}": _ONES_OWN for name in ("window", "action")},
-        "retention.payload": _ONES_OWN,
+        **{f"to[].seal.{name}": _FORM for name in ("reason", "location")},
+        **{
+            f"retention.{name}": _ONES_OWN for name in ("payload", "wire", "receipts", "names", "undelivered")
+        },
         "since": _ONES_OWN,
     },
     "archive": {

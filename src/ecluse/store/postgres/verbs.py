@@ -14,6 +14,7 @@ from ecluse.model.nouns import BlobRow, Job
 from ecluse.model.records import Record
 from ecluse.store.archive import ARCHIVE_QUERIES
 from ecluse.store.archive_search import SEARCH_QUERIES
+from ecluse.store.erasure import ERASURE_QUERIES
 from ecluse.store.files import FILE_QUERIES
 from ecluse.store.port import Conflict
 from ecluse.store.postgres.connection import Connection
@@ -26,7 +27,14 @@ __all__ = ["COUNTED", "PostgresTx", "PostgresView"]
 
 _QUERIES: Final = {
     name: sql
-    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES, ARCHIVE_QUERIES, SEARCH_QUERIES)
+    for file in (
+        "queries.sql",
+        FILE_QUERIES,
+        RECORD_QUERIES,
+        ARCHIVE_QUERIES,
+        SEARCH_QUERIES,
+        ERASURE_QUERIES,
+    )
     for name, sql in load_queries("ecluse.store.postgres", file).items()
 }
 _SQL: Final = {name: text.encode() for name, text in _QUERIES.items()}
@@ -98,6 +106,9 @@ class PostgresView(RowView):
     def blob_key(self, id: str) -> bytes | None:
         row = self._one("blob_key", id)
         return row[0] if row else None
+
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        return [(row[0], bytes(row[1])) for row in self._rows("keys_from", after, limit)]
 
 
 class PostgresTx(PostgresView, RowTx):

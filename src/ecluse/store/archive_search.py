@@ -44,6 +44,9 @@ class RowSearchView(Protocol):
     def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
         return [ArchiveId(row[0]) for row in self._list("archive_numbered", [condition], limit)]
 
+    def archive_dated(self, conditions: Conditions, limit: int) -> list[tuple[str, ArchiveId]]:
+        return [(day, ArchiveId(id)) for day, id in self._list("archive_dated", list(conditions), limit)]
+
     def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
         return [(kind, ArchiveId(id)) for kind, id in self._rows("archive_kinds", number, limit)]
 
@@ -70,8 +73,9 @@ class RowSearchTx(RowSearchView, Protocol):
 
     def _note_numbers(self, before: Archived | None, after: Archived) -> None:
         """Have a document found by its numbers, and no longer by those that it had."""
-        old, new = numbers(before) if before is not None else set(), numbers(after)
-        for number, kind in sorted(old - new):
-            self._run("drop_archive_ref", number, kind, after.id)
-        for number, kind in sorted(new - old):
-            self._run("add_archive_ref", number, kind, after.id)
+        old = {(*pair, before.day) for pair in numbers(before)} if before is not None else set()
+        new = {(*pair, after.day) for pair in numbers(after)}
+        for number, kind, day in sorted(old - new):
+            self._run("drop_archive_ref", number, kind, day, after.id)
+        for number, kind, day in sorted(new - old):
+            self._run("add_archive_ref", number, kind, day, after.id)

@@ -35,6 +35,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "message",
         "Every copy of the keys and bytes that message.shredded deleted has let go of them; copies names them.",
     ),
+    "copy.forsaken": (
+        "copy",
+        "A person said that a copy of keys or bytes is no more: deletions wait for it no longer.",
+    ),
     "delivery.attempted": ("message", "An attempt began."),
     "delivery.held": (
         "message",
@@ -141,6 +145,42 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "A version of the configuration was put in force; eyes is how many operators signed it, trust how many changes "
         "to trust it has.",
     ),
+    "archive.deposited": (
+        "archive",
+        "A document was put into the archive; the digest of its receipt is told.",
+    ),
+    "archive.refused": (
+        "message",
+        "The archive profile does not take a document of it: somebody has to decide.",
+    ),
+    "archive.declined": ("message", "Somebody decided that it is not archived."),
+    "archive.started": ("archive", "The event that begins a document's retention was told of."),
+    "archive.copied": ("archive", "The second place has what a document stands on, and it was read back."),
+    "archive.consulted": (
+        "archive",
+        "Somebody read a document, and why; written before its octets went out.",
+    ),
+    "archive.damaged": (
+        "archive",
+        "A copy of what a document stands on is not what was archived, or is missing.",
+    ),
+    "archive.repaired": ("archive", "A damaged or missing copy was made anew from the other one."),
+    "archive.held": ("hold, archive or message", "A legal hold was placed: nothing under it is deleted."),
+    "archive.released": ("hold, archive or message", "A legal hold was released."),
+    "archive.disposal-proposed": ("disposal", "Documents were proposed for destruction."),
+    "archive.disposal-approved": ("disposal", "An archive administrator signed the list of a disposal."),
+    "archive.disposal-refused": ("disposal", "A disposal was refused; nothing was destroyed by it."),
+    "archive.disposal-begun": ("disposal", "What two administrators approved begins to be destroyed."),
+    "archive.disposed": ("archive", "A document was destroyed; by which disposal."),
+    "archive.destroyed": (
+        "disposal",
+        "A disposal ended; the digest of its certificate of destruction is told.",
+    ),
+    "archive.clock-doubted": (
+        "clock",
+        "The clock can't be believed: no retention ends until a person confirms it.",
+    ),
+    "archive.clock-confirmed": ("clock", "A person said that the clock is right."),
     "change.proposed": ("change", "A change to trust was proposed, and waits for a second operator."),
     "change.approved": ("change", "An operator signed that it shall be."),
     "change.applied": ("change", "It was put in force, as two operators had signed it."),

@@ -13,11 +13,13 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ecluse.app.accounts import join_accounts
+from ecluse.app.archive import join_archive
 from ecluse.app.flowbook import Flows
 from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
 from ecluse.app.rotation.exchange import join_exchange
 from ecluse.app.rotation.watch import join_rotations
+from ecluse.archive.room import Room
 from ecluse.blobs import durable
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -106,6 +108,7 @@ class Node:
         vault: Bytes.
         hub: What the chamber shares.
         channels: By kind.
+        archive: The archive.
         sources: What documents are collected from, by kind.
         closing: What else is to be let go at the end.
         directory: Everyone, as of the version in force; see :meth:`reload`.
@@ -136,6 +139,7 @@ class Node:
     planned: Configuration | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
+    archive: Room = field(init=False, repr=False)
     _reloading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -378,6 +382,7 @@ def open_node(
     join_places(node)
     join_ftps(node)
     join_accounts(node)
+    join_archive(node)
     join_rotations(node)
     join_exchange(node)
     listen = settings.listen.as2

@@ -1,131 +1,93 @@
-"""How long what of a document is kept, as settings say it, and what follows from several of them."""
+"""For how long: calendar periods as law counts them.
+
+The day that something begins is not counted; a period of years or months ends on the day of the same number, or on the
+last of its month where there is none (Regulation (EEC, Euratom) No 1182/71, article 3), and that day counts whole. Where
+a profile counts from the end of a year, the period begins with the last day of the year that the first day is in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import calendar
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
-from ecluse.trust.fields import seconds
-from ecluse.trust.retention_settings import HubRetention, Retention
+from ecluse.model.basics import Instant
+from ecluse.model.calendars import instant_of, local, zone_of
+from ecluse.trust.archive_settings import ArchiveProfile
 
-__all__ = ["DAY", "FALLBACK", "DataClass", "Outcome", "Terms", "longest"]
+__all__ = ["Terms", "first_day", "kept_until", "last_day", "start_of_day", "terms"]
 
-DAY: Final = 24 * 3600 * 1_000_000
-"""Microseconds."""
-
-FALLBACK: Final = "30d"
-"""For documents that were never delivered, where those that were go as soon as they are."""
-
-
-class DataClass(StrEnum):
-    """What of a message is deleted together.
-
-    ``payload`` is the documents, ``wire`` the bytes as they were signed and sent (of a message that came by AS2 they
-    hold the documents), ``receipts`` the bytes of receipts and of our answers, ``names`` its subject, reference and
-    file names.
-    """
-
-    PAYLOAD = "payload"
-    WIRE = "wire"
-    RECEIPTS = "receipts"
-    NAMES = "names"
-
-
-class Outcome(StrEnum):
-    """What a message and all that was made of it came to."""
-
-    DELIVERED = "delivered"
-    UNDELIVERED = "undelivered"
-    QUARANTINED = "quarantined"
+_LAST: Final = date(9998, 12, 31)
+"""The calendar of Python ends a year later: what is kept longer is kept for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long each class is kept, in the words of the settings.
+    """From when to when a document is kept.
 
     Attributes:
-        payload: See :class:`~ecluse.trust.retention_settings.HubRetention`; and so on.
-        wire: Bytes as they were signed and sent.
-        receipts: Bytes of receipts.
-        names: Names.
-        undelivered: Payload and wire of what was refused or given up.
-        quarantined: How long a decision is waited for.
+        starts: When the retention began; ``None`` while the event that begins it has not happened.
+        ends: When it is over (exclusive); ``None`` while it has not begun, or where it never is.
     """
 
-    payload: str
-    wire: str
-    receipts: str
-    names: str
-    undelivered: str
-    quarantined: str
-
-    @classmethod
-    def of_hub(cls, hub: HubRetention) -> Terms:
-        """Of documents that no flow takes."""
-        return cls._of(hub.payload, hub.wire, hub.receipts, hub.names, hub.undelivered, hub.quarantined)
-
-    @classmethod
-    def of_flow(cls, flow: Retention | None, hub: HubRetention) -> Terms:
-        """Of documents that a flow takes, with what its file says."""
-        own = flow or Retention(payload=hub.relayed)
-        return cls._of(
-            own.payload,
-            own.wire,
-            own.receipts or hub.receipts,
-            own.names or hub.names,
-            own.undelivered,
-            hub.quarantined,
-        )
-
-    @classmethod
-    def _of(
-        cls,
-        payload: str,
-        wire: str | None,
-        receipts: str,
-        names: str,
-        undelivered: str | None,
-        quarantined: str,
-    ) -> Terms:
-        given_up = undelivered or payload
-        given_up = FALLBACK if given_up == "delivered" else given_up
-        return cls(payload, wire or payload, receipts, names, given_up, quarantined)
-
-    def words(self, name: DataClass, outcome: Outcome) -> str:
-        """What governs a class."""
-        if outcome is Outcome.DELIVERED:
-            return str(getattr(self, name.value))
-        if name in (DataClass.PAYLOAD, DataClass.WIRE):
-            return self.undelivered
-        kept = str(getattr(self, name.value))
-        return FALLBACK if kept == "delivered" else kept
-
-    def keep(self, name: DataClass, outcome: Outcome) -> int | None:
-        """Microseconds that a class is kept for once all has ended; ``None`` where no time ends it."""
-        return _microseconds(self.words(name, outcome))
-
-    @property
-    def patience(self) -> int | None:
-        """Microseconds that a quarantined message waits for a decision."""
-        return _microseconds(self.quarantined)
-
-    @property
-    def shortest(self) -> int | None:
-        """The least of all times; ``None`` where no time ends anything."""
-        times = [self.keep(name, outcome) for name in DataClass for outcome in Outcome] + [self.patience]
-        return min((time for time in times if time is not None), default=None)
+    starts: Instant | None
+    ends: Instant | None
 
 
-def longest(all_terms: Iterable[Terms], name: DataClass, outcome: Outcome) -> int | None:
-    """What several flows come to that share a document: the one that keeps longest; for ever where one does."""
-    times = [terms.keep(name, outcome) for terms in all_terms]
-    known = [time for time in times if time is not None]
-    return max(known) if known and len(known) == len(times) else None
+def terms(profile: ArchiveProfile, deposited: Instant, day: str = "", event: str = "") -> Terms:
+    """The terms of a document.
+
+    Args:
+        profile: By which it is archived.
+        deposited: When it was.
+        day: Its own date, ISO 8601; empty where it says none.
+        event: Date of the event that begins its retention; empty while that has not happened.
+    """
+    zone = zone_of(profile.timezone)
+    first = local(deposited, zone).date()
+    if profile.begins == "event":
+        if not event:
+            return Terms(None, None)
+        first = date.fromisoformat(event)
+    elif profile.begins == "document" and day:
+        first = date.fromisoformat(day)
+    begun = first_day(profile, first)
+    ended = last_day(profile.retention, begun)
+    starts = instant_of(datetime.combine(begun, time(), zone))
+    return Terms(starts, None if ended is None else kept_until(profile, ended))
 
 
-def _microseconds(term: str) -> int | None:
-    if term in ("archive", "forever"):
+def first_day(profile: ArchiveProfile, day: date) -> date:
+    """The day that a period is counted from: the day itself, or the last of the year that it is in."""
+    if profile.counts_from == "day":
+        return day
+    month, number = map(int, profile.year_ends.split("-"))
+    end = date(day.year, month, number)
+    if end >= day:
+        return end
+    return date(min(day.year + 1, _LAST.year), month, number)
+
+
+def last_day(period: str, begun: date) -> date | None:
+    """The last day of a period, which counts whole; ``None`` where there is none."""
+    if period == "forever":
         return None
-    return 0 if term == "delivered" else int(seconds(term) * 1_000_000)
+    count, unit = int(period[:-1]), period[-1]
+    if unit == "d":
+        return begun + timedelta(days=count) if (_LAST - begun).days >= count else None
+    months = begun.year * 12 + begun.month - 1 + count * (12 if unit == "y" else 1)
+    year, month = months // 12, months % 12 + 1
+    if year > _LAST.year:
+        return None
+    return date(year, month, min(begun.day, calendar.monthrange(year, month)[1]))
+
+
+def kept_until(profile: ArchiveProfile, last: date) -> Instant:
+    """When a last day is over, in the profile's zone."""
+    return start_of_day(profile, last + timedelta(days=1))
+
+
+def start_of_day(profile: ArchiveProfile, day: date) -> Instant:
+    """When a day begins, in the profile's zone."""
+    return instant_of(datetime.combine(day, time(), zone_of(profile.timezone)))

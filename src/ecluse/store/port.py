@@ -236,6 +236,9 @@ class View(ErasureView, Protocol):
     def archive_bytes_due(self, now: Instant, limit: int) -> list[ArchivedBytes]:
         """Those to be looked at by ``now``, the longest due first."""
 
+    def archive_bytes_before(self, blob: str, limit: int) -> list[str]:
+        """Ids of blobs that archived documents stand on, that sort after ``blob``, in order; for the sweep."""
+
     def archive_bytes_counts(self) -> dict[BytesState, tuple[int, int, Instant | None, Instant | None]]:
         """By state: how many, how many of them with a second copy, the oldest look at one, and the earliest due."""
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from ecluse.trust.archive_settings import Archiving
 from ecluse.trust.fields import ChannelName, Day, Duration, FolderPath, Label, Name, Size, Strict, Weekday
 from ecluse.trust.retention_settings import Retention
 
@@ -217,6 +218,7 @@ class Flow(Strict, frozen=True, kw_only=True):
         order: Order, where it matters.
         duplicates: What happens to the same content again; nothing is looked at without it.
         retention: How long what of the documents is kept; without it, [retention] of ecluse.toml says it.
+        archive: Its documents are archived: what comes for it, and what it sends to partners.
         since: Files that are older are left.
     """
 
@@ -232,4 +234,5 @@ class Flow(Strict, frozen=True, kw_only=True):
     order: Ordering | None = None
     duplicates: Duplicates | None = None
     retention: Retention | None = None
+    archive: Archiving | None = None
     since: Day | None = None

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from ecluse.trust.acme import Acme
+from ecluse.trust.archive_settings import ArchiveSettings, Archiving
 from ecluse.trust.company import Bank, Contact, Identifiers
 from ecluse.trust.days import Calendar
 from ecluse.trust.fields import (
@@ -308,6 +309,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
         retention: How long documents are kept where no flow says it; for ever without it.
+        archive: The archive.
     """
 
     organisation: Organisation
@@ -325,6 +327,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
     retention: HubRetention = HubRetention()
+    archive: ArchiveSettings = ArchiveSettings()
 
     @property
     def log_origin(self) -> str:
@@ -467,6 +470,7 @@ class Partner(Strict, frozen=True, kw_only=True):
         verification: How their identity was made sure of.
         card: The last card that was taken from them.
         invitation: The invitation that they have not answered yet.
+        archive: What is exchanged with them is archived, where its flow does not say otherwise.
     """
 
     name: Name
@@ -488,3 +492,4 @@ class Partner(Strict, frozen=True, kw_only=True):
     verification: Verification | None = None
     card: HeldCard | None = None
     invitation: Invitation | None = None
+    archive: Archiving | None = None

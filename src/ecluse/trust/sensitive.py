@@ -145,6 +145,18 @@ _HUB: Final[dict[str, Rule]] = {
     "folders.*.path": Rule("endpoint", "Documents are taken from there, or put there.", first=False),
     "store.database": Rule("endpoint", "The state, and what is in force, is kept there."),
     "store.password": Rule("key", "It opens the state."),
+    "archive.profile": Rule("policy", "It says what is archived."),
+    "archive.fixity": Rule("policy", "It is how long damage may go unnoticed."),
+    "archive.clock_gap": Rule("policy", "It is how far a clock may jump until no retention ends by it."),
+    "archive.places.*.place": Rule("endpoint", "Second copies of the archive are kept there.", first=False),
+    "archive.places.*.endpoint": Rule("endpoint", "Second copies of the archive are kept there.", first=False),
+    "archive.places.*.access_key": Rule("key", "It opens the place of second copies.", first=False),
+    "archive.places.*.secret_key": Rule("key", "It opens the place of second copies.", first=False),
+    "archive.places.*.ca": Rule("key", "Whoever has that authority is taken for the place of second copies."),
+    "archive.places.*.object_lock": Rule(
+        "policy", "It says who can delete second copies.", _ladder("none", "governance", "compliance")
+    ),
+    "archive.places.*.allow_private_network": _PRIVATE,
     "blobs.place": Rule("endpoint", "The documents are kept there."),
     "blobs.endpoint": Rule("endpoint", "The documents are kept there."),
     "blobs.access_key": Rule("key", "It opens the place of the documents."),
@@ -271,6 +283,7 @@ _PARTNER: Final[dict[str, Rule]] = {
             "allow_private_network": _PRIVATE,
         }.items()
     },
+    "archive.profile": Rule("policy", "It says whether, and for how long, documents are kept.", first=False),
     "openpgp.certificates": _THEIR_KEY,
     "openpgp.recipients": _THEIR_KEY,
     "openpgp.key": _OUR_KEY,
@@ -289,9 +302,29 @@ _FLOW: Final[dict[str, Rule]] = {
         _ladder("none", "encrypt sign", "sign-and-encrypt"),
     ),
     "open.openpgp": Rule("policy", "Without it no signature on the document is asked for.", _MORE_IS_SAFE),
+    "archive.profile": Rule("policy", "It says whether, and for how long, documents are kept.", first=False),
 }
 
-SENSITIVE: Final[Mapping[str, Mapping[str, Rule]]] = {"hub": _HUB, "partner": _PARTNER, "flow": _FLOW}
+_ARCHIVE: Final[dict[str, Rule]] = {
+    **{
+        name: Rule("policy", "It says for how long documents are kept, and from when on.", first=False)
+        for name in ("retention", "begins", "counts_from", "year_ends", "timezone")
+    },
+    "read": Rule("administrator", "It says who may read what is archived.", first=False),
+    "dispose": Rule("administrator", "It says who may have documents destroyed."),
+    "at_end": Rule(
+        "policy", "It says what happens once the retention is over.", _ladder("dispose", "review", "keep"), first=False
+    ),
+    "copy": Rule("policy", "It says where the second copy is.", first=False),
+    "write_once": Rule("policy", "Without it the second copy can be deleted.", _MORE_IS_SAFE, first=False),
+}
+
+SENSITIVE: Final[Mapping[str, Mapping[str, Rule]]] = {
+    "hub": _HUB,
+    "partner": _PARTNER,
+    "flow": _FLOW,
+    "archive": _ARCHIVE,
+}
 """What is a change to trust: by kind of subject and by field."""
 
 _PACE: Final = "How fast, how many, how long: no matter of trust."
@@ -337,6 +370,9 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
             )
         },
         "inbox.folder": _OURS,
+        "archive.fixity_rate": _PACE,
+        **{f"archive.places.*.{name}": _FORM for name in ("region", "path_style")},
+        "archive.places.*.timeout": _PACE,
         "folders.*.create": _OURS,
         "folders.*.replace": _OURS,
         **{f"calendars.*.{name}": _PACE for name in ("country", "region", "closed", "open", "weekend")},
@@ -439,17 +475,23 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         },
         "since": _ONES_OWN,
     },
+    "archive": {
+        "name": "What it is called.",
+        "basis": "Words beside what is approved.",
+        "formats": _ONES_OWN,
+    },
 }
 """What is none: by kind of subject and by field, with why."""
 
 _UNKNOWN: Final = Rule("policy", "Nobody said of this field that it is no matter of trust.")
 _GONE: Final[Mapping[str, Rule]] = {
     "partner": Rule("state", "The partner is forgotten, with all that was known of it."),
+    "archive": Rule("policy", "Nothing says any more for how long its documents are kept."),
 }
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _NAMED: Final = ("certificate ", "openpgp certificate ", "operator ")
-_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores)\.[^.]+")
+_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores|archive\.places)\.[^.]+")
 _TAGS: Final = re.compile(r"^(s3|azure|gcs)\.tags\..*", re.DOTALL)
 _WHOLE: Final = re.compile(r"^((?:organisation\.)?(?:bank|identifiers)|verification)(\..*|\[.*)?$", re.DOTALL)
 
@@ -469,7 +511,7 @@ def normal(field: str) -> str:
 
 
 def is_named(kind: str, field: str) -> bool:
-    """Whether one of the tables has a field of ``hub``, ``partner`` or ``flow``."""
+    """Whether one of the tables has a field of ``hub``, ``partner``, ``flow`` or ``archive``."""
     name = normal(field)
     return name in SENSITIVE[kind] or name in FREE[kind]
 

@@ -35,6 +35,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "message",
         "Every copy of the keys and bytes that message.shredded deleted has let go of them; copies names them.",
     ),
+    "copy.forsaken": (
+        "copy",
+        "A person said that a copy of keys or bytes is no more: deletions wait for it no longer.",
+    ),
     "delivery.attempted": ("message", "An attempt began."),
     "delivery.held": (
         "message",

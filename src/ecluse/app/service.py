@@ -15,6 +15,7 @@ import structlog
 from ecluse.app.accounts import account_expiry
 from ecluse.app.acme import AcmeDoor, acme_work
 from ecluse.app.audit import remind
+from ecluse.app.backup.work import backup_work
 from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
@@ -108,6 +109,7 @@ class Service:
                 revocation_checks(node),
                 change_expiry(node),
                 remind(node),
+                backup_work(node),
             ],
             hub.clock,
         )

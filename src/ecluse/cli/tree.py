@@ -15,6 +15,7 @@ from ecluse.cli import (
     account,
     acme,
     audit,
+    backup,
     ban,
     cert,
     change,
@@ -34,6 +35,7 @@ from ecluse.cli import (
     pgp,
     posture,
     rehearse,
+    restore,
     roles,
     secret,
     send,
@@ -92,7 +94,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse, signer):
+for group in (hub, configuration, send, rehearse, signer, restore):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
@@ -116,6 +118,7 @@ app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(backup.app, name="backup", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ecluse.model.archive import Archived, ArchiveState
 from ecluse.model.nouns import Answer, BlobRow, Checkpoint, Delivery, Direction, Job, Message, Part, Receipt
 from ecluse.model.states import DeliveryState, MessageState
 
@@ -94,3 +95,36 @@ def job(key: str = "k1", **changes: Any) -> Job:
 def checkpoint(size: int, **changes: Any) -> Checkpoint:
     fields: dict[str, Any] = {"root": b"r" * 32, "note": b"note\n", "at": NOW}
     return Checkpoint(size, **{**fields, **changes})
+
+
+def archived(id: str = "a1", **changes: Any) -> Archived:
+    fields: dict[str, Any] = {
+        "message": "m1",
+        "part": 0,
+        "blob": "b1",
+        "partner": "birch",
+        "direction": Direction.IN,
+        "deposited": NOW,
+        "profile": "invoices",
+        "sha256": b"\xab" * 32,
+        "size": 12,
+    }
+    return Archived(id, **{**fields, **changes})
+
+
+def full_archived(id: str = "a1", **changes: Any) -> Archived:
+    """No field left at its default."""
+    fields: dict[str, Any] = {
+        "flow": "invoices-in",
+        "type": "invoice",
+        "reference": "R-2026-é",
+        "refs": (("order", "4711"), ("despatch-advice", "L9")),
+        "day": "2025-12-31",
+        "amount": 123456,
+        "currency": "EUR",
+        "starts": NOW,
+        "ends": NOW + SECOND,
+        "state": ArchiveState.DAMAGED,
+        "body": b'{"name":"x"}',
+    }
+    return archived(id, **{**fields, **changes})

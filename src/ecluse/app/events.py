@@ -28,7 +28,12 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "message.given-up": ("message", "A person gave it up, or nothing of it is left to try."),
     "message.shredded": (
         "message",
-        "The keys of its bytes were deleted at the end of their retention; the rest of it stays.",
+        "The keys of its bytes were deleted, or what else classes says: reason tells whether at the end of their "
+        "retention, by a disposal, or at the request of the person whose data they hold; the rest of it stays.",
+    ),
+    "message.erased-everywhere": (
+        "message",
+        "Every copy of the keys and bytes that message.shredded deleted has let go of them; copies names them.",
     ),
     "delivery.attempted": ("message", "An attempt began."),
     "delivery.held": (
@@ -226,6 +231,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "restore.released": ("hub", "A person let go on what waited because of a restore."),
     "secret.put": ("secret", "A secret was put into the keyring."),
+    "evidence.exported": (
+        "pack",
+        "An evidence pack was made: of which messages, and the digest of its manifest, which names it.",
+    ),
     "secret.removed": ("secret", "A secret was removed from the keyring."),
 }
 """Kind to what its subject is, and one sentence."""

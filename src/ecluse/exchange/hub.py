@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ecluse.archive.copies import Copies
 from ecluse.blobs.port import BlobMissing
 from ecluse.blobs.vault import Vault, VaultReader
 from ecluse.evidence.record import record
@@ -42,6 +43,7 @@ class Hub:
         judged: Told of each receipt of record, in its transaction: the delivery, whether it confirms, and what one
             that refuses says. What it gives is why the message is to be sealed anew and sent again; empty as a rule.
         sightings: Told of what partners are seen to use on the wire.
+        copies: What a deletion has to reach.
     """
 
     store: Store
@@ -57,9 +59,11 @@ class Hub:
     own: Callable[[Message], str] = field(default=lambda message: "")
     judged: Callable[[Tx, Delivery, bool, str], str] = field(default=lambda tx, delivery, positive, said: "")
     sightings: Sightings = field(init=False)
+    copies: Copies = field(init=False)
 
     def __post_init__(self) -> None:
         self.sightings = Sightings(self.clock)
+        self.copies = Copies(self.store, self.vault)
 
     def new_id(self, prefix: str) -> str:
         """A fresh id; see :func:`ecluse.model.basics.new_id`."""

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ecluse.errors import EcluseError, Fault
+from ecluse.model.archive import Archived, ArchivedBytes, ArchiveId, ArchiveState, BytesState
 from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
 from ecluse.model.files import FileRow
 from ecluse.model.nouns import (
@@ -27,11 +28,12 @@ from ecluse.model.nouns import (
 )
 from ecluse.model.records import Record
 from ecluse.model.states import DeliveryState, MessageState
+from ecluse.store.erasure_port import ErasureTx, ErasureView
 
 if TYPE_CHECKING:
     from ecluse.store.snapshot import Snapshot
 
-__all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View"]
+__all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View", "WriteOnce"]
 
 T = TypeVar("T")
 
@@ -52,6 +54,16 @@ class Lost(EcluseError):
     remedy = "Do nothing: the present owner finishes the work."
 
 
+class WriteOnce(EcluseError):
+    """What is archived was to be deleted or changed. The unit of work left nothing behind."""
+
+    code = "store.write-once"
+    fault = Fault.OURS
+    remedy = (
+        "Leave it: what is archived goes by `ecluse archive dispose` alone, once its retention has ended."
+    )
+
+
 class StoreUnavailable(EcluseError):
     """The database can't be reached, is full or is read-only. Nothing was acknowledged."""
 
@@ -68,7 +80,7 @@ class BadStoreUrl(EcluseError):
     remedy = "Write `sqlite:path/to/hub.db` or `postgresql://user@host/database`; give the password apart."
 
 
-class View(Protocol):
+class View(ErasureView, Protocol):
     """Reads, of one consistent moment."""
 
     def about(self, deliveries: Sequence[DeliveryId]) -> None:
@@ -106,11 +118,6 @@ class View(Protocol):
         self, flow: str, since: Instant, until: Instant, limit: int
     ) -> list[tuple[Message, Instant]]:
         """What a flow took from ``since`` on and before ``until``, and when, oldest first."""
-
-    def shreddable(self, flow: str, before: Instant, after: Instant, limit: int) -> list[Message]:
-        """What came for a flow, ended before ``before`` (and after ``after``), and has its bytes still; oldest
-        first.
-        """
 
     def flow_counts(self) -> dict[tuple[str, DeliveryState], int]:
         """Deliveries that flows relay, by flow and state."""
@@ -202,6 +209,66 @@ class View(Protocol):
     def records_due(self, kind: str, now: Instant, limit: int) -> list[Record]:
         """Those of a kind that are due at ``now``, the longest due first."""
 
+    def archived(self, id: ArchiveId) -> Archived | None: ...
+    def archived_of(self, message: MessageId) -> list[Archived]:
+        """The archived documents of a message, in their order."""
+
+    def archive_list(
+        self,
+        *,
+        profile: str | None = None,
+        partner: PartnerId | None = None,
+        state: ArchiveState | None = None,
+        type: str | None = None,
+        before: ArchiveId | None = None,
+        limit: int = 50,
+    ) -> list[Archived]:
+        """Newest deposit first."""
+
+    def archive_ending(self, now: Instant, after: tuple[Instant, str], limit: int) -> list[Archived]:
+        """Those not disposed of whose retention ended by ``now``, that sort after ``after`` by (end, id), in order."""
+
+    def archive_counts(self) -> dict[tuple[str, ArchiveState], int]:
+        """Archived documents by profile and state."""
+
+    def archive_search(
+        self, conditions: Sequence[tuple[str, object]], limit: int
+    ) -> list[tuple[str, ArchiveId]]:
+        """Day and id of documents, newest day first. The names of conditions are :mod:`ecluse.archive.search`'s."""
+
+    def archive_probe(self, condition: tuple[str, object], limit: int) -> int:
+        """How many documents answer to one condition; no more than ``limit`` are counted."""
+
+    def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
+        """Documents that have or name a number, in no order."""
+
+    def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
+        """Which documents have exactly this number (kind ``own:TYPE``) or name it (kind of what is named)."""
+
+    def archived_in(self, ids: Sequence[ArchiveId]) -> dict[ArchiveId, Archived]:
+        """Those of these documents that there are."""
+
+    def archive_from(self, after: str, limit: int) -> list[Archived]:
+        """Documents whose id is greater, in order of ids."""
+
+    def archive_blobs_of(self, id: ArchiveId) -> list[str]:
+        """The blobs that an archived document stands on."""
+
+    def archive_holders(self, blob: str) -> list[ArchiveId]:
+        """The archived documents that stand on a blob."""
+
+    def archive_bytes(self, blob: str) -> ArchivedBytes | None:
+        """What care was taken of a blob; ``None`` where no archived document stands on it."""
+
+    def archive_bytes_due(self, now: Instant, limit: int) -> list[ArchivedBytes]:
+        """Those to be looked at by ``now``, the longest due first."""
+
+    def archive_bytes_counts(self) -> dict[BytesState, tuple[int, int, Instant | None, Instant | None]]:
+        """By state: how many, how many of them with a second copy, the oldest look at one, and the earliest due."""
+
+    def standing_holds(self) -> list[Record]:
+        """All legal holds that stand. Within a transaction they do not change until that ends."""
+
     def job(self, key: str) -> Job | None: ...
     def jobs(self, *, kind: str | None = None, limit: int = 100) -> list[Job]:
         """Those that are not done first, then oldest first."""
@@ -220,7 +287,7 @@ class View(Protocol):
         """(node, last heartbeat)."""
 
 
-class Tx(View, Protocol):
+class Tx(View, ErasureTx, Protocol):
     """Reads and writes, in one transaction.
 
     A message or a delivery that was read by its id (or its message's) does not change until the transaction ends:
@@ -248,7 +315,7 @@ class Tx(View, Protocol):
         """The key goes to the key store, which is kept apart and is durable before the row is."""
 
     def drop_blob(self, id: str) -> None:
-        """Delete the row and the key."""
+        """Delete the row and the key. Raise :class:`WriteOnce` where an archived document stands on it."""
 
     def keep_keys(self, keys: Mapping[str, bytes]) -> None:
         """Keep wrapped keys, by id, of blobs that are still to come: :meth:`add_blob` of one has its key durable."""
@@ -293,8 +360,40 @@ class Tx(View, Protocol):
     def drop_record(self, kind: str, key: str) -> None:
         """Forget it; nothing happens where it is not there."""
 
-    def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
-        """One inbox row of the log. ``leaf`` is the canonical encoding that :mod:`ecluse.evidence` makes."""
+    def lock_holds(self) -> None:
+        """Let nobody who deletes read the legal holds until this transaction ends, which changes them."""
+
+    def add_archived(self, archived: Archived, blobs: Sequence[str]) -> None:
+        """Put a document into the archive, and its blob and ``blobs`` under the archive's care, due at once.
+
+        Raise :class:`Conflict` where that document of its message is there already.
+        """
+
+    def update_archived(self, archived: Archived) -> None:
+        """Write what may change: facts, profile, start and end of retention, state, body.
+
+        Raise :class:`Conflict` where it is not there, :class:`WriteOnce` where it was disposed of and comes back.
+        """
+
+    def update_archive_bytes(self, kept: ArchivedBytes) -> None:
+        """Raise :class:`Conflict` where no archived document stands on that blob."""
+
+    def restore_blob(self, id: str, inline: bytes) -> bool:
+        """Write the sealed bytes of a blob that rides in its row over what lies there; false where it does not."""
+
+    def append_event(
+        self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes, beside: bytes | None = None
+    ) -> None:
+        """One inbox row of the log.
+
+        Args:
+            event_id: Its id.
+            kind: Its kind.
+            subject: What it is about.
+            at: When.
+            leaf: The canonical encoding that :mod:`ecluse.evidence` makes.
+            beside: What its commitments stand for; erasable.
+        """
 
     def seal(self, first_index: int, rows: Sequence[int], nodes: Mapping[tuple[int, int], bytes]) -> None:
         """Give the inbox rows their indexes from ``first_index`` on, store tree nodes, grow the log.
@@ -403,6 +502,21 @@ class Store(Protocol):
             work: Reads, and nothing else.
             snapshot: False where what it reads need not be of one moment: a look that is checked again in the
                 transaction that acts on it, and is cheaper so.
+        """
+
+    def purge_keys(self, ids: Collection[str]) -> None:
+        """Return when no file of the key store holds the keys of blobs whose deletion is durable, as far as the
+        database can know: the implementations say what that is.
+
+        Raises:
+            StoreUnavailable: They can't be got rid of at present.
+        """
+
+    def purge_rows(self) -> None:
+        """The same of what durable transactions blanked or overwrote in all other rows.
+
+        Raises:
+            StoreUnavailable: It can't be got rid of at present.
         """
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg import errors
 
-from ecluse.store.port import Conflict, StoreUnavailable, Tx, View
+from ecluse.store.port import Conflict, StoreUnavailable, Tx, View, WriteOnce
 from ecluse.store.postgres.connection import Connection, Pool, failure_of
 from ecluse.store.postgres.verbs import PostgresTx, PostgresView
 
@@ -73,6 +73,7 @@ def on_connection(pool: Pool, attempt: Callable[[Connection], T]) -> T:
 
     Raises:
         Conflict: A unique key is taken.
+        WriteOnce: What is archived was to be deleted or changed.
         StoreUnavailable: The database can't do it at present.
     """
     lost = False
@@ -85,6 +86,8 @@ def on_connection(pool: Pool, attempt: Callable[[Connection], T]) -> T:
             time.sleep(random.uniform(0, 0.002 * 2**run))  # noqa: S311 - only to fall out of step
         except errors.UniqueViolation as error:
             raise Conflict(f"A unique key is taken ({error.diag.constraint_name}).") from error
+        except errors.RestrictViolation as error:
+            raise WriteOnce(f"The database refuses it ({error.diag.message_primary}).") from error
         except Doubtful:
             pool.forget_idle()
             raise

@@ -11,6 +11,10 @@ from typing import Final
 
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import BlobRow, Job
+from ecluse.model.records import Record
+from ecluse.store.archive import ARCHIVE_QUERIES
+from ecluse.store.archive_search import SEARCH_QUERIES
+from ecluse.store.erasure import ERASURE_QUERIES
 from ecluse.store.files import FILE_QUERIES
 from ecluse.store.port import Conflict
 from ecluse.store.postgres.connection import Connection
@@ -23,19 +27,28 @@ __all__ = ["COUNTED", "PostgresTx", "PostgresView"]
 
 _QUERIES: Final = {
     name: sql
-    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES)
+    for file in (
+        "queries.sql",
+        FILE_QUERIES,
+        RECORD_QUERIES,
+        ARCHIVE_QUERIES,
+        SEARCH_QUERIES,
+        ERASURE_QUERIES,
+    )
     for name, sql in load_queries("ecluse.store.postgres", file).items()
 }
 _SQL: Final = {name: text.encode() for name, text in _QUERIES.items()}
 
 _UNANSWERED: Final = frozenset(
     {
+        "add_archive_ref",
         "add_blob",
         "add_blob_key",
         "add_delivery",
         "add_receipt",
         "append_event",
         "beat",
+        "drop_archive_ref",
         "drop_blob",
         "drop_blob_key",
         "put_answer",
@@ -48,8 +61,21 @@ _UNANSWERED: Final = frozenset(
 
 # A unit decides by the state that it read, and other nodes write at the same time: the row is held from the read
 # on. Two units that wait for each other are run again (see the transactions module).
-_HELD_NAMES: Final = ("message", "delivery", "deliveries", "file", "ahead", "behind")
+_HELD_NAMES: Final = (
+    "message",
+    "delivery",
+    "deliveries",
+    "file",
+    "ahead",
+    "behind",
+    "archived",
+    "archived_of",
+    "archive_bytes",
+)
 _HELD: Final = {name: _SQL[name] + b" FOR UPDATE" for name in _HELD_NAMES}
+
+_HOLDS: Final = 0x65_686F_6C64
+"""The advisory lock of the register of legal holds: "ehold" in ASCII."""
 
 # In a pipeline only rows are waited for, not a count of them.
 COUNTED: Final = {name: text + b" RETURNING 1" for name, text in _SQL.items()}
@@ -69,7 +95,8 @@ class PostgresView(RowView):
     def _list(self, query: str, conditions: list[tuple[str, object]], limit: int) -> list[Row]:
         where = b" AND ".join(_SQL[f"{query}.{name}"] for name, _ in conditions)
         sql = _SQL[query] + (b" WHERE " + where if where else b"") + b" " + _SQL[query + ".order"]
-        values = [value for _, value in conditions]
+        given = [value if isinstance(value, tuple) else (value,) for _, value in conditions]
+        values = [value for each in given for value in each]
         return self._connection.execute(sql, (*values, limit), binary=True).fetchall()
 
     def log_nodes(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
@@ -109,6 +136,13 @@ class PostgresTx(PostgresView, RowTx):
 
     def _ring(self, kind: str = "") -> None:
         self.rings.add(kind)
+
+    def standing_holds(self) -> list[Record]:
+        self._rows("share_holds", _HOLDS)
+        return super().standing_holds()
+
+    def lock_holds(self) -> None:
+        self._rows("lock_holds", _HOLDS)
 
     def add_blob(self, row: BlobRow, wrapped_key: bytes) -> None:
         self._run("add_blob", row.id, row.size, row.sha256, row.inline, row.created)

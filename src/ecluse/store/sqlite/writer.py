@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ecluse.store.port import Conflict, StoreUnavailable, Tx
+from ecluse.store.port import Conflict, StoreUnavailable, Tx, WriteOnce
 from ecluse.store.sqlite.connection import connect, file_failure, is_busy, key_path
 from ecluse.store.sqlite.held import Held, InTheWay
 from ecluse.store.sqlite.keys import KeyFile
@@ -98,6 +98,7 @@ class Writer:
         self._closed = False
         self._main = connect(path)
         self._keys = KeyFile(key_path(path), SQL)
+        self._overwriting = False
         self._ahead: dict[str, bytes] = {}
         self._owed_drops: list[str] = []
         self._done_drops: list[str] = []
@@ -177,6 +178,9 @@ class Writer:
         self._queue.put(None)  # the end mark belongs to the loop above
 
     def _begin(self) -> None:
+        if self._overwriting:
+            self._main.execute("PRAGMA secure_delete = OFF")
+            self._overwriting = False
         end = time.monotonic() + LOCK_SECONDS
         while True:
             try:
@@ -206,15 +210,18 @@ class Writer:
         """
         tx = SqliteTx(self._main, self._keys.connection, group.held, self._ahead)
         try:
-            result = work(tx)
-            tx.settle()
+            try:
+                result = work(tx)
+                tx.settle()
+            finally:
+                self._overwriting = self._overwriting or tx.overwrites
         except BaseException as error:  # whatever it is, it belongs to the one who submitted the unit
             if isinstance(error, sqlite3.Error) and file_failure(error, self._path):
                 raise _GroupFailed from error
             self._check_whole(group, error)
             tx.undo()
             if isinstance(error, sqlite3.IntegrityError):
-                error = Conflict(f"A unique key is taken ({error}).")
+                error = _refused(error)
             group.failures.append((future, error))
             return
         self._check_whole(group, None)
@@ -270,3 +277,9 @@ class Writer:
         failure = known or StoreUnavailable(f"The database {self._path} ended the transaction: {cause}.")
         failure.__cause__ = cause
         return failure
+
+
+def _refused(error: sqlite3.IntegrityError) -> Conflict | WriteOnce:
+    if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+        return WriteOnce(f"The database refuses it ({error}).")
+    return Conflict(f"A unique key is taken ({error}).")

@@ -158,6 +158,7 @@ class Opened(Struct, frozen=True):
         is_mdn: It is a receipt (multipart/report of disposition-notification).
         canonical: The MIC is over the content with its line ends made CRLF, as the sender signed it.
         warnings: What was tolerated, one sentence each.
+        exact_sha256: Digest of the ``Exact`` stream as it is, 32 octets, whatever form the MIC is over.
     """
 
     protections: tuple[Protection, ...]
@@ -168,6 +169,7 @@ class Opened(Struct, frozen=True):
     is_mdn: bool = False
     canonical: bool = False
     warnings: tuple[str, ...] = ()
+    exact_sha256: bytes = b""
 
     @property
     def signed(self) -> Signed | None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ecluse.app.accounts import join_accounts
+from ecluse.app.backup.copy import join_backup
 from ecluse.app.backup.errors import HalfRestored
 from ecluse.app.flowbook import Flows
 from ecluse.app.ftps import join_ftps
@@ -213,6 +214,7 @@ class Node:
         self.version = version
         self.marks = marks
         self.choices_mark = chosen
+        join_backup(self)
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -399,6 +401,7 @@ def open_node(
     join_accounts(node)
     join_rotations(node)
     join_exchange(node)
+    join_backup(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node

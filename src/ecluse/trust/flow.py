@@ -225,7 +225,6 @@ class Flow(Strict, frozen=True, kw_only=True):
         order: Order, where it matters.
         duplicates: What happens to the same content again; nothing is looked at without it.
         retention: How long what of the documents is kept; without it, [retention] of ecluse.toml says it.
-        retention: How long bytes are kept; for ever without it.
         archive: Its documents are archived: what comes for it, and what it sends to partners.
         since: Files that are older are left.
     """

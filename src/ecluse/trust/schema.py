@@ -295,10 +295,10 @@ class Hub(Strict, frozen=True, kw_only=True):
         revocation: Whether certificates were revoked.
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
-        backup: Copies of the hub, sealed, in places of their own; without it there are none.
         seals: Whose seals on documents are believed.
         retention: How long documents are kept where no flow says it; for ever without it.
         archive: The archive.
+        backup: Copies of the hub, sealed, in places of their own; without it there are none.
     """
 
     organisation: Organisation
@@ -315,10 +315,10 @@ class Hub(Strict, frozen=True, kw_only=True):
     revocation: RevocationSettings = RevocationSettings()
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
-    backup: BackupSettings | None = None
     seals: SealSettings = SealSettings()
     retention: HubRetention = HubRetention()
     archive: ArchiveSettings = ArchiveSettings()
+    backup: BackupSettings | None = None
 
     @property
     def log_origin(self) -> str:

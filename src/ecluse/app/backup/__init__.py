@@ -7,6 +7,7 @@
 - :mod:`~ecluse.app.backup.restore`    a hub again, in an empty place
 - :mod:`~ecluse.app.backup.aftermath`  what was on its way when the backup was taken waits for a person
 - :mod:`~ecluse.app.backup.rehearse`   restored on trial, checked, measured, and gone
+- :mod:`~ecluse.app.backup.copy`       how erasures reach the copy of the keys
 - :mod:`~ecluse.app.backup.work`       the job of a serving hub
 
 The format is specified in docs/backup-format.md.

@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from ecluse.app.backup.errors import Restored
-from ecluse.app.backup.lease import KIND
 from ecluse.app.node import Node
 from ecluse.errors import EcluseError
 from ecluse.exchange import actions
@@ -286,8 +285,3 @@ def release(
     if released or resumed:
         node.store.write(lambda tx: node.hub.event(tx, "restore.released", "hub", facts, actor=actor))
     return {"released": released, "failed": failed, "flows": resumed}
-
-
-def forget_leases(tx: Tx) -> None:
-    """Nobody who held something of the backed-up hub holds it of this one."""
-    tx.drop_record(KIND, "lease")

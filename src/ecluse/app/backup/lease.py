@@ -10,14 +10,13 @@ from typing import Final, Self
 import msgspec
 
 from ecluse.app.backup.errors import BackupBusy
+from ecluse.app.backup.records import KIND
 from ecluse.model.basics import Clock, Instant
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Store, Tx
 
-__all__ = ["KIND", "Lease"]
+__all__ = ["Lease"]
 
-KIND: Final = "backup"
-"""Kind of the records that backups keep."""
 _KEY: Final = "lease"
 
 TIME: Final = 300_000_000

@@ -13,47 +13,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
-from ecluse.app.backup.lease import KIND
 from ecluse.app.backup.manifest import find_backup
+from ecluse.app.backup.records import Rehearsed, note_rehearsal
 from ecluse.app.backup.restore import Progress, Request, restore
 from ecluse.app.backup.run import Site
 from ecluse.app.node import open_node
 from ecluse.errors import EcluseError
-from ecluse.model.basics import Instant, iso
-from ecluse.model.records import Record
+from ecluse.model.basics import iso
 from ecluse.store.open import drop_database
 from ecluse.store.port import View
 from ecluse.trust.secrets import Secret
 from ecluse.wire.openpgp.reader import Unlock
 
-__all__ = ["Rehearsed", "last_rehearsal", "rehearse"]
+__all__ = ["rehearse"]
 
-_KEY: Final = "rehearsal"
 _NAMES: Final = 200
-
-
-class Rehearsed(msgspec.Struct, frozen=True):
-    """How a rehearsal went.
-
-    Attributes:
-        at: When.
-        ok: Whether all was there and as it was.
-        backup: Which backup.
-        error: What stopped it; empty where nothing did.
-    """
-
-    at: Instant
-    ok: bool
-    backup: str
-    error: str = ""
-
-
-def last_rehearsal(view: View) -> Rehearsed | None:
-    """How the last rehearsal went; ``None`` where there never was one."""
-    record = view.record(KIND, _KEY)
-    return None if record is None else msgspec.json.decode(record.body, type=Rehearsed)
 
 
 def rehearse(
@@ -170,7 +144,7 @@ def _note(site: Site, facts: dict[str, Any]) -> None:
     }
 
     def work(tx: Any) -> None:
-        tx.put_record(Record(KIND, _KEY, now, msgspec.json.encode(fact)))
+        note_rehearsal(tx, fact)
         node.hub.event(tx, "backup.rehearsed", "hub", {**told, "at": iso(now)}, at=now)
 
     node.store.write(work)

@@ -27,6 +27,7 @@ from ecluse.app.backup.files import CHECKPOINTS, FILES, HubFile, put_files, unpa
 from ecluse.app.backup.keys import newest_index, read_keys
 from ecluse.app.backup.manifest import FORMAT, KeyIndex, Manifest, find_backup, read
 from ecluse.app.backup.places import Place
+from ecluse.app.backup.records import forget_places
 from ecluse.app.node import RESTORING_SETTING, Node, open_node, open_place
 from ecluse.blobs import durable
 from ecluse.blobs.port import BlobExists, BlobMissing, BlobPlace
@@ -423,7 +424,7 @@ class _Restore:
             def done(tx: Any) -> None:
                 tx.put_setting(RESTORED, msgspec.json.encode(source))
                 tx.put_setting(RESTORING_SETTING, b"")
-                aftermath.forget_leases(tx)
+                forget_places(tx)
                 node.hub.event(tx, "hub.restored", "hub", facts)
 
             node.store.write(done)

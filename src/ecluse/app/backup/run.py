@@ -22,32 +22,21 @@ from ecluse.app.backup.chunks import ChunkWriter, Table, keep_table, read_table
 from ecluse.app.backup.errors import KeysLost, NotConfigured, PlaceChanged
 from ecluse.app.backup.files import CHECKPOINTS, FILES, hub_files, pack_files
 from ecluse.app.backup.keys import KeyCopier, check_keys
-from ecluse.app.backup.lease import KIND, Lease
+from ecluse.app.backup.lease import Lease
 from ecluse.app.backup.manifest import FORMAT, Manifest, read, sign
 from ecluse.app.backup.places import MANIFEST, PACK, TABLE, Place, PlaceLike, made_before, open_place
+from ecluse.app.backup.records import Last, last_backup, note_backup
 from ecluse.app.backup.sealing import Recipients
 from ecluse.app.node import Node
 from ecluse.blobs.port import BlobExists, BlobMissing
 from ecluse.blobs.sealed import sealed_size
-from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant, iso, new_id
-from ecluse.model.records import Record
-from ecluse.store.port import Store, Tx
+from ecluse.store.port import Tx
 from ecluse.store.snapshot import CHUNK, Snapshot, cut_rows
 from ecluse.trust.backup_settings import BackupSettings
 from ecluse.trust.fields import octets
 
-__all__ = [
-    "ABANDONED",
-    "Backup",
-    "Last",
-    "Progress",
-    "Site",
-    "last_backup",
-    "make_backup",
-    "note_failure",
-    "open_site",
-]
+__all__ = ["ABANDONED", "Backup", "Progress", "Site", "make_backup", "open_site"]
 
 _DIGEST_KEY: Final = "backup.digest-key"
 """Setting: what chunks are told apart by, wrapped by the keyring."""
@@ -94,28 +83,6 @@ class Site:
         return KeyCopier(
             self.keys, node.store, self.recipients, key, node.log_key, node.keyring.log_sign, tick
         )
-
-
-class Last(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How backups into one place stand.
-
-    Attributes:
-        id: The last one.
-        at: Moment of its state.
-        ended: When it was made.
-        keys: State of the key copy that was made last.
-        keys_place: Where that is.
-        failed: When a run failed that none has succeeded since; 0 where none did.
-        error: What it said.
-    """
-
-    id: str = ""
-    at: Instant = Instant(0)
-    ended: Instant = Instant(0)
-    keys: str = ""
-    keys_place: str = ""
-    failed: Instant = Instant(0)
-    error: str = ""
 
 
 @dataclass(slots=True)
@@ -209,7 +176,7 @@ class _Run:
 
     def run(self) -> Backup:
         site, node = self._site, self._site.node
-        last = last_backup(node.store, site.place.name)
+        last = node.store.read(lambda view: last_backup(view, site.place.name))
         before = self._before(last)
         swept = self._sweep(before)
         at = node.hub.clock()
@@ -409,7 +376,7 @@ class _Run:
             keys=backup.manifest.keys,
             keys_place=site.keys.name,
         )
-        tx.put_record(Record(KIND, _key(site.place.name), now, msgspec.json.encode(last)))
+        note_backup(tx, site.place.name, last)
         hub.event(tx, "backup.made", "hub", backup.as_dict(site.place), at=now)
 
 
@@ -419,32 +386,6 @@ _NONE: Final = Manifest(
     id="", made="", at=Instant(0), hub="", origin="", release="", database="", log=0, checkpoint="", version=0,
     table="", table_size=0, table_sha256="", blobs=0, blob_octets=0, streams=0, written=0, recipients=[], keys="",
 )  # fmt: skip
-
-
-def last_backup(store: Store, place: str) -> Last:
-    """How backups into a place stand."""
-    record = store.read(lambda view: view.record(KIND, _key(place)))
-    return Last() if record is None else msgspec.json.decode(record.body, type=Last)
-
-
-def note_failure(node: Node, place: str, error: EcluseError) -> None:
-    """Remember, and tell once, that backups into a place fail."""
-
-    def work(tx: Tx) -> None:
-        record = tx.record(KIND, _key(place))
-        last = Last() if record is None else msgspec.json.decode(record.body, type=Last)
-        now = node.hub.clock()
-        text = f"{error.code}: {error.cause}"
-        if last.error != text:
-            node.hub.event(tx, "backup.failed", "hub", {"place": place, "reason": error.code}, at=now)
-        last = msgspec.structs.replace(last, failed=last.failed or now, error=text)
-        tx.put_record(Record(KIND, _key(place), now, msgspec.json.encode(last)))
-
-    node.store.write(work)
-
-
-def _key(place: str) -> str:
-    return f"place {place}"[:500]
 
 
 def _digest_key(node: Node) -> bytes:

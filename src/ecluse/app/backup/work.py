@@ -1,22 +1,22 @@
-"""Backups by themselves: the recurring work of a serving hub, and the copy of the keys as erasures have to reach it."""
+"""Backups by themselves: the recurring work of a serving hub."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from ecluse.app.backup.errors import BackupBusy
 from ecluse.app.backup.keep import prune
-from ecluse.app.backup.run import last_backup, make_backup, note_failure, open_site
+from ecluse.app.backup.records import last_backup, note_failure
+from ecluse.app.backup.run import make_backup, open_site
 from ecluse.app.node import Node
 from ecluse.engine.context import JobContext
 from ecluse.engine.schedule import Every, Recurring
 from ecluse.errors import EcluseError
 from ecluse.trust.fields import seconds
 
-__all__ = ["BackupKeys", "backup_work"]
+__all__ = ["backup_work"]
 
 LOOK_EVERY: Final = 60
 """Seconds between two looks whether a backup is due."""
@@ -34,7 +34,7 @@ def backup_work(node: Node) -> Recurring:
         settings = node.directory.hub.backup
         if settings is None or not isinstance(settings.every, str):
             return
-        last = last_backup(node.store, settings.to.place)
+        last = node.store.read(lambda view: last_backup(view, settings.to.place))
         now = node.hub.clock()
         if now < last.at + seconds(settings.every) * 1_000_000 or 0 <= now - failed_at[0] < AGAIN:
             return
@@ -51,32 +51,3 @@ def backup_work(node: Node) -> Recurring:
             raise
 
     return Recurring("backup.run", Every(LOOK_EVERY), work)
-
-
-class BackupKeys:
-    """The copy of the keys, as a copy that an erasure has to reach (:class:`ecluse.archive.copies.KeyCopy`).
-
-    Args:
-        node: The hub.
-    """
-
-    name = "backup-keys"
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def forget(self, ids: Sequence[str]) -> None:
-        """Return when the copy has no key of these blobs any more. Nothing is to do where none was ever made.
-
-        Raises:
-            EcluseError: The place can't be reached at present.
-        """
-        settings = self._node.directory.hub.backup
-        if settings is None:
-            return
-        last = last_backup(self._node.store, settings.to.place)
-        if not last.keys:
-            return
-        site = open_site(self._node)
-        with site.lease() as lease:
-            site.copier(lease.renew).copy("", only=ids)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,9 @@ from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import MessageId, PartnerId, system_clock, system_entropy
 from ecluse.trust.certificates import to_pem
 from ecluse.trust.configuration import read_folder
+from ecluse.trust.keyfiles import FileKeyring, Stretching
 from ecluse.trust.openpgp import armored_certificate
-from ecluse.trust.secrets import SecretResolver
+from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.wire.openpgp.making import make_key
 from ecluse.wire.openpgp.names import Tag
 
@@ -49,6 +53,40 @@ def recipient(name: str = "Safe") -> tuple[str, bytes]:
     return armored_certificate(certificate), b"".join(packets)
 
 
+def _make(home: Path, settings: str, to: str, database: str | None) -> None:
+    node = make_hub(home, name="Aster Foods", as2_id="ASTER", key_kind="ec-p256", database=database)
+    certificate, _ = recipient()
+    for sub in ("openpgp", "partners", "certificates"):
+        (home / sub).mkdir(exist_ok=True)
+    (home / "openpgp" / "safe.asc").write_text(certificate)
+    (home / "certificates" / "mill.pem").write_text(to_pem([make_identity("Mill").certificate]))
+    (home / "partners" / "mill.toml").write_text(
+        'name = "Mill"\n[as2]\nid = "MILL"\nurl = "http://127.0.0.1:9/as2"\nallow_private_network = true\n'
+        '[[certificates]]\nfile = "certificates/mill.pem"\n'
+    )
+    place = to or 'place = "../to"'
+    with (home / "ecluse.toml").open("a") as file:
+        file.write(
+            f'\n[backup]\nrecipients = ["openpgp/safe.asc"]\n{settings}\n'
+            f'[backup.to]\n{place}\n[backup.keys_to]\nplace = "../keys"\n'
+        )
+    apply_files(node, read_folder(home), actor="operator:test", reason="backups")
+    node.close()
+    # The hub's own stretching of the passphrase is meant to be slow; tests open hubs all the time.
+    secret = Secret((home / "passphrase").read_text().strip())
+    keyring = FileKeyring.open(home / "keys", secret)
+    keyring.change_passphrase(secret, stretching=Stretching(memory_kib=64, passes=1, lanes=1))
+
+
+@functools.cache
+def _template(settings: str, to: str) -> Path:
+    """A hub to be copied, on the embedded database."""
+    folder = tempfile.mkdtemp(prefix="ecluse-template-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _make(Path(folder) / "aster", settings, to, None)
+    return Path(folder) / "aster"
+
+
 class World:
     """One hub in ``folder/aster``, its backups in ``folder/to``, the copy of its keys in ``folder/keys``.
 
@@ -56,7 +94,7 @@ class World:
         folder: A temporary one.
         database: Instead of the embedded one.
         settings: More lines of ``[backup]``.
-        to: More lines of ``[backup.to]``, or a place instead of the folder.
+        to: Lines of ``[backup.to]``, instead of the folder's.
     """
 
     def __init__(
@@ -64,24 +102,11 @@ class World:
     ) -> None:
         self.folder = folder
         self.home = folder / "aster"
-        node = make_hub(self.home, name="Aster Foods", as2_id="ASTER", key_kind="ec-p256", database=database)
-        certificate, self.private = recipient()
-        for sub in ("openpgp", "partners", "certificates"):
-            (self.home / sub).mkdir(exist_ok=True)
-        (self.home / "openpgp" / "safe.asc").write_text(certificate)
-        (self.home / "certificates" / "mill.pem").write_text(to_pem([make_identity("Mill").certificate]))
-        (self.home / "partners" / "mill.toml").write_text(
-            'name = "Mill"\n[as2]\nid = "MILL"\nurl = "http://127.0.0.1:9/as2"\nallow_private_network = true\n'
-            '[[certificates]]\nfile = "certificates/mill.pem"\n'
-        )
-        place = to or f'place = "{folder / "to"}"'
-        with (self.home / "ecluse.toml").open("a") as file:
-            file.write(
-                f'\n[backup]\nrecipients = ["openpgp/safe.asc"]\n{settings}\n'
-                f'[backup.to]\n{place}\n[backup.keys_to]\nplace = "{folder / "keys"}"\n'
-            )
-        apply_files(node, read_folder(self.home), actor="operator:test", reason="backups")
-        node.close()
+        self.private = recipient()[1]
+        if database is None:
+            shutil.copytree(_template(settings, to), self.home)
+        else:
+            _make(self.home, settings, to, database)
         self.node = open_node(self.home)
 
     def message(self, content: bytes, number: int = 0) -> MessageId:

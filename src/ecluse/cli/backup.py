@@ -10,13 +10,13 @@ import typer
 from ecluse.cli.frame import Frame, command
 from ecluse.cli.restore import (
     RESTORED,
-    All,
     Database,
     DatabasePassword,
     Key,
     KeyPassphrase,
     Keyring,
     Passphrase,
+    Sample,
     draw_restored,
     held,
     private_keys,
@@ -218,7 +218,7 @@ def rehearse(
     keyring: Keyring = None,
     database: Database = None,
     database_password: DatabasePassword = None,
-    everything: All = False,
+    sample: Sample = False,
     to: To = None,
 ) -> None:
     """Restore a backup on trial: check everything, measure it, leave nothing.
@@ -239,7 +239,7 @@ def rehearse(
             keyring=keyring,
             database=database,
             database_password=secret_of(frame, database_password),
-            check_all=everything,
+            sample=sample,
             progress=progress,
         )
 

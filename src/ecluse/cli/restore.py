@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RESTORED",
-    "All",
     "Database",
     "DatabasePassword",
     "Key",
     "KeyPassphrase",
     "Keyring",
     "Passphrase",
+    "Sample",
     "add_to",
     "draw_restored",
     "held",
@@ -83,7 +83,9 @@ DatabasePassword = Annotated[
     str | None,
     typer.Option("--database-password", metavar="REFERENCE", help="Its password.", show_default=False),
 ]
-All = Annotated[bool, typer.Option("--all", help="Open every document to its end, not its beginning.")]
+Sample = Annotated[
+    bool, typer.Option("--sample", help="Open every document at its beginning only, not to its end.")
+]
 
 
 RESTORED: Final = (
@@ -134,7 +136,7 @@ def restore(
         bool,
         typer.Option("--accept-older-keys", help="Take a copy of the keys that is older than the backup."),
     ] = False,
-    everything: All = False,
+    sample: Sample = False,
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", help="URL of the object store.", show_default=False)
     ] = None,
@@ -190,7 +192,7 @@ def restore(
             checkpoints=checkpoints,
             log_key=NoteKey.parse(log_key) if log_key is not None else None,
             accept_older_keys=accept_older_keys,
-            check_all=everything,
+            sample=sample,
         )
         result = make(request, progress)
     facts = result.as_dict()

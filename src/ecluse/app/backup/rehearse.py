@@ -41,7 +41,7 @@ def rehearse(
     database: str | None = None,
     database_password: Secret | None = None,
     environ: Mapping[str, str] | None = None,
-    check_all: bool = False,
+    sample: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, Any]:
     """Restore a backup on trial, and tell how it went; nothing of it is left.
@@ -56,7 +56,7 @@ def rehearse(
         database: URL of an empty database, for a hub on PostgreSQL; what was put into it is dropped again.
         database_password: Its password.
         environ: Likewise.
-        check_all: Likewise.
+        sample: Likewise.
         progress: Likewise.
 
     Returns:
@@ -90,7 +90,7 @@ def rehearse(
             database=database,
             database_password=database_password,
             blobs="state/blobs",
-            check_all=check_all,
+            sample=sample,
             clock=node.hub.clock,
         )
         used = database is not None

@@ -78,7 +78,7 @@ class Request:
         checkpoints: A file of signed heads of the log that were kept elsewhere, newer than the backup's own.
         log_key: The log's verifier key, where it is known from elsewhere.
         accept_older_keys: Take a copy of the keys that is older than the backup.
-        check_all: Open every blob to its end, instead of its beginning.
+        sample: Open every blob at its beginning only, instead of to its end.
         clock: Time.
     """
 
@@ -96,7 +96,7 @@ class Request:
     checkpoints: Path | None = None
     log_key: NoteKey | None = None
     accept_older_keys: bool = False
-    check_all: bool = False
+    sample: bool = False
     clock: Clock = system_clock
 
 
@@ -445,7 +445,7 @@ class _Restore:
                 continue
             try:
                 with node.vault.open(blob, wrapped) as reader:
-                    for _ in reader.chunks(0, None if self._request.check_all else 1):
+                    for _ in reader.chunks(0, 1 if self._request.sample else None):
                         pass
             except (BlobDamaged, BlobMissing, EcluseError):
                 result.damaged.append(blob.id)

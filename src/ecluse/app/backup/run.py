@@ -18,8 +18,9 @@ from typing import Any, Final
 
 import msgspec
 
+from ecluse.app.backup.aftermath import restored_from
 from ecluse.app.backup.chunks import ChunkWriter, Table, keep_table, read_table
-from ecluse.app.backup.errors import KeysLost, NotConfigured, PlaceChanged
+from ecluse.app.backup.errors import KeysLost, NewerThere, NotConfigured, PlaceChanged
 from ecluse.app.backup.files import CHECKPOINTS, FILES, hub_files, pack_files
 from ecluse.app.backup.keys import KeyCopier, check_keys
 from ecluse.app.backup.lease import Lease
@@ -81,7 +82,14 @@ class Site:
         node = self.node
         key = _digest_key(node)
         return KeyCopier(
-            self.keys, node.store, self.recipients, key, node.log_key, node.keyring.log_sign, tick
+            self.keys,
+            node.store,
+            self.recipients,
+            key,
+            node.log_key,
+            node.log_keys,
+            node.keyring.log_sign,
+            tick,
         )
 
 
@@ -249,7 +257,13 @@ class _Run:
             )
         if newest is None:
             return None
-        manifest = read(site.place, newest, FORMAT, Manifest, [site.node.log_key])
+        source = self._site.node.store.read(restored_from)
+        if source is not None and not last.id and newest > source.backup:
+            raise NewerThere(
+                f"{site.place.name} holds {newest}, and the hub was restored from {source.backup}."
+            )
+        manifest = read(site.place, newest, FORMAT, Manifest, site.node.log_keys)
+        self._total = manifest.streams
         return manifest, read_table(site.place, manifest.table, manifest.table_sha256)
 
     def _state(

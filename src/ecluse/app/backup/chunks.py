@@ -149,6 +149,7 @@ class ChunkWriter:
         self._streams: list[Stream] = []
         self._filling = bytearray()
         self._present = 0
+        self._written: list[str] = []
         self.written = self.read = 0
         if before is not None:
             self._learn(before)
@@ -184,6 +185,11 @@ class ChunkWriter:
             self._close()
         return Table(self._packs, self._streams)
 
+    @property
+    def landmarks(self) -> list[str]:
+        """The first and the last pack that were written."""
+        return self._written[:1] + self._written[-1:]
+
     def _reference(self, chunk: bytes) -> bytes:
         digest = hashlib.blake2b(chunk, digest_size=32, key=self._key).digest()
         known = self._known.get(digest)
@@ -218,6 +224,7 @@ class ChunkWriter:
         id = new_id(PACK, self._recipients.clock(), self._recipients.entropy)
         sealed = self._recipients.seal(id, self._filling)
         self._place.put(id, sealed)
+        self._written.append(id)
         self.written += len(sealed)
         digest = hashlib.sha256(sealed).digest()
         self._packs[self._present] = Pack(id, len(sealed), digest, len(self._filling))

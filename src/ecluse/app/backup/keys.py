@@ -104,6 +104,8 @@ class KeyCopier:
             # A clock that was set back must not bring back a state that was replaced.
             id = new_id(KEY_INDEX, Instant(max(now, before.at) + 1_000_000), self._recipients.entropy)
         index = KeyIndex(id=id, made=iso(now), at=now, origin=self._key.name, shards=listed)
+        first = [listed[0].object] if listed else []
+        self._place.still_has([*first, *([before.id] if before is not None else [])])
         self._place.put(id, sign(KEYS_FORMAT, index, self._key, self._sign))
         self._drop_others(index)
         return index

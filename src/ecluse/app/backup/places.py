@@ -12,13 +12,14 @@ An object's id says what it is by its first letter, and when it was made by the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from ecluse.app.backup.errors import PlaceChanged
 from ecluse.app.node import place_at
-from ecluse.blobs.port import BlobPlace
+from ecluse.blobs.port import BlobMissing, BlobPlace
 from ecluse.model.basics import Instant, new_id
 from ecluse.trust.backup_settings import BackupPlace
 from ecluse.trust.secrets import SecretResolver
@@ -76,6 +77,20 @@ class Place:
         """Octets of the object. Raises :class:`~ecluse.blobs.port.BlobMissing`."""
         with closing(self.blobs.open(id)) as reader:
             return reader.size
+
+    def still_has(self, ids: Iterable[str]) -> None:
+        """Return where all of these are there. A disk that was unmounted meanwhile leaves a folder that takes others.
+
+        Raises:
+            PlaceChanged: One is not.
+        """
+        for id in ids:
+            try:
+                self.size(id)
+            except BlobMissing:
+                raise PlaceChanged(
+                    f"{self.name} does not hold {id} any more, which was there before."
+                ) from None
 
     def ids(self, kind: str, after: str = "") -> Iterator[str]:
         """Objects of a kind, oldest first."""

@@ -29,6 +29,7 @@ from ecluse.app.backup.places import MANIFEST, PACK, TABLE, Place, PlaceLike, ma
 from ecluse.app.backup.records import Last, last_backup, note_backup
 from ecluse.app.backup.sealing import Recipients
 from ecluse.app.node import Node
+from ecluse.blobs import durable
 from ecluse.blobs.port import BlobExists, BlobMissing
 from ecluse.blobs.sealed import sealed_size
 from ecluse.model.basics import Instant, iso, new_id
@@ -187,10 +188,11 @@ class _Run:
         last = node.store.read(lambda view: last_backup(view, site.place.name))
         before = self._before(last)
         swept = self._sweep(before)
+        heads = _length(node)
         at = node.hub.clock()
         id = new_id(MANIFEST, at, node.hub.entropy)
         with node.store.snapshot() as taken:
-            manifest, writer = self._state(taken, id, at, before[1] if before is not None else None)
+            manifest, writer = self._state(taken, id, at, heads, before[1] if before is not None else None)
             after = ""
             if before is not None and not self._full:
                 after = new_id("b", Instant(max(0, before[0].at - _LATE)), bytes)
@@ -204,6 +206,9 @@ class _Run:
             blob_octets=self._octets,
         )
         node.keyring.reload()
+        site.place.still_has(
+            [*([before[0].id] if before is not None else []), *writer.landmarks, manifest.table]
+        )
         site.place.put(id, sign(FORMAT, manifest, node.log_key, node.keyring.log_sign))
         backup.manifest = manifest
         backup.swept = swept
@@ -230,7 +235,7 @@ class _Run:
         place, node = self._site.place, self._site.node
         # Where the database is a file of this machine, whoever holds the lease is the only one there is.
         age = 0 if node.store.local else ABANDONED
-        swept = place.blobs.sweep(age / 1e6)
+        swept = place.blobs.sweep(age / 1e6) + self._site.keys.blobs.sweep(age / 1e6)
         newest = before[0] if before is not None else None
         if newest is None and place.newest(MANIFEST) is not None:
             return swept
@@ -267,7 +272,7 @@ class _Run:
         return manifest, read_table(site.place, manifest.table, manifest.table_sha256)
 
     def _state(
-        self, taken: Snapshot, id: str, at: Instant, before: Table | None
+        self, taken: Snapshot, id: str, at: Instant, heads: int, before: Table | None
     ) -> tuple[Manifest, ChunkWriter]:
         site, node = self._site, self._site.node
         head = taken.view.last_checkpoint()
@@ -280,7 +285,7 @@ class _Run:
             secrets=site.settings.secrets,
         )
         writer.add(FILES, cut_rows(pack_files(files)))
-        writer.add(CHECKPOINTS, _pieces(node))
+        writer.add(CHECKPOINTS, _pieces(node, heads))
         for name, chunks in taken.streams():
             writer.add(name, chunks)
         table = new_id(TABLE, at, node.hub.entropy)
@@ -417,13 +422,21 @@ def _digest_key(node: Node) -> bytes:
     return wrap.unwrap(held if held is not None else node.store.write(work))
 
 
-def _pieces(node: Node) -> Iterator[bytes]:
+def _length(node: Node) -> int:
+    """Octets of the file of signed heads. What it has now is in the database already, and so in what is copied next."""
     try:
-        with node.checkpoint_file.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                yield chunk
+        return node.checkpoint_file.stat().st_size
     except FileNotFoundError:
+        return 0
+
+
+def _pieces(node: Node, size: int) -> Iterator[bytes]:
+    if not size:
         return
+    with durable.disk_errors(node.checkpoint_file), node.checkpoint_file.open("rb") as file:
+        while size and (chunk := file.read(min(CHUNK, size))):
+            size -= len(chunk)
+            yield chunk
 
 
 def _release() -> str:

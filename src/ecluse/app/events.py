@@ -252,6 +252,24 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "key.bound": ("key", "A key that stays in a key store can be used."),
     "key.used": ("key", "How often a key was used since the log was told before; once an hour at most."),
     "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
+    "backup.made": ("hub", "A backup was made, and the copy of the blobs' keys brought up to date."),
+    "backup.failed": (
+        "hub",
+        "A scheduled backup could not be made, for another reason than the time before.",
+    ),
+    "backup.pruned": (
+        "hub",
+        "Old backups were let go, and the bytes in them of what the hub has erased.",
+    ),
+    "backup.rehearsed": (
+        "hub",
+        "A backup was restored on trial: whether all was there, how long it took, what would have been lost.",
+    ),
+    "hub.restored": (
+        "hub",
+        "The hub was restored from a backup; what was on its way at that moment waits for a person.",
+    ),
+    "restore.released": ("hub", "A person let go on what waited because of a restore."),
     "secret.put": ("secret", "A secret was put into the keyring."),
     "evidence.exported": (
         "pack",

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple, Self
 
 from ecluse.app.accounts import join_accounts
 from ecluse.app.archive import join_archive
+from ecluse.app.backup.copy import join_backup
+from ecluse.app.backup.errors import HalfRestored
 from ecluse.app.flowbook import Flows
 from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
@@ -38,6 +40,7 @@ from ecluse.model.basics import Clock, Entropy, new_id, system_clock, system_ent
 from ecluse.model.nouns import Message
 from ecluse.store.open import open_store
 from ecluse.store.port import Store
+from ecluse.trust.backup_settings import BackupPlace
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
 from ecluse.trust.errors import KeyringError
@@ -51,12 +54,14 @@ from ecluse.trust.known import LEAST, Known
 from ecluse.trust.revocation import refused
 from ecluse.trust.rotation.choices import SETTING as CHOICES_SETTING
 from ecluse.trust.rotation.choices import Choices, load_choices
-from ecluse.trust.secrets import SecretResolver
+from ecluse.trust.schema import BlobSettings
+from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.trust.storage import StorageKeys
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = [
     "KEYS_SETTING",
+    "RESTORING_SETTING",
     "REVOCATION_SETTING",
     "Node",
     "NotAHub",
@@ -66,6 +71,7 @@ __all__ = [
     "open_hub_store",
     "open_node",
     "open_place",
+    "place_at",
     "unlock",
 ]
 
@@ -74,6 +80,9 @@ KEYS_SETTING: Final = "keyring.changed"
 
 KNOWN_FILE: Final = "state/known"
 """What the files of a large configuration were found to say, in the hub's folder."""
+
+RESTORING_SETTING: Final = "backup.restoring"
+"""Setting: a restore of this hub is under way, and it does not serve."""
 
 REVOCATION_SETTING: Final = "revocation.changed"
 """The same for which certificates are refused because they were revoked."""
@@ -151,6 +160,11 @@ class Node:
         return NoteKey(self.directory.hub.log_origin, self.keyring.log_public_key)
 
     @property
+    def log_keys(self) -> list[NoteKey]:
+        """All verifier keys that this hub's log ever had."""
+        return [self.log_key]
+
+    @property
     def keyfiles(self) -> FileKeyring:
         """The keyring's files, to make and change keys.
 
@@ -207,6 +221,7 @@ class Node:
         self.version = version
         self.marks = marks
         self.choices_mark = chosen
+        join_backup(self)
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -264,6 +279,7 @@ def unlock(
     environ: Mapping[str, str] | None = None,
     clock: Clock = system_clock,
     serving: bool = False,
+    passphrase: Secret | None = None,
 ) -> Unlocked:
     """Read the hub's files and open its keyring.
 
@@ -272,6 +288,7 @@ def unlock(
         environ: Where ``env:`` secrets are looked up; the process's own by default.
         clock: Time.
         serving: Use the signer, where the configuration has one, instead of opening the files.
+        passphrase: Of the keyring, instead of the one that the configuration refers to.
 
     Raises:
         NotAHub: There is none in ``folder``.
@@ -288,7 +305,7 @@ def unlock(
         return Unlocked(bootstrap, signer, SecretResolver(folder, environ, signer.secret))
     keyring = FileKeyring.open(
         folder / settings.folder,
-        resolver(settings.passphrase),
+        passphrase or resolver(settings.passphrase),
         clock=clock,
         stores=open_stores(settings.stores, folder, resolver),
     )
@@ -313,6 +330,7 @@ def open_node(
     entropy: Entropy = system_entropy,
     migrate: bool = False,
     serving: bool = False,
+    passphrase: Secret | None = None,
 ) -> Node:
     """Open the hub in ``folder``.
 
@@ -323,13 +341,14 @@ def open_node(
         entropy: Randomness.
         migrate: Apply missing migrations instead of refusing.
         serving: As of :func:`unlock`.
+        passphrase: As of :func:`unlock`.
 
     Raises:
         NotAHub: There is none.
         NotMigrated: The database is of an older release, and ``migrate`` was not said.
         EcluseError: The configuration, the keyring or the database can't be used.
     """
-    unlocked = unlock(folder, environ=environ, clock=clock, serving=serving)
+    unlocked = unlock(folder, environ=environ, clock=clock, serving=serving, passphrase=passphrase)
     bootstrap, keyring, resolver = unlocked
     settings = bootstrap.hub
     name = f"{socket.gethostname()}-{os.getpid()}-{new_id('n', clock(), entropy)[-6:]}"
@@ -340,6 +359,8 @@ def open_node(
             raise NotMigrated(f"The database lacks {', '.join(pending)}.")
         if pending:
             store.migrate()
+        if serving and store.read(lambda view: view.setting(RESTORING_SETTING)):
+            raise HalfRestored(f"A restore into {folder} was begun and did not end.")
         chosen, choices = store.read(lambda view: (view.setting(CHOICES_SETTING), load_choices(view)))
         vault = Vault(
             open_place(folder, bootstrap, resolver),
@@ -388,6 +409,7 @@ def open_node(
     join_archive(node)
     join_rotations(node)
     join_exchange(node)
+    join_backup(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node
@@ -460,7 +482,15 @@ def open_hub_store(folder: Path, unlocked: Unlocked, name: str) -> Store:
 
 def open_place(folder: Path, bootstrap: Configuration, resolver: SecretResolver) -> BlobPlace:
     """Where the configuration keeps sealed bytes."""
-    settings = bootstrap.hub.blobs
+    return place_at(folder, bootstrap.hub.blobs, resolver)
+
+
+def place_at(folder: Path, settings: BlobSettings | BackupPlace, resolver: SecretResolver) -> BlobPlace:
+    """A place for sealed bytes, as a table of the configuration names it.
+
+    Raises:
+        EcluseError: It can't be used as it is configured.
+    """
     if not settings.place.startswith("s3://"):
         return LocalPlace(folder / settings.place)
     bucket, _, prefix = settings.place.removeprefix("s3://").partition("/")

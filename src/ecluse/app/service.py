@@ -16,6 +16,7 @@ from ecluse.app.accounts import account_expiry
 from ecluse.app.acme import AcmeDoor, acme_work
 from ecluse.app.archive import archive_handlers, archive_work
 from ecluse.app.audit import remind
+from ecluse.app.backup.work import backup_work
 from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
@@ -114,6 +115,7 @@ class Service:
                 change_expiry(node),
                 remind(node),
                 *archive_work(node),
+                backup_work(node),
             ],
             hub.clock,
         )

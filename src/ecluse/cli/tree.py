@@ -18,6 +18,7 @@ from ecluse.cli import (
     archive_dispose,
     archive_hold,
     audit,
+    backup,
     ban,
     cert,
     change,
@@ -38,6 +39,7 @@ from ecluse.cli import (
     pgp,
     posture,
     rehearse,
+    restore,
     retention,
     roles,
     seal,
@@ -99,7 +101,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse, signer):
+for group in (hub, configuration, send, rehearse, signer, restore):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
@@ -128,6 +130,7 @@ archive_hold.add_to(archive.app)
 archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
 app.add_typer(archive.app, name="archive", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(backup.app, name="backup", cls=Group)
 app.add_typer(evidence.app, name="evidence", cls=Group)
 app.add_typer(retention.app, name="retention", cls=Group)
 app.add_typer(posture.app, name="posture")

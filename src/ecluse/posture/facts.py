@@ -294,6 +294,8 @@ class MachineFacts:
         release: Its number.
         python: Version of the interpreter, (3, 11).
         backup: When the last backup was told of; ``None`` where none ever was.
+        backup_error: Why backups fail at present; empty where they don't.
+        rehearsed: When a backup was last restored on trial, and well; ``None`` where none ever was.
         exposed: Files and folders with secrets that others than their owner may read.
         open_folders: Folders of ours that everybody may write to, by name.
         pending: Changes of the hub's files that are not in force; -1 where they can't be read.
@@ -306,6 +308,8 @@ class MachineFacts:
     release: str = ""
     python: tuple[int, int] = (3, 13)
     backup: Instant | None = None
+    backup_error: str = ""
+    rehearsed: Instant | None = None
     exposed: tuple[str, ...] = ()
     open_folders: tuple[str, ...] = ()
     pending: int = 0

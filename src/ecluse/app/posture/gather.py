@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import ecluse
+from ecluse.app.backup.records import Last, last_backup, last_rehearsal
 from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
 from ecluse.app.node import Node
@@ -74,7 +75,7 @@ STEP: Final = 64 << 20
 UNSEALED: Final = 1000
 """Records without a place that are counted."""
 LAST_BACKUP: Final = "state/last-backup"
-"""File that the backup's job touches when it has ended well."""
+"""File that a backup's job of one's own touches when it has ended well."""
 
 _find_hub = references(HUB_REFERENCES)
 _find_partner = references(PARTNER_REFERENCES)
@@ -350,6 +351,9 @@ class Gatherer:
 
     def _machine(self, view: View, now: Instant) -> MachineFacts:
         folder = self._node.folder
+        backup = self._node.directory.hub.backup
+        last = last_backup(view, backup.to.place) if backup is not None else Last()
+        rehearsal = last_rehearsal(view)
         beats = [at for _, at in view.nodes()]
         size = view.log_size()
         latest = max(
@@ -362,7 +366,9 @@ class Gatherer:
             released=modified(Path(ecluse.__file__)),
             release=ecluse.__version__,
             python=sys.version_info[:2],
-            backup=modified(folder / LAST_BACKUP),
+            backup=max((at for at in (modified(folder / LAST_BACKUP), last.ended) if at), default=None),
+            backup_error=last.error,
+            rehearsed=rehearsal.at if rehearsal is not None and rehearsal.ok else None,
             exposed=self._exposed,
             open_folders=self._open_folders,
             pending=self._changes,

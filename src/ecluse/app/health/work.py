@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
+from ecluse.app.sequencing import make_sequencer
 from ecluse.errors import EcluseError
 from ecluse.evidence.held import HeldCheckpoints
-from ecluse.evidence.sequencer import Sequencer
 from ecluse.exchange.route import DELIVERY_KINDS
 from ecluse.model.basics import iso
 from ecluse.model.nouns import Direction, Job, JobState, Message
@@ -36,7 +36,7 @@ class _Witness(HeldCheckpoints):
 def log(node: Node) -> Iterator[Finding]:
     """Whether the log continues what was signed, in the database and outside of it."""
     held = _Witness(node.checkpoint_file)
-    sequencer = Sequencer(node.store, node.hub.clock, node.log_key, node.keyring.log_sign, held=held)
+    sequencer = make_sequencer(node, held)
     try:
         head, last = sequencer.check()
     except EcluseError as error:

@@ -54,7 +54,7 @@ def verify_evidence(node: Node, progress: Callable[[int, int], None]) -> dict[st
         remembered.
     """
     held = HeldCheckpoints(node.checkpoint_file)
-    verdict = verify_log(node.store, [node.log_key], progress, held=held).as_dict()
+    verdict = verify_log(node.store, [node.log], progress, held=held).as_dict()
     states = []
     for problem in verify_states(node.store):
         states.append(msgspec.to_builtins(problem))
@@ -115,6 +115,7 @@ def make_proof(node: Node, logged: LoggedEvent) -> tuple[str, dict[str, Any]]:
         "index": logged.index,
         "event": event_facts(decode_leaf(logged.leaf)),
         "key": str(node.log_key),
+        "keys": list(node.log_keys[-1].texts()),
     }
     return text, facts
 

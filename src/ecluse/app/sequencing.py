@@ -13,7 +13,6 @@ from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.sequencer import Sequencer
 from ecluse.store.port import Tx
-from ecluse.wire.tlog.note import Sign
 
 __all__ = ["BROKEN", "log_event", "make_sequencer", "reporter"]
 
@@ -33,9 +32,9 @@ def make_sequencer(node: Node, held: HeldCheckpoints | None = None) -> Sequencer
     return Sequencer(
         node.store,
         node.hub.clock,
-        node.log,
+        lambda: node.log,
         node.keyring.log_sign,
-        sign_ml_dsa=_second(node),
+        sign_ml_dsa=lambda data: node.keyring.note_sign("log-ml-dsa", data),
         clock_back=lambda behind: _clock_back(node, behind),
         held=HeldCheckpoints(node.checkpoint_file) if held is None else held,
         node=node.name,
@@ -80,9 +79,3 @@ def _clock_back(node: Node, behind: int) -> None:
     facts = {"behind": seconds}
     subject = f"log:{node.directory.hub.log_origin}"
     node.store.write(lambda tx: node.hub.event(tx, "log.clock-went-back", subject, facts))
-
-
-def _second(node: Node) -> Sign | None:
-    if node.keyring.note_public("log-ml-dsa") is None:
-        return None
-    return lambda data: node.keyring.note_sign("log-ml-dsa", data)

@@ -22,6 +22,7 @@ from ecluse.evidence.sequencer import Sequencer
 from ecluse.evidence.witness.client import Ask, WitnessClient, WitnessRefused, states
 from ecluse.evidence.witness.service import Witness, witnessed_logs
 from ecluse.model.basics import Instant, iso
+from ecluse.store.port import View
 from ecluse.trust.fields import seconds
 from ecluse.trust.log_settings import WitnessSettings, cosigned_key, witness_keys
 from ecluse.trust.note_keys import no_note_keys
@@ -39,6 +40,7 @@ __all__ = [
     "greet",
     "make_witness",
     "own_witness_keys",
+    "silent_witnesses",
     "witness_facts",
 ]
 
@@ -47,6 +49,9 @@ _AT_ONCE: Final = 8
 
 _PATIENCE: Final = 30.0
 """Seconds for a witness's answer; what comes later comes with the next checkpoint."""
+
+_SILENCE: Final = 86_400_000_000
+"""Microseconds after which a witness that cosigned nothing is told of."""
 
 _GREETING: Final = 5.0
 """The same at the start, when the log waits for it with its first signature."""
@@ -217,6 +222,23 @@ def witness_facts(node: Node) -> list[dict[str, Any]]:
             }
         )
     return facts
+
+
+def silent_witnesses(node: Node, view: View) -> list[str]:
+    """Witnesses that have cosigned nothing for a day while there was something to."""
+    known, last = states(view), view.last_checkpoint()
+    if last is None:
+        return []
+    before = node.hub.clock() - _SILENCE
+    names = []
+    for settings in node.directory.hub.log.witnesses:
+        state = known.get(settings.name)
+        behind = state is None or state.size < last.size
+        since = 0 if state is None else state.at
+        first = state.since if state is not None and state.error and not state.at else since
+        if behind and state is not None and first and first < before:
+            names.append(settings.name)
+    return names
 
 
 def cosigned_facts(node: Node) -> list[dict[str, Any]]:

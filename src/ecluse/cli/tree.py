@@ -26,6 +26,7 @@ from ecluse.cli import (
     key,
     keyring,
     log,
+    log_witness,
     offers,
     operator,
     partner,
@@ -115,6 +116,7 @@ app.add_typer(change.app, name="change", cls=Group)
 app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
+log_witness.add_to(log.app)
 app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(posture.app, name="posture")
 

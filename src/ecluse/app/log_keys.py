@@ -6,7 +6,6 @@ from typing import Final
 
 from ecluse.app.node import KEYS_SETTING, Node
 from ecluse.evidence.sequencer import KEYS_SUBJECT
-from ecluse.evidence.verify import KEY_ADDED
 from ecluse.store.port import Tx
 from ecluse.wire.tlog.note import parse_note
 
@@ -38,7 +37,7 @@ def add_log_key(node: Node, *, actor: str) -> bool:
         single = newest is not None and len(parse_note(newest.note).signatures) == _ONE
         if not single or tx.events(KEYS_SUBJECT):
             return False
-        node.hub.event(tx, KEY_ADDED, KEYS_SUBJECT, {"key": str(second)}, actor=actor)
+        node.hub.event(tx, "log.key-added", KEYS_SUBJECT, {"key": str(second)}, actor=actor)
         return True
 
     return node.store.write(work) or made

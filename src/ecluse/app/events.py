@@ -28,8 +28,8 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "message.given-up": ("message", "A person gave it up, or nothing of it is left to try."),
     "message.shredded": (
         "message",
-        "The keys of its bytes were deleted: reason says whether at the end of their retention, by a disposal, or at the "
-        "request of the person whose data they hold; the rest of it stays.",
+        "The keys of its bytes were deleted, or what else classes says: reason tells whether at the end of their "
+        "retention, by a disposal, or at the request of the person whose data they hold; the rest of it stays.",
     ),
     "message.erased-everywhere": (
         "message",
@@ -213,6 +213,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "key.used": ("key", "How often a key was used since the log was told before; once an hour at most."),
     "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
     "secret.put": ("secret", "A secret was put into the keyring."),
+    "evidence.exported": (
+        "pack",
+        "An evidence pack was made: of which messages, and the digest of its manifest, which names it.",
+    ),
     "secret.removed": ("secret", "A secret was removed from the keyring."),
     "log.key-added": ("log", "The log signs with ML-DSA-44 too from here on."),
     "log.witnessed": ("witness", "A witness cosigned a checkpoint of our log for the first time."),

@@ -6,6 +6,7 @@ from ecluse.errors import EcluseError, Fault
 
 __all__ = [
     "BadBreak",
+    "BadPack",
     "BadRecord",
     "HeldUnreadable",
     "KeyAway",
@@ -22,6 +23,14 @@ class BadRecord(EcluseError):
     code = "evidence.bad-record"
     fault = Fault.PERMANENT
     remedy = "Compare the record with a copy of the log that was kept elsewhere."
+
+
+class BadPack(EcluseError):
+    """A file that is no evidence pack, or one that was damaged."""
+
+    code = "evidence.bad-pack"
+    fault = Fault.PERMANENT
+    remedy = "Ask whoever made the pack for it again, and compare the digests of both files."
 
 
 class BadBreak(EcluseError):

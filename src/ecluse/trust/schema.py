@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from ecluse.trust.acme import Acme
+from ecluse.trust.archive_settings import ArchiveSettings, Archiving
+from ecluse.trust.backup_settings import BackupSettings
 from ecluse.trust.company import Bank, Contact, Identifiers
 from ecluse.trust.days import Calendar
 from ecluse.trust.fields import (
@@ -42,7 +44,9 @@ from ecluse.trust.listeners import FtpsListener, SftpListener
 from ecluse.trust.log_settings import LogListener, LogSettings
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.retention_settings import HubRetention
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
+from ecluse.trust.seal_settings import SealSettings
 from ecluse.trust.tls import PartnerTls, Retry
 from ecluse.trust.verification import HeldCard, Invitation, Verification
 
@@ -291,6 +295,10 @@ class Hub(Strict, frozen=True, kw_only=True):
         revocation: Whether certificates were revoked.
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
+        seals: Whose seals on documents are believed.
+        retention: How long documents are kept where no flow says it; for ever without it.
+        archive: The archive.
+        backup: Copies of the hub, sealed, in places of their own; without it there are none.
     """
 
     organisation: Organisation
@@ -307,6 +315,10 @@ class Hub(Strict, frozen=True, kw_only=True):
     revocation: RevocationSettings = RevocationSettings()
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
+    seals: SealSettings = SealSettings()
+    retention: HubRetention = HubRetention()
+    archive: ArchiveSettings = ArchiveSettings()
+    backup: BackupSettings | None = None
 
     @property
     def log_origin(self) -> str:
@@ -449,6 +461,7 @@ class Partner(Strict, frozen=True, kw_only=True):
         verification: How their identity was made sure of.
         card: The last card that was taken from them.
         invitation: The invitation that they have not answered yet.
+        archive: What is exchanged with them is archived, where its flow does not say otherwise.
     """
 
     name: Name
@@ -470,3 +483,4 @@ class Partner(Strict, frozen=True, kw_only=True):
     verification: Verification | None = None
     card: HeldCard | None = None
     invitation: Invitation | None = None
+    archive: Archiving | None = None

@@ -20,15 +20,20 @@ __all__ = ["app"]
 app = typer.Typer(help="The log of evidence: verify it, prove what it says.", no_args_is_help=True)
 
 
-def verify(frame: Frame) -> None:
-    """Verify every record, every hash and every signature of the log, and that the messages agree with it.
+def verify(
+    frame: Frame,
+    contents: Annotated[
+        bool, typer.Option("--bytes", help="Read the bytes of every document too, and compare their digests.")
+    ] = False,
+) -> None:
+    """Verify every record, hash and signature of the log, and that messages, receipts and answers agree with it.
 
     Names the first record that is wrong. Exit code 1 where something is.
     """
     from ecluse.app.proofs import verify_evidence
 
     with frame.node() as node, frame.progress("Verifying") as progress:
-        facts = verify_evidence(node, progress)
+        facts = verify_evidence(node, progress, contents=contents)
     frame.show(facts, lambda console: _draw_verdict(console, facts))
     if not facts["ok"]:
         if frame.quiet and not frame.json:
@@ -41,7 +46,7 @@ command(
     "verify",
     gives="ok, size, verified, root, checkpoints, signed, pending, problem{code, cause, index, "
     "event, differs}, states[]{code, cause, index, event, differs}, breaks[]{}, lost",
-    example="ecluse --hub hub log verify",
+    example="ecluse --hub hub log verify\necluse --hub hub log verify --bytes",
 )(verify)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ecluse.app.lookup import find_message
 from ecluse.app.node import Node
 from ecluse.errors import EcluseError, Fault
-from ecluse.evidence.contents import missing_messages, verify_bytes, verify_messages
+from ecluse.evidence.contents import missing_messages, verify_bytes, verify_messages, verify_versions
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.proof import prove
 from ecluse.evidence.record import decode_leaf
@@ -72,6 +72,7 @@ def verify_evidence(
     found = chain(
         gone,
         verify_messages(node.store),
+        verify_versions(node.store),
         verify_cosignatures(node.store, witnesses),
         verify_bytes(node.store, node.hub.blob, lambda octets: None) if contents else (),
     )

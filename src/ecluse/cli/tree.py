@@ -31,6 +31,7 @@ from ecluse.cli import (
     key,
     keyring,
     log,
+    log_witness,
     offers,
     operator,
     partner,
@@ -129,6 +130,7 @@ stamps.add_to(log.app)
 archive_hold.add_to(archive.app)
 archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
 app.add_typer(archive.app, name="archive", cls=Group)
+log_witness.add_to(log.app)
 app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(backup.app, name="backup", cls=Group)
 app.add_typer(evidence.app, name="evidence", cls=Group)

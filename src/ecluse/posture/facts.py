@@ -267,6 +267,10 @@ class LogFacts:
         stamps: Time-stamping authorities that are asked.
         unrenewed: When the evidence record that waits longest was to be renewed; ``None`` where none waits.
         unproven: Evidence records that were renewed too late or do not hold, up to a hundred.
+        broken: Why it is not signed; empty where it is.
+        breaks: When it was decided that it goes on after a break, and why.
+        silent: Witnesses that have cosigned nothing for a day while there was something to.
+        troubled: Logs of others that we cosign and that went back or forked.
     """
 
     size: int = 0
@@ -280,6 +284,10 @@ class LogFacts:
     stamps: tuple[StampFacts, ...] = ()
     unrenewed: Instant | None = None
     unproven: int = 0
+    broken: str = ""
+    breaks: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    troubled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,13 @@ from ecluse.app.posture.ours import own_keys, own_pgp
 from ecluse.app.posture.partners import Material, materials, shared_things
 from ecluse.app.posture.stamps import stamp_facts
 from ecluse.app.proofs import VERIFIED
+from ecluse.app.sequencing import BROKEN
+from ecluse.app.witnesses import silent_witnesses
 from ecluse.errors import EcluseError
+from ecluse.evidence.breaks import sealed_breaks
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.record import decode_leaf
+from ecluse.evidence.witness.service import witnessed_logs
 from ecluse.exchange.flows.state import last_run, paused
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
@@ -347,6 +351,10 @@ class Gatherer:
             held=held,
             verified=Instant(int(verified)) if verified else None,
             **stamp_facts(self._node, view),
+            broken=(view.setting(BROKEN) or b"").decode("utf-8", "replace"),
+            breaks=tuple(f"{each.at}: {each.reason}" for each in sealed_breaks(view, self._node.log)),
+            silent=tuple(silent_witnesses(self._node, view)),
+            troubled=tuple(each.origin for each in witnessed_logs(view) if each.trouble),
         )
 
     def _machine(self, view: View, now: Instant) -> MachineFacts:

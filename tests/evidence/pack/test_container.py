@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecluse.errors import EcluseError
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.evidence.pack.manifest import PATH, Entry, Manifest, new_manifest, read_manifest
-from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant
 
 SEGMENT = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,10}", fullmatch=True)
@@ -145,14 +145,18 @@ def test_a_small_file_that_grows_past_what_its_header_holds(monkeypatch: pytest.
 
 def manifest() -> Manifest:
     entries = [Entry("b", "x", "0" * 64, 1), Entry("a", "document", "1" * 64, 2, "name", "m1")]
-    return new_manifest(entries, "ecluse/aster", ["m1"], ["Nothing is missing."], Instant(1_760_000_000_123_456))
+    return new_manifest(
+        entries, "ecluse/aster", ["m1"], ["Nothing is missing."], Instant(1_760_000_000_123_456)
+    )
 
 
 def test_a_manifest_is_canonical() -> None:
     data = manifest().encode()
     assert read_manifest(data) == manifest()
     assert [entry.path for entry in read_manifest(data).files] == ["a", "b"]
-    assert data.startswith(b'{"files":[{"about":"name","message":"m1","path":"a","role":"document","sha256":"1')
+    assert data.startswith(
+        b'{"files":[{"about":"name","message":"m1","path":"a","role":"document","sha256":"1'
+    )
     assert b'"made":"2025-10-09T08:53:20.123Z"' in data
 
 

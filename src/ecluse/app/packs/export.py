@@ -118,7 +118,7 @@ def export_pack(
             progress(number, len(wanted))
             told.append(_told(packer, packer.write(id), detailed=number < DETAILED))
         packer.notes += versions.write(writer, checkpoint)
-        packer.shelf.write(writer)
+        packer.notes += packer.shelf.write(writer)
         vouchers, missing = write_heads(node, writer, checkpoint)
         packer.notes += missing
         _for_people(writer, made, vouchers, told, packer.notes)

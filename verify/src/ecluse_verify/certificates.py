@@ -19,17 +19,24 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ecluse_verify.text import Bad, pem_blocks, shown
 
-__all__ = ["Answers", "chain", "fingerprint", "is_for_stamps", "load_pem", "name_of", "valid_at"]
+__all__ = ["Answers", "chain", "fingerprint", "is_for_stamps", "load_der", "load_pem", "name_of", "valid_at"]
 
 _MAX_CHAIN: Final = 8
 
 
+def load_der(data: bytes) -> x509.Certificate:
+    """The certificate of a DER, read to its end: the library reads most of it only when asked. Raises :class:`Bad`."""
+    try:
+        found = x509.load_der_x509_certificate(data)
+        _ = found.subject, found.issuer, list(found.extensions), found.public_key(), found.not_valid_after_utc
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        raise Bad("x509") from None
+    return found
+
+
 def load_pem(data: bytes) -> list[x509.Certificate]:
     """Every certificate of a PEM file. Raises :class:`Bad` where there is none."""
-    try:
-        found = [x509.load_der_x509_certificate(block) for block in pem_blocks(data, "CERTIFICATE")]
-    except (ValueError, UnsupportedAlgorithm):
-        raise Bad("x509") from None
+    found = [load_der(block) for block in pem_blocks(data, "CERTIFICATE")]
     if not found:
         raise Bad("x509")
     return found
@@ -42,26 +49,19 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 def name_of(certificate: x509.Certificate) -> str:
     """Its subject for a sentence, and enough of its fingerprint to find it by."""
-    try:
-        subject = certificate.subject.rfc4514_string()
-    except ValueError:
-        subject = "?"
-    return f"{shown(subject, 120)} ({fingerprint(certificate)[:16]})"
+    return f"{shown(certificate.subject.rfc4514_string(), 120)} ({fingerprint(certificate)[:16]})"
 
 
 def valid_at(certificate: x509.Certificate, when: datetime) -> bool:
     """Whether ``when`` is between its two dates (RFC 5280 s4.1.2.5)."""
-    try:
-        return certificate.not_valid_before_utc <= when <= certificate.not_valid_after_utc
-    except ValueError:
-        raise Bad("x509") from None
+    return certificate.not_valid_before_utc <= when <= certificate.not_valid_after_utc
 
 
 def is_for_stamps(certificate: x509.Certificate) -> bool:
     """Whether it may time-stamp and nothing else (RFC 3161 s2.3)."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except x509.ExtensionNotFound:
         return False
     return found.critical and list(found.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
 

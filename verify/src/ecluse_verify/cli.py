@@ -17,7 +17,7 @@ from ecluse_verify.certificates import load_pem
 from ecluse_verify.log import Keys
 from ecluse_verify.notes import COSIGNATURE, VerifierKey
 from ecluse_verify.pack import MAX_TOTAL
-from ecluse_verify.report import Finding, Level, Report, moment
+from ecluse_verify.report import Level, Report, moment
 from ecluse_verify.text import Bad
 from ecluse_verify.verify import verify_pack, verify_proof
 from ecluse_verify.words import HEADINGS, sentence
@@ -97,29 +97,33 @@ def _certificates(paths: Sequence[str]) -> tuple[x509.Certificate, ...]:
 
 
 def _text(report: Report, path: Path, language: str) -> str:
-    french = language == "fr"
-    head = {name: texts[french] for name, texts in HEADINGS.items()}
-
-    def said(finding: Finding) -> str:
-        return sentence(finding.code, finding.facts, language)
-
+    head = {name: texts[language == "fr"] for name, texts in HEADINGS.items()}
     lines = [f"{head['pack']} {path.name}", ""]
     for level in _ORDER:
         found = [finding for finding in report.findings if finding.level is level]
-        if not found:
-            continue
-        lines.append(head[level.value])
-        lines += [f"  {each.file}: ".replace("  : ", "  ") + said(each) for each in found]
-        lines.append("")
+        lines += [head[level.value]] if found else []
+        message = ""
+        for finding in found:
+            of, file = _split(finding.file)
+            if of != message:
+                lines.append(f"  {of}")
+                message = of
+            said = sentence(finding.code, finding.facts, language)
+            lines.append(f"{'    ' if of else '  '}{file + ': ' if file else ''}{said}")
+        lines += [""] if found else []
     told = report.story
-    if told:
-        lines.append(head["story"])
-        lines += [
-            f"  #{each.index:<8} {moment(each.at)}  {each.message}  {each.kind}, {each.actor}"
-            for each in told
-        ]
-        lines.append("")
+    lines += [head["story"]] if told else []
+    lines += [
+        f"  #{each.index:<8} {moment(each.at)}  {each.message}  {each.kind}, {each.actor}" for each in told
+    ]
+    lines += [""] if told else []
     return "\n".join([*lines, head["holds" if report.ok else "fails"]])
+
+
+def _split(file: str) -> tuple[str, str]:
+    """The folder of the message that a file is of, and the rest of its name."""
+    parts = file.split("/", 2)
+    return ("/".join(parts[:2]) + "/", parts[2]) if parts[0] == "messages" and len(parts) == 3 else ("", file)
 
 
 def _json(report: Report, path: Path, language: str) -> str:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ecluse_verify.certificates import load_der
 from ecluse_verify.der import OID, SEQUENCE, SET, Node, encode, parse
 from ecluse_verify.text import Bad
 
@@ -61,17 +62,24 @@ _MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
 _SIGNING_TIME: Final = "1.2.840.113549.1.9.5"
 ESS: Final = {"1.2.840.113549.1.9.16.2.12": "sha1", "1.2.840.113549.1.9.16.2.47": "sha256"}
 """signingCertificate (RFC 2634 s5.4) and signingCertificateV2 (RFC 5035 s3), and their digest by default."""
-_IMPLIED: Final = {
-    "1.2.840.113549.1.1.5": "sha1",
-    "1.2.840.113549.1.1.11": "sha256",
-    "1.2.840.113549.1.1.12": "sha384",
-    "1.2.840.113549.1.1.13": "sha512",
-    "1.2.840.10045.4.1": "sha1",
-    "1.2.840.10045.4.3.2": "sha256",
-    "1.2.840.10045.4.3.3": "sha384",
-    "1.2.840.10045.4.3.4": "sha512",
+_SCHEMES: Final = {
+    "1.2.840.113549.1.1.1": ("rsa", None),
+    _RSA_PSS: ("rsa", None),
+    "1.2.840.113549.1.1.5": ("rsa", "sha1"),
+    "1.2.840.113549.1.1.11": ("rsa", "sha256"),
+    "1.2.840.113549.1.1.12": ("rsa", "sha384"),
+    "1.2.840.113549.1.1.13": ("rsa", "sha512"),
+    "1.2.840.10045.4.1": ("ecdsa", "sha1"),
+    "1.2.840.10045.4.3.2": ("ecdsa", "sha256"),
+    "1.2.840.10045.4.3.3": ("ecdsa", "sha384"),
+    "1.2.840.10045.4.3.4": ("ecdsa", "sha512"),
+    "1.3.101.112": ("ed25519", None),
+    "2.16.840.1.101.3.4.3.17": ("ml-dsa", None),
+    "2.16.840.1.101.3.4.3.18": ("ml-dsa", None),
+    "2.16.840.1.101.3.4.3.19": ("ml-dsa", None),
 }
-"""Signature algorithms that name their digest (RFC 3370 s3.2, RFC 5754 s3)."""
+"""Signature algorithms, and the digest that they name (RFC 3370 s3.2, RFC 5754 s3, RFC 8419, RFC 9882)."""
+_Whole = ed25519.Ed25519PublicKey | mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
 
 Digest = Callable[[str], bytes]
 """Gives the digest of the content by its ``hashlib`` name."""
@@ -117,7 +125,7 @@ class Signature:
             return same and parse(certificate.issuer.public_bytes()).der() == self.issuer
         try:
             found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-        except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        except x509.ExtensionNotFound:
             return False
         return found.value.digest == self.key_id
 
@@ -164,26 +172,20 @@ class Signature:
                 raise Bad("cms.ess")
 
     def _check_value(self, certificate: x509.Certificate, message: bytes | None, digest: bytes) -> None:
+        key, kind, ahead = (
+            certificate.public_key(),
+            _SCHEMES[self.scheme][0],
+            utils.Prehashed(_HASHES[self.digest]),
+        )
         try:
-            key = certificate.public_key()
-            chosen = _HASHES[self.digest]
-            ahead = utils.Prehashed(chosen)
-            if isinstance(key, rsa.RSAPublicKey):
+            if isinstance(key, rsa.RSAPublicKey) and kind == "rsa":
                 scheme = self._pss() if self.scheme == _RSA_PSS else padding.PKCS1v15()
                 key.verify(self.value, digest, scheme, ahead)
-            elif isinstance(key, ec.EllipticCurvePublicKey):
+            elif isinstance(key, ec.EllipticCurvePublicKey) and kind == "ecdsa":
                 key.verify(self.value, digest, ec.ECDSA(ahead))
-            elif message is None:
-                raise Bad("cms.algorithm")  # these keys sign no digest, and the content is not held whole
-            elif isinstance(
-                key,
-                ed25519.Ed25519PublicKey
-                | mldsa.MLDSA44PublicKey
-                | mldsa.MLDSA65PublicKey
-                | mldsa.MLDSA87PublicKey,
-            ):
+            elif isinstance(key, _Whole) and kind in ("ed25519", "ml-dsa") and message is not None:
                 key.verify(self.value, message)
-            else:
+            else:  # another key than the signature says, or one that signs no digest and no content to give it
                 raise Bad("cms.algorithm")
         except InvalidSignature:
             raise Bad("cms.signature") from None
@@ -224,13 +226,8 @@ def signed_data(data: bytes | Node) -> SignedData:
     inner = body[2].expect(SEQUENCE)
     content_type = inner[0].oid()
     content = inner[1].expect(0xA0)[0].octets() if len(inner.parts) > 1 else None
-    certificates = []
-    for part in body.find(0xA0) or ():
-        if part.tag == SEQUENCE:  # other kinds of certificates are passed over
-            try:
-                certificates.append(x509.load_der_x509_certificate(part.raw))
-            except (ValueError, UnsupportedAlgorithm):
-                raise Bad("x509") from None
+    # Other kinds of certificates are passed over.
+    certificates = [load_der(part.raw) for part in body.find(0xA0) or () if part.tag == SEQUENCE]
     found = body.parts[-1].expect(SET)
     if not found.parts or len(body.parts) < 4 or len(found.parts) > 20:
         raise Bad("cms.unsigned")
@@ -267,7 +264,7 @@ def _signature(node: Node, content_type: str) -> Signature:
     rest = 4 if attributes is not None else 3
     scheme = algorithm(node[rest])
     digest = digest_name(node[2])
-    if _IMPLIED.get(scheme, digest) != digest:
+    if scheme not in _SCHEMES or _SCHEMES[scheme][1] not in (None, digest):
         raise Bad("cms.algorithm")
     named = signer.tag == SEQUENCE
     return Signature(

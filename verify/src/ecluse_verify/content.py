@@ -27,7 +27,7 @@ class Content:
     Args:
         pack: Where.
         path: Which file.
-        canonical: Its sender signed it with every line end made CR LF (RFC 8551 s3.1.1).
+        canonical: Its sender signed it with a CR before every LF (RFC 8551 s3.1.1).
     """
 
     def __init__(self, pack: Pack, path: str, *, canonical: bool = False) -> None:
@@ -40,17 +40,12 @@ class Content:
             digest, held = hashlib.new(name), b""
             for piece in self._pack.chunks(self._path):
                 data = held + piece
-                held = b""
-                if self._canonical:
-                    held = data[-1:] if data.endswith(b"\r") else b""  # it may be half a line end
-                    data = (
-                        data.removesuffix(b"\r")
-                        .replace(b"\r\n", b"\n")
-                        .replace(b"\r", b"\n")
-                        .replace(b"\n", b"\r\n")
-                    )
-                digest.update(data)
-            digest.update(b"\r\n" if held else b"")
+                held = b"\r" if self._canonical and data.endswith(b"\r") else b""  # it may be half a line end
+                data = data.removesuffix(held)
+                digest.update(
+                    data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if self._canonical else data
+                )
+            digest.update(held)
             self._digests[name] = digest.digest()
         return self._digests[name]
 

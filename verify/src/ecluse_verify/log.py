@@ -109,7 +109,9 @@ def proven_record(path: str, data: bytes, log: Log) -> Record:
     return read_record(path, proof.index, proof.leaf)
 
 
-def check_head(pack: Pack, log: Log, keys: Keys, about: dict[str, str], report: Report) -> list[datetime]:
+def check_head(
+    pack: Pack, log: Log, keys: Keys, about: dict[str, str], now: datetime, report: Report
+) -> list[datetime]:
     """Cosignatures, time-stamps and evidence records over the head; give the times that others state for it."""
     times = _cosignatures(pack, log, keys, report)
     stamps = sorted(path for path in pack.names if path.startswith("log/stamps/") and path.endswith(".tsr"))
@@ -134,8 +136,10 @@ def check_head(pack: Pack, log: Log, keys: Keys, about: dict[str, str], report: 
             found = check_record(pack.read(path), partial(_digest, pack, covered), others, keys.authorities)
             level, code = (Level.PROVEN, "ers.proven") if found.trusted else (Level.CLAIMED, "ers.claimed")
             dates = {"first": found.first, "last": found.last, "count": found.stamps}
-            names = ", ".join(map(name_of, found.authorities))
+            names = ", ".join(dict.fromkeys(map(name_of, found.authorities)))
             report.add(level, code, path, covered=covered, names=names, **dates)
+            if found.ends < now:
+                report.add(Level.MISSING, "ers.ended", path, when=found.ends)
             vouched = vouched or found.trusted
     if keys.authorities and not vouched:
         report.add(Level.BROKEN, "stamp.untrusted", "log/stamps/")

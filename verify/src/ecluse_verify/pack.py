@@ -27,13 +27,18 @@ MAX_FILE: Final = 16 << 20
 """Octets of a file that is read whole and is not JSON (docs/evidence-pack-format.md, the container)."""
 _MAX_ENTRIES: Final = 1_000_000
 _STEP: Final = 1 << 18
-_NAME: Final = re.compile(r"(?!.*(?:^|/)\.{0,2}(?:/|$))[A-Za-z0-9._/-]{1,200}")
+_NAME: Final = re.compile(r"(?!.{201})[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _END: Final = struct.Struct("<4s4H2LH")
 _LOCATOR: Final = struct.Struct("<4sLQL")
 _END_64: Final = struct.Struct("<4sQ2H2L4Q")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _FULL: Final = 0xFFFFFFFF
+_VERSIONS: Final = (20, 45)
+_UNIX: Final = 3 << 8
+_WHEN: Final = (0, 33)
+_FILE: Final = 0o100644 << 16
+"""What has no meaning in a pack has one value: times (1980-01-01), versions, permissions of an ordinary file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +189,12 @@ class Pack:
     def _data_at(self, entry: _Entry) -> int:
         """Where an entry's octets begin; its local header has to say what the central directory says."""
         fields = _LOCAL.unpack(self._at(entry.offset, _LOCAL.size))
-        mark, _, flags, method, _, _, crc, packed, size, name_size, extra_size = fields
+        mark, needed, flags, method, *when, crc, packed, size, name_size, extra_size = fields
         tail = self._at(entry.offset + _LOCAL.size, name_size + extra_size)
         size, packed, _ = _extra(entry.name, tail[name_size:], size, packed, 0)
         same = (flags, method, crc, packed, size) == (0, entry.method, entry.crc, entry.packed, entry.size)
-        if mark != b"PK\x03\x04" or not same or tail[:name_size] != entry.name.encode("ascii"):
+        plain = needed in _VERSIONS and tuple(when) == _WHEN
+        if mark != b"PK\x03\x04" or not same or not plain or tail[:name_size] != entry.name.encode("ascii"):
             raise Bad("zip.local", file=entry.name)
         return entry.offset + _LOCAL.size + len(tail)
 
@@ -198,14 +204,16 @@ def _central(directory: bytes, at: int) -> tuple[_Entry, int]:
     if len(directory) - at < _CENTRAL.size:
         raise Bad("zip")
     fields = _CENTRAL.unpack_from(directory, at)
-    mark, _, _, flags, method, _, _, crc, packed, size, name_size, extra_size, comment, disk, _, _, offset = (
-        fields
+    mark, made, needed, flags, method, *when, crc, packed, size, name_size, extra_size = fields[:12]
+    plain = (
+        (*when, *fields[12:16]) == (*_WHEN, 0, 0, 0, _FILE) and needed in _VERSIONS and made == _UNIX | needed
     )
+    offset = fields[16]
     at += _CENTRAL.size
     name = directory[at : at + name_size].decode("latin-1")
     if not _NAME.fullmatch(name):
         raise Bad("zip.name", file=name)
-    if mark != b"PK\x01\x02" or flags or method not in (0, 8) or comment or disk:
+    if mark != b"PK\x01\x02" or flags or method not in (0, 8) or not plain:
         raise Bad("zip.entry", file=name)
     extra = directory[at + name_size : at + name_size + extra_size]
     size, packed, offset = _extra(name, extra, size, packed, offset)

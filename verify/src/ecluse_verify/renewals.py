@@ -36,6 +36,11 @@ class Renewals:
     authorities: tuple[x509.Certificate, ...]
     trusted: bool
 
+    @property
+    def ends(self) -> datetime:
+        """When it has to be renewed: the last token's certificate ends."""
+        return self.authorities[-1].not_valid_after_utc
+
 
 def check_record(
     data: bytes,
@@ -76,10 +81,10 @@ def check_record(
                 value = digest_of(name)
             covered = stamp.parts[-1].expect(SEQUENCE)
             token = read_token(covered)
-            root = _root(stamp, name, value)
+            roots = _roots(stamp, name, value)
             if token.digest != name or (times and token.time < times[-1]) or len(times) >= _MAX_STAMPS:
                 raise Bad("ers.order")
-            authority, known = token.check(root, others, anchors)
+            authority, known = token.check(token.imprint if token.imprint in roots else b"", others, anchors)
             if authorities and not valid_at(authorities[-1], token.time):
                 raise Bad("ers.late")
             times.append(token.time)
@@ -87,7 +92,7 @@ def check_record(
             trusted = trusted and known
     if not times:
         raise Bad("ers")
-    return Renewals(times[0], times[-1], len(times), tuple(dict.fromkeys(authorities)), trusted)
+    return Renewals(times[0], times[-1], len(times), tuple(authorities), trusted)
 
 
 def _digest_of_stamp(stamp: Node) -> str:
@@ -99,16 +104,22 @@ def _digest_of_stamp(stamp: Node) -> str:
     return digest_name(parse(encode(SEQUENCE, said.content)))
 
 
-def _root(stamp: Node, name: str, value: bytes) -> bytes:
-    """From a hash up its reduced hash tree (s4.3): each list is joined in ascending order, and digested."""
+def _roots(stamp: Node, name: str, value: bytes) -> set[bytes]:
+    """From a hash up its reduced hash tree (s4.3): each list is joined in ascending order, and digested.
+
+    A first list of one hash is digested by some programs and taken as it is by others; both bind it to the token.
+    """
     tree = stamp.find(0xA2)
     if tree is None:
-        return value
-    for place, group in enumerate(tree):
-        found = [each.expect(OCTETS).octets() for each in group.expect(SEQUENCE)]
-        if place == 0 and value not in found:
-            raise Bad("ers.data")
-        if place:
-            found.append(value)
-        value = hashlib.new(name, b"".join(sorted(found))).digest()
-    return value
+        return {value}
+    lists = [[each.expect(OCTETS).octets() for each in group.expect(SEQUENCE)] for group in tree]
+    if not lists or value not in lists[0]:
+        raise Bad("ers.data")
+    roots = {_join(name, lists[0]), *(lists[0] if len(lists[0]) == 1 else ())}
+    for group in lists[1:]:
+        roots = {_join(name, [*group, root]) for root in roots}
+    return roots
+
+
+def _join(name: str, values: list[bytes]) -> bytes:
+    return hashlib.new(name, b"".join(sorted(values))).digest()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,7 @@ _FORMAT: Final = "ecluse.pack/1"
 _MANIFEST: Final = "manifest.json"
 _NOTE: Final = "manifest.note"
 _ALWAYS: Final = ("log/checkpoint", "log/keys.json")
+_CHECKED: Final = ("messages/", "certificates/", "revocation/", "configuration/", "log/", _MANIFEST, _NOTE)
 _AHEAD: Final = 300.0
 """Seconds by which the hub's clock may be ahead of those who saw its log."""
 
@@ -106,20 +107,23 @@ def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], repor
     people = People(report, anchors)
     people.load(pack)
     ids = manifest.get("messages")
+    listed = set(ids if isinstance(ids, list) else ())
     folders = {path.split("/")[1] for path in pack.names if path.startswith("messages/")}
-    for id in sorted(folders | set(ids if isinstance(ids, list) else ())):
-        if not isinstance(ids, list) or id not in ids or id not in folders:
+    for id in sorted(folders | listed):
+        if id not in listed or id not in folders:
             report.add(Level.BROKEN, "message.unlisted", f"messages/{id}/")
         check_message(pack, id, log, people, report)
     if log is not None:
         _check_configurations(pack, log, report)
         times = []
         with report.guard("log/"):
-            times = check_head(pack, log, keys, about, report)
+            times = check_head(pack, log, keys, about, datetime.now(UTC), report)
         newest = max((step.at for step in report.story), default=None)
         if times and newest is not None and (newest - min(times)).total_seconds() > _AHEAD:
             report.add(Level.BROKEN, "time.ahead", "log/checkpoint", newest=newest, when=min(times))
     check_breaks(pack, report)
+    for path in sorted(path for path in pack.names if not path.startswith(_CHECKED)):
+        report.add(Level.CLAIMED, "file.unknown", path)
     notes = manifest.get("notes")
     for note in notes if isinstance(notes, list) else []:
         report.add(Level.MISSING, "note", _MANIFEST, note=note)
@@ -134,8 +138,8 @@ def _manifest(pack: Pack, report: Report) -> tuple[dict[str, object], dict[str, 
     files, about = value.get("files"), {}
     if not isinstance(files, list) or not all(isinstance(entry, dict) for entry in files):
         raise Bad("manifest")
-    paths = [entry.get("path") for entry in files]
-    if not all(isinstance(path, str) for path in paths) or paths != sorted(set(paths)):
+    paths, ids = [entry.get("path") for entry in files], value.get("messages")
+    if not isinstance(ids, list) or not all(map(_is_text, (*paths, *ids))) or paths != sorted(set(paths)):
         raise Bad("manifest")
     for entry in files:
         path = entry["path"]
@@ -189,7 +193,7 @@ def _check_configurations(pack: Pack, log: Log, report: Report) -> None:
             if said and said != hashlib.sha256("".join(f"{each}\n" for each in digests).encode()).hexdigest():
                 raise Bad("file.differs", member="files_set_sha256")
             level, code = (log.level, f"file.{log.level.value}") if said else (Level.MISSING, "file.unbound")
-            report.add(level, code, path, index=record.index, kind=record.kind)
+            report.add(level, code, path, index=record.index, kind=record.kind, when=record.at)
 
 
 def _of_configuration(pack: Pack, path: str, log: Log, number: str) -> Record:
@@ -203,4 +207,5 @@ def _of_configuration(pack: Pack, path: str, log: Log, number: str) -> Record:
     return record
 
 
-_is_text: Callable[[object], bool] = lambda value: isinstance(value, str)  # noqa: E731
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

@@ -58,20 +58,20 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "Le journal contient une autre empreinte pour ce fichier ({member}).",
     ),
     "file.proven": (
-        "Its digest is in record {index} of the log ({kind}).",
-        "Son empreinte est dans l'enregistrement {index} du journal ({kind}).",
+        "Its digest is in record {index} of the log ({kind}, {when}).",
+        "Son empreinte est dans l'enregistrement {index} du journal ({kind}, {when}).",
     ),
     "file.claimed": (
-        "Its digest is in record {index} of the log ({kind}), whose key is not proven.",
-        "Son empreinte est dans l'enregistrement {index} du journal ({kind}), dont la clé n'est pas prouvée.",
+        "Its digest is in record {index} of the log ({kind}, {when}), whose key is not proven.",
+        "Son empreinte est dans l'enregistrement {index} du journal ({kind}, {when}), dont la clé n'est pas prouvée.",
     ),
     "file.unbound": (
         "No record of the log holds its digest.",
         "Aucun enregistrement du journal ne contient son empreinte.",
     ),
     "file.unknown": (
-        "Nothing is checked about this file but its digest.",
-        "Rien n'est vérifié de ce fichier, sauf son empreinte.",
+        "The hub wrote it; nothing else bears it out.",
+        "Le hub l'a écrit ; rien d'autre ne le confirme.",
     ),
     "json": (
         "It is not JSON in its one allowed spelling.",
@@ -144,12 +144,12 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "La tête de {origin}, de {size} enregistrements, vient d'une clé que seul le dossier désigne : voir --key.",
     ),
     "events.proven": (
-        "All {count} records about {message} are in the log {origin}, unchanged and in this order.",
-        "Les {count} enregistrements sur {message} sont dans le journal {origin}, inchangés et dans cet ordre.",
+        "The {count} records about {message} that are here stand in the log {origin}, in this order.",
+        "Les {count} enregistrements sur {message} ici présents sont dans le journal {origin}, dans cet ordre.",
     ),
     "events.claimed": (
-        "All {count} records about {message} are in the log {origin}, whose key is not proven.",
-        "Les {count} enregistrements sur {message} sont dans le journal {origin}, dont la clé n'est pas prouvée.",
+        "The {count} records about {message} that are here stand in the log {origin}, whose key is not proven.",
+        "Les {count} enregistrements sur {message} ici présents sont dans le journal {origin}, à la clé non prouvée.",
     ),
     "events.none": ("There is no record about {message}.", "Il n'y a aucun enregistrement sur {message}."),
     "events.gap": (
@@ -216,6 +216,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "ers.late": (
         "It was renewed after the authority's certificate had ended.",
         "Il a été renouvelé après la fin du certificat de l'autorité.",
+    ),
+    "ers.ended": (
+        "The certificate of its last time-stamp ended at {when}, and it was not renewed.",
+        "Le certificat de son dernier horodatage a pris fin le {when}, sans renouvellement.",
     ),
     "ers.proven": (
         "{covered} existed at {first}, by {count} time-stamps without a gap, the last at {last}: {names}.",

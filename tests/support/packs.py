@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ecluse_verify import Keys, Level, Report, verify_pack
-from ecluse_verify.notes import VerifierKey
-
 from ecluse.app.node import Node
 from ecluse.app.packs.export import Exported, export_pack
 from ecluse.model.basics import MessageId
+from ecluse_verify import Keys, Level, Report, verify_pack
+from ecluse_verify.notes import VerifierKey
 
 __all__ = ["Opened", "broken", "check", "missing", "pack_of", "proven"]
 

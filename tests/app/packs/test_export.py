@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from ecluse_verify import Keys, Level, verify_pack
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.support.packs import Opened, check, missing, pack_of, proven
@@ -24,6 +23,7 @@ from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.nouns import Direction, Message
 from ecluse.model.states import MessageState
+from ecluse_verify import Keys, Level, verify_pack
 
 
 @pytest.fixture(scope="module")

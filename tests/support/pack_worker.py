@@ -1,7 +1,7 @@
 """Makes a pack in a process of its own, to be killed or measured: ``python -m tests.support.pack_worker HUB ID OUT``.
 
-It says ``durable`` and the largest resident size that it had, in KiB. With ``MUTANT=name-first`` the file appears before
-the log is told of it.
+It says ``durable`` and the largest resident size that it had, in KiB. With ``MUTANT=name-first`` the file appears
+before the log is told of it.
 """
 
 from __future__ import annotations

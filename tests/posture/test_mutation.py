@@ -79,6 +79,7 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "listen.ftps.external_address": WHO,
         "inbox.folder": HOW,
         "log.origin": WHO,
+        "seals.roots": WHO,
         "folders.orders.path": WHO,
         "folders.orders.create": HOW,
         "organisation.keys.0.succeeds": WHO,
@@ -127,6 +128,7 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         **dict.fromkeys(("as2", "account", "ftps", "azure", "gcs", "webdav"), OFF),
     },
     "flow:orders": {
+        "open.seals": "whether a document itself is signed is agreed with the partner, beyond what protects its way",
         "name": WHO,
         "from.folder": WHO,
         "from.recursive": WHICH,

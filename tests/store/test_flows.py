@@ -61,22 +61,15 @@ def test_arrivals_are_what_a_flow_took_in_a_time(store: Store) -> None:
     assert store.read(lambda view: view.arrivals("first", NOW, NOW + SECOND, 10)) == []
 
 
-def test_what_may_be_shredded(store: Store) -> None:
-    ended = {"flow": "x", "state": MessageState.DELIVERED}
-    put(
-        store,
-        message("m1", **ended),
-        message("m2", **ended, updated=NOW + SECOND),
-        message("m3", flow="x"),
-        message("m4", **ended, shredded=NOW),
-        message("m5", **ended, origin="m1"),
-    )
-    look = lambda before, after: [  # noqa: E731
-        each.id for each in store.read(lambda view: view.shreddable("x", before, after, 10))
+def test_what_came_from_outside(store: Store) -> None:
+    put(store, message("m1", flow="x"), message("m2", flow="y"), message("m3", flow="x"), message("m4"))
+    put(store, message("m5", flow="x", origin="m1"), message("m6", flow="x"), message("m7"))
+    look = lambda flow, after, until: [  # noqa: E731
+        each.id for each in store.read(lambda view: view.roots(flow, after, until, 10))
     ]
-    assert look(NOW + 1, -1) == ["m1"]
-    assert look(NOW + 2 * SECOND, -1) == ["m1", "m2"]
-    assert look(NOW + 2 * SECOND, NOW) == ["m2"]
+    assert look("x", "", "n") == ["m1", "m3", "m6"]
+    assert look("x", "m1", "m6") == ["m3"]
+    assert look("", "", "n") == ["m4", "m7"]
 
 
 def test_counts_and_waiting(store: Store) -> None:

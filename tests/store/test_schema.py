@@ -173,5 +173,10 @@ def test_both_stores_have_the_same_verbs() -> None:
     lite, grown = load_queries("ecluse.store.sqlite"), load_queries("ecluse.store.postgres")
     assert all(lite.values())
     assert all(grown.values())
-    assert {name for name in lite if "key_drop" in name} == {"add_key_drop", "key_drops", "forget_key_drop"}
+    assert {name for name in lite if "key_drop" in name} == {
+        "add_key_drop",
+        "key_drops",
+        "key_drops_of",
+        "forget_key_drop",
+    }
     assert len(set(lite) & set(grown)) > 40

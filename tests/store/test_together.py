@@ -282,8 +282,8 @@ def test_what_is_in_the_way_spoils_the_group(tmp_path: Path) -> None:
     main = sqlite3.connect(tmp_path / "hub.db", isolation_level=None)
     held = Held(main, SQL, TOUCHING)
     held.begin_unit()
-    held.add("append_event", ("e1", NOW, "a.b", "m1", b"1"))
-    held.add("append_event", ("e2", NOW, None, "m1", b"1"))
+    held.add("append_event", ("e1", NOW, "a.b", "m1", b"1", None))
+    held.add("append_event", ("e2", NOW, None, "m1", b"1", None))
     with pytest.raises(InTheWay):
         held.put_in()
     assert held.spoiled

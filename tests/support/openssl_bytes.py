@@ -50,7 +50,11 @@ class OpenSsl:
         done = subprocess.run(
             ["openssl", *map(str, arguments)],
             cwd=self.folder,
-            env={"PATH": "/usr/bin:/bin:/usr/local/bin", "FOLDER": str(self.folder), "OPENSSL_CONF": "openssl.cnf"},
+            env={
+                "PATH": "/usr/bin:/bin:/usr/local/bin",
+                "FOLDER": str(self.folder),
+                "OPENSSL_CONF": "openssl.cnf",
+            },
             capture_output=True,
             timeout=60,
             check=False,

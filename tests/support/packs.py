@@ -1,68 +1,128 @@
-"""Packs in tests: made of a hub in this process, and checked by the verifier, which shares no code with it."""
+"""Packs of two hubs that really exchanged a document, and the means to make other packs of them."""
 
 from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+
+from tests.support.pair import Pair
 
 from ecluse.app.node import Node
-from ecluse.app.packs.export import Exported, export_pack
-from ecluse.model.basics import MessageId
-from ecluse_verify import Keys, Level, Report, verify_pack
-from ecluse_verify.notes import VerifierKey
+from ecluse.app.packs.export import export_pack
+from ecluse.model.nouns import Direction, Message
+from ecluse.wire.tlog.note import sign_note
 
-__all__ = ["Opened", "broken", "check", "missing", "pack_of", "proven"]
+__all__ = ["Company", "Files", "World", "canonical", "make_world", "read_pack", "write_pack"]
+
+Files = dict[str, bytes]
 
 
-class Opened:
-    """A pack's files."""
+def read_pack(path: Path) -> Files:
+    """Every file of a pack."""
+    with zipfile.ZipFile(path) as pack:
+        return {name: pack.read(name) for name in pack.namelist()}
 
-    def __init__(self, path: Path) -> None:
-        with zipfile.ZipFile(path) as pack:
-            self.files = {name: pack.read(name) for name in pack.namelist()}
 
-    def facts(self, id: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.files[f"messages/{id}/message.json"])
-        return found
+def write_pack(path: Path, files: Files) -> Path:
+    """A ZIP file of these, as a pack is one."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as pack:
+        for name, data in files.items():
+            pack.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return path
 
-    def __getitem__(self, name: str) -> bytes:
-        return self.files[name]
+
+def canonical(value: object) -> bytes:
+    """Canonical JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+@dataclass
+class Company:
+    """A hub, the packs that it made, and its keys: what its owner has, and a thief of its keys would."""
+
+    name: str
+    node: Node
+    folder: Path
+    packs: list[Path] = field(default_factory=list)
 
     @property
-    def manifest(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.files["manifest.json"])
-        return found
+    def key(self) -> str:
+        """The log's verifier key."""
+        return str(self.node.log_key)
 
-    def names(self, role: str) -> list[str]:
-        return [entry["path"] for entry in self.manifest["files"] if entry["role"] == role]
+    def sign(self, text: str) -> bytes:
+        """A note by the log's key."""
+        return sign_note(text, self.node.log_key, self.node.keyring.log_sign)
+
+    def resign(self, files: Files) -> Files:
+        """With a manifest of what is there, signed."""
+        files = self.relist(files)
+        manifest = json.loads(files["manifest.json"])
+        digest = sha256(files["manifest.json"]).hexdigest()
+        return {**files, "manifest.note": self.sign(f"ecluse.pack/1\n{digest}\n{manifest['made']}\n")}
+
+    @staticmethod
+    def relist(files: Files) -> Files:
+        """With a manifest of what is there, and the old signature."""
+        manifest = json.loads(files["manifest.json"])
+        before = {entry["path"]: entry for entry in manifest["files"]}
+        manifest["files"] = [
+            {
+                **before.get(path, {"role": "other"}),
+                "path": path,
+                "size": len(files[path]),
+                "sha256": sha256(files[path]).hexdigest(),
+            }
+            for path in sorted(set(files) - {"manifest.json", "manifest.note"})
+        ]
+        return {**files, "manifest.json": canonical(manifest)}
 
 
-def pack_of(node: Node, out: Path, *ids: str, documents: bool = True) -> Exported:
-    return export_pack(node, [MessageId(id) for id in ids], out, actor="operator:test", documents=documents)
+@dataclass
+class World:
+    """Both hubs after their exchange."""
+
+    companies: dict[str, Company]
+    pair: Pair
+
+    def pem(self, name: str) -> Path:
+        """A company's certificate as its partner has it."""
+        return self.companies[name].folder / f"{name}.pem"
 
 
-def check(path: Path, *keys: object) -> Report:
-    """Nothing of a pack is broken, and its log is proven by these keys."""
-    report = verify_pack(path, Keys(log=tuple(VerifierKey.parse(str(key)) for key in keys)))
-    assert report.ok, broken(report)
-    assert not [f for f in report.findings if f.file == "log/checkpoint" and f.level is not Level.PROVEN]
-    return report
+@contextmanager
+def make_world(base: Path) -> Iterator[World]:
+    """Two hubs; each of them sent two documents to the other, and exported a pack of each message."""
+    pair = Pair(base)
+    try:
+        for label in ("order-1", "order-2"):
+            pair.send("aster", label)
+        pair.settle()
+        companies = {}
+        for name, node in pair.nodes.items():
+            company = Company(name, node, base)
+            way = Direction.OUT if name == "aster" else Direction.IN
+            found = node.store.read(lambda view, way=way: view.messages(direction=way, limit=10))
+            for number, message in enumerate(sorted(found, key=_subject)):
+                out = base / f"{name}-{number}.zip"
+                export_pack(node, [message.id], out, actor="operator:auditor")
+                company.packs.append(out)
+            companies[name] = company
+        sent = read_pack(companies["aster"].packs[0])
+        (account,) = (json.loads(data) for path, data in sent.items() if path.endswith("message.json"))
+        for each in account["certificates"]:
+            if each["use"] in ("message-signed", "receipt-signed"):
+                name = "aster" if each["owner"] == "us" else "birch"
+                (base / f"{name}.pem").write_bytes(sent[each["path"]])
+        yield World(companies, pair)
+    finally:
+        pair.close()
 
 
-def _of(report: Report, level: Level) -> list[tuple[str, str, dict[str, str]]]:
-    return [(each.code, each.file, each.facts) for each in report.findings if each.level is level]
-
-
-def broken(report: Report) -> Sequence[tuple[str, str, dict[str, str]]]:
-    return _of(report, Level.BROKEN)
-
-
-def missing(report: Report) -> Sequence[tuple[str, str, dict[str, str]]]:
-    return _of(report, Level.MISSING)
-
-
-def proven(report: Report) -> Sequence[tuple[str, str, dict[str, str]]]:
-    return _of(report, Level.PROVEN)
+def _subject(message: Message) -> str:
+    return message.subject

@@ -69,11 +69,13 @@ class OpensslAuthority:
         root: PEM file of the root.
     """
 
-    def __init__(self, folder: Path, *, name: str = "Alder", digests: str = "sha256, sha384, sha512") -> None:
+    def __init__(
+        self, folder: Path, *, name: str = "Alder", digests: str = "sha256, sha384, sha512", years: float = 3
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._lock = threading.Lock()
-        maker = PlayedAuthority(name, begins=datetime.now(UTC) - timedelta(days=1), years=3)
+        maker = PlayedAuthority(name, begins=datetime.now(UTC) - timedelta(days=1), years=years)
         self.root = folder / "root.pem"
         self.root.write_bytes(maker.root.public_bytes(Encoding.PEM))
         (folder / "signer.pem").write_bytes(maker.certificate.public_bytes(Encoding.PEM))

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.trust import HUB, PARTNER, files
 
+from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.flow import Flow
 from ecluse.trust.plan import Change, Plan, plan
@@ -54,7 +55,7 @@ def leaves(annotation: object, path: str) -> Iterator[str]:
         yield path
 
 
-KINDS = {"hub": Hub, "partner": Partner, "flow": Flow}
+KINDS = {"hub": Hub, "partner": Partner, "flow": Flow, "archive": ArchiveProfile}
 ALL = [(kind, field) for kind, schema in KINDS.items() for field in fields(schema)]
 
 

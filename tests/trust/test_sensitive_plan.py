@@ -12,6 +12,7 @@ import pytest
 from tests.support.trust import certificate
 
 from ecluse.model.basics import PartnerId
+from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.flow import Flow
@@ -76,7 +77,7 @@ LOADED: Any = {
 }
 
 
-def configuration(hub: Any, partner: Any, flow: Any) -> Configuration:
+def configuration(hub: Any, partner: Any, flow: Any, archive: Any) -> Configuration:
     # Nothing of it is valid: what is looked at is the comparison alone.
     id = PartnerId("birch")
     given = {
@@ -84,6 +85,7 @@ def configuration(hub: Any, partner: Any, flow: Any) -> Configuration:
         "partners": {id: partner},
         "certificates": {id: CertificateSet(())},
         "flows": {"orders": flow},
+        "archive": {"invoices": archive},
         "openpgp": dict.fromkeys(("one", "other"), ()),
     }
     # Certificates by file, whatever the configuration keeps besides.
@@ -91,7 +93,7 @@ def configuration(hub: Any, partner: Any, flow: Any) -> Configuration:
     return Configuration(**given, **rest)
 
 
-WHOLE = {"hub": made(Hub), "partner": made(Partner), "flow": made(Flow)}
+WHOLE = {"hub": made(Hub), "partner": made(Partner), "flow": made(Flow), "archive": made(ArchiveProfile)}
 CASES = [(kind, path, after) for kind, table in WHOLE.items() for path, after in changed(table)]
 
 

@@ -22,5 +22,3 @@ def aster(world: World) -> Company:
 @pytest.fixture
 def birch(world: World) -> Company:
     return world.companies["birch"]
-
-

@@ -9,11 +9,12 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ecluse_verify.notes import COSIGNATURE, ED25519, MLDSA44, VerifierKey, read_line, read_note
 from ecluse_verify.proofs import Head, Proof, check_inclusion, leaf_hash, read_head, read_proof
 from ecluse_verify.text import Bad
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 # The example of C2SP signed-note.
 FOO = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -77,7 +78,15 @@ def test_ml_dsa_signs_name_time_origin_size_and_root() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a\n1\n", TEXT + "\n", TEXT.replace("\n7\n", "\n07\n"), TEXT.replace("\n7\n", "\n-7\n"), "a\n1\nAAAA\n"]
+    "text",
+    [
+        "",
+        "a\n1\n",
+        TEXT + "\n",
+        TEXT.replace("\n7\n", "\n07\n"),
+        TEXT.replace("\n7\n", "\n-7\n"),
+        "a\n1\nAAAA\n",
+    ],
 )
 def test_what_is_no_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(Bad):

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.openssl_bytes import OpenSsl
+
 from ecluse_verify.certificates import chain, load_pem
 from ecluse_verify.cms import signed_data, signer_of
 from ecluse_verify.mime import read_entity
 from ecluse_verify.receipts import signed_entity
 from ecluse_verify.stamps import read_token
 from ecluse_verify.text import Bad
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.support.openssl_bytes import OpenSsl
 
 CONTENT = b"Content-Type: text/plain\r\n\r\nten crates\r\n" * 3
 
@@ -33,7 +34,7 @@ def openssl(tmp_path_factory: pytest.TempPathFactory) -> OpenSsl:
     return made
 
 
-def _digest(data: bytes = CONTENT):  # noqa: ANN202
+def _digest(data: bytes = CONTENT):
     return lambda name: hashlib.new(name, data).digest()
 
 
@@ -90,7 +91,9 @@ def test_no_octet_of_a_signature_can_change_without_showing(openssl: OpenSsl) ->
             unsigned += 1
         except Bad:
             continue
-    assert unsigned <= 1, "but for the tag of a null, which means nothing, everything from the attributes on is bound"
+    assert unsigned <= 1, (
+        "but for the tag of a null, which means nothing, everything from the attributes on is bound"
+    )
 
 
 def test_multipart_signed_and_opaque(openssl: OpenSsl) -> None:
@@ -131,7 +134,9 @@ def test_a_chain_ends_at_what_is_trusted(openssl: OpenSsl) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 5_000), st.binary(max_size=4))
-def test_damaged_signatures_are_refused_in_our_way(tmp_path_factory: pytest.TempPathFactory, at: int, put: bytes) -> None:
+def test_damaged_signatures_are_refused_in_our_way(
+    tmp_path_factory: pytest.TempPathFactory, at: int, put: bytes
+) -> None:
     data = _sample(tmp_path_factory)
     at %= len(data)
     try:

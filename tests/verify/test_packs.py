@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
-from ecluse_verify.cli import main
 from tests.support.packs import Company, World
+
+from ecluse_verify.cli import main
 
 
 def run(*words: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

@@ -28,8 +28,8 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "message.given-up": ("message", "A person gave it up, or nothing of it is left to try."),
     "message.shredded": (
         "message",
-        "The keys of its bytes were deleted: reason says whether at the end of their retention, by a disposal, or at the "
-        "request of the person whose data they hold; the rest of it stays.",
+        "The keys of its bytes were deleted, or what else classes says: reason tells whether at the end of their "
+        "retention, by a disposal, or at the request of the person whose data they hold; the rest of it stays.",
     ),
     "message.erased-everywhere": (
         "message",

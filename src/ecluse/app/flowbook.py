@@ -28,6 +28,8 @@ class Flows:
         configuration = self._node.directory.configuration
         before, book = self._read
         if before is not configuration:
-            book = FlowBook.read(configuration.flows, configuration.hub.calendars)
+            book = FlowBook.read(
+                configuration.flows, configuration.hub.calendars, configuration.hub.retention
+            )
             self._read = (configuration, book)
         return book

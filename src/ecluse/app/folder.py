@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 import tomli_w
 
@@ -19,6 +20,8 @@ from ecluse.trust.secrets import Secret, SecretResolver
 __all__ = ["DatabaseTaken", "FolderTaken", "make_hub"]
 
 PASSPHRASE_FILE = "passphrase"  # noqa: S105 - a file name
+RELAYED: Final = "30d"
+"""How long a new hub keeps what flows pass on. It stands in the file: what is kept is no matter of the release."""
 
 
 class FolderTaken(EcluseError):
@@ -95,6 +98,7 @@ def make_hub(
             },
             **({"store": store} if store else {}),
             **({"blobs": {"place": blobs}} if blobs else {}),
+            "retention": {"relayed": RELAYED},
         }
     )
     configuration = Configuration.from_files({HUB_FILE: text}, clock())

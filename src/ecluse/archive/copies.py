@@ -1,9 +1,9 @@
 """Copies that a deletion has to reach: a key that was deleted is gone once it is gone from every one of them.
 
-What is deleted is written down, in the transaction of the deletion, as a record of kind ``erasure``: which blobs, why, and
-which copies have not let go of them yet. A job asks each copy in turn, as often as it takes, also after a crash or while
-a copy is out of reach. When the last one has answered, ``message.erased-everywhere`` is written and the record goes, both
-in one transaction: the event is never there before the last copy has let go.
+What is deleted is written down, in the transaction of the deletion, as a record of kind ``erasure``: which blobs, why,
+and which copies have not let go of them yet. A job asks each copy in turn, as often as it takes, also after a crash or
+while a copy is out of reach. When the last one has answered, ``message.erased-everywhere`` is written and the record
+goes, both in one transaction: the event is never there before the last copy has let go.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ecluse.store.port import Conflict, Store, Tx, View
 
 __all__ = [
     "ERASURE",
+    "ROWS",
     "BlobCopy",
     "BytesCopy",
     "Copies",
@@ -31,6 +32,7 @@ __all__ = [
     "Erasure",
     "KeyCopy",
     "OwnKeys",
+    "OwnRows",
     "Teller",
     "finish_erasures",
     "note_erasure",
@@ -39,6 +41,9 @@ __all__ = [
 
 ERASURE: Final = "erasure"
 """Kind of the records."""
+
+ROWS: Final = "rows"
+"""The copy that has to follow where rows were blanked."""
 
 AT_ONCE: Final = 100
 """Records that one look takes."""
@@ -58,14 +63,12 @@ class CopyUnknown(EcluseError):
 
 
 class Copy(Protocol):
-    """A place where keys or bytes of blobs are, besides the one that the hub works with.
-
-    Attributes:
-        name: Stable; it stands in the log.
-    """
+    """A place where keys or bytes of blobs are."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Stable; it stands in the log."""
+
     def forget(self, ids: Sequence[str]) -> None:
         """Return when nothing of these blobs is there any more, durably; also where there never was anything.
 
@@ -86,7 +89,9 @@ class Teller(Protocol):
     """Who writes events (the hub)."""
 
     @property
-    def clock(self) -> Clock: ...
+    def clock(self) -> Clock:
+        """Gives the time."""
+
     def event(
         self,
         tx: Tx,
@@ -96,7 +101,8 @@ class Teller(Protocol):
         *,
         actor: str = "hub",
         at: Instant | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Append one fact to the log, in the caller's transaction."""
 
 
 class OwnKeys:
@@ -134,6 +140,23 @@ class BytesCopy:
             self._place.delete(id)
 
 
+class OwnRows:
+    """The rows that the hub works with: what of them was blanked leaves the files with what was written before.
+
+    Args:
+        store: Whose.
+    """
+
+    name = ROWS
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """See :class:`Copy`; what was blanked has no ids."""
+        self._store.purge_rows()
+
+
 class Copies:
     """All copies of a hub, by name: its own key store and place, and what other rooms add.
 
@@ -146,6 +169,7 @@ class Copies:
         self._copies: dict[str, Copy] = {}
         self.add(OwnKeys(store))
         self.add(BytesCopy(vault.place))
+        self.add(OwnRows(store))
 
     def add(self, copy: Copy) -> None:
         """Have deletions reach a copy; one of the same name is replaced."""

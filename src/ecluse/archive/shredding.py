@@ -1,9 +1,10 @@
 """Crypto-shredding: the one way in which the bytes of a message are deleted.
 
 Every blob is sealed under a key of its own. Deleting the key is deleting the bytes, wherever copies of them are. In one
-transaction what stands in the way is asked for, the rows and the keys of the blobs are deleted, the messages are marked,
-and the event says when, why and by whom; what copies of keys and bytes have to follow is written down with it
-(:mod:`ecluse.archive.copies`). So there is never a deletion without its event, nor an event without its deletion.
+transaction what stands in the way is asked for, the rows and the keys of the blobs are deleted, receipts and names are
+blanked where they go too, the messages are marked, and the event says when, why and by whom; what copies of keys and
+bytes have to follow is written down with it (:mod:`ecluse.archive.copies`). So there is never a deletion without its
+event, nor an event without its deletion.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Final, Protocol
 
 import msgspec
 
-from ecluse.archive.copies import Copies, Erasure, Teller, note_erasure
+from ecluse.archive.blanking import blank
+from ecluse.archive.copies import ROWS, Copies, Erasure, Teller, note_erasure
 from ecluse.archive.holds import Obstacle, obstacles
+from ecluse.archive.terms import DataClass
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.record import Json
 from ecluse.model.basics import Instant, MessageId, iso
@@ -30,7 +33,9 @@ class Kept(EcluseError):
 
     code = "archive.kept"
     fault = Fault.PERMANENT
-    remedy = "Look at what keeps it with `ecluse retention show MESSAGE`; a hold is ended with `ecluse archive release`."
+    remedy = (
+        "`ecluse retention show MESSAGE` says what keeps it; a hold is ended with `ecluse archive release`."
+    )
 
     def __init__(self, message: MessageId, why: Sequence[Obstacle]) -> None:
         """Keep what stands in the way as :attr:`obstacles`."""
@@ -50,19 +55,6 @@ class Reason(StrEnum):
     DATA_SUBJECT = "data-subject"
 
 
-class DataClass(StrEnum):
-    """What of a message is deleted together.
-
-    ``payload`` is the documents, ``wire`` the bytes as they were signed and sent (of a message that came by AS2 they hold
-    the documents), ``receipts`` the bytes of receipts and of our answers, ``names`` its subject, reference and file names.
-    """
-
-    PAYLOAD = "payload"
-    WIRE = "wire"
-    RECEIPTS = "receipts"
-    NAMES = "names"
-
-
 BYTES: Final = frozenset({DataClass.PAYLOAD, DataClass.WIRE})
 """What has keys."""
 
@@ -71,7 +63,8 @@ class Shredder(Teller, Protocol):
     """Who deletes (the hub): writes events, and knows the copies."""
 
     @property
-    def copies(self) -> Copies: ...
+    def copies(self) -> Copies:
+        """What a deletion has to reach."""
 
 
 def family_of(view: View, root: Message) -> list[Message]:
@@ -115,7 +108,7 @@ def shred(
         because: What the deletion rests on, such as the number of a request or certificate; for the event.
 
     Returns:
-        The number of messages of which something was deleted; 0 where nothing was left.
+        The number of messages of which something was deleted, each with its event; 0 where nothing was left.
 
     Raises:
         Kept: Something stands in the way; nothing is deleted.
@@ -126,22 +119,24 @@ def shred(
             raise Kept(each.id, why)
     present = {blob for blob in _blobs(family, BYTES) if tx.blob(blob) is not None}
     going = present & (_blobs(family, classes) - _blobs(family, BYTES - classes))
-    if not going:
-        return 0
     for blob in sorted(going):
         tx.drop_blob(blob)
-    left = present - going
-    told = 0
+    told, blanked = 0, False
     for each in family:
+        after, gone = blank(tx, each, classes)
+        blanked = blanked or bool(gone)
         own = _blobs((each,), BYTES)
-        if not own & going:
-            continue
-        whole = not own & left
+        if own & going:
+            gone += [name for name in BYTES if _blobs((each,), frozenset({name})) & going]
+        whole = bool(own & going) and not own & (present - going)
         if whole:
-            tx.update_message(msgspec.structs.replace(each, shredded=at))
+            after = msgspec.structs.replace(after, shredded=at)
+        if not gone:
+            continue
+        tx.update_message(after)
         facts: dict[str, Json] = {
             "reason": reason.value,
-            "classes": sorted(name.value for name in classes),
+            "classes": sorted(gone),
             "blobs": len(own & going),
             "whole": whole,
             "flow": each.flow,
@@ -152,9 +147,11 @@ def shred(
             facts["because"] = because
         shredder.event(tx, "message.shredded", each.id, facts, actor=actor, at=at)
         told += 1
-    ids = tuple(each.id for each in family)
-    names = shredder.copies.names
-    note_erasure(tx, Erasure(ids, tuple(sorted(going)), reason.value, actor, at, names))
+    if told:
+        copies = [name for name in shredder.copies.names if going or name == ROWS]
+        ids = tuple(each.id for each in family)
+        waiting = tuple(name for name in copies if blanked or name != ROWS)
+        note_erasure(tx, Erasure(ids, tuple(sorted(going)), reason.value, actor, at, waiting))
     return told
 
 

@@ -35,7 +35,9 @@ from ecluse.cli import (
     pgp,
     posture,
     rehearse,
+    retention,
     roles,
+    seal,
     secret,
     send,
     signer,
@@ -106,6 +108,7 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
+app.add_typer(seal.app, name="seal", cls=Group)
 app.add_typer(offers.app, name="rotate", cls=Group)
 app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
@@ -118,6 +121,7 @@ app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(evidence.app, name="evidence", cls=Group)
+app.add_typer(retention.app, name="retention", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 

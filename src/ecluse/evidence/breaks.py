@@ -8,7 +8,7 @@ by the log's key, and by the operators who decided::
     ecluse.log.continued/1
     origin NAME#2
     before NAME
-    lost 15 ROOT
+    lost NAME 15 ROOT
     common 10
     continues 12 ROOT
     at 2026-11-22T10:00:00Z
@@ -41,6 +41,7 @@ __all__ = [
     "SUBJECT",
     "Break",
     "Decider",
+    "base_of",
     "breaks",
     "epoch_of",
     "origin_of",
@@ -121,7 +122,7 @@ class Break:
         values = (
             self.origin,
             self.before,
-            f"{self.lost.size} {self.lost.root.hex()}",
+            f"{self.lost.origin} {self.lost.size} {self.lost.root.hex()}",
             str(self.common),
             f"{self.size} {self.root.hex()}",
             self.at,
@@ -131,7 +132,7 @@ class Break:
         text = "".join(f"{name} {value}\n" for name, value in zip(_FIELDS, values, strict=True))
         text = f"{_FORMAT}\n{text}"
         read = parse_break(text)
-        if replace(self, by=read.by, index=None, event="", note=b"", lost=read.lost) != read:
+        if replace(self, by=read.by, index=None, event="", note=b"") != read:
             raise BadBreak("The reason of a break is one line, and so are the names of who decides.")
         return text
 
@@ -161,7 +162,11 @@ class Break:
 
     def covers(self, head: TreeHead) -> bool:
         """Whether a signed head that does not fit the tree is of the branch that was lost here."""
-        if head.origin != self.lost.origin or not self.common < head.size <= self.lost.size:
+        base = base_of(self.before)
+        epoch, first, last = (epoch_of(base, name) for name in (head.origin, self.before, self.lost.origin))
+        if epoch is None or not min(first or 0, last or 0) <= epoch <= max(first or 0, last or 0):
+            return False
+        if not self.common < head.size <= self.lost.size:
             return False
         return head.size < self.lost.size or head.root == self.lost.root
 
@@ -213,6 +218,9 @@ def parse_break(text: str) -> Break:
             raise BadBreak(f"The statement of a break lacks its line {name!r}.")
         values.append(value)
     origin, before, lost, common, continues, at, by, reason = values
+    name, gap, lost = lost.partition(" ")
+    if not gap or epoch_of(base_of(before), name) is None or epoch_of(base_of(before), origin) is None:
+        raise BadBreak("The statement of a break names another log.")
     lost_size, lost_root = _head(lost)
     size, root = _head(continues)
     shared, _ = _head(f"{common} {lost[-64:]}")
@@ -220,7 +228,7 @@ def parse_break(text: str) -> Break:
         raise BadBreak(f"The reason of a break has {MAX_REASON} characters at most.")
     deciders = tuple(Decider(name) for name in by.split(", "))
     return Break(
-        origin, before, TreeHead(before, lost_size, lost_root), shared, size, root, at, deciders, reason
+        origin, before, TreeHead(name, lost_size, lost_root), shared, size, root, at, deciders, reason
     )
 
 
@@ -266,6 +274,11 @@ def breaks(view: View) -> list[Break]:
 def sealed_breaks(view: View, key: LogKey) -> list[Break]:
     """Those that are in the tree and signed by the log's key: they say what the log is called at present."""
     return [each for each in breaks(view) if each.index is not None and each.holds(key)]
+
+
+def base_of(origin: str) -> str:
+    """The first name of a log, from any of its names."""
+    return origin.partition("#")[0]
 
 
 def origin_of(base: str, epoch: int) -> str:

@@ -9,6 +9,7 @@ __all__ = [
     "BadPack",
     "BadRecord",
     "HeldUnreadable",
+    "NotBroken",
     "NotProvable",
     "RecordTooLarge",
     "RolledBack",
@@ -37,6 +38,14 @@ class BadBreak(EcluseError):
     code = "evidence.bad-break"
     fault = Fault.PERMANENT
     remedy = "Give a reason in one line, of 2,000 characters at most."
+
+
+class NotBroken(EcluseError):
+    """The log continues everything that was signed: there is nothing to decide."""
+
+    code = "evidence.not-broken"
+    fault = Fault.USAGE
+    remedy = "Look with `ecluse log verify`, and at the witnesses with `ecluse log witness`."
 
 
 class RecordTooLarge(EcluseError):

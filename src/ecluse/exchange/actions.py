@@ -7,7 +7,6 @@ these alone is that one's, and the delivery that it carries out follows.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -219,10 +218,11 @@ def give_up(hub: Hub, id: MessageId, *, actor: str, reason: str) -> Message:
         NoSuchMessage: There is none.
         NotNow: It is over already.
     """
-    return hub.store.write(partial(_give_up, hub, id=id, actor=actor, reason=reason))
+    return hub.store.write(lambda tx: give_up_within(hub, tx, id, actor=actor, reason=reason))
 
 
-def _give_up(hub: Hub, tx: Tx, *, id: MessageId, actor: str, reason: str) -> Message:
+def give_up_within(hub: Hub, tx: Tx, id: MessageId, *, actor: str, reason: str) -> Message:
+    """The same in the caller's transaction."""
     message = _get(tx, id)
     after = _stop(hub, tx, message, actor=actor, reason=reason)
     # Of a message that a flow made, the delivery that it carries out ends with it.

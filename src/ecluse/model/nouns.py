@@ -11,6 +11,7 @@ from ecluse.model.states import DeliveryState, MessageState
 
 __all__ = [
     "Answer",
+    "Beside",
     "BlobRow",
     "Checkpoint",
     "ConfigVersion",
@@ -222,11 +223,34 @@ class LoggedEvent(msgspec.Struct, frozen=True):
         event: The fact.
         leaf: The canonical bytes that are hashed as a leaf (with their salt).
         index: Place in the Merkle tree, or ``None`` until sealed.
+        beside: The values that stand in the leaf as commitments alone, with their salts, as JSON; empty where there are
+            none, or none any more.
     """
 
     event: Event
     leaf: bytes
     index: int | None
+    beside: bytes = b""
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """The values that stand in one event as commitments, while they are kept.
+
+    Attributes:
+        row: The event's row number.
+        id: Its id.
+        kind: Its kind.
+        subject: What it is about.
+        at: When.
+        values: JSON: the commitments, each with its salt and its value.
+    """
+
+    row: int
+    id: str
+    kind: str
+    subject: str
+    at: Instant
+    values: bytes
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

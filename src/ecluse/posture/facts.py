@@ -176,6 +176,7 @@ class FlowFacts:
         cause: Why the last one did.
         missed: Expectations that were not met today.
         approved: The baseline; ``None`` where there is none.
+        relayed: How long its documents are kept where its file does not say: [retention] relayed of ecluse.toml.
     """
 
     id: str
@@ -189,6 +190,7 @@ class FlowFacts:
     cause: str = ""
     missed: tuple[str, ...] = ()
     approved: Approved | None = None
+    relayed: str = "forever"
 
     @property
     def subject(self) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchivedBytes, ArchiveId, ArchiveState, BytesState
@@ -27,6 +28,10 @@ from ecluse.model.nouns import (
 )
 from ecluse.model.records import Record
 from ecluse.model.states import DeliveryState, MessageState
+from ecluse.store.erasure_port import ErasureTx, ErasureView
+
+if TYPE_CHECKING:
+    from ecluse.store.snapshot import Snapshot
 
 __all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View", "WriteOnce"]
 
@@ -75,7 +80,7 @@ class BadStoreUrl(EcluseError):
     remedy = "Write `sqlite:path/to/hub.db` or `postgresql://user@host/database`; give the password apart."
 
 
-class View(Protocol):
+class View(ErasureView, Protocol):
     """Reads, of one consistent moment."""
 
     def about(self, deliveries: Sequence[DeliveryId]) -> None:
@@ -114,11 +119,6 @@ class View(Protocol):
     ) -> list[tuple[Message, Instant]]:
         """What a flow took from ``since`` on and before ``until``, and when, oldest first."""
 
-    def shreddable(self, flow: str, before: Instant, after: Instant, limit: int) -> list[Message]:
-        """What came for a flow, ended before ``before`` (and after ``after``), and has its bytes still; oldest
-        first.
-        """
-
     def flow_counts(self) -> dict[tuple[str, DeliveryState], int]:
         """Deliveries that flows relay, by flow and state."""
 
@@ -150,6 +150,9 @@ class View(Protocol):
 
     def blobs(self, ids: Sequence[str]) -> dict[str, tuple[BlobRow, bytes]]:
         """Rows and wrapped keys of those that have both."""
+
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Ids and wrapped keys of the key store that sort after ``after``, in order; also such as have no row yet."""
 
     def blobs_before(self, id: str, limit: int) -> list[str]:
         """Ids of blobs that sort after ``id``, in order; for the sweep."""
@@ -228,6 +231,26 @@ class View(Protocol):
     def archive_counts(self) -> dict[tuple[str, ArchiveState], int]:
         """Archived documents by profile and state."""
 
+    def archive_search(
+        self, conditions: Sequence[tuple[str, object]], limit: int
+    ) -> list[tuple[str, ArchiveId]]:
+        """Day and id of documents, newest day first. The names of conditions are :mod:`ecluse.archive.search`'s."""
+
+    def archive_probe(self, condition: tuple[str, object], limit: int) -> int:
+        """How many documents answer to one condition; no more than ``limit`` are counted."""
+
+    def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
+        """Documents that have or name a number, in no order."""
+
+    def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
+        """Which documents have exactly this number (kind ``own:TYPE``) or name it (kind of what is named)."""
+
+    def archived_in(self, ids: Sequence[ArchiveId]) -> dict[ArchiveId, Archived]:
+        """Those of these documents that there are."""
+
+    def archive_from(self, after: str, limit: int) -> list[Archived]:
+        """Documents whose id is greater, in order of ids."""
+
     def archive_blobs_of(self, id: ArchiveId) -> list[str]:
         """The blobs that an archived document stands on."""
 
@@ -264,7 +287,7 @@ class View(Protocol):
         """(node, last heartbeat)."""
 
 
-class Tx(View, Protocol):
+class Tx(View, ErasureTx, Protocol):
     """Reads and writes, in one transaction.
 
     A message or a delivery that was read by its id (or its message's) does not change until the transaction ends:
@@ -355,8 +378,19 @@ class Tx(View, Protocol):
     def restore_blob(self, id: str, inline: bytes) -> bool:
         """Write the sealed bytes of a blob that rides in its row over what lies there; false where it does not."""
 
-    def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
-        """One inbox row of the log. ``leaf`` is the canonical encoding that :mod:`ecluse.evidence` makes."""
+    def append_event(
+        self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes, beside: bytes | None = None
+    ) -> None:
+        """One inbox row of the log.
+
+        Args:
+            event_id: Its id.
+            kind: Its kind.
+            subject: What it is about.
+            at: When.
+            leaf: The canonical encoding that :mod:`ecluse.evidence` makes.
+            beside: What its commitments stand for; erasable.
+        """
 
     def seal(self, first_index: int, rows: Sequence[int], nodes: Mapping[tuple[int, int], bytes]) -> None:
         """Give the inbox rows their indexes from ``first_index`` on, store tree nodes, grow the log.
@@ -468,11 +502,25 @@ class Store(Protocol):
         """
 
     def purge_keys(self, ids: Collection[str]) -> None:
-        """Return when no file of the key store holds the keys of blobs whose deletion is durable, as far as the database
-        can know: the implementations say what that is.
+        """Return when no file of the key store holds the keys of blobs whose deletion is durable, as far as the
+        database can know: the implementations say what that is.
 
         Raises:
             StoreUnavailable: They can't be got rid of at present.
+        """
+
+    def purge_rows(self) -> None:
+        """The same of what durable transactions blanked or overwrote in all other rows.
+
+        Raises:
+            StoreUnavailable: It can't be got rid of at present.
+        """
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """The state of one moment, to be copied out whole while others write; it ends with the context.
+
+        Raises:
+            StoreUnavailable: It can't be had: the disk is full, or the server is away.
         """
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:

@@ -215,9 +215,9 @@ def job_from(row: Row) -> Job:
 
 
 def event_from(row: Row) -> LoggedEvent:
-    """From (id, at, kind, subject, leaf, index); data, actor and node are in the leaf, opaque here."""
-    id, at, kind, subject, leaf, index = row
-    return LoggedEvent(Event(id, Instant(at), kind, subject), leaf, index)
+    """From (id, at, kind, subject, leaf, index, beside); data, actor and node are in the leaf, opaque here."""
+    id, at, kind, subject, leaf, index, beside = row
+    return LoggedEvent(Event(id, Instant(at), kind, subject), leaf, index, bytes(beside or b""))
 
 
 class ConfigDelta(msgspec.Struct, frozen=True, array_like=True):

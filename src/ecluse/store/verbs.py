@@ -26,6 +26,8 @@ from ecluse.model.nouns import (
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store import rows
 from ecluse.store.archive import RowArchiveTx, RowArchiveView
+from ecluse.store.archive_search import RowSearchTx, RowSearchView
+from ecluse.store.erasure import RowErasureTx, RowErasureView
 from ecluse.store.files import RowFileTx, RowFileView
 from ecluse.store.port import Conflict, Lost
 from ecluse.store.records import RowRecordTx, RowRecordView
@@ -34,7 +36,7 @@ from ecluse.store.rows import Row, clean
 __all__ = ["RowTx", "RowView"]
 
 
-class RowView(RowFileView, RowRecordView, RowArchiveView, Protocol):
+class RowView(RowFileView, RowRecordView, RowSearchView, RowArchiveView, RowErasureView, Protocol):
     """The reads. A native view gives :meth:`_rows` and the few verbs that are not here."""
 
     @abstractmethod
@@ -103,9 +105,6 @@ class RowView(RowFileView, RowRecordView, RowArchiveView, Protocol):
         found = self._rows("arrivals", flow, since, until, limit)
         return [(rows.message_from(row[:-1]), Instant(row[-1])) for row in found]
 
-    def shreddable(self, flow: str, before: Instant, after: Instant, limit: int) -> list[Message]:
-        return [rows.message_from(row) for row in self._rows("shreddable", flow, before, after, limit)]
-
     def flow_counts(self) -> dict[tuple[str, DeliveryState], int]:
         return {(f, DeliveryState(s)): n for f, s, n in self._rows("flow_counts")}
 
@@ -158,6 +157,10 @@ class RowView(RowFileView, RowRecordView, RowArchiveView, Protocol):
 
     @abstractmethod
     def blob_key(self, id: str) -> bytes | None:
+        """See the port."""
+
+    @abstractmethod
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
         """See the port."""
 
     def blobs_before(self, id: str, limit: int) -> list[str]:
@@ -231,7 +234,7 @@ class RowView(RowFileView, RowRecordView, RowArchiveView, Protocol):
         return [(row[0], Instant(row[1])) for row in self._rows("nodes")]
 
 
-class RowTx(RowView, RowFileTx, RowRecordTx, RowArchiveTx, Protocol):
+class RowTx(RowView, RowFileTx, RowRecordTx, RowSearchTx, RowArchiveTx, RowErasureTx, Protocol):
     """The writes. A native transaction gives :meth:`_run` and the few verbs that are not here."""
 
     @abstractmethod
@@ -275,8 +278,10 @@ class RowTx(RowView, RowFileTx, RowRecordTx, RowArchiveTx, Protocol):
     def put_answer(self, answer: Answer) -> None:
         self._run("put_answer", *rows.answer_row(answer))
 
-    def append_event(self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes) -> None:
-        self._run("append_event", event_id, at, kind, clean(subject), leaf)
+    def append_event(
+        self, event_id: str, kind: str, subject: str, at: Instant, leaf: bytes, beside: bytes | None = None
+    ) -> None:
+        self._run("append_event", event_id, at, kind, clean(subject), leaf, beside)
 
     def keep_keys(self, keys: Mapping[str, bytes]) -> None:
         return  # where keys and rows are one transaction, there is nothing to gain by it

@@ -1,7 +1,7 @@
 """A hub's configuration: TOML files and public certificates, read strictly and whole.
 
 A configuration is a mapping of relative paths to texts: ``ecluse.toml``, ``partners/<id>.toml``,
-``flows/<id>.toml``, ``certificates/<name>.pem`` and ``openpgp/<name>.asc``. The same mapping is what a folder
+``flows/<id>.toml``, ``archive/<id>.toml``, ``certificates/<name>.pem`` and ``openpgp/<name>.asc``. The same mapping is what a folder
 holds, what a version in the store carries and what is exported again. Nothing in it is secret.
 """
 
@@ -19,13 +19,20 @@ from cryptography import x509
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, PartnerId
+from ecluse.trust.archive_rules import named_profile_problems, place_problems, profile_problems
+from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.certificates import CertificateSet, Dated, leaves, load_described
 from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.flow import Flow
 from ecluse.trust.flow_rules import calendar_problems, flow_problems, route_problems
 from ecluse.trust.known import Known
-from ecluse.trust.openpgp_rules import OpenPgpFiles, openpgp_files, openpgp_problems
+from ecluse.trust.openpgp_rules import (
+    OpenPgpFiles,
+    openpgp_files,
+    openpgp_problems,
+    recipient_problems,
+)
 from ecluse.trust.reading import read_toml
 from ecluse.trust.rules import (
     HUB_FILE,
@@ -47,10 +54,12 @@ _FOLDERS: Final = (
     ("partners", ".toml"),
     ("certificates", ".pem"),
     ("flows", ".toml"),
+    ("archive", ".toml"),
     ("openpgp", ".asc"),
 )
 _PARTNER = re.compile(r"partners/([a-z0-9][a-z0-9-]{0,62})\.toml")
 _FLOW = re.compile(r"flows/([a-z0-9][a-z0-9-]{0,62})\.toml")
+_PROFILE = re.compile(r"archive/([a-z0-9][a-z0-9-]{0,62})\.toml")
 _CERTIFICATE = re.compile(r"certificates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.pem")
 _OPENPGP = re.compile(r"openpgp/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.asc")
 
@@ -64,6 +73,7 @@ class Configuration:
         partners: Partners by id, in order of id.
         certificates: Certificates of each partner, with their windows.
         flows: Flows by id, in order of id.
+        archive: Archive profiles by id, in order of id.
         openpgp: OpenPGP certificates by file.
         files: What it was read from: relative path to text.
     """
@@ -72,6 +82,7 @@ class Configuration:
     partners: Mapping[PartnerId, Partner]
     certificates: Mapping[PartnerId, CertificateSet]
     flows: Mapping[str, Flow]
+    archive: Mapping[str, ArchiveProfile]
     openpgp: OpenPgpFiles
     files: Mapping[str, str]
     _loaded: Mapping[str, tuple[Dated, ...]] = field(repr=False)
@@ -116,6 +127,7 @@ class Configuration:
         sets: dict[PartnerId, CertificateSet] = {}
         named: dict[str, tuple[str, Partner]] = {}
         flows: dict[str, Flow] = {}
+        profiles: dict[str, ArchiveProfile] = {}
         for path in sorted(files):
             match = _FLOW.fullmatch(path)
             if path == HUB_FILE or _CERTIFICATE.fullmatch(path) or _OPENPGP.fullmatch(path):
@@ -124,6 +136,12 @@ class Configuration:
                 flow = read_toml(files[path], Flow, path, problems)
                 if flow is not None:
                     flows[match.group(1)] = flow
+                continue
+            match = _PROFILE.fullmatch(path)
+            if match is not None:
+                profile = read_toml(files[path], ArchiveProfile, path, problems)
+                if profile is not None:
+                    profiles[match.group(1)] = profile
                 continue
             match = _PARTNER.fullmatch(path)
             if match is None:
@@ -154,9 +172,12 @@ class Configuration:
             for id, flow in flows.items():
                 problems.extend(flow_problems(f"flows/{id}.toml", flow, hub, named))
             problems.extend(route_problems(flows, hub))
+            if now is not None or len(files) > 1:  # ecluse.toml by itself names what lies in other files
+                problems.extend(_archive_problems(hub, named, flows, profiles))
             if now is not None:
                 problems.extend(_missing_authorities(hub, files))
                 problems.extend(calendar_problems(HUB_FILE, hub.calendars))
+                problems.extend(recipient_problems(hub, openpgp, now))
         if problems or hub is None:
             raise ConfigurationError(problems)
         return cls(
@@ -164,6 +185,7 @@ class Configuration:
             partners=MappingProxyType(dict(sorted(partners.items()))),
             certificates=MappingProxyType(sets),
             flows=MappingProxyType(dict(sorted(flows.items()))),
+            archive=MappingProxyType(dict(sorted(profiles.items()))),
             openpgp=openpgp,
             files=MappingProxyType(dict(files)),
             _loaded=MappingProxyType(loaded),
@@ -260,19 +282,45 @@ def _unknown_file(path: str) -> Problem:
         f"{path[:120]!a}",
         "",
         "There is no place for such a file in a configuration.",
-        "Known are ecluse.toml, partners/<id>.toml and flows/<id>.toml (lower case letters, digits, dashes), "
+        "Known are ecluse.toml, partners/<id>.toml, flows/<id>.toml and archive/<id>.toml (lower case letters, "
+        "digits, dashes), "
         "certificates/<name>.pem and openpgp/<name>.asc.",
     )
 
 
+def _archive_problems(
+    hub: Hub,
+    partners: Mapping[str, tuple[str, Partner]],
+    flows: Mapping[str, Flow],
+    profiles: Mapping[str, ArchiveProfile],
+) -> Iterable[Problem]:
+    yield from place_problems(HUB_FILE, hub.archive)
+    for id, profile in profiles.items():
+        yield from profile_problems(f"archive/{id}.toml", profile, hub.archive)
+    yield from named_profile_problems(HUB_FILE, "archive.profile", hub.archive.profile, profiles)
+    for path, partner in partners.values():
+        if partner.archive is not None:
+            yield from named_profile_problems(path, "archive.profile", partner.archive.profile, profiles)
+    for id, flow in flows.items():
+        if flow.archive is not None:
+            yield from named_profile_problems(
+                f"flows/{id}.toml", "archive.profile", flow.archive.profile, profiles
+            )
+
+
 def _missing_authorities(hub: Hub, files: Mapping[str, str]) -> Iterable[Problem]:
-    for number, authority in enumerate(hub.revocation.authorities):
-        if authority.certificate not in files:
+    named = [
+        (f"revocation.authorities[{number}].certificate", authority.certificate)
+        for number, authority in enumerate(hub.revocation.authorities)
+    ]
+    named += [(f"seals.roots[{number}]", path) for number, path in enumerate(hub.seals.roots)]
+    for place, path in named:
+        if path not in files:
             yield Problem(
                 "config.missing-file",
                 HUB_FILE,
-                f"revocation.authorities[{number}].certificate",
-                f"There is no {authority.certificate}.",
+                place,
+                f"There is no {path}.",
                 "Put the authority's certificate there, as PEM.",
             )
 
@@ -402,4 +450,4 @@ def export(files: Mapping[str, str], folder: Path, write: Callable[[Path, bytes]
 
 
 def _known(path: str) -> bool:
-    return any(kind.fullmatch(path) for kind in (_PARTNER, _CERTIFICATE, _FLOW, _OPENPGP))
+    return any(kind.fullmatch(path) for kind in (_PARTNER, _CERTIFICATE, _FLOW, _PROFILE, _OPENPGP))

@@ -8,16 +8,22 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.flow import Flow
 from ecluse.trust.schema import Hub, Partner
 
 __all__ = ["json_schema"]
 
-_FILES: Final[dict[str, type[msgspec.Struct]]] = {"ecluse.toml": Hub, "partner": Partner, "flow": Flow}
+_FILES: Final[dict[str, type[msgspec.Struct]]] = {
+    "ecluse.toml": Hub,
+    "partner": Partner,
+    "flow": Flow,
+    "archive": ArchiveProfile,
+}
 _ATTRIBUTE: Final = re.compile(r"^ {4}([a-z0-9_]+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
 
-def json_schema(file: Literal["ecluse.toml", "partner", "flow"]) -> dict[str, object]:
+def json_schema(file: Literal["ecluse.toml", "partner", "flow", "archive"]) -> dict[str, object]:
     """JSON Schema (2020-12) of one kind of file. What it does not name is not valid."""
     schema, components = msgspec.json.schema_components([_FILES[file]])
     definitions: dict[str, Any] = components

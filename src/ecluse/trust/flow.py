@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from ecluse.trust.archive_settings import Archiving
 from ecluse.trust.fields import ChannelName, Day, Duration, FolderPath, Label, Name, Size, Strict, Weekday
+from ecluse.trust.retention_settings import Retention
+from ecluse.trust.seal_settings import Sealing, SealsAsked
 
 __all__ = [
     "Duplicates",
@@ -98,17 +101,21 @@ class Opening(Strict, frozen=True, kw_only=True):
 
     Attributes:
         openpgp: Decrypt and verify with the keys of the partner that it came from.
-        unpack: Take it out of gzip, or the files out of a zip archive.
+        unpack: Take it out of gzip, or the files out of a zip archive; seal takes it out of the seal around it (.p7m,
+            .asice).
         max_size: Largest document inside, and largest sum of all.
         max_ratio: Most that a document may grow.
         max_files: Most files in an archive.
+        seals: Whether seals on a document (PAdES, XAdES, CAdES) are looked for: report says what they come to;
+            require sets a document aside that has none by somebody who is believed.
     """
 
     openpgp: bool = False
-    unpack: Literal["none", "gzip", "zip"] = "none"
+    unpack: Literal["none", "gzip", "zip", "seal"] = "none"
     max_size: Size = "20 GiB"
     max_ratio: Annotated[int, Meta(ge=2, le=100_000)] = 200
     max_files: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    seals: SealsAsked = "ignore"
 
 
 class FlowTarget(Strict, frozen=True, kw_only=True):
@@ -123,6 +130,7 @@ class FlowTarget(Strict, frozen=True, kw_only=True):
         subject: Subject, where the channel has one; the same fields.
         content_type: Media type; the document's own by default.
         openpgp: What is done with the keys of the target's partner.
+        seal: A signature of ours on the documents themselves, made before they are packed.
         pack: Compression. Files of a zip archive have the names that the documents came with.
         apart: Each document goes as a message of its own; without it, documents that came together, or in one
             archive, stay together.
@@ -134,6 +142,7 @@ class FlowTarget(Strict, frozen=True, kw_only=True):
     subject: Template | None = None
     content_type: Name | None = None
     openpgp: Literal["none", "encrypt", "sign", "sign-and-encrypt"] = "none"
+    seal: Sealing | None = None
     pack: Literal["none", "gzip", "zip"] = "none"
     apart: bool = False
 
@@ -200,16 +209,6 @@ class Duplicates(Strict, frozen=True, kw_only=True):
     action: Literal["deliver", "skip", "quarantine"] = "quarantine"
 
 
-class Retention(Strict, frozen=True, kw_only=True):
-    """How long the bytes of the flow's documents are kept. Events and receipts stay.
-
-    Attributes:
-        payload: How long after everything about a document has ended.
-    """
-
-    payload: Duration = "30d"
-
-
 class Flow(Strict, frozen=True, kw_only=True):
     """A flow's file.
 
@@ -225,7 +224,8 @@ class Flow(Strict, frozen=True, kw_only=True):
         expect: What should have come.
         order: Order, where it matters.
         duplicates: What happens to the same content again; nothing is looked at without it.
-        retention: How long bytes are kept; for ever without it.
+        retention: How long what of the documents is kept; without it, [retention] of ecluse.toml says it.
+        archive: Its documents are archived: what comes for it, and what it sends to partners.
         since: Files that are older are left.
     """
 
@@ -241,4 +241,5 @@ class Flow(Strict, frozen=True, kw_only=True):
     order: Ordering | None = None
     duplicates: Duplicates | None = None
     retention: Retention | None = None
+    archive: Archiving | None = None
     since: Day | None = None

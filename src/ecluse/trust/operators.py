@@ -27,6 +27,7 @@ __all__ = [
     "Operator",
     "OperatorRole",
     "approvers",
+    "archivists",
     "four_eyes",
     "operator_keys",
     "operator_problems",
@@ -48,7 +49,7 @@ SHORTEST_RECOVERY: Final = 86_400
 EYES: Final = 2
 """Operators of role trust who sign a change to trust, where the hub has so many."""
 
-OperatorRole = Literal["trust", "run", "audit"]
+OperatorRole = Literal["trust", "run", "audit", "archive"]
 
 OperatorName = Annotated[
     str,
@@ -71,6 +72,7 @@ class Operator(Strict, frozen=True, kw_only=True):
         email: Where they may be written to.
         keys: SSH public keys that they sign changes with (lines of .pub files); a token's (sk-) too.
         roles: trust: they propose and approve changes to trust. run: they run the hub. audit: they look.
+            archive: they administer the archive, and sign that documents are destroyed.
     """
 
     name: OperatorName
@@ -115,6 +117,11 @@ def approvers(operators: Sequence[Operator]) -> tuple[Operator, ...]:
     return tuple(each for each in operators if "trust" in each.roles and each.keys)
 
 
+def archivists(operators: Sequence[Operator]) -> tuple[Operator, ...]:
+    """Those who can sign for the archive: of role archive, and with a key."""
+    return tuple(each for each in operators if "archive" in each.roles and each.keys)
+
+
 def four_eyes(operators: Sequence[Operator]) -> bool:
     """Whether a change to trust needs a second person."""
     return len(approvers(operators)) >= EYES
@@ -142,6 +149,14 @@ def operator_problems(file: str, operators: Sequence[Operator], changes: Changes
                 file,
                 f"{field}.keys",
                 "Who changes trust signs with a key, and there is none.",
+                "Put the line of their .pub file there.",
+            )
+        if "archive" in operator.roles and not operator.keys:
+            yield Problem(
+                "config.missing-field",
+                file,
+                f"{field}.keys",
+                "Who administers the archive signs with a key, and there is none.",
                 "Put the line of their .pub file there.",
             )
         for index, line in enumerate(operator.keys):

@@ -11,6 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.model.basics import Instant, PartnerId, iso
+from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.certificates import Dated, describe
 from ecluse.trust.company import Bank, masked_iban
 from ecluse.trust.configuration import Configuration
@@ -39,6 +40,7 @@ _BARE_PARTNER: Final = Partner(
     openpgp=OpenPgp(),
 )
 _BARE_FLOW: Final = Flow(name="", to=())
+_BARE_PROFILE: Final = ArchiveProfile(name="", retention="", basis="")
 """What is not worth a line in the plan of something new. A partner's state always is."""
 
 
@@ -48,7 +50,7 @@ class Change:
 
     Attributes:
         kind: What happens to the field (or to all of the subject, where ``field`` is empty).
-        subject: ``hub``, ``partner:birch`` or ``flow:orders``.
+        subject: ``hub``, ``partner:birch``, ``flow:orders`` or ``archive:invoices``.
         field: Dotted path, or ``certificate <fingerprint>``, ``openpgp certificate <fingerprint>``,
             ``operator <name>``.
         before: As it was, in words; empty where it was not.
@@ -132,11 +134,21 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
             changes.extend(_additions(subject, _fields(after), _fields(_BARE_FLOW)))
         else:
             changes.extend(_differences(subject, _fields(before), _fields(after)))
+    for name in sorted({*new.archive, *(old.archive if old is not None else ())}):
+        subject = f"archive:{name}"
+        then = old.archive.get(name) if old is not None else None
+        now = new.archive.get(name)
+        if now is None and then is not None:
+            changes.append(Change("remove", subject, "", then.name, ""))
+        elif now is not None and then is None:
+            changes.extend(_additions(subject, _fields(now), _fields(_BARE_PROFILE)))
+        else:
+            changes.extend(_differences(subject, _fields(then), _fields(now)))
     return Plan(tuple(changes))
 
 
 def subject_words(configuration: Configuration, subject: str) -> dict[str, str]:
-    """What a configuration says of ``hub``, ``partner:birch`` or ``flow:orders`` beyond the defaults, field by field.
+    """What a configuration says of ``hub``, ``partner:birch``, ``flow:orders`` or ``archive:invoices`` beyond the defaults.
 
     Certificates are told by what they are. Empty where there is no such subject.
     """
@@ -145,6 +157,8 @@ def subject_words(configuration: Configuration, subject: str) -> dict[str, str]:
         fields, usual = _fields(configuration.hub), _fields(_BARE_HUB)
     elif kind == "partner":
         fields, usual = _partner_fields(configuration, PartnerId(name)), _settings(_BARE_PARTNER)
+    elif kind == "archive":
+        fields, usual = _fields(configuration.archive.get(name)), _fields(_BARE_PROFILE)
     else:
         fields, usual = _fields(configuration.flows.get(name)), _fields(_BARE_FLOW)
     tables = {field.rpartition(".")[0] for field in fields}

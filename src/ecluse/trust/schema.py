@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from ecluse.trust.acme import Acme
+from ecluse.trust.archive_settings import ArchiveSettings, Archiving
+from ecluse.trust.backup_settings import BackupSettings
 from ecluse.trust.company import Bank, Contact, Identifiers
 from ecluse.trust.days import Calendar
 from ecluse.trust.fields import (
@@ -39,9 +41,12 @@ from ecluse.trust.fields import (
 )
 from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
+from ecluse.trust.log_settings import LogListener, LogSettings
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.retention_settings import HubRetention
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
+from ecluse.trust.seal_settings import SealSettings
 from ecluse.trust.tls import PartnerTls, Retry
 from ecluse.trust.verification import HeldCard, Invitation, Verification
 
@@ -60,6 +65,7 @@ __all__ = [
     "KeyringSettings",
     "Listen",
     "ListenerTls",
+    "LogListener",
     "LogSettings",
     "Organisation",
     "OwnKey",
@@ -228,11 +234,13 @@ class Listen(Strict, frozen=True, kw_only=True):
         as2: For partners' AS2 messages.
         sftp: For partners' SFTP clients; without it nothing listens.
         ftps: For partners' FTPS clients; without it nothing listens.
+        log: For readers of the log's tree and for logs that we cosign; without it nothing listens.
     """
 
     as2: As2Listener = As2Listener()
     sftp: SftpListener | None = None
     ftps: FtpsListener | None = None
+    log: LogListener | None = None
 
 
 class InboxSettings(Strict, frozen=True, kw_only=True):
@@ -269,25 +277,6 @@ class OwnOpenPgp(Strict, frozen=True, kw_only=True):
     keys: tuple[Reference, ...] = ()
 
 
-class LogSettings(Strict, frozen=True, kw_only=True):
-    """The log of evidence.
-
-    Attributes:
-        origin: Its name in checkpoints, such as "aster.example/ecluse"; by default made of the AS2 id.
-    """
-
-    origin: (
-        Annotated[
-            str,
-            Meta(
-                pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,199}$",
-                extra={"expected": 'a name without spaces, such as "aster.example/ecluse"'},
-            ),
-        ]
-        | None
-    ) = None
-
-
 class Hub(Strict, frozen=True, kw_only=True):
     """``ecluse.toml``.
 
@@ -306,6 +295,10 @@ class Hub(Strict, frozen=True, kw_only=True):
         revocation: Whether certificates were revoked.
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
+        seals: Whose seals on documents are believed.
+        retention: How long documents are kept where no flow says it; for ever without it.
+        archive: The archive.
+        backup: Copies of the hub, sealed, in places of their own; without it there are none.
     """
 
     organisation: Organisation
@@ -322,6 +315,10 @@ class Hub(Strict, frozen=True, kw_only=True):
     revocation: RevocationSettings = RevocationSettings()
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
+    seals: SealSettings = SealSettings()
+    retention: HubRetention = HubRetention()
+    archive: ArchiveSettings = ArchiveSettings()
+    backup: BackupSettings | None = None
 
     @property
     def log_origin(self) -> str:
@@ -464,6 +461,7 @@ class Partner(Strict, frozen=True, kw_only=True):
         verification: How their identity was made sure of.
         card: The last card that was taken from them.
         invitation: The invitation that they have not answered yet.
+        archive: What is exchanged with them is archived, where its flow does not say otherwise.
     """
 
     name: Name
@@ -485,3 +483,4 @@ class Partner(Strict, frozen=True, kw_only=True):
     verification: Verification | None = None
     card: HeldCard | None = None
     invitation: Invitation | None = None
+    archive: Archiving | None = None

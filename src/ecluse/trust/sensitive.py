@@ -120,6 +120,14 @@ _HUB: Final[dict[str, Rule]] = {
     "acme.listen": _ADDRESS,
     "acme.allow_private_network": _PRIVATE,
     "openpgp.keys": _OUR_KEY,
+    "backup.recipients": Rule("key", "Whoever has those keys reads all that the hub has."),
+    "backup.keyring": Rule("key", "It says whether our keys lie in backups.", _LESS_IS_SAFE),
+    "backup.secrets": Rule("key", "It says whether our passwords lie in backups.", _LESS_IS_SAFE),
+    **{
+        f"backup.{place}.{name}": Rule("endpoint", "All that the hub has is copied there, sealed.")
+        for place in ("to", "keys_to")
+        for name in ("place", "endpoint", "access_key", "secret_key", "ca")
+    },
     "revocation.mode": Rule(
         "policy", "It says whether revoked certificates are refused.", _ladder("off", "soft", "hard")
     ),
@@ -129,6 +137,7 @@ _HUB: Final[dict[str, Rule]] = {
     "revocation.nonce": Rule("policy", "Without it an answer may be an old one.", _MORE_IS_SAFE),
     "revocation.allow_private_network": _PRIVATE,
     "revocation.authorities[].certificate": Rule("key", "Whoever has that key says what is revoked."),
+    "seals.roots": Rule("key", "Seals under that authority are believed."),
     "revocation.authorities[].ocsp": Rule("endpoint", "We are told there what is revoked."),
     "revocation.authorities[].crl": Rule("endpoint", "We are told there what is revoked."),
     "keyring.folder": Rule("key", "All our keys are there."),
@@ -145,12 +154,39 @@ _HUB: Final[dict[str, Rule]] = {
     "folders.*.path": Rule("endpoint", "Documents are taken from there, or put there.", first=False),
     "store.database": Rule("endpoint", "The state, and what is in force, is kept there."),
     "store.password": Rule("key", "It opens the state."),
+    "archive.profile": Rule("policy", "It says what is archived."),
+    "archive.fixity": Rule("policy", "It is how long damage may go unnoticed."),
+    "archive.clock_gap": Rule("policy", "It is how far a clock may jump until no retention ends by it."),
+    "archive.places.*.place": Rule("endpoint", "Second copies of the archive are kept there.", first=False),
+    "archive.places.*.endpoint": Rule(
+        "endpoint", "Second copies of the archive are kept there.", first=False
+    ),
+    "archive.places.*.access_key": Rule("key", "It opens the place of second copies.", first=False),
+    "archive.places.*.secret_key": Rule("key", "It opens the place of second copies.", first=False),
+    "archive.places.*.ca": Rule("key", "Whoever has that authority is taken for the place of second copies."),
+    "archive.places.*.object_lock": Rule(
+        "policy", "It says who can delete second copies.", _ladder("none", "governance", "compliance")
+    ),
+    "archive.places.*.allow_private_network": _PRIVATE,
     "blobs.place": Rule("endpoint", "The documents are kept there."),
     "blobs.endpoint": Rule("endpoint", "The documents are kept there."),
     "blobs.access_key": Rule("key", "It opens the place of the documents."),
     "blobs.secret_key": Rule("key", "It opens the place of the documents."),
     "blobs.ca": Rule("key", "Whoever has that authority is taken for the place of the documents."),
     "log.origin": Rule("identity", "It is the name of the evidence."),
+    "log.witness_name": Rule("identity", "It is our name as a witness."),
+    "log.witnesses[].name": Rule("key", "Who cosigns our log is believed when it was put back."),
+    "log.witnesses[].url": Rule("endpoint", "Our checkpoints are sent there."),
+    "log.witnesses[].keys": Rule("key", "Who cosigns our log is believed when it was put back."),
+    "log.witnesses[].ca": Rule("key", "Whoever has that authority is taken for the witness's server."),
+    "log.witnesses[].allow_private_network": _PRIVATE,
+    "log.cosigns[].name": Rule("key", "We vouch for that log."),
+    "log.cosigns[].keys": Rule("key", "We vouch for that log."),
+    "listen.log.address": _ADDRESS,
+    "listen.log.key": _OUR_KEY,
+    "listen.log.entries": Rule(
+        "policy", "Whoever reaches the listener reads every event of the log.", _LESS_IS_SAFE
+    ),
     "listen.as2.address": _ADDRESS,
     "listen.as2.public_url": Rule("endpoint", "Partners are told to send there."),
     "listen.as2.tls.key": _OUR_KEY,
@@ -271,6 +307,7 @@ _PARTNER: Final[dict[str, Rule]] = {
             "allow_private_network": _PRIVATE,
         }.items()
     },
+    "archive.profile": Rule("policy", "It says whether, and for how long, documents are kept.", first=False),
     "openpgp.certificates": _THEIR_KEY,
     "openpgp.recipients": _THEIR_KEY,
     "openpgp.key": _OUR_KEY,
@@ -289,9 +326,36 @@ _FLOW: Final[dict[str, Rule]] = {
         _ladder("none", "encrypt sign", "sign-and-encrypt"),
     ),
     "open.openpgp": Rule("policy", "Without it no signature on the document is asked for.", _MORE_IS_SAFE),
+    "open.seals": Rule(
+        "policy", "Without it no seal on the document is asked for.", _ladder("ignore", "report", "require")
+    ),
+    **{f"to[].seal.{name}": Rule("key", "It says what we put our name to.") for name in ("format", "key")},
+    "archive.profile": Rule("policy", "It says whether, and for how long, documents are kept.", first=False),
 }
 
-SENSITIVE: Final[Mapping[str, Mapping[str, Rule]]] = {"hub": _HUB, "partner": _PARTNER, "flow": _FLOW}
+_ARCHIVE: Final[dict[str, Rule]] = {
+    **{
+        name: Rule("policy", "It says for how long documents are kept, and from when on.", first=False)
+        for name in ("retention", "begins", "counts_from", "year_ends", "timezone")
+    },
+    "read": Rule("administrator", "It says who may read what is archived.", first=False),
+    "dispose": Rule("administrator", "It says who may have documents destroyed."),
+    "at_end": Rule(
+        "policy",
+        "It says what happens once the retention is over.",
+        _ladder("dispose", "review", "keep"),
+        first=False,
+    ),
+    "copy": Rule("policy", "It says where the second copy is.", first=False),
+    "write_once": Rule("policy", "Without it the second copy can be deleted.", _MORE_IS_SAFE, first=False),
+}
+
+SENSITIVE: Final[Mapping[str, Mapping[str, Rule]]] = {
+    "hub": _HUB,
+    "partner": _PARTNER,
+    "flow": _FLOW,
+    "archive": _ARCHIVE,
+}
 """What is a change to trust: by kind of subject and by field."""
 
 _PACE: Final = "How fast, how many, how long: no matter of trust."
@@ -303,6 +367,10 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
     "hub": {
         "organisation.email": "Where partners may write; nothing is decided by it.",
         **{
+            f"retention.{name}": _ONES_OWN
+            for name in ("relayed", "payload", "wire", "receipts", "names", "undelivered", "quarantined")
+        },
+        **{
             f"organisation.contacts[].{name}": "Whom partners may reach; nothing is decided by it."
             for name in ("role", "name", "email", "phone")
         },
@@ -312,7 +380,20 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         "blobs.inline_limit": _OURS,
         "blobs.region": "The endpoint decides where the bytes go.",
         "revocation.timeout": _PACE,
+        **{
+            f"backup.{place}.region": "The endpoint decides where the bytes go."
+            for place in ("to", "keys_to")
+        },
+        "backup.every": _PACE,
+        "backup.rate": _PACE,
+        **{
+            f"backup.keep.{name}": "How long copies of our own are kept, beside the one that is always kept."
+            for name in ("last", "daily", "weekly", "monthly", "yearly")
+        },
         "listen.as2.path": "Below an address that stays.",
+        "listen.log.tiles": "Hashes tell nothing of what they are of.",
+        "listen.log.max_connections": _PACE,
+        "log.pace": _PACE,
         "listen.as2.max_size": _PACE,
         "listen.as2.max_connections": _PACE,
         "listen.as2.header_timeout": _PACE,
@@ -333,6 +414,9 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
             )
         },
         "inbox.folder": _OURS,
+        "archive.fixity_rate": _PACE,
+        **{f"archive.places.*.{name}": _FORM for name in ("region", "path_style")},
+        "archive.places.*.timeout": _PACE,
         "folders.*.create": _OURS,
         "folders.*.replace": _OURS,
         **{f"calendars.*.{name}": _PACE for name in ("country", "region", "closed", "open", "weekend")},
@@ -430,8 +514,16 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         },
         **{f"order.{name}": _PACE for name in ("key", "on_failure")},
         **{f"duplicates.{name}": _ONES_OWN for name in ("window", "action")},
-        "retention.payload": _ONES_OWN,
+        **{f"to[].seal.{name}": _FORM for name in ("reason", "location")},
+        **{
+            f"retention.{name}": _ONES_OWN for name in ("payload", "wire", "receipts", "names", "undelivered")
+        },
         "since": _ONES_OWN,
+    },
+    "archive": {
+        "name": "What it is called.",
+        "basis": "Words beside what is approved.",
+        "formats": _ONES_OWN,
     },
 }
 """What is none: by kind of subject and by field, with why."""
@@ -439,11 +531,12 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
 _UNKNOWN: Final = Rule("policy", "Nobody said of this field that it is no matter of trust.")
 _GONE: Final[Mapping[str, Rule]] = {
     "partner": Rule("state", "The partner is forgotten, with all that was known of it."),
+    "archive": Rule("policy", "Nothing says any more for how long its documents are kept."),
 }
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _NAMED: Final = ("certificate ", "openpgp certificate ", "operator ")
-_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores)\.[^.]+")
+_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores|archive\.places)\.[^.]+")
 _TAGS: Final = re.compile(r"^(s3|azure|gcs)\.tags\..*", re.DOTALL)
 _WHOLE: Final = re.compile(r"^((?:organisation\.)?(?:bank|identifiers)|verification)(\..*|\[.*)?$", re.DOTALL)
 
@@ -463,7 +556,7 @@ def normal(field: str) -> str:
 
 
 def is_named(kind: str, field: str) -> bool:
-    """Whether one of the tables has a field of ``hub``, ``partner`` or ``flow``."""
+    """Whether one of the tables has a field of ``hub``, ``partner``, ``flow`` or ``archive``."""
     name = normal(field)
     return name in SENSITIVE[kind] or name in FREE[kind]
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.support.packs import Opened, check, missing, pack_of, proven
+from tests.support.pack_files import Opened, check, missing, pack_of, proven
 from tests.support.pair import LARGE, Pair, wait_for
 
 from ecluse.app.packs.choice import MAX_MESSAGES, NothingFound, Query, TooMany, find

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.children import Call, injected, needs_strace, run_child, traced
-from tests.support.packs import check
+from tests.support.pack_files import check
 from tests.support.pair import Pair, wait_for
 
 from ecluse.app.node import Node, open_node

@@ -10,17 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.flow_worlds import EDIFACT, World, flow
 
+from ecluse.archive.retention import judge as end_of
+from ecluse.archive.terms import DataClass, Terms
 from ecluse.blobs.port import BlobMissing
 from ecluse.exchange.actions import NotNow, resend
 from ecluse.exchange.flows.expect import Met, judge, look_for_missing, standings
 from ecluse.exchange.flows.plan import Expected
-from ecluse.exchange.flows.retain import may_go, retain
+from ecluse.exchange.flows.retain import retain
 from ecluse.model.basics import Instant
 from ecluse.model.calendars import Deadline, zone_of
-from ecluse.model.nouns import Message
+from ecluse.model.nouns import Direction, Message, Part
 from ecluse.model.patterns import Names
 from ecluse.model.states import MessageState
 from ecluse.trust.flow import Expectation
+from ecluse.trust.retention_settings import HubRetention, Retention
 from ecluse.trust.schema import Calendar
 
 Make = Callable[..., World]
@@ -156,10 +159,10 @@ def test_bytes_go_when_everything_has_ended_for_long_enough(make: Make) -> None:
     message = world.arrive(EDIFACT * 40)
     world.work()
     world.clock.forward(29 * 86400)
-    assert retain(world.hub) == 0
+    assert retain(world.hub).deleted == 0
     world.clock.forward(2 * 86400)
-    assert retain(world.hub) == 1
-    assert retain(world.hub) == 0
+    assert retain(world.hub).deleted == 1
+    assert retain(world.hub).deleted == 0
     after = world.message(message.id)
     assert after.shredded
     assert [part.sha256 for part in after.parts] == [part.sha256 for part in message.parts]
@@ -178,7 +181,7 @@ def test_what_has_not_ended_keeps_all_of_its_family(make: Make) -> None:
     message = world.arrive(EDIFACT)
     world.work()
     world.clock.forward(100 * 86400)
-    assert retain(world.hub) == 0
+    assert retain(world.hub).deleted == 0
     with world.hub.documents(message).__next__().reader:
         pass
 
@@ -188,33 +191,57 @@ def test_a_flow_that_keeps_for_ever_keeps_for_the_others(make: Make) -> None:
     world.arrive(EDIFACT)
     world.work()
     world.clock.forward(100 * 86400)
-    assert retain(world.hub) == 0
+    assert retain(world.hub).deleted == 0
     world.apply({"a": flow(SFTP) + KEEP, "b": flow('channel = "s3:elm"') + '[retention]\npayload = "200d"\n'})
-    assert retain(world.hub) == 0
+    assert retain(world.hub).deleted == 0
     world.clock.forward(101 * 86400)
-    assert retain(world.hub) == 1
+    assert retain(world.hub).deleted == 1
 
 
 _STATES = st.sampled_from(list(MessageState))
+_TERMS = st.sampled_from(["1d", "2d", "9d", "delivered", "archive", "forever"])
 
 
 @given(
-    st.lists(st.tuples(_STATES, st.integers(0, 100)), min_size=1, max_size=5),
-    st.lists(st.none() | st.integers(0, 100), max_size=3),
-    st.integers(0, 300),
+    st.lists(st.tuples(_STATES, st.integers(0, 20)), min_size=1, max_size=5),
+    st.lists(st.tuples(_TERMS, st.none() | _TERMS), min_size=1, max_size=3),
+    st.integers(0, 60),
 )
 def test_nothing_goes_too_early(
-    family: list[tuple[MessageState, int]], keeps: list[int | None], now: int
+    family: list[tuple[MessageState, int]], flows: list[tuple[str, str | None]], now: int
 ) -> None:
+    day = 86_400_000_000
+    part = Part("b1", 0, 1, "00")
     messages = [
-        Message("m", "in", "p", "as2", "i", state, 0, updated)  # type: ignore[arg-type]
-        for state, updated in family
+        Message(f"m{n}", Direction.IN, "p", "as2", f"i{n}", state, 0, updated * day, parts=(part,))  # type: ignore[arg-type]
+        for n, (state, updated) in enumerate(family)
     ]
-    if may_go(messages, keeps, Instant(now)):
-        assert keeps
-        assert None not in keeps
-        assert {state.value for state, _ in family} <= {"delivered", "given-up", "rejected"}
-        assert all(updated + keep <= now for _, updated in family for keep in keeps if keep is not None)
+    terms = [
+        Terms.of_flow(Retention(payload=payload, undelivered=other), HubRetention())
+        for payload, other in flows
+    ]
+    verdict = end_of(_Whole(), messages, terms)  # type: ignore[arg-type]
+    if DataClass.PAYLOAD not in verdict.ready(Instant(now * day)):
+        return
+    states = {state.value for state, _ in family}
+    assert states <= {"delivered", "given-up", "rejected"}
+    days = {"1d": 1, "2d": 2, "9d": 9, "delivered": 0, "30d": 30}
+    for payload, other in flows:
+        word = payload
+        if states != {"delivered"}:
+            word = "30d" if (other or payload) == "delivered" else other or payload
+        assert word in days
+        assert all(updated + days[word] <= now for _, updated in family)
+
+
+class _Whole:
+    """A view in which nothing was deleted, and nothing is held."""
+
+    def blob(self, id: str) -> object:
+        return object()
+
+    def message(self, id: str) -> None:
+        return None
 
 
 def test_remembered_content_is_forgotten(make: Make) -> None:

@@ -385,6 +385,7 @@ class Gatherer:
                 cause=run.cause if run is not None else "",
                 missed=missed(view, each, now),
                 approved=self._compare(view, configuration, f"flow:{id}", each.settings),
+                relayed=configuration.hub.retention.relayed,
             )
         return found
 

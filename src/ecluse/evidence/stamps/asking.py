@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from cryptography import x509
 
@@ -78,7 +79,7 @@ def ask(authority: Authority, checkpoint: Checkpoint, clock: Clock, entropy: Ent
         token=verified.token.der,
         chain=verified.chain,
         time=time,
-        accuracy=None if info.accuracy is None else int(info.accuracy.as_delta().total_seconds() * 1_000_000),
+        accuracy=None if info.accuracy is None else info.accuracy.as_delta() // timedelta(microseconds=1),
         policy=info.policy,
         serial=str(info.serial),
         signature=verified.signature,

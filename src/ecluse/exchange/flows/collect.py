@@ -21,6 +21,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
+from ecluse.archive.blanking import nameless
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.flows import memory as bounds
 from ecluse.exchange.flows.hands import at_once, in_order
@@ -35,7 +36,7 @@ from ecluse.model.naming import Facts, stem_of
 from ecluse.model.nouns import Direction, Message
 from ecluse.model.patterns import matches
 from ecluse.model.states import MessageState
-from ecluse.store.port import Conflict, Lost, StoreUnavailable
+from ecluse.store.port import Conflict, Lost, StoreUnavailable, View
 from ecluse.wire.smime.filename import safe_name
 
 __all__ = ["Collected", "Collector", "Look", "protocol_id_of"]
@@ -360,7 +361,13 @@ class Collector:
 
     def _kept_before(self, plan: FlowPlan, key: str) -> Message | None:
         partner = _partner(plan)
-        found = self._hub.store.read(lambda view: view.find_message(Direction.IN, partner, key))
+
+        def find(view: View) -> Message | None:
+            # One whose names were erased is known by the rest of its id.
+            found = view.find_message(Direction.IN, partner, key)
+            return found or view.find_message(Direction.IN, partner, nameless(key))
+
+        found = self._hub.store.read(find)
         return None if found is None or found.state is MessageState.REJECTED else found
 
     def _keep(

@@ -11,6 +11,7 @@ from datetime import date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from ecluse.archive.terms import Terms
 from ecluse.exchange.whence import channel_of, whence_of
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.calendars import Deadline, Timetable, WorkingDays, zone_of
@@ -19,9 +20,12 @@ from ecluse.model.nouns import Message, Part
 from ecluse.model.patterns import Names, matches
 from ecluse.trust.fields import instant_from, octets, seconds
 from ecluse.trust.flow import Expectation, Flow, FlowTarget
+from ecluse.trust.retention_settings import HubRetention
 from ecluse.trust.schema import Calendar
 
 __all__ = ["ARRIVING", "Expected", "FlowBook", "FlowPlan", "TargetPlan", "working_days"]
+
+_FOR_EVER: Final = HubRetention()
 
 ARRIVING: Final = frozenset(("", "as2", "account"))
 """Kinds of sources whose documents come by themselves: nothing is collected there."""
@@ -95,7 +99,7 @@ class FlowPlan:
         timetable: When it runs by itself; ``None`` where it does not by times.
         expected: What should come.
         window: Microseconds for which content is remembered; 0 where it is not.
-        retention: Microseconds that bytes are kept for after all has ended; ``None`` for ever.
+        terms: How long what of its documents is kept.
     """
 
     id: str
@@ -114,10 +118,12 @@ class FlowPlan:
     timetable: Timetable | None
     expected: tuple[Expected, ...]
     window: int
-    retention: int | None
+    terms: Terms
 
     @classmethod
-    def of(cls, id: str, flow: Flow, calendars: Mapping[str, Calendar]) -> FlowPlan:
+    def of(
+        cls, id: str, flow: Flow, calendars: Mapping[str, Calendar], retention: HubRetention = _FOR_EVER
+    ) -> FlowPlan:
         """Read a flow whose file was checked (:func:`ecluse.trust.flow_rules.flow_problems`)."""
         source = flow.from_
         kind, _, place = (source.channel or "").partition(":")
@@ -160,7 +166,7 @@ class FlowPlan:
                 for each in flow.expect
             ),
             window=_micro(flow.duplicates.window) if flow.duplicates is not None else 0,
-            retention=_micro(flow.retention.payload) if flow.retention is not None else None,
+            terms=Terms.of_flow(flow.retention, retention),
         )
 
     @property
@@ -269,20 +275,35 @@ class FlowBook:
 
     Args:
         plans: In order of id.
+        retention: What the hub says of documents that no flow says it of.
     """
 
-    __slots__ = ("_by_channel", "plans")
+    __slots__ = ("_by_channel", "_relayed", "direct", "plans")
 
-    def __init__(self, plans: Sequence[FlowPlan] = ()) -> None:
+    def __init__(self, plans: Sequence[FlowPlan] = (), retention: HubRetention = _FOR_EVER) -> None:
         self.plans = {plan.id: plan for plan in plans}
+        self.direct = Terms.of_hub(retention)
+        self._relayed = Terms.of_flow(None, retention)
         self._by_channel: dict[str, list[FlowPlan]] = {}
         for plan in plans:
             self._by_channel.setdefault(plan.settings.from_.channel or "", []).append(plan)
 
     @classmethod
-    def read(cls, flows: Mapping[str, Flow], calendars: Mapping[str, Calendar]) -> FlowBook:
+    def read(
+        cls,
+        flows: Mapping[str, Flow],
+        calendars: Mapping[str, Calendar],
+        retention: HubRetention = _FOR_EVER,
+    ) -> FlowBook:
         """The flows of a configuration that was checked."""
-        return cls([FlowPlan.of(id, flow, calendars) for id, flow in flows.items()])
+        return cls([FlowPlan.of(id, flow, calendars, retention) for id, flow in flows.items()], retention)
+
+    def terms(self, flow: str) -> Terms:
+        """How long what of a flow's documents is kept, also of one that is no more; empty for those of no flow."""
+        if not flow:
+            return self.direct
+        plan = self.plans.get(flow)
+        return plan.terms if plan is not None else self._relayed
 
     def get(self, id: str) -> FlowPlan | None:
         """A flow by id."""

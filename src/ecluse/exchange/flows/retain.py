@@ -1,84 +1,169 @@
-"""The end of retention: the keys of a message's bytes are deleted, and with them the bytes.
+"""Retention at work: what was kept for long enough is deleted, and the rest is looked at again when it is due.
 
-A message and what flows made of it share bytes, so that they go together, once everything about all of them has ended
-for as long as every flow that took it says; one flow that keeps for ever keeps for ever. What is known of them stays:
-facts, events, receipts, and when the bytes went.
+Every message that came from outside is looked at once, when the shortest time that could end something of it is over:
+in order of id, flow by flow, with a mark of how far that went. What is not over then gets a record with the time of the
+next look. When settings change, the marks are forgotten, and all is looked at anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Final
 
-from ecluse.archive.shredding import Reason, family_of, shred, what_keeps
-from ecluse.exchange.flows.plan import FlowPlan
-from ecluse.exchange.hub import Hub
-from ecluse.model.basics import Instant, MessageId
-from ecluse.model.nouns import Message
-from ecluse.model.states import MessageState
-from ecluse.store.port import Tx
+import msgspec
 
-__all__ = ["may_go", "retain"]
+from ecluse.archive.retention import Verdict, judge
+from ecluse.archive.shredding import Reason, family_of, shred
+from ecluse.archive.terms import Outcome
+from ecluse.exchange.actions import give_up_within
+from ecluse.exchange.flows.plan import FlowBook
+from ecluse.exchange.hub import Hub
+from ecluse.model.basics import Instant, MessageId, new_id
+from ecluse.model.nouns import Message
+from ecluse.model.records import Record
+from ecluse.store.port import Tx, View
+
+__all__ = ["KIND", "Retained", "look", "retain"]
+
+KIND: Final = "retention"
+"""Kind of the records of what is looked at again."""
 
 _PAGE: Final = 200
-_ENDED: Final = frozenset({MessageState.DELIVERED, MessageState.GIVEN_UP, MessageState.REJECTED})
+_NOBODY: Final = "Nobody decided about it for as long as [retention] quarantined says."
 
 
-def may_go(family: list[Message], keeps: list[int | None], now: Instant) -> bool:
-    """Whether the bytes of a message and its children may go.
+@dataclass(slots=True)
+class Retained:
+    """What a run did.
+
+    Attributes:
+        looked: Families that were looked at.
+        deleted: Families of which something was deleted.
+        kept: Families of which something was due, and stays as something stands in its way.
+        given_up: Families that were given up, as nobody decided about them.
+    """
+
+    looked: int = 0
+    deleted: int = 0
+    kept: int = 0
+    given_up: int = 0
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    after: str
+    terms: str
+
+
+def look(view: View, book: FlowBook, root: Message) -> tuple[list[Message], Verdict]:
+    """A message with all that was made of it, and when what of them goes."""
+    family = family_of(view, root)
+    flows = {delivery.flow for delivery in view.deliveries(root.id)} - {""} or {root.flow}
+    return family, judge(view, family, [book.terms(flow) for flow in sorted(flows)])
+
+
+def retain(hub: Hub, check: Callable[[], None] = lambda: None, *, afresh: bool = False) -> Retained:
+    """Delete what has been kept for long enough.
 
     Args:
-        family: The message and everything that was made of it.
-        keeps: Microseconds that each flow keeps bytes for; ``None`` for ever.
-        now: The time.
+        hub: What the chamber shares.
+        check: Called between two messages; what it raises ends the run, which the next one goes on with.
+        afresh: Look at all messages again, whatever was looked at before.
     """
-    if not keeps or any(keep is None for keep in keeps):
-        return False
-    if any(each.state not in _ENDED for each in family):
-        return False
-    longest = max(keep for keep in keeps if keep is not None)
-    return max(each.updated for each in family) <= now - longest
-
-
-def retain(hub: Hub, check: Callable[[], None] = lambda: None) -> int:
-    """Let go of what has been kept for long enough; give the number of messages."""
-    gone = 0
-    for plan in hub.flows().plans.values():
+    done = Retained()
+    book = hub.flows()
+    for plan in book.plans.values():
         if plan.window:
             before = Instant(hub.clock() - plan.window)
-            hub.store.write(lambda tx, id=plan.id, before=before: tx.prune_digests(id, before))  # type: ignore[misc]
-        if plan.retention is not None:
-            gone += _retain(hub, plan, plan.retention, check)
-    return gone
+            hub.store.write(partial(_prune, plan.id, before))
+    digest = _digest(book)
+    for flow in ("", *book.plans):
+        _sweep(hub, book, flow, digest, check, done, afresh=afresh)
+    while page := hub.store.read(lambda view: view.records_due(KIND, hub.clock(), _PAGE)):
+        for record in page:
+            check()
+            _attend(hub, book, MessageId(record.key), done)
+    return done
 
 
-def _retain(hub: Hub, plan: FlowPlan, keep: int, check: Callable[[], None]) -> int:
-    gone = 0
-    after = Instant(-1)
-    before = Instant(hub.clock() - keep)
+def _prune(flow: str, before: Instant, tx: Tx) -> int:
+    return tx.prune_digests(flow, before)
+
+
+def _digest(book: FlowBook) -> str:
+    terms = {"": book.direct, **{id: plan.terms for id, plan in book.plans.items()}}
+    return sha256(repr(sorted(terms.items())).encode()).hexdigest()[:32]
+
+
+def _sweep(
+    hub: Hub,
+    book: FlowBook,
+    flow: str,
+    digest: str,
+    check: Callable[[], None],
+    done: Retained,
+    *,
+    afresh: bool,
+) -> None:
+    """Look at what came for a flow and was not looked at before."""
+    least = book.terms(flow).shortest
+    if least is None:
+        return
+    setting = f"retention.{flow or '-'}"
+    raw = hub.store.read(lambda view: view.setting(setting))
+    mark = msgspec.json.decode(raw, type=_Mark) if raw else _Mark("", digest)
+    after = "" if afresh or mark.terms != digest else mark.after
+    until = new_id("m", Instant(max(0, hub.clock() - least)), bytes)
     while True:
-        page = hub.store.read(lambda view, after=after: view.shreddable(plan.id, before, after, _PAGE))  # type: ignore[misc]
+        page = hub.store.read(lambda view, after=after: view.roots(flow, after, until, _PAGE))  # type: ignore[misc]
         for message in page:
             check()
-            gone += hub.store.write(partial(_shred, hub, message.id))
+            _attend(hub, book, message.id, done)
+        if page:
+            after = page[-1].id
+            value = msgspec.json.encode(_Mark(after, digest))
+            hub.store.write(lambda tx, value=value: tx.put_setting(setting, value))  # type: ignore[misc]
         if len(page) < _PAGE:
-            return gone
-        after = page[-1].updated
+            return
 
 
-def _shred(hub: Hub, id: MessageId, tx: Tx) -> int:
-    """Delete the keys of one family's bytes, if it may go."""
-    root = tx.message(id)
-    if root is None or root.shredded:
-        return 0
-    family = family_of(tx, root)
-    flows = {delivery.flow for delivery in tx.deliveries(id)} or {root.flow}
-    plans = [hub.flows().get(flow) for flow in flows]
+def _attend(hub: Hub, book: FlowBook, id: MessageId, done: Retained) -> None:
+    """Delete what of a family is due, and note when it is to be looked at again."""
+    done.looked += 1
+    deleted, kept, given_up = hub.store.write(partial(_decide, hub, book, id))
+    done.deleted += deleted
+    done.kept += kept
+    done.given_up += given_up
+
+
+def _decide(hub: Hub, book: FlowBook, id: MessageId, tx: Tx) -> tuple[bool, bool, bool]:
     now = hub.clock()
-    if not may_go(family, [plan.retention if plan is not None else None for plan in plans], now):
-        return 0
-    if what_keeps(tx, family):
-        return 0
-    shred(tx, hub, family, reason=Reason.RETENTION, actor="hub", at=now)
-    return 1
+    root = tx.message(id)
+    deleted = given_up = False
+    again: Instant | None = None
+    kept = False
+    if root is not None:
+        family, verdict = look(tx, book, root)
+        if verdict.outcome is Outcome.QUARANTINED and not verdict.kept and _due(verdict.gives_up, now):
+            for each in family:
+                if each.state.value == Outcome.QUARANTINED.value:
+                    give_up_within(hub, tx, each.id, actor="hub", reason=_NOBODY)
+                    given_up = True
+            family, verdict = look(tx, book, tx.message(id) or root)
+        ready = verdict.ready(now)
+        if ready:
+            deleted = shred(tx, hub, family, reason=Reason.RETENTION, actor="hub", at=now, classes=ready) > 0
+            family, verdict = look(tx, book, tx.message(id) or root)
+        kept = bool(verdict.kept) and any(_due(at, now) for at in verdict.due.values())
+        again = verdict.look_again(now, root.created)
+    if again is None:
+        tx.drop_record(KIND, id)
+    else:
+        tx.put_record(Record(KIND, id, now, b"{}", due=again))
+    return deleted, kept, given_up
+
+
+def _due(at: Instant | None, now: Instant) -> bool:
+    return at is not None and at <= now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from ecluse.posture.facts import FlowFacts, HubFacts
@@ -110,10 +110,16 @@ def _no_duplicates(facts: FlowFacts, moment: Moment) -> Iterator[Hit]:
 
 
 def _no_retention(facts: FlowFacts, moment: Moment) -> Iterator[Hit]:
-    if facts.settings.retention is None:
+    if facts.settings.retention is None and facts.relayed == "forever":
         yield Hit(
             "retention", "documents are kept for ever", fix=Fix((Put(("retention", "payload"), "30d"),))
         )
+
+
+def _for_longer(limit: str) -> Callable[[object], bool]:
+    """A term of so many days or more; words are no durations."""
+    test = longer(limit)
+    return lambda found: isinstance(found, str) and found[:1].isdigit() and test(found)
 
 
 def _bombs(facts: FlowFacts) -> bool:
@@ -191,7 +197,7 @@ FLOW: Final = (
         "That is longer than the law asks for invoices, and personal data may not be.",
         '[retention] payload = "3650d" or less',
         "Lower it, or put documents that must stay into an archive.",
-        weak("retention.payload", test=longer("3660d"), better="3650d"),
+        weak("retention.payload", test=_for_longer("3660d"), better="3650d"),
         "Regulation (EU) 2016/679, article 5(1)(e)",
     ),
     Rule[FlowFacts](

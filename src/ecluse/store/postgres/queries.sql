@@ -129,6 +129,9 @@ DELETE FROM blobs WHERE id = %s;
 -- A key without its row (restored tables beside kept keys) opens nothing.
 SELECT wrapped FROM ecluse_keys.blob_keys WHERE id = %s AND EXISTS (SELECT FROM blobs WHERE blobs.id = blob_keys.id);
 
+-- name: keys_from
+SELECT id, wrapped FROM ecluse_keys.blob_keys WHERE id > %s ORDER BY id LIMIT %s;
+
 -- name: add_blob_key
 INSERT INTO ecluse_keys.blob_keys (id, wrapped) VALUES (%s, %s)
 ON CONFLICT (id) DO UPDATE SET wrapped = excluded.wrapped;
@@ -138,11 +141,11 @@ DELETE FROM ecluse_keys.blob_keys WHERE id = %s;
 
 -- name: events
 -- Of one subject, in the order they were recorded.
-SELECT id, at, kind, subject, leaf, place FROM events WHERE subject = %s ORDER BY seq;
+SELECT id, at, kind, subject, leaf, place, beside FROM events WHERE subject = %s ORDER BY seq;
 
 -- name: events_from
 -- Sealed ones from a place on (index events_by_place).
-SELECT id, at, kind, subject, leaf, place FROM events
+SELECT id, at, kind, subject, leaf, place, beside FROM events
 WHERE place IS NOT NULL AND place >= %s ORDER BY place LIMIT %s;
 
 -- name: unsealed
@@ -150,7 +153,7 @@ WHERE place IS NOT NULL AND place >= %s ORDER BY place LIMIT %s;
 SELECT seq, leaf FROM events WHERE place IS NULL ORDER BY seq LIMIT %s;
 
 -- name: append_event
-INSERT INTO events (id, at, kind, subject, leaf) VALUES (%s, %s, %s, %s, %s);
+INSERT INTO events (id, at, kind, subject, leaf, beside) VALUES (%s, %s, %s, %s, %s, %s);
 
 -- name: log_size
 SELECT size FROM log_head;
@@ -288,14 +291,6 @@ SELECT m.id, direction, m.partner, protocol, protocol_id, m.state, m.created, m.
 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
 WHERE d.flow = %s AND d.flow <> '' AND d.target = 0 AND d.created >= %s AND d.created < %s
 ORDER BY d.created, d.id LIMIT %s;
-
--- name: shreddable
--- What came for a flow, ended before a time and has its bytes still (index messages_unshredded).
-SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version, origin, relay, flow, shredded
-FROM messages WHERE flow = %s AND flow <> '' AND origin = '' AND shredded = 0
-    AND state IN ('delivered', 'given-up', 'rejected') AND updated < %s AND updated > %s
-ORDER BY updated, id LIMIT %s;
 
 -- name: flow_counts
 -- Deliveries of every flow by state, read from the index deliveries_by_flow alone.

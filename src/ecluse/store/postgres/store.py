@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import Final, TypeVar
 
 import psycopg
@@ -13,9 +14,11 @@ from ecluse.store.port import StoreUnavailable, Tx, View
 from ecluse.store.postgres import schema
 from ecluse.store.postgres.connection import Connection, Connector, Pool, failure_of
 from ecluse.store.postgres.notices import Notices
+from ecluse.store.postgres.snapshot import snapshot
 from ecluse.store.postgres.transactions import look, on_connection
 from ecluse.store.postgres.writers import WRITERS, Writers
 from ecluse.store.queries import SchemaMismatch
+from ecluse.store.snapshot import Snapshot
 
 __all__ = ["PostgresStore"]
 
@@ -28,8 +31,11 @@ _OLDEST: Final = 130000
 """PostgreSQL 13, in libpq's numbers."""
 
 _REWRITE: Final = "VACUUM (FULL) ecluse_keys.blob_keys"
-"""A plain VACUUM of 20,000 keys, the oldest 3,000 of them deleted, left 2,701 of these readable in the table's file: pages
-on which nothing is left are only marked free. A rewrite left none; it locks the table for 0.8 s per million keys."""
+"""A plain VACUUM of 20,000 keys, the oldest 3,000 of them deleted, left 2,701 of these readable in the table's file:
+pages on which nothing is left are only marked free. A rewrite left none; it locks the table for 0.8 s per million keys.
+"""
+
+_VACUUM: Final = "VACUUM messages, deliveries, receipts, answers, files, events"
 
 _REWRITE_PATIENCE: Final = "SET statement_timeout = '10min'; SET lock_timeout = '5s'"
 """Who needs a key waits behind a rewrite that waits: not for long."""
@@ -90,6 +96,17 @@ class PostgresStore:
         finally:
             connection.close()
 
+    def purge_rows(self) -> None:
+        """The tables are vacuumed: what is read of them no more goes as their pages are used again."""
+        connection = self._connector.connect()
+        try:
+            connection.execute(_REWRITE_PATIENCE)
+            connection.execute(_VACUUM)
+        except psycopg.Error as error:
+            raise failure_of(error) or StoreUnavailable("The tables could not be vacuumed.") from error
+        finally:
+            connection.close()
+
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         self._notices.listen()
         self._bell.wait(timeout, kinds)
@@ -115,6 +132,10 @@ class PostgresStore:
             return on_connection(self._readers, _check_server)
         except StoreUnavailable as error:
             return [error.cause]
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        self._check_usable()
+        return snapshot(self._connector)
 
     def close(self) -> None:
         self._writers.close()

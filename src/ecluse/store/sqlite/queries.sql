@@ -163,6 +163,10 @@ DELETE FROM key_drops WHERE id = ?;
 -- In the key file.
 SELECT wrapped FROM blob_keys WHERE id = ?;
 
+-- name: keys_from
+-- In the key file.
+SELECT id, wrapped FROM blob_keys WHERE id > ? ORDER BY id LIMIT ?;
+
 -- name: add_blob_key
 -- In the key file. A key may stand here already where the main commit of its first try failed.
 INSERT OR REPLACE INTO blob_keys (id, wrapped) VALUES (?, ?);
@@ -173,11 +177,11 @@ DELETE FROM blob_keys WHERE id = ?;
 
 -- name: events
 -- Of one subject, in the order they were recorded.
-SELECT id, at, kind, subject, leaf, place FROM events WHERE subject = ? ORDER BY seq;
+SELECT id, at, kind, subject, leaf, place, beside FROM events WHERE subject = ? ORDER BY seq;
 
 -- name: events_from
 -- Sealed ones from a place on (index events_by_place).
-SELECT id, at, kind, subject, leaf, place FROM events
+SELECT id, at, kind, subject, leaf, place, beside FROM events
 WHERE place IS NOT NULL AND place >= ? ORDER BY place LIMIT ?;
 
 -- name: unsealed
@@ -185,7 +189,7 @@ WHERE place IS NOT NULL AND place >= ? ORDER BY place LIMIT ?;
 SELECT seq, leaf FROM events WHERE place IS NULL ORDER BY seq LIMIT ?;
 
 -- name: append_event
-INSERT INTO events (id, at, kind, subject, leaf) VALUES (?, ?, ?, ?, ?);
+INSERT INTO events (id, at, kind, subject, leaf, beside) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: log_size
 SELECT size FROM log_head;
@@ -325,14 +329,6 @@ SELECT m.id, direction, m.partner, protocol, protocol_id, m.state, m.created, m.
 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
 WHERE d.flow = ? AND d.flow <> '' AND d.target = 0 AND d.created >= ? AND d.created < ?
 ORDER BY d.created, d.id LIMIT ?;
-
--- name: shreddable
--- What came for a flow, ended before a time and has its bytes still (index messages_unshredded).
-SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
-    wire, reason_code, reason, config_version, origin, relay, flow, shredded
-FROM messages WHERE flow = ? AND flow <> '' AND origin = '' AND shredded = 0
-    AND state IN ('delivered', 'given-up', 'rejected') AND updated < ? AND updated > ?
-ORDER BY updated, id LIMIT ?;
 
 -- name: flow_counts
 -- Deliveries of every flow by state, read from the index deliveries_by_flow alone.

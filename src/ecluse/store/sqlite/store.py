@@ -8,14 +8,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from ecluse.store.bell import Bell
 from ecluse.store.port import StoreUnavailable, Tx, View
 from ecluse.store.queries import SchemaMismatch
+from ecluse.store.snapshot import Snapshot
 from ecluse.store.sqlite import schema
 from ecluse.store.sqlite.connection import connect, file_failure, key_path
+from ecluse.store.sqlite.snapshot import snapshot
 from ecluse.store.sqlite.verbs import SqliteTx, SqliteView
 from ecluse.store.sqlite.writer import Writer
 
@@ -28,6 +31,9 @@ POLL_SECONDS: Final = 0.075
 
 IDLE_READERS: Final = 16
 """Read connections kept open; more are opened under load and closed after it."""
+
+PURGE_MILLISECONDS: Final = 200
+"""How long the write-ahead log is waited for that is to be emptied."""
 
 _Reader = tuple[sqlite3.Connection, sqlite3.Connection]
 
@@ -94,10 +100,24 @@ class SqliteStore:
 
     def purge_keys(self, ids: Collection[str]) -> None:
         """No page and no write-ahead log of the key file has them: deleted content is overwritten with zeros."""
-        # Who deleted them may have ended before it noted that it had; what is noted as done is forgotten by the next unit.
+        # Who deleted them may have ended before it noted that it had; the next unit forgets what is noted as done.
         owed = self.write(lambda tx: cast(SqliteTx, tx).drop_keys_again(ids))
         if owed and self.write(lambda tx: cast(SqliteTx, tx).drop_keys_again(owed)):
             raise StoreUnavailable("The key file still has deleted keys: it can't be written at present.")
+
+    def purge_rows(self) -> None:
+        """The write-ahead log is emptied: in the file itself it was overwritten (:meth:`SqliteTx.overwrite`)."""
+        with closing(connect(self._path)) as connection:
+            # Whoever writes waits meanwhile, so it is tried for a moment only.
+            connection.execute(f"PRAGMA busy_timeout = {PURGE_MILLISECONDS}")
+            try:
+                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.Error as error:
+                raise file_failure(error, self._path) or StoreUnavailable(
+                    f"The database {self._path}: {error}."
+                ) from error
+        if busy:
+            raise StoreUnavailable("The database is being read: its write-ahead log can't be emptied yet.")
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         end = time.monotonic() + timeout
@@ -134,6 +154,10 @@ class SqliteStore:
             else:
                 problems += [f"The database {file} is damaged: {text}." for (text,) in rows if text != "ok"]
         return problems
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        self._check_usable()
+        return snapshot(self._path)
 
     def close(self) -> None:
         with self._lock:

@@ -14,6 +14,8 @@ from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
 from ecluse.model.files import FileRow
 from ecluse.model.nouns import BlobRow, Delivery, Job, Message, Receipt
 from ecluse.store.archive import ARCHIVE_QUERIES
+from ecluse.store.archive_search import SEARCH_QUERIES
+from ecluse.store.erasure import ERASURE_QUERIES
 from ecluse.store.files import FILE_QUERIES, file_from, file_row
 from ecluse.store.port import Conflict, Lost
 from ecluse.store.queries import load_queries
@@ -27,7 +29,14 @@ __all__ = ["SQL", "TOUCHING", "SqliteTx", "SqliteView"]
 
 SQL = {
     name: sql
-    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES, ARCHIVE_QUERIES)
+    for file in (
+        "queries.sql",
+        FILE_QUERIES,
+        RECORD_QUERIES,
+        ARCHIVE_QUERIES,
+        SEARCH_QUERIES,
+        ERASURE_QUERIES,
+    )
     for name, sql in load_queries("ecluse.store.sqlite", file).items()
 }
 
@@ -81,7 +90,8 @@ class SqliteView(RowView):
     def _list(self, query: str, conditions: list[tuple[str, object]], limit: int) -> list[Row]:
         where = " AND ".join(SQL[f"{query}.{name}"] for name, _ in conditions)
         sql = f"{SQL[query]} {'WHERE ' + where if where else ''} {SQL[query + '.order']}"
-        values = [_json(value) if isinstance(value, list) else value for _, value in conditions]
+        given = [value if isinstance(value, tuple) else (value,) for _, value in conditions]
+        values = [_json(value) if isinstance(value, list) else value for each in given for value in each]
         return self._main.execute(sql, (*values, limit)).fetchall()
 
     def about(self, deliveries: Sequence[DeliveryId]) -> None:
@@ -123,6 +133,9 @@ class SqliteView(RowView):
         row = self._keys.execute(SQL["blob_key"], (id,)).fetchone()
         return row[0] if row else None
 
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        return [(row[0], row[1]) for row in self._keys.execute(SQL["keys_from"], (after, limit)).fetchall()]
+
 
 class SqliteTx(SqliteView, RowTx):
     """One unit of work inside the writer's transaction.
@@ -138,9 +151,19 @@ class SqliteTx(SqliteView, RowTx):
         kept_ahead: Those of them whose blobs are still to come.
         dropped_keys: Ids of keys to delete once the transaction is durable.
         rings: Kinds of jobs that those who wait for them are to be told of; the empty one for any.
+        overwrites: The connection overwrites what is deleted, until somebody ends that.
     """
 
-    __slots__ = ("_ahead", "_held", "_marked", "dropped_keys", "kept_ahead", "new_keys", "rings")
+    __slots__ = (
+        "_ahead",
+        "_held",
+        "_marked",
+        "dropped_keys",
+        "kept_ahead",
+        "new_keys",
+        "overwrites",
+        "rings",
+    )
 
     def __init__(
         self,
@@ -155,6 +178,7 @@ class SqliteTx(SqliteView, RowTx):
         self._ahead = ahead
         self.dropped_keys: list[str] = []
         self.rings: set[str] = set()
+        self.overwrites = False
         self._held = held
         self._marked = False
         if held is not None:
@@ -297,6 +321,12 @@ class SqliteTx(SqliteView, RowTx):
             self._run("add_key_drop", id)
             self.new_keys.pop(id, None)
             self.dropped_keys.append(id)
+
+    def overwrite(self) -> None:
+        # For the rest of the group; the writer ends it. Some builds do it always.
+        if not self._main.execute("PRAGMA secure_delete").fetchone()[0]:
+            self._main.execute("PRAGMA secure_delete = ON")
+            self.overwrites = True
 
     def drop_keys_again(self, ids: Collection[str]) -> list[str]:
         """Delete once more the keys among ``ids`` whose deletion may not have been carried out; give these."""

@@ -98,6 +98,7 @@ class Writer:
         self._closed = False
         self._main = connect(path)
         self._keys = KeyFile(key_path(path), SQL)
+        self._overwriting = False
         self._ahead: dict[str, bytes] = {}
         self._owed_drops: list[str] = []
         self._done_drops: list[str] = []
@@ -177,6 +178,9 @@ class Writer:
         self._queue.put(None)  # the end mark belongs to the loop above
 
     def _begin(self) -> None:
+        if self._overwriting:
+            self._main.execute("PRAGMA secure_delete = OFF")
+            self._overwriting = False
         end = time.monotonic() + LOCK_SECONDS
         while True:
             try:
@@ -206,8 +210,11 @@ class Writer:
         """
         tx = SqliteTx(self._main, self._keys.connection, group.held, self._ahead)
         try:
-            result = work(tx)
-            tx.settle()
+            try:
+                result = work(tx)
+                tx.settle()
+            finally:
+                self._overwriting = self._overwriting or tx.overwrites
         except BaseException as error:  # whatever it is, it belongs to the one who submitted the unit
             if isinstance(error, sqlite3.Error) and file_failure(error, self._path):
                 raise _GroupFailed from error

@@ -169,9 +169,13 @@ def verify_token(
 
 def _load(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except (ValueError, TypeError):
+        certificate = x509.load_der_x509_certificate(der)
+        # The library reads these when they are asked for: what is wrong with them is found here.
+        _ = certificate.subject, certificate.issuer, certificate.serial_number
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (ValueError, TypeError, x509.InvalidVersion):
         raise MalformedTimeStamp("A certificate in the time-stamp can't be read.") from None
+    return certificate
 
 
 def _signer(token: Token, candidates: Sequence[x509.Certificate]) -> x509.Certificate:

@@ -9,6 +9,7 @@ import msgspec
 
 from ecluse.app.lookup import find_message
 from ecluse.app.node import Node
+from ecluse.archive.commitments import values_of
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.proof import prove
@@ -114,6 +115,7 @@ def make_proof(node: Node, logged: LoggedEvent) -> tuple[str, dict[str, Any]]:
     facts = {
         "index": logged.index,
         "event": event_facts(decode_leaf(logged.leaf)),
+        "values": values_of(logged.beside),
         "key": str(node.log_key),
     }
     return text, facts

@@ -35,9 +35,10 @@ def show(
 command(
     app,
     "show",
-    gives="at, terms[]{flow, payload, wire, receipts, names, undelivered, quarantined}, copies[], pending[]{messages[], "
-    "since, reason, blobs, waiting[], error{}}; of a message: id, messages[], outcome, ended, shredded, goes{}, "
-    "given_up, now[], kept_by[]{kind, reference, reason, until}",
+    gives="at, terms[]{flow, payload, wire, receipts, names, undelivered, quarantined}, copies[], "
+    "pending[]{messages[], since, reason, blobs, waiting[], error{}}; "
+    "of a message: id, messages[], outcome, ended, shredded, goes{}, given_up, now[], "
+    "kept_by[]{kind, reference, reason, until}",
     example="ecluse --hub hub retention show\necluse --hub hub retention show m01k9...",
 )(show)
 
@@ -61,8 +62,9 @@ def run(
 command(
     app,
     "run",
-    gives="looked, deleted, kept, given_up, erased_everywhere, pending; with --dry-run: looked, goes, kept, messages[]{id, "
-    "flow, partner, messages, size, ended, classes[], gives_up, goes, kept, kept_by[]}, held[]{likewise}",
+    gives="looked, deleted, kept, given_up, erased_everywhere, pending; with --dry-run: looked, goes, kept, "
+    "messages[]{id, flow, partner, messages, size, ended, classes[], gives_up, goes, kept, kept_by[]}, "
+    "held[]{likewise}",
     example="ecluse --hub hub retention run --dry-run\necluse --hub hub retention run",
 )(run)
 

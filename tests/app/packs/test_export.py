@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,7 +25,11 @@ from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.nouns import Direction, Message
 from ecluse.model.states import MessageState
+from ecluse.wire.tlog.proof import parse_proof
 from ecluse_verify import Keys, Level, verify_pack
+
+UNBOUND = ("message", "event", "certificate", "readme", "summary", "checkpoint", "keys", "openings")
+"""Roles of what the hub says, and of what proves by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +84,25 @@ def test_every_file_with_content_is_bound_to_a_record(pair: Pair, order: Message
         opened = Opened(path)
         found = proven(check(path, pair.nodes[name].log_key))
         bound = {file for code, file, _ in found if code.startswith("file.")}
-        content = {
-            entry["path"]
-            for entry in opened.manifest["files"]
-            if entry["role"]
-            not in ("message", "event", "certificate", "readme", "summary", "checkpoint", "keys")
-        }
+        content = {entry["path"] for entry in opened.manifest["files"] if entry["role"] not in UNBOUND}
         halves = {file.replace(".headers", ".body") for file in content if "/receipts/" in file}
         alone = {file for file in content if "/receipts/" not in file}
         assert alone | halves <= bound, alone | halves - bound
+
+
+def test_commitments_are_opened(pair: Pair, order: Message, tmp_path: Path) -> None:
+    node = pair.nodes["birch"]
+    id = arrived(pair, "birch", order.protocol_id).id
+    pack_of(node, tmp_path / "pack.zip", id)
+    opened = Opened(tmp_path / "pack.zip")
+    found = json.loads(opened[f"messages/{id}/openings.json"])["openings"]
+    assert found
+    for each in found:
+        text = b"ecluse.commitment/1\0" + each["value"].encode()
+        digest = hmac.digest(bytes.fromhex(each["salt"]), text, "sha256").hex()
+        assert each["commitment"] == f"hmac-sha256:{digest}"
+        assert each["commitment"].encode() in parse_proof(opened[each["event"]]).extra
+    assert "127.0.0.1" in {each["value"] for each in found}
 
 
 def test_without_documents_it_proves_without_disclosing(pair: Pair, order: Message, tmp_path: Path) -> None:

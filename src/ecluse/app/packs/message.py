@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,8 @@ from ecluse.app.packs.as2 import Said, built_again, comes_out, read_answer, read
 from ecluse.app.packs.certificates import Shelf
 from ecluse.app.packs.notes import Note
 from ecluse.app.packs.versions import Versions
+from ecluse.archive.commitments import opened
+from ecluse.archive.terms import DataClass
 from ecluse.blobs.port import BlobMissing
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.evidence.pack.proofs import prove_all
@@ -159,8 +162,7 @@ class _Folder:
             "shredded": self._shredded(events),
             "withheld": not self._pack.documents,
         }
-        data = msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n"
-        self._add("message.json", "message", data)
+        self._add("message.json", "message", _json(facts))
         return Packed(facts, [event for _, event in events])
 
     # Files
@@ -196,10 +198,30 @@ class _Folder:
             self._add(f"events/{number:04d}.tlog-proof", "event", proof, about=event.kind)
             found.append((record.index or 0, event))
             self._bound.append(msgspec.json.decode(event.data))
+        self._openings(records)
         return found
+
+    def _openings(self, records: list[LoggedEvent]) -> None:
+        """What commitments in the events stand for, as far as it is kept."""
+        found = [
+            {"event": self._event_path(number), "commitment": commitment, "salt": salt, "value": value}
+            for number, record in enumerate(records)
+            for commitment, (salt, value) in opened(record.beside).items()
+        ]
+        if found:
+            self._add("openings.json", "openings", _json({"openings": found}))
+
+    def _erased(self, name: DataClass) -> bool:
+        """Whether the log says that what is of this class was erased."""
+        return any(name in data.get("classes", ()) for data in self._bound)
 
     def _is_bound(self, member: str) -> bool:
         return any(member in data for data in self._bound)
+
+    def _fits(self, member: str, data: bytes) -> bool:
+        """Whether a record holds the digest, or none was made to."""
+        digest = sha256(data).hexdigest()
+        return not self._is_bound(member) or any(bound.get(member) == digest for bound in self._bound)
 
     def _shredded(self, events: list[tuple[int, Event]]) -> dict[str, Any] | None:
         if not self._message.shredded:
@@ -220,8 +242,11 @@ class _Folder:
     def _wire_files(self) -> dict[str, str | None]:
         wire, message = self._wire, self._message
         files: dict[str, str | None] = dict.fromkeys(("headers", "entity", "signature", "body"))
-        if wire.headers:
-            files["headers"] = self._add("wire/headers", "headers", field_block(wire.headers))
+        block = field_block(wire.headers)
+        if block and not self._fits("headers_sha256", block) and self._erased(DataClass.NAMES):
+            self._note("erased", "wire/headers")
+        elif block:
+            files["headers"] = self._add("wire/headers", "headers", block)
             self._check_bound("wire/headers", "headers_sha256")
         if wire.signature:
             files["signature"] = self._add("wire/signature.p7s", "signature", wire.signature)
@@ -313,10 +338,13 @@ class _Folder:
         found, said = [], []
         for number, receipt in enumerate(self._kept.receipts):
             read = read_receipt(receipt, self._theirs)
+            erased = not receipt.headers and not receipt.body and self._erased(DataClass.RECEIPTS)
             if read is not None:
                 said.append(read)
                 self._pack.shelf.offer_der(read.certificates)
-            if receipt.kind == "mdn" and (read is None or read.signer is None):
+            if erased:
+                self._note("erased", f"receipts/{number}")
+            elif receipt.kind == "mdn" and (read is None or read.signer is None):
                 self._note("receipt-unread", str(number))
             found.append(
                 {
@@ -326,8 +354,10 @@ class _Folder:
                     "verdict": receipt.verdict,
                     "received": iso(receipt.received),
                     "disposition": read.disposition if read is not None else None,
-                    "headers": self._add(f"receipts/{number}.headers", "receipt", receipt.headers),
-                    "body": self._add(f"receipts/{number}.body", "receipt", receipt.body),
+                    "headers": None
+                    if erased
+                    else self._add(f"receipts/{number}.headers", "receipt", receipt.headers),
+                    "body": None if erased else self._add(f"receipts/{number}.body", "receipt", receipt.body),
                 }
             )
         return found, said
@@ -339,15 +369,21 @@ class _Folder:
         read = read_answer(answer, self._pack.shelf.ours) if self._message.protocol == "as2" else None
         if read is not None:
             self._pack.shelf.offer_der(read.certificates)
-        headers = self._add("answer.headers", "answer", field_block(answer.headers))
-        self._check_bound("answer.headers", "answer_headers_sha256")
+        erased = not answer.headers and not answer.body and self._erased(DataClass.RECEIPTS)
+        headers = body = None
+        if erased:
+            self._note("erased", "answer")
+        else:
+            headers = self._add("answer.headers", "answer", field_block(answer.headers))
+            body = self._add("answer.body", "answer", answer.body)
+            self._check_bound("answer.headers", "answer_headers_sha256")
         return {
             "status": answer.status,
             "positive": answer.positive,
             "created": iso(answer.created),
             "disposition": read.disposition if read is not None else None,
             "headers": headers,
-            "body": self._add("answer.body", "answer", answer.body),
+            "body": body,
         }, read
 
     def _mic(
@@ -410,6 +446,10 @@ class _Folder:
             if not held:
                 self._note("certificate-unknown", sha256)
         return found
+
+
+def _json(facts: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n"
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:

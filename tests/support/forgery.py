@@ -13,12 +13,22 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 
+from tests.support.openssl_bytes import OpenSsl
 from tests.support.packs import Company, Files, canonical
 
-__all__ = ["Attack", "Hand", "byte_attacks", "field_attacks", "log_attacks", "tree_of"]
+__all__ = [
+    "Attack",
+    "byte_attacks",
+    "field_attacks",
+    "lies",
+    "log_attacks",
+    "proof_attacks",
+    "zip_attacks",
+]
 
-FLIPS = 4
+FLIPS = 2
 """Places in each file at which one bit is turned over, besides its first and last octet."""
 
 
@@ -37,10 +47,6 @@ class Attack:
     what: str
     touched: str
     files: Files
-
-
-Hand = Callable[[Company, Files], Files]
-"""What the attacker does after it: nothing, a manifest, a signed manifest."""
 
 
 def class_of(path: str) -> str:
@@ -80,8 +86,10 @@ def byte_attacks(files: Files, other: Files, dice: random.Random) -> Iterator[At
             changed = bytearray(data)
             changed[place] ^= 1 << dice.randrange(8)
             yield Attack(of, f"bit turned at {place}", path, {**files, path: bytes(changed)})
-        yield Attack(of, "last octet cut", path, {**files, path: data[:-1]}) if data else Attack(
-            of, "filled", path, {**files, path: b"x"}
+        yield (
+            Attack(of, "last octet cut", path, {**files, path: data[:-1]})
+            if data
+            else Attack(of, "filled", path, {**files, path: b"x"})
         )
         yield Attack(of, "cut in half", path, {**files, path: data[: len(data) // 2] if data else b"y"})
         yield Attack(of, "lengthened", path, {**files, path: data + b"\n"})
@@ -208,28 +216,48 @@ def proof_attacks(files: Files) -> Iterator[Attack]:
         ways: list[tuple[str, bytes]] = [
             ("index raised", proof_of(index + 1, leaf, hashes, note)),
             ("index lowered", proof_of(max(0, index - 1), leaf, hashes, note)),
-            ("record of another kind", proof_of(index, canonical({**event, "kind": "message.delivered2"}), hashes, note)),
-            ("record at another time", proof_of(index, canonical({**event, "at": event["at"] - 1}), hashes, note)),
+            (
+                "record of another kind",
+                proof_of(index, canonical({**event, "kind": "message.delivered2"}), hashes, note),
+            ),
+            (
+                "record at another time",
+                proof_of(index, canonical({**event, "at": event["at"] - 1}), hashes, note),
+            ),
             ("record by another", proof_of(index, canonical({**event, "actor": "partner:x"}), hashes, note)),
             ("record spelt otherwise", proof_of(index, json.dumps(event).encode(), hashes, note)),
             ("record taken out", files[path].replace(head.split(b"\n")[1] + b"\n", b"")),
         ]
         for place in range(len(hashes)):
             flipped = bytes((hashes[place][0] ^ 1,)) + hashes[place][1:]
-            ways.append((f"hash {place} altered", proof_of(index, leaf, [*hashes[:place], flipped, *hashes[place + 1 :]], note)))
-            ways.append((f"hash {place} taken out", proof_of(index, leaf, [*hashes[:place], *hashes[place + 1 :]], note)))
+            ways.append(
+                (
+                    f"hash {place} altered",
+                    proof_of(index, leaf, [*hashes[:place], flipped, *hashes[place + 1 :]], note),
+                )
+            )
+            ways.append(
+                (
+                    f"hash {place} taken out",
+                    proof_of(index, leaf, [*hashes[:place], *hashes[place + 1 :]], note),
+                )
+            )
         if len(set(hashes)) > 1:
             ways.append(("hashes turned round", proof_of(index, leaf, hashes[::-1], note)))
         for what, data in ways:
             if data != files[path]:
                 yield Attack("record", what, path, {**files, path: data})
-    for one, two in zip(proofs, proofs[1:], strict=False):
+    for one, two in pairwise(proofs):
         yield Attack("record", f"reordered with {two}", one, {**files, one: files[two], two: files[one]})
 
 
 def log_attacks(company: Company, files: Files) -> Iterator[Attack]:
     """A log that says something else, built and signed by who has its key; who else vouched stays, or is taken out."""
-    vouched = [path for path in files if path.startswith(("log/stamps/", "log/evidence-records/", "log/cosignatures"))]
+    vouched = [
+        path
+        for path in files
+        if path.startswith(("log/stamps/", "log/evidence-records/", "log/cosignatures"))
+    ]
     for path in sorted(path for path in files if path.endswith(".tlog-proof")):
         index, leaf = leaf_in(files[path])
         event = json.loads(leaf)
@@ -243,3 +271,163 @@ def log_attacks(company: Company, files: Files) -> Iterator[Attack]:
             yield Attack("another log", f"{what}, vouchers kept", path, made)
             gone = {name: data for name, data in made.items() if name not in vouched}
             yield Attack("another log", f"{what}, vouchers taken out", path, gone)
+
+
+def lies(company: Company, files: Files, forger: OpenSsl) -> Iterator[Attack]:
+    """Another document, told consistently everywhere: in the content, the account, the records, the log, the manifest.
+
+    Whoever makes it has the log's key. In the last of them they also sign as the partner, with a key of their own.
+    """
+    folder = next(path for path in files if path.endswith("message.json")).removesuffix("message.json")
+    old = files[folder + "documents/0"]
+    new = old.replace(b"+", b"-", 1)
+    entity = files[folder + "wire/entity"].replace(old, new)
+    swaps = {
+        sha256(old).hexdigest(): sha256(new).hexdigest(),
+        sha256(files[folder + "wire/entity"]).hexdigest(): sha256(entity).hexdigest(),
+        _mic(files[folder + "wire/entity"]): _mic(entity),
+    }
+    told = {**files, folder + "documents/0": new, folder + "wire/entity": entity}
+    yield Attack("lie", "another document", folder, _retold(company, told, files, swaps))
+    cms = forger.sign(entity)
+    own = forger.read("forger.pem")
+    certificate = _fingerprint(own)
+    told[folder + "wire/signature.p7s"] = cms
+    told[f"certificates/{certificate}.pem"] = own
+    swaps[sha256(files[folder + "wire/signature.p7s"]).hexdigest()] = sha256(cms).hexdigest()
+    account = json.loads(files[folder + "message.json"])
+    for each in account["certificates"]:
+        if each["use"] == "message-signed":
+            swaps[each["sha256"]] = certificate
+    yield Attack("lie", "another document, signed anew", folder, _retold(company, told, files, swaps))
+
+
+def _retold(company: Company, told: Files, files: Files, swaps: dict[str, str]) -> Files:
+    def swap(data: bytes) -> bytes:
+        for old, new in swaps.items():
+            data = data.replace(old.encode(), new.encode())
+        return data
+
+    changes = {}
+    for path, data in files.items():
+        if path.endswith("message.json"):
+            told[path] = swap(data)
+        elif "/events/" in path:
+            index, leaf = leaf_in(data)
+            changes[index] = swap(leaf)
+    return rebuilt(company, told, changes)
+
+
+def _mic(data: bytes) -> str:
+    return base64.b64encode(sha256(data).digest()).decode()
+
+
+def _fingerprint(pem: bytes) -> str:
+    return sha256(base64.b64decode(b"".join(pem.split(b"-----")[2].split()))).hexdigest()
+
+
+def zip_attacks(data: bytes, dice: random.Random) -> Iterator[tuple[str, bytes]]:
+    """The container: what stands before, between and behind its entries, its headers, and every octet at random."""
+    directory = int.from_bytes(data[-6:-2], "little")
+    end = len(data) - 22
+    name = data.index(b"README.txt")
+    yield "something before it", b"MZ" + data
+    yield "something behind it", data + b"\n"
+    yield "a comment", data[:-2] + b"\x02\0hi"
+    yield "something between", data[:directory] + b"gap" + data[directory:end] + _end(data, directory + 3)
+    yield "another name in one header", data[:name] + b"readme.txt" + data[name + 10 :]
+    twice = data[directory:].replace(b"README.txt", b"MANIFEST.x")
+    yield "another name in the directory", data[:directory] + twice
+    for mark, what in ((b"PK\1\2", "the directory"), (b"PK\3\4", "a local header")):
+        at = data.index(mark)
+        for place in range(4, 46 if mark == b"PK\1\2" else 30):
+            changed = bytearray(data)
+            changed[at + place] ^= 1 << dice.randrange(8)
+            yield f"octet {place} of {what}", bytes(changed)
+    for place in range(end, len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1 << dice.randrange(8)
+        yield f"octet {place - end} of the end", bytes(changed)
+    for _ in range(60):
+        yield "cut", data[: dice.randrange(len(data))]
+    for _ in range(300):
+        changed = bytearray(data)
+        changed[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+        yield "a bit turned", bytes(changed)
+
+
+def _end(data: bytes, directory: int) -> bytes:
+    return data[-22:-6] + directory.to_bytes(4, "little") + data[-2:]
+
+
+def unsigned(company: Company, files: Files) -> Iterator[Attack]:
+    """Another log, another manifest, under the old signatures: what a signature alone stands against."""
+    anew = company.relist({**files, "README.txt": b"Believe it."})
+    digest = sha256(anew["manifest.json"]).hexdigest()
+    lines = files["manifest.note"].split(b"\n")
+    lines[1] = digest.encode()
+    anew["manifest.note"] = b"\n".join(lines)
+    yield Attack("signature", "another manifest", "manifest.note", anew)
+    path = min(path for path in files if "/events/" in path)
+    index, leaf = leaf_in(files[path])
+    event = json.loads(leaf)
+    made = rebuilt(company, files, {index: canonical({**event, "at": event["at"] - 1})})
+    text, signature = made["log/checkpoint"].split(b"\n\n")[0], files["log/checkpoint"].split(b"\n\n")[1]
+    note = text + b"\n\n" + signature
+    for name in files:
+        if name.endswith(".tlog-proof"):
+            made[name] = made[name].partition(b"\n\n")[0] + b"\n\n" + note
+    made["log/checkpoint"] = note
+    yield Attack("signature", "another log", "log/checkpoint", company.resign(made))
+
+
+def resealed(company: Company, files: Files, path: str, data: bytes) -> Files:
+    """Another file, and a log whose records hold its digest."""
+    if "/receipts/" in path:
+        head = files[path.removesuffix(".body") + ".headers"] + b"\r\n"
+        old, new = sha256(head + files[path]).hexdigest(), sha256(head + data).hexdigest()
+    else:
+        old, new = sha256(files[path]).hexdigest(), sha256(data).hexdigest()
+    changes = {}
+    for name, proof in files.items():
+        if "/events/" in name:
+            index, leaf = leaf_in(proof)
+            changes[index] = leaf.replace(old.encode(), new.encode())
+    return company.resign(rebuilt(company, {**files, path: data}, changes))
+
+
+def sealed_attacks(company: Company, files: Files) -> Iterator[Attack]:
+    """Signatures and receipts altered, with records that hold the altered digests: only other people's keys stand."""
+    for path in sorted(files):
+        if path.endswith(("signature.p7s", "receipts/0.body", "answer.body")) and len(files[path]) > 500:
+            for what, change in _SIGNED_CHANGES.items():
+                data = change(files[path])
+                if data != files[path]:
+                    yield Attack("signed", what, path, resealed(company, files, path, data))
+    for path in ("log/cosignatures", "log/stamps/0.tsr", "log/evidence-records/0.ers"):
+        data = bytearray(files[path])
+        data[-20] ^= 1
+        yield Attack("signed", "signature altered", path, company.resign({**files, path: bytes(data)}))
+
+
+def _flip_last(data: bytes) -> bytes:
+    changed = bytearray(data)
+    changed[-5] ^= 1
+    return bytes(changed)
+
+
+def _flip_signature(data: bytes) -> bytes:
+    """One character of the base64 of a signature within a multipart/signed, well before its end."""
+    at = data.rfind(b"=\r\n")
+    at = data.rfind(b"\r\n--") - 60 if at < 0 else at - 60
+    return data[:at] + (b"A" if data[at : at + 1] != b"A" else b"B") + data[at + 1 :]
+
+
+_SIGNED_CHANGES: dict[str, Callable[[bytes], bytes]] = {
+    "signature altered": lambda data: _flip_last(data) if data[:1] == b"0" else _flip_signature(data),
+    "another message acknowledged": lambda data: data.replace(b"<order-1@ASTER>", b"<order-9@ASTER>"),
+    "another MIC": lambda data: data.replace(b"Received-Content-MIC: ", b"Received-Content-MIC: A").replace(
+        b"Received-content-MIC: ", b"Received-content-MIC: A"
+    ),
+    "an error turned into success": lambda data: data.replace(b"; processed", b"; Processed"),
+}

@@ -13,17 +13,28 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
-from ecluse_verify.der import encode
-from ecluse_verify.notes import VerifierKey
 from tests.support.openssl_bytes import OpenSsl
 from tests.support.pair import Pair
 
 from ecluse.app.node import Node
 from ecluse.app.packs.export import export_pack
-from ecluse.model.nouns import Direction, Message
+from ecluse.model.nouns import Direction
+from ecluse.wire.tlog.errors import Malformed
 from ecluse.wire.tlog.note import sign_note
+from ecluse_verify.der import encode
+from ecluse_verify.notes import VerifierKey
 
-__all__ = ["Company", "Files", "Vouchers", "World", "canonical", "make_world", "read_pack", "spelt", "write_pack"]
+__all__ = [
+    "Company",
+    "Files",
+    "Vouchers",
+    "World",
+    "canonical",
+    "make_world",
+    "read_pack",
+    "spelt",
+    "write_pack",
+]
 
 Files = dict[str, bytes]
 
@@ -69,10 +80,16 @@ class Company:
 
     def resign(self, files: Files) -> Files:
         """With a manifest of what is there, signed."""
-        files = self.relist(files)
-        manifest = json.loads(files["manifest.json"])
-        digest = sha256(files["manifest.json"]).hexdigest()
-        return {**files, "manifest.note": self.sign(f"ecluse.pack/1\n{digest}\n{manifest['made']}\n")}
+        return self.sign_manifest(self.relist(files))
+
+    def sign_manifest(self, files: Files) -> Files:
+        """With the manifest that is there, whatever it says, signed."""
+        try:
+            made = json.loads(files["manifest.json"])["made"]
+            digest = sha256(files["manifest.json"]).hexdigest()
+            return {**files, "manifest.note": self.sign(f"ecluse.pack/1\n{digest}\n{made}\n")}
+        except (ValueError, KeyError, TypeError, Malformed):
+            return files
 
     @staticmethod
     def relist(files: Files) -> Files:
@@ -108,19 +125,17 @@ def make_world(base: Path) -> Iterator[World]:
     """Two hubs; each of them sent two documents to the other, and exported a pack of each message."""
     pair = Pair(base)
     try:
-        for label in ("order-1", "order-2"):
+        companies = {name: Company(name, node, base) for name, node in pair.nodes.items()}
+        for number, label in enumerate(("order-1", "order-2")):
             pair.send("aster", label)
-        pair.settle()
-        companies = {}
-        for name, node in pair.nodes.items():
-            company = Company(name, node, base)
-            way = Direction.OUT if name == "aster" else Direction.IN
-            found = node.store.read(lambda view, way=way: view.messages(direction=way, limit=10))
-            for number, message in enumerate(sorted(found, key=_subject)):
+            pair.settle()
+            for name, company in companies.items():
+                way = Direction.OUT if name == "aster" else Direction.IN
+                found = company.node.store.read(lambda view, way=way: view.messages(direction=way, limit=10))
+                (message,) = (each for each in found if each.subject == label)
                 out = base / f"{name}-{number}.zip"
-                export_pack(node, [message.id], out, actor="operator:auditor")
+                export_pack(company.node, [message.id], out, actor="operator:auditor")
                 company.packs.append(out)
-            companies[name] = company
         sent = read_pack(companies["aster"].packs[0])
         (account,) = (json.loads(data) for path, data in sent.items() if path.endswith("message.json"))
         for each in account["certificates"]:
@@ -132,11 +147,14 @@ def make_world(base: Path) -> Iterator[World]:
         pair.close()
 
 
+<<<<<<< HEAD
 def _subject(message: Message) -> str:
     return message.subject
 
 
 
+=======
+>>>>>>> verifier
 class Vouchers:
     """Those who vouch for a log: a witness with two keys, and a time-stamping authority made with openssl."""
 
@@ -144,6 +162,7 @@ class Vouchers:
         self.openssl = OpenSsl(folder)
         self.openssl.authority("alder")
         self.openssl.certificate("stamper", "alder", extensions="stamps")
+        self.openssl.certificate("forger", "alder")
         self.root = folder / "alder.pem"
         self._ed25519 = ed25519.Ed25519PrivateKey.generate()
         self._mldsa = mldsa.MLDSA44PrivateKey.generate()

@@ -24,8 +24,6 @@ def birch(world: World) -> Company:
     return world.companies["birch"]
 
 
-
-
 @pytest.fixture(scope="session")
 def vouchers(tmp_path_factory: pytest.TempPathFactory) -> Vouchers:
     return Vouchers(tmp_path_factory.mktemp("vouchers"))

@@ -15,7 +15,7 @@ from typing import Final
 from ecluse_verify.log import Log, proven_record
 from ecluse_verify.pack import Pack
 from ecluse_verify.records import BINDINGS, Record, bound
-from ecluse_verify.report import Level, Report, Step
+from ecluse_verify.report import Level, Report, Step, instant
 from ecluse_verify.text import MAX_JSON, Bad, read_json
 
 __all__ = ["Account"]
@@ -136,15 +136,23 @@ class Account:
             for name in _SHARED:
                 if told[name] is not None and self.said.get(name) != told[name]:
                     raise self.differs(name, begun.path)
-        listed = [(each.get("path"), each.get("index"), each.get("kind")) for each in self.entries("events")]
-        if self.log is not None and listed != [(each.path, each.index, each.kind) for each in self.records]:
+        listed = [tuple(map(each.get, ("path", "index", "kind", "at"))) for each in self.entries("events")]
+        if self.log is not None and listed != [
+            (each.path, each.index, each.kind, instant(each.at)) for each in self.records
+        ]:
             raise self.differs("events", self.folder + "events/")
         documents, said = self.first("sha256"), [each.get("sha256") for each in self.entries("documents")]
         if documents is not None and documents.data["sha256"] != said:
             raise self.differs("documents", documents.path)
-        for named in _paths(self.said):
-            if named not in self.pack.names:
-                raise Bad("file.missing", file=named)
+        protected = self.first("protections")
+        if protected is not None and protected.data["protections"] != self.said.get("protections"):
+            raise self.differs("protections", protected.path)
+        named = set(_paths(self.said))
+        own = {name for name in self.pack.names if name.startswith(self.folder)} - {path}
+        for name in sorted(named - self.pack.names):
+            raise Bad("file.missing", file=name)
+        for name in sorted(own - named):
+            raise self.differs("files", name)
         facts = {"state": self.said.get("state"), "partner": self.partner, "message": self.id}
         self.report.add(Level.CLAIMED, "message.claims", path, **facts)
         if self.said.get("shredded"):

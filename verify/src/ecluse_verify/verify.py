@@ -26,7 +26,7 @@ from ecluse_verify.pack import MAX_TOTAL, Pack
 from ecluse_verify.people import People
 from ecluse_verify.proofs import check_inclusion, read_proof
 from ecluse_verify.records import Record, read_record
-from ecluse_verify.report import Level, Report, Step
+from ecluse_verify.report import Level, Report, Step, instant
 from ecluse_verify.text import MAX_JSON, Bad, canonical_json, read_json
 
 __all__ = ["verify_pack", "verify_proof"]
@@ -93,10 +93,10 @@ def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], repor
     for path in _ALWAYS:
         if path not in pack.names:
             report.add(Level.BROKEN, "file.missing", path)
-    with report.guard("log/keys.json"):
-        log_keys, witnesses = claimed_keys(pack.read("log/keys.json"))
-        keys = replace(keys, claimed_log=log_keys, claimed_witnesses=witnesses)
     origin = str(manifest.get("origin"))
+    with report.guard("log/keys.json"):
+        log_keys, witnesses = claimed_keys(pack.read("log/keys.json"), origin)
+        keys = replace(keys, claimed_log=log_keys, claimed_witnesses=witnesses)
     with report.guard(_NOTE):
         _manifest_note(pack, manifest, keys, origin, report)
     log: Log | None = None
@@ -192,6 +192,12 @@ def _check_configurations(pack: Pack, log: Log, report: Report) -> None:
             said = record.text("files_set_sha256")
             if said and said != hashlib.sha256("".join(f"{each}\n" for each in digests).encode()).hexdigest():
                 raise Bad("file.differs", member="files_set_sha256")
+            if [value.get(name) for name in ("at", "actor", "reason")] != [
+                instant(record.at),
+                record.actor,
+                record.text("reason"),
+            ]:
+                raise Bad("message.differs", member="at, actor, reason", path=proof)
             level, code = (log.level, f"file.{log.level.value}") if said else (Level.MISSING, "file.unbound")
             report.add(level, code, path, index=record.index, kind=record.kind, when=record.at)
 

@@ -273,6 +273,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "mime": ("It is not a well-formed MIME entity.", "Ce n'est pas une entité MIME bien formée."),
     "der": ("It is not well-formed ASN.1.", "Ce n'est pas de l'ASN.1 bien formé."),
     "x509": ("A certificate in it can't be read.", "Un certificat y est illisible."),
+    "pem": (
+        "It is not one certificate in PEM and nothing else.",
+        "Ce n'est pas un certificat en PEM et rien d'autre.",
+    ),
     "cms": ("It is not a signature that can be read.", "Ce n'est pas une signature lisible."),
     "cms.unsigned": ("There is no signature in it.", "Il n'y a aucune signature dedans."),
     "cms.content": ("What it signs is not there.", "Ce qu'elle signe n'est pas là."),

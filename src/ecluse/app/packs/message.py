@@ -118,6 +118,7 @@ class _Folder:
         self._wire = wire_of(kept.message)
         self._root = f"messages/{kept.message.id}"
         self._bound: list[dict[str, Any]] = []
+        self._opened: str | None = None
 
     def write(self) -> Packed:
         message = self._message
@@ -159,6 +160,7 @@ class _Folder:
                 {"path": self._event_path(number), "index": index, "kind": event.kind, "at": iso(event.at)}
                 for number, (index, event) in enumerate(events)
             ],
+            "openings": self._opened,
             "shredded": self._shredded(events),
             "withheld": not self._pack.documents,
         }
@@ -198,18 +200,17 @@ class _Folder:
             self._add(f"events/{number:04d}.tlog-proof", "event", proof, about=event.kind)
             found.append((record.index or 0, event))
             self._bound.append(msgspec.json.decode(event.data))
-        self._openings(records)
+        self._opened = self._openings(records)
         return found
 
-    def _openings(self, records: list[LoggedEvent]) -> None:
+    def _openings(self, records: list[LoggedEvent]) -> str | None:
         """What commitments in the events stand for, as far as it is kept."""
         found = [
             {"event": self._event_path(number), "commitment": commitment, "salt": salt, "value": value}
             for number, record in enumerate(records)
             for commitment, (salt, value) in opened(record.beside).items()
         ]
-        if found:
-            self._add("openings.json", "openings", _json({"openings": found}))
+        return self._add("openings.json", "openings", _json({"openings": found})) if found else None
 
     def _erased(self, name: DataClass) -> bool:
         """Whether the log says that what is of this class was erased."""
@@ -440,11 +441,11 @@ class _Folder:
             (answered.signer_sha256 if answered is not None else "", "answer-signed", ours),
         ]
         found = []
-        for sha256, use, owner in dict.fromkeys(each for each in wanted if each[0]):
-            facts, held = shelf.take(sha256, use, owner)
+        for print_, use, owner in dict.fromkeys(each for each in wanted if each[0]):
+            facts, held = shelf.take(print_, use, owner)
             found.append(facts)
             if not held:
-                self._note("certificate-unknown", sha256)
+                self._note("certificate-unknown", print_)
         return found
 
 

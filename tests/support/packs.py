@@ -147,14 +147,6 @@ def make_world(base: Path) -> Iterator[World]:
         pair.close()
 
 
-<<<<<<< HEAD
-def _subject(message: Message) -> str:
-    return message.subject
-
-
-
-=======
->>>>>>> verifier
 class Vouchers:
     """Those who vouch for a log: a witness with two keys, and a time-stamping authority made with openssl."""
 

@@ -168,6 +168,11 @@ class Node:
         return self.store.read(lambda view: log_names(view, self.log))
 
     @property
+    def note_keys(self) -> tuple[NoteKey, ...]:
+        """The same, the Ed25519 ones alone."""
+        return tuple(each.ed25519 for each in self.log_keys)
+
+    @property
     def log(self) -> LogKey:
         """The keys of this hub's log under its first name."""
         origin = self.directory.hub.log_origin

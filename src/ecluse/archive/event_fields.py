@@ -72,7 +72,8 @@ _MESSAGE: Final = {
     **_fields(
         "direction protocol config documents sha256 size protections mic mics warnings answer_sha256 answer_positive "
         "reason flow origin file_size first opened released sealed_anew fault deliveries received_sha256 wire_sha256 "
-        "wire_size action delivery passed_over duplicate_of opening inside unpacked packed",
+        "wire_size action delivery passed_over duplicate_of opening inside unpacked packed headers_sha256 entity_sha256 "
+        "signature_sha256 answer_headers_sha256 mic_canonical mic_algorithm",
         company="partner channel signed_by how sealed",
         path="protocol_id",
         personal="path",
@@ -94,6 +95,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "message.resumed": {**_COMMENT, **_fields("deliveries")},
     "message.given-up": {**_COMMENT, **_fields("deliveries")},
     "message.shredded": _fields("reason classes blobs whole flow size documents because"),
+    "evidence.exported": _fields("manifest_sha256 checkpoint documents count messages"),
     "message.erased-everywhere": _fields("reason deleted blobs copies destroyed"),
     "copy.forsaken": {**_COMMENT, **_fields("deletions")},
     # Deliveries, receipts, answers
@@ -201,7 +203,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     # Configuration and changes to trust
     "config.applied": {
         **_COMMENT,
-        **_fields("version eyes trust change left_out files_sha256", accountable="changes"),
+        **_fields("version eyes trust change left_out files_sha256 files_set_sha256", accountable="changes"),
     },
     "change.proposed": {
         **_SIGNED,

@@ -25,8 +25,8 @@ from ecluse_verify.notes import read_note
 from ecluse_verify.pack import MAX_TOTAL, Pack
 from ecluse_verify.people import People
 from ecluse_verify.proofs import check_inclusion, read_proof
-from ecluse_verify.records import Record, read_record
-from ecluse_verify.report import Level, Report, Step
+from ecluse_verify.records import Record, is_commitment, opened, read_openings, read_record
+from ecluse_verify.report import Level, Report, Step, instant
 from ecluse_verify.text import MAX_JSON, Bad, canonical_json, read_json
 
 __all__ = ["verify_pack", "verify_proof"]
@@ -194,11 +194,19 @@ def _check_configurations(pack: Pack, log: Log, report: Report) -> None:
                 report.add(Level.MISSING, "file.unbound", path)
                 continue
             record = _of_configuration(pack, proof, log, number)
+            openings = read_openings(value.get("openings", []))
+            record = opened(record, openings.get(proof, {}))
             said = record.text("files_set_sha256")
             if said and said != hashlib.sha256("".join(f"{each}\n" for each in digests).encode()).hexdigest():
                 raise Bad("file.differs", member="files_set_sha256")
-            if (value.get("actor"), value.get("reason")) != (record.actor, record.text("reason")):
-                raise Bad("message.differs", member="actor or reason", path=proof)
+            told = record.text("reason")
+            reason = value.get("reason") if is_commitment(told) else told
+            if [value.get(name) for name in ("at", "actor", "reason")] != [
+                instant(record.at),
+                record.actor,
+                reason,
+            ]:
+                raise Bad("message.differs", member="at, actor, reason", path=proof)
             level, code = (log.level, f"file.{log.level.value}") if said else (Level.MISSING, "file.unbound")
             report.add(level, code, path, index=record.index, kind=record.kind, when=record.at)
 

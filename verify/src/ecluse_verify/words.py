@@ -240,6 +240,18 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "The manifest and the pack do not name the same messages.",
         "Le manifeste et le dossier ne désignent pas les mêmes messages.",
     ),
+    "opening": (
+        "It gives a value for a commitment that does not stand for it, or that is in no such record.",
+        "Il donne une valeur à un engagement qui ne la désigne pas, ou qui n'est dans aucun tel enregistrement.",
+    ),
+    "openings.proven": (
+        "It shows what {count} commitments in the records stand for.",
+        "Il montre ce que désignent {count} engagements des enregistrements.",
+    ),
+    "openings.claimed": (
+        "It shows what {count} commitments in the records stand for, if those are the log's.",
+        "Il montre ce que désignent {count} engagements des enregistrements, s'ils sont du journal.",
+    ),
     "message.differs": ("It says another {member} than {path}.", "Il donne un autre {member} que {path}."),
     "message.claims": (
         "Message {message}, partner {partner}, state {state}: unless borne out above, its account is the hub's word.",

@@ -91,7 +91,7 @@ class _Verify:
     def backups(self, name: str) -> None:
         """Manifests, tables and packs."""
         site = self._site
-        keys = site.node.log_keys
+        keys = site.node.note_keys
         ids = [find_backup(site.place, name).id] if name else list(site.place.ids(MANIFEST))
         for id in ids:
             try:
@@ -132,7 +132,7 @@ class _Verify:
         """The copy of the keys."""
         site = self._site
         try:
-            index = newest_index(site.keys, site.node.log_keys)
+            index = newest_index(site.keys, site.node.note_keys)
         except (BackupDamaged, BackupMissing) as error:
             self.wrong.append(Wrong("keys", error.cause))
             return
@@ -151,7 +151,7 @@ class _Verify:
         if newest is None:
             return
         try:
-            at = read(site.place, newest, FORMAT, Manifest, site.node.log_keys).at
+            at = read(site.place, newest, FORMAT, Manifest, site.node.note_keys).at
         except (BackupDamaged, BackupMissing):
             return  # it is named already
         # A blob may get its row half a day after its id: then it came after the backup. The next one looks again.

@@ -88,7 +88,7 @@ class Site:
             self.recipients,
             key,
             node.log_key,
-            node.log_keys,
+            node.note_keys,
             node.keyring.log_sign,
             tick,
         )
@@ -267,7 +267,7 @@ class _Run:
             raise NewerThere(
                 f"{site.place.name} holds {newest}, and the hub was restored from {source.backup}."
             )
-        manifest = read(site.place, newest, FORMAT, Manifest, site.node.log_keys)
+        manifest = read(site.place, newest, FORMAT, Manifest, site.node.note_keys)
         self._total = manifest.streams
         return manifest, read_table(site.place, manifest.table, manifest.table_sha256)
 

@@ -138,7 +138,7 @@ def test_a_certificate_with_a_hostile_name(tmp_path: Any) -> None:
     vouchers = Vouchers("o", "k", 1, "r")
     whole = summary_page("en", "2026-03-02T09:14:07.120Z", vouchers, [shown], [])
     assert "<script" not in whole
-    assert "&lt;script&gt;" in whole
+    assert "&lt;script" in whole
 
 
 def test_the_hundred_and_first_is_a_line() -> None:

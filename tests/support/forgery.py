@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,6 +26,8 @@ __all__ = [
     "lies",
     "log_attacks",
     "proof_attacks",
+    "sealed_attacks",
+    "unsigned",
     "zip_attacks",
 ]
 
@@ -289,17 +292,33 @@ def lies(company: Company, files: Files, forger: OpenSsl) -> Iterator[Attack]:
     }
     told = {**files, folder + "documents/0": new, folder + "wire/entity": entity}
     yield Attack("lie", "another document", folder, _retold(company, told, files, swaps))
+    yield Attack(
+        "lie", "another document, no receipts", folder, _without_receipts(company, told, files, swaps, folder)
+    )
     cms = forger.sign(entity)
     own = forger.read("forger.pem")
     certificate = _fingerprint(own)
-    told[folder + "wire/signature.p7s"] = cms
-    told[f"certificates/{certificate}.pem"] = own
+    told = {**told, folder + "wire/signature.p7s": cms, f"certificates/{certificate}.pem": own}
     swaps[sha256(files[folder + "wire/signature.p7s"]).hexdigest()] = sha256(cms).hexdigest()
     account = json.loads(files[folder + "message.json"])
     for each in account["certificates"]:
         if each["use"] == "message-signed":
             swaps[each["sha256"]] = certificate
     yield Attack("lie", "another document, signed anew", folder, _retold(company, told, files, swaps))
+    if account["direction"] == "in":  # of what left nothing but the hub's own signature would be there then
+        made = _without_receipts(company, told, files, swaps, folder)
+        yield Attack("lie", "another document, signed anew, no receipts", folder, made)
+
+
+def _without_receipts(
+    company: Company, told: Files, files: Files, swaps: dict[str, str], folder: str
+) -> Files:
+    gone = (folder + "receipts/", folder + "answer.")
+    left = {name: data for name, data in told.items() if not name.startswith(gone)}
+    account = json.loads(left[folder + "message.json"])
+    account.update(receipts=[], answer=None)
+    left[folder + "message.json"] = canonical(account)
+    return _retold(company, left, files, swaps)
 
 
 def _retold(company: Company, told: Files, files: Files, swaps: dict[str, str]) -> Files:
@@ -309,9 +328,10 @@ def _retold(company: Company, told: Files, files: Files, swaps: dict[str, str]) 
         return data
 
     changes = {}
+    told = dict(told)
     for path, data in files.items():
         if path.endswith("message.json"):
-            told[path] = swap(data)
+            told[path] = swap(told[path])
         elif "/events/" in path:
             index, leaf = leaf_in(data)
             changes[index] = swap(leaf)
@@ -381,23 +401,38 @@ def unsigned(company: Company, files: Files) -> Iterator[Attack]:
     yield Attack("signature", "another log", "log/checkpoint", company.resign(made))
 
 
-def resealed(company: Company, files: Files, path: str, data: bytes) -> Files:
-    """Another file, and a log whose records hold its digest."""
+def resealed(company: Company, files: Files, path: str, data: bytes, head: Files | None = None) -> Files:
+    """Another file (and header), and a log whose records hold its digest."""
+    made = {**files, **(head or {}), path: data}
+    swaps = {}
+    for name in (path, *(head or {})):
+        swaps[sha256(files[name]).hexdigest()] = sha256(made[name]).hexdigest()
     if "/receipts/" in path:
-        head = files[path.removesuffix(".body") + ".headers"] + b"\r\n"
-        old, new = sha256(head + files[path]).hexdigest(), sha256(head + data).hexdigest()
-    else:
-        old, new = sha256(files[path]).hexdigest(), sha256(data).hexdigest()
+        top = path.removesuffix(".body") + ".headers"
+        whole = (each[top] + b"\r\n" + each[path] for each in (files, made))
+        old, new = (sha256(each).hexdigest() for each in whole)
+        swaps[old] = new
     changes = {}
     for name, proof in files.items():
         if "/events/" in name:
             index, leaf = leaf_in(proof)
-            changes[index] = leaf.replace(old.encode(), new.encode())
-    return company.resign(rebuilt(company, {**files, path: data}, changes))
+            for old, new in swaps.items():
+                leaf = leaf.replace(old.encode(), new.encode())
+            changes[index] = leaf
+    return company.resign(rebuilt(company, made, changes))
 
 
-def sealed_attacks(company: Company, files: Files) -> Iterator[Attack]:
-    """Signatures and receipts altered, with records that hold the altered digests: only other people's keys stand."""
+def sealed_attacks(company: Company, files: Files, twin: Files) -> Iterator[Attack]:
+    """Signatures and receipts altered, with records that hold the altered digests: only other people's keys stand.
+
+    ``twin`` is of a message with the same content: its genuine receipt fits in everything but whom it answers.
+    """
+    for path in sorted(files):
+        if path.endswith(("receipts/0.body", "answer.body")) and len(files[path]) > 500:
+            theirs = next(name for name in twin if _shape(name) == _shape(path))
+            head = {path.removesuffix(".body") + ".headers": twin[theirs.removesuffix(".body") + ".headers"]}
+            made = resealed(company, files, path, twin[theirs], head)
+            yield Attack("signed", "the receipt of another message", path, made)
     for path in sorted(files):
         if path.endswith(("signature.p7s", "receipts/0.body", "answer.body")) and len(files[path]) > 500:
             for what, change in _SIGNED_CHANGES.items():
@@ -405,9 +440,10 @@ def sealed_attacks(company: Company, files: Files) -> Iterator[Attack]:
                 if data != files[path]:
                     yield Attack("signed", what, path, resealed(company, files, path, data))
     for path in ("log/cosignatures", "log/stamps/0.tsr", "log/evidence-records/0.ers"):
-        data = bytearray(files[path])
-        data[-20] ^= 1
-        yield Attack("signed", "signature altered", path, company.resign({**files, path: bytes(data)}))
+        if path in files:
+            data = bytearray(files[path])
+            data[-20] ^= 1
+            yield Attack("signed", "signature altered", path, company.resign({**files, path: bytes(data)}))
 
 
 def _flip_last(data: bytes) -> bytes:
@@ -426,8 +462,8 @@ def _flip_signature(data: bytes) -> bytes:
 _SIGNED_CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "signature altered": lambda data: _flip_last(data) if data[:1] == b"0" else _flip_signature(data),
     "another message acknowledged": lambda data: data.replace(b"<order-1@ASTER>", b"<order-9@ASTER>"),
-    "another MIC": lambda data: data.replace(b"Received-Content-MIC: ", b"Received-Content-MIC: A").replace(
-        b"Received-content-MIC: ", b"Received-content-MIC: A"
+    "another MIC": lambda data: re.sub(
+        rb"(?i)(content-mic: )(.)", lambda m: m[1] + (b"B" if m[2] == b"A" else b"A"), data
     ),
     "an error turned into success": lambda data: data.replace(b"; processed", b"; Processed"),
 }

@@ -15,9 +15,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 from tests.support.openssl_bytes import OpenSsl
 from tests.support.pair import Pair
+from tests.support.sites import content_of
 
 from ecluse.app.node import Node
 from ecluse.app.packs.export import export_pack
+from ecluse.channels.as2.sender import message_id_for
+from ecluse.exchange.handin import HandIn, hand_in
+from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.wire.tlog.errors import Malformed
 from ecluse.wire.tlog.note import sign_note
@@ -120,14 +124,26 @@ class World:
         return self.companies[name].folder / f"{name}.pem"
 
 
+EXCHANGES = (("order-1", "order-1"), ("order-2", "order-2"), ("order-3", "order-1"))
+"""Subject, and which document: the last message has the very content of the first."""
+
+
 @contextmanager
 def make_world(base: Path) -> Iterator[World]:
-    """Two hubs; each of them sent two documents to the other, and exported a pack of each message."""
+    """Two hubs: one sent documents to the other, and each exported a pack of each message while it was the newest."""
     pair = Pair(base)
     try:
         companies = {name: Company(name, node, base) for name, node in pair.nodes.items()}
-        for number, label in enumerate(("order-1", "order-2")):
-            pair.send("aster", label)
+        for number, (label, document) in enumerate(EXCHANGES):
+            hand_in(
+                pair.nodes["aster"].hub,
+                PartnerId("birch"),
+                "as2:birch",
+                [HandIn(f"{document}.edi", "application/edifact", [content_of(document, 400)])],
+                subject=label,
+                protocol="as2",
+                protocol_id=message_id_for(label, "ASTER"),
+            )
             pair.settle()
             for name, company in companies.items():
                 way = Direction.OUT if name == "aster" else Direction.IN

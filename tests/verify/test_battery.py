@@ -1,7 +1,7 @@
 """The tamper battery: real packs, changed in every way by two kinds of hands; what is found, and what can't be.
 
-Three outcomes are good: it is *found* (broken, by name); it is *told* (less is proven than before, and it is said what is
-missing); or only what was a *claim* changed, and is still told as one. One is bad: something untrue is proven.
+Three outcomes are good: it is *found* (broken, by name); it is *told* (less is proven than before, and it is said
+what is missing); or only what was a *claim* changed, and is still told as one. One is bad: something untrue is proven.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,19 @@ from tests.support.forgery import (
     lies,
     log_attacks,
     proof_attacks,
+    sealed_attacks,
+    unsigned,
     zip_attacks,
 )
 from tests.support.packs import Company, Files, Vouchers, World, canonical, read_pack, write_pack
 
 from ecluse_verify import Keys, Level, Report, verify_pack
+from ecluse_verify.account import Account
 from ecluse_verify.certificates import load_pem
+from ecluse_verify.cms import Signature
 from ecluse_verify.notes import VerifierKey
+from ecluse_verify.pack import Pack
+from ecluse_verify.stamps import Token, read_token
 
 CLAIMS = {"account", "keys", "for people", "manifest", "container"}
 """Classes that are the hub's word by their nature: who signs for the hub can have them say what they like."""
@@ -40,6 +46,7 @@ class Side:
     company: Company
     files: Files
     other: Files
+    twin: Files
     keys: Keys
     trust: Path
     folder: Path
@@ -51,6 +58,23 @@ class Side:
     def verify_file(self, path: Path) -> Report:
         return verify_pack(path, self.keys, tuple(load_pem(self.trust.read_bytes())))
 
+    def resigned(self, attack: Attack) -> Attack:
+        """By somebody with the log's key: the manifest is theirs, or is made anew."""
+        own = attack.files.get("manifest.json") != self.files["manifest.json"]
+        sign = self.company.sign_manifest if own else self.company.resign
+        return replace(attack, files=sign(attack.files))
+
+    def bare(self) -> Files:
+        """The pack without those who vouch for the log."""
+        gone = ("log/stamps/", "log/cosignatures", "log/evidence-records/")
+        return {path: data for path, data in self.files.items() if not path.startswith(gone)}
+
+    def verify_plain(self, path: Path, of: str = "") -> Report:
+        """By a reader who asks for vouchers only where they are what is attacked."""
+        if of in ("time-stamp", "cosignature", "evidence record", "signature"):
+            return self.verify_file(path)
+        return verify_pack(path, Keys(self.keys.log), tuple(load_pem(self.trust.read_bytes())))
+
 
 @pytest.fixture(scope="module", params=["aster", "birch"])
 def side(
@@ -60,11 +84,11 @@ def side(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Side:
     company = world.companies[request.param]
-    files, other = (company.resign(vouchers.vouch(read_pack(path))) for path in company.packs)
+    files, other, twin = (company.resign(vouchers.vouch(read_pack(path))) for path in company.packs)
     root = tuple(load_pem(vouchers.root.read_bytes()))
     keys = Keys((VerifierKey.parse(company.key),), vouchers.keys, root)
     trust = world.pem("birch" if request.param == "aster" else "aster")
-    return Side(company, files, other, keys, trust, tmp_path_factory.mktemp("battery"), vouchers)
+    return Side(company, files, other, twin, keys, trust, tmp_path_factory.mktemp("battery"), vouchers)
 
 
 def attacks(side: Side) -> Iterator[Attack]:
@@ -137,26 +161,20 @@ def test_with_the_key_of_the_log(side: Side) -> None:
     """Nothing untrue is ever proven; what is not found touches nothing but what is told as claimed or missing."""
     whole = proven(side.verify(side.files))
     outcomes: dict[str, Counter[str]] = {}
-    for attack in attacks(side):
-        if attack.touched == "manifest.note":
-            continue
-        own = attack.files.get("manifest.json") != side.files["manifest.json"]
-        files = (side.company.sign_manifest if own else side.company.resign)(attack.files)
-        word = outcome(attack, side.verify(files), whole)
+    mine = (each for each in attacks(side) if each.touched != "manifest.note")
+    logs = log_attacks(side.company, side.files)
+    told = lies(side.company, side.files, side.vouchers.openssl)
+    sealed = sealed_attacks(side.company, side.files, side.twin)
+    for attack in chain(mine, logs, told, sealed):
+        word = outcome(attack, side.verify(side.resigned(attack).files), whole)
         if word == "claim" and attack.of not in CLAIMS and not _same_meaning(attack, side):
             word = f"WRONG: {attack.of}, {attack.touched}: {attack.what} is not seen"
-        outcomes.setdefault(attack.of, Counter())[word] += 1
-    for attack in (
-        *log_attacks(side.company, side.files),
-        *lies(side.company, side.files, side.vouchers.openssl),
-    ):
-        word = outcome(attack, side.verify(side.company.resign(attack.files)), whole)
         outcomes.setdefault(attack.of, Counter())[word] += 1
     say(f"{side.company.name}, with the log's key", outcomes)
     words = sum(outcomes.values(), Counter[str]())
     assert [word for word in words if word.startswith("WRONG")] == []
     assert set(outcomes["another log"]) <= {"named", "found"}
-    assert set(outcomes["lie"]) <= {"named", "found"}
+    assert set(outcomes["lie"]) | set(outcomes["signed"]) <= {"named", "found"}
 
 
 def _same_meaning(attack: Attack, side: Side) -> bool:
@@ -182,9 +200,6 @@ def test_the_container(side: Side) -> None:
     assert words["found"] > 50 * words["same files"]
 
 
-Check = Callable[[pytest.MonkeyPatch], None]
-
-
 def test_what_a_reader_without_vouchers_misses(side: Side) -> None:
     """Who takes no witness and no authority from elsewhere can't see that the log is another one; the rest they see."""
     careless = Keys(side.keys.log)
@@ -205,24 +220,101 @@ def test_what_a_reader_without_vouchers_misses(side: Side) -> None:
     assert outcomes["another log, vouchers kept: not found"] == 0
 
 
+# --- Mutants: a verifier with one check switched off lets something through -----------------------------------
+
+
 def nothing(*_: object, **__: object) -> None:
     return None
 
 
-MUTANTS: dict[str, tuple[str, object]] = {
-    "notes are not verified": ("ecluse_verify.notes.VerifierKey.check", nothing),
-    "inclusion is not verified": ("ecluse_verify.log.check_inclusion", nothing),
-    "files are not held against records": ("ecluse_verify.account.Account._bind", nothing),
-    "accounts are not held against records": (
-        "ecluse_verify.account.Account.differs",
-        lambda *_: KeyboardInterrupt(),
+def careless_account(self: Account, path: str) -> None:
+    begun = self.first("protocol_id")
+    assert begun is not None
+    self.partner, self.protocol_id = begun.text("partner"), begun.text("protocol_id")
+    self.outbound = begun.text("direction") == "out"
+
+
+def careless_entry(self: Pack, entry: object) -> int:
+    name, offset = entry.name, entry.offset  # type: ignore[attr-defined]
+    return offset + 30 + len(name)
+
+
+MOST = 40
+"""Attacks of a class that a mutant meets."""
+
+ATTRIBUTES = Signature.check
+TOKEN = Token.check
+
+MUTANTS: dict[str, tuple[str, object, str]] = {
+    "signatures of notes": ("ecluse_verify.notes.VerifierKey.check", nothing, "signature"),
+    "inclusion": ("ecluse_verify.log.check_inclusion", nothing, "record"),
+    "digests in records": ("ecluse_verify.account.bound", lambda records, *_: records[0], "document|wire"),
+    "the account": ("ecluse_verify.account.Account._compare", careless_account, "account"),
+    "digests in the manifest": ("ecluse_verify.verify._held", nothing, "people on disk"),
+    "signatures of partners": ("ecluse_verify.cms.Signature._check_value", nothing, "signed"),
+    "what is signed": (
+        "ecluse_verify.cms.Signature.check",
+        lambda self, certificate, _: ATTRIBUTES(self, certificate, None),
+        "lie",
     ),
-    "files are not held against the manifest": ("ecluse_verify.pack.Pack.digest", None),
-    "signatures are not verified": ("ecluse_verify.cms.Signature._check_value", nothing),
-    "contents are not digested": ("ecluse_verify.cms.Signature.check", None),
-    "Message-IDs are not compared": ("ecluse_verify.message.same_id", lambda *_: True),
-    "MICs are not compared": ("ecluse_verify.message._Message._check_mic", nothing),
-    "imprints are not compared": ("ecluse_verify.stamps.Token.check", None),
-    "certificates are always trusted": ("ecluse_verify.people.chain", lambda leaf, *_: [leaf]),
-    "the container is not strict": ("ecluse_verify.pack.Pack._data_at", None),
+    "which message is answered": ("ecluse_verify.message.same_id", lambda *_: True, "signed"),
+    "MICs": ("ecluse_verify.message._Message._check_mic", nothing, "lie"),
+    "who is trusted": ("ecluse_verify.people.chain", lambda leaf, *_: [leaf], "lie"),
+    "what is stamped": (
+        "ecluse_verify.stamps.Token.check",
+        lambda self, _, *rest: TOKEN(self, self.imprint, *rest),
+        "time-stamp",
+    ),
+    "witnesses": ("ecluse_verify.log._cosignatures", lambda *_: [], "cosignature"),
+    "what a record of evidence covers": (
+        "ecluse_verify.renewals._roots",
+        lambda stamp, *_: {read_token(stamp.parts[-1]).imprint},
+        "evidence record",
+    ),
+    "headers of entries": ("ecluse_verify.pack.Pack._data_at", careless_entry, "container on disk"),
 }
+
+
+def raids(side: Side, of: str) -> Iterator[tuple[str, Callable[[], Report]]]:
+    """Attacks of a class, each ready to be verified."""
+    if of == "container on disk":
+        path = side.folder / "mutant.zip"
+        for what, changed in zip_attacks(side.company.packs[0].read_bytes(), random.Random(42)):
+            if "local header" in what:
+                yield what, lambda data=changed: (path.write_bytes(data), side.verify_plain(path))[1]
+        return
+    if of == "signature":
+        found = list(unsigned(side.company, side.files))
+    elif of == "signed":
+        found = list(sealed_attacks(side.company, side.bare(), side.twin))
+    elif of == "lie":
+        found = [side.resigned(each) for each in lies(side.company, side.bare(), side.vouchers.openssl)]
+    elif of == "people on disk":
+        found = [each for each in attacks(side) if each.of == "for people"]
+    else:
+        found = [side.resigned(each) for each in attacks(side) if each.of in of.split("|")]
+    path = side.folder / "mutant.zip"
+    for attack in found[:: len(found) // MOST + 1]:
+        name = f"{attack.touched}: {attack.what}"
+        yield name, lambda files=attack.files: side.verify_plain(write_pack(path, files), of)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_verifier_without_a_check_is_found_out(
+    side: Side, mutant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, put, of = MUTANTS[mutant]
+    before = {what: broken(verify()) for what, verify in raids(side, of)}
+    monkeypatch.setattr(target, put)
+    after = {what: broken(verify()) for what, verify in raids(side, of)}
+    slipped = [what for what, found in before.items() if found and not after[what]]
+    print(f"\n{side.company.name}, without {mutant}: {len(slipped)} of {len(before)} slip through")
+    SLIPPED[mutant] += len(slipped)
+
+
+SLIPPED = Counter[str]()
+
+
+def test_every_mutant_was_found_out() -> None:
+    if SLIPPED.keys() == MUTANTS.keys():
+        assert [mutant for mutant in MUTANTS if not SLIPPED[mutant]] == []

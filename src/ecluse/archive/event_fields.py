@@ -97,6 +97,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "message.shredded": _fields("reason classes blobs whole flow size documents because"),
     "evidence.exported": _fields("manifest_sha256 checkpoint documents count messages"),
     "message.erased-everywhere": _fields("reason deleted blobs copies destroyed"),
+    "copy.forsaken": {**_COMMENT, **_fields("deletions")},
     # Deliveries, receipts, answers
     "delivery.attempted": _DELIVERY,
     "delivery.held": {**_DELIVERY, **_fields("reason")},
@@ -251,6 +252,37 @@ FIELDS: Final[Mapping[str, Fields]] = {
         )
         for done in ("revoked", "restored", "unproven")
     },
+    # The archive
+    "archive.deposited": _fields(
+        "message part sha256 size type receipt starts ends configuration blob copied place",
+        company="partner profile",
+        accountable="submitter",
+    ),
+    "archive.refused": {**_COMMENT, **_fields(company="profile")},
+    "archive.declined": _COMMENT,
+    "archive.started": {**_COMMENT, **_fields("day starts ends")},
+    "archive.consulted": _fields(
+        "sha256", company="profile", accountable="reason statement fingerprint signature key operator"
+    ),
+    **{
+        f"archive.{done}": _fields("blob place locked primary second lost repaired")
+        for done in ("copied", "damaged", "repaired")
+    },
+    "archive.held": {**_COMMENT, **_fields("criteria named hold", personal="reference")},
+    "archive.released": {**_COMMENT, **_fields("hold stood", personal="reference")},
+    "archive.disposal-proposed": {**_COMMENT, **_fields("documents list until")},
+    "archive.disposal-approved": {
+        **_SIGNED,
+        **_fields("list signatures"),
+    },
+    "archive.disposal-refused": {**_COMMENT, **_fields("list")},
+    "archive.disposal-begun": _fields("list documents"),
+    "archive.disposed": _fields(
+        "disposal list message part sha256 ended blobs kept deleted", company="profile"
+    ),
+    "archive.destroyed": _fields("list certificate destroyed kept_back"),
+    "archive.clock-doubted": _fields("doubt"),
+    "archive.clock-confirmed": {**_COMMENT, **_fields("doubt")},
     "keyring.passphrase-changed": {},
     "secret.put": {},
     "secret.removed": {},

@@ -69,6 +69,35 @@ command(
 )(run)
 
 
+def _forsake(
+    frame: Frame,
+    name: Annotated[str, typer.Argument(metavar="COPY", help="As `retention show` names it.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="How it was destroyed, and who says so.", show_default=False)
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Wait no longer for a copy that was destroyed: deletions that only it had not followed are complete then."""
+    from ecluse.archive.copies import forsake
+
+    frame.confirm(f"Is {name} destroyed, with all keys and bytes that it held?", yes=yes)
+    with frame.node() as node:
+        hub = node.hub
+        count = forsake(hub, node.store, hub.copies, name, actor=frame.actor, reason=reason)
+    frame.show(
+        {"copy": name, "deletions": count},
+        lambda console: console.print(f"{count} deletions wait for {name} no longer.", markup=False),
+    )
+
+
+command(
+    app,
+    "forsake",
+    gives="copy, deletions",
+    example="ecluse --hub hub retention forsake vault-b --reason 'disks shredded, certificate 4711' --yes",
+)(_forsake)
+
+
 def _draw_all(console: Console, facts: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text

@@ -144,15 +144,20 @@ def _manifest(pack: Pack, report: Report) -> tuple[dict[str, object], dict[str, 
     for entry in files:
         path = entry["path"]
         with report.guard(path):
-            if path not in pack.names:
-                raise Bad("file.missing")
-            if entry.get("size") != pack.size(path) or entry.get("sha256") != pack.digest(path):
-                raise Bad("file.altered")
+            _held(pack, path, entry)
         if isinstance(entry.get("about"), str) and entry["about"] in pack.names:
             about[path] = entry["about"]
     for path in sorted(pack.names - set(paths) - {_MANIFEST, _NOTE}):
         report.add(Level.BROKEN, "file.extra", path)
     return value, about
+
+
+def _held(pack: Pack, path: str, entry: dict[str, object]) -> None:
+    """A file is the one that the manifest lists. Raises :class:`Bad`."""
+    if path not in pack.names:
+        raise Bad("file.missing")
+    if entry.get("size") != pack.size(path) or entry.get("sha256") != pack.digest(path):
+        raise Bad("file.altered")
 
 
 def _manifest_note(pack: Pack, manifest: dict[str, object], keys: Keys, origin: str, report: Report) -> None:

@@ -36,6 +36,8 @@ def test_every_code_has_its_sentence() -> None:
         raised |= {f"{word}.proven", f"{word}.claimed"}
     assert len(raised) > 90
     assert sorted(raised - set(SENTENCES)) == []
+    bare = set(re.findall(r'Bad\("([a-z0-9.-]+)"\)', text))
+    assert [code for code in bare if names(SENTENCES[code][0])] == []
 
 
 def test_the_package_needs_the_standard_library_and_cryptography_alone() -> None:

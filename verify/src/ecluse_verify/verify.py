@@ -126,7 +126,7 @@ def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], repor
         report.add(Level.CLAIMED, "file.unknown", path)
     notes = manifest.get("notes")
     for note in notes if isinstance(notes, list) else []:
-        report.add(Level.MISSING, "note", _MANIFEST, note=note)
+        report.add(Level.MISSING, "manifest.says", _MANIFEST, note=note)
 
 
 def _manifest(pack: Pack, report: Report) -> tuple[dict[str, object], dict[str, str]]:

@@ -97,8 +97,9 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "A key that only the pack names signed the list of all {count} files for {origin}, made {made}.",
         "Une clé que seul le dossier désigne a signé la liste des {count} fichiers pour {origin}, établie {made}.",
     ),
-    "note": ("The hub says: {note}", "Le hub dit : {note}"),
+    "manifest.says": ("The hub says: {note}", "Le hub dit : {note}"),
     # The log
+    "note": ("It is not a signed note.", "Ce n'est pas une note signée."),
     "note.signature": (
         "The signature of {signer} does not fit.",
         "La signature de {signer} n'est pas la bonne.",

@@ -103,7 +103,9 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "delivery.held": {**_DELIVERY, **_fields("reason")},
     "delivery.relayed": {
         **_DELIVERY,
-        **_fields("children child reason opened inside unpacked packed", company="signed_by how sealed seals"),
+        **_fields(
+            "children child reason opened inside unpacked packed", company="signed_by how sealed seals"
+        ),
     },
     **{
         f"delivery.{done}": {

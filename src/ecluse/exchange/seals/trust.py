@@ -48,7 +48,11 @@ def read_certificate(der: bytes) -> x509.Certificate | None:
     try:
         certificate = x509.load_der_x509_certificate(der)
         # What is wrong with these is found only when they are asked for.
-        _ = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string(), certificate.serial_number
+        _ = (
+            certificate.subject.rfc4514_string(),
+            certificate.issuer.rfc4514_string(),
+            certificate.serial_number,
+        )
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.extensions
         certificate.public_key()
     except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm):

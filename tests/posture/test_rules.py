@@ -33,6 +33,7 @@ from ecluse.posture.facts import (
     Approved,
     Counts,
     Facts,
+    HubFacts,
     LogFacts,
     Revoked,
     SecretFile,
@@ -42,6 +43,7 @@ from ecluse.posture.facts import (
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
 from ecluse.trust.assurance import Entry
+from ecluse.trust.backup_settings import BackupPlace, BackupSettings
 from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.flow import Duplicates, Retention
 from ecluse.trust.plan import Change
@@ -114,6 +116,12 @@ def our_pgp(**more: object) -> Make:
 def machine(**more: object) -> Make:
     base = hub_facts().machine
     return lambda: facts(hub=replace(hub_facts(), machine=replace(base, **more)))  # type: ignore[arg-type]
+
+
+def backed_up(hub: HubFacts) -> HubFacts:
+    places = {name: BackupPlace(place=f"/mnt/{name}") for name in ("to", "keys_to")}
+    backup = BackupSettings(**places, recipients=("openpgp/safe.asc",))
+    return replace(hub, settings=msgspec.structs.replace(hub.settings, backup=backup))
 
 
 def log(**more: object) -> Make:
@@ -632,6 +640,10 @@ CASES: dict[str, tuple[Make, Make]] = {
         log(unrenewed=Instant(NOW - 8 * DAY)),
         log(unrenewed=Instant(NOW - 6 * DAY)),
     ),
+    "evidence.log-broken": (log(broken="It was put back."), log(broken="")),
+    "evidence.log-continued": (log(breaks=("2026-06-01: the disk",)), log(breaks=())),
+    "evidence.witness-silent": (log(silent=("birch",)), log(silent=())),
+    "evidence.cosigned-log-broken": (log(troubled=("birch.example/log",)), log(troubled=())),
     "operations.drift": (
         drifted,
         lambda: facts(partner=replace(partner_facts(), approved=Approved(Instant(NOW), "operator:ines"))),
@@ -644,6 +656,17 @@ CASES: dict[str, tuple[Make, Make]] = {
     "operations.old-backup": (
         machine(backup=Instant(NOW - 3 * DAY)),
         machine(backup=Instant(NOW - DAY)),
+    ),
+    "operations.backup-failed": (machine(backup_error="backup.busy: somebody."), machine(backup_error="")),
+    "operations.never-rehearsed": (
+        lambda: facts(hub=backed_up(hub_facts())),
+        lambda: facts(
+            hub=backed_up(replace(hub_facts(), machine=replace(hub_facts().machine, rehearsed=Instant(NOW))))
+        ),
+    ),
+    "operations.rehearsed-long-ago": (
+        machine(rehearsed=Instant(NOW - 200 * DAY)),
+        machine(rehearsed=Instant(NOW - 100 * DAY)),
     ),
     "operations.old-release": (
         machine(released=Instant(NOW - 300 * DAY)),

@@ -267,6 +267,10 @@ class LogFacts:
         stamps: Time-stamping authorities that are asked.
         unrenewed: When the evidence record that waits longest was to be renewed; ``None`` where none waits.
         unproven: Evidence records that were renewed too late or do not hold, up to a hundred.
+        broken: Why it is not signed; empty where it is.
+        breaks: When it was decided that it goes on after a break, and why.
+        silent: Witnesses that have cosigned nothing for a day while there was something to.
+        troubled: Logs of others that we cosign and that went back or forked.
     """
 
     size: int = 0
@@ -280,6 +284,10 @@ class LogFacts:
     stamps: tuple[StampFacts, ...] = ()
     unrenewed: Instant | None = None
     unproven: int = 0
+    broken: str = ""
+    breaks: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    troubled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +302,8 @@ class MachineFacts:
         release: Its number.
         python: Version of the interpreter, (3, 11).
         backup: When the last backup was told of; ``None`` where none ever was.
+        backup_error: Why backups fail at present; empty where they don't.
+        rehearsed: When a backup was last restored on trial, and well; ``None`` where none ever was.
         exposed: Files and folders with secrets that others than their owner may read.
         open_folders: Folders of ours that everybody may write to, by name.
         pending: Changes of the hub's files that are not in force; -1 where they can't be read.
@@ -306,6 +316,8 @@ class MachineFacts:
     release: str = ""
     python: tuple[int, int] = (3, 13)
     backup: Instant | None = None
+    backup_error: str = ""
+    rehearsed: Instant | None = None
     exposed: tuple[str, ...] = ()
     open_folders: tuple[str, ...] = ()
     pending: int = 0

@@ -1,8 +1,8 @@
 """A hub's configuration: TOML files and public certificates, read strictly and whole.
 
 A configuration is a mapping of relative paths to texts: ``ecluse.toml``, ``partners/<id>.toml``,
-``flows/<id>.toml``, ``archive/<id>.toml``, ``certificates/<name>.pem`` and ``openpgp/<name>.asc``. The same mapping is what a folder
-holds, what a version in the store carries and what is exported again. Nothing in it is secret.
+``flows/<id>.toml``, ``archive/<id>.toml``, ``certificates/<name>.pem`` and ``openpgp/<name>.asc``. The same mapping is
+what a folder holds, what a version in the store carries and what is exported again. Nothing in it is secret.
 """
 
 from __future__ import annotations

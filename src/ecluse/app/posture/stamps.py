@@ -50,5 +50,7 @@ def stamp_facts(node: Node, view: View) -> StampedFacts:
     return {
         "stamps": tuple(stamps),
         "unrenewed": due[0].due if due else None,
-        "unproven": sum(len(view.records(KIND, state=state, limit=_COUNTED)) for state in ("lapsed", "broken")),
+        "unproven": sum(
+            len(view.records(KIND, state=state, limit=_COUNTED)) for state in ("lapsed", "broken")
+        ),
     }

@@ -48,14 +48,18 @@ _ASK: Final = Fix(commands=("ecluse log stamp --now",))
 
 
 def _last_words(each: StampFacts) -> str:
-    last = "gave no time-stamp so far" if each.last is None else f"gave its last time-stamp at {iso(each.last)}"
+    last = (
+        "gave no time-stamp so far" if each.last is None else f"gave its last time-stamp at {iso(each.last)}"
+    )
     return f"{each.name} {last}{f' ({each.error})' if each.error else ''}"
 
 
 def _ends(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
     for each in facts.log.stamps:
         if each.ends is not None and moment.within(ENDS_DAYS, each.ends):
-            yield Hit(f"log.authorities.{each.name}", f"certificates of {each.name} end on {iso(each.ends)[:10]}")
+            yield Hit(
+                f"log.authorities.{each.name}", f"certificates of {each.name} end on {iso(each.ends)[:10]}"
+            )
 
 
 def _clock(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
@@ -86,7 +90,9 @@ def _short(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
 
 def _unproven(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
     if facts.log.unproven:
-        yield Hit("log.evidence", f"{facts.log.unproven} evidence records do not hold, or were renewed too late")
+        yield Hit(
+            "log.evidence", f"{facts.log.unproven} evidence records do not hold, or were renewed too late"
+        )
 
 
 def _renewal(facts: HubFacts, moment: Moment) -> Iterator[Hit]:

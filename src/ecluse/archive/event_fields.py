@@ -72,9 +72,9 @@ _MESSAGE: Final = {
     **_fields(
         "direction protocol config documents sha256 size protections mic mics warnings answer_sha256 answer_positive "
         "reason flow origin file_size first opened released sealed_anew fault deliveries received_sha256 wire_sha256 "
-        "wire_size action delivery passed_over duplicate_of opening inside unpacked packed headers_sha256 entity_sha256 "
-        "signature_sha256 answer_headers_sha256 mic_canonical mic_algorithm",
-        company="partner channel signed_by how sealed",
+        "wire_size action delivery passed_over duplicate_of opening inside unpacked packed headers_sha256 "
+        "entity_sha256 signature_sha256 answer_headers_sha256 mic_canonical mic_algorithm",
+        company="partner channel signed_by how sealed seals",
         path="protocol_id",
         personal="path",
     ),
@@ -103,7 +103,9 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "delivery.held": {**_DELIVERY, **_fields("reason")},
     "delivery.relayed": {
         **_DELIVERY,
-        **_fields("children child reason opened inside unpacked packed", company="signed_by how sealed"),
+        **_fields(
+            "children child reason opened inside unpacked packed", company="signed_by how sealed seals"
+        ),
     },
     **{
         f"delivery.{done}": {

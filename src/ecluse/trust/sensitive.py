@@ -529,7 +529,7 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         },
         **{f"order.{name}": _PACE for name in ("key", "on_failure")},
         **{f"duplicates.{name}": _ONES_OWN for name in ("window", "action")},
-        **{f"to[].seal.{name}": _FORM for name in ("reason", "location")},
+        **{f"to[].seal.{name}": _FORM for name in ("reason", "location", "time_stamp")},
         **{
             f"retention.{name}": _ONES_OWN for name in ("payload", "wire", "receipts", "names", "undelivered")
         },

@@ -12,8 +12,8 @@ from tests.support.pair import Pair, wait_for
 
 from ecluse.app.node import Node
 from ecluse.app.settings import apply_files
+from ecluse.archive.classes import DataClass
 from ecluse.archive.shredding import Reason, family_of, shred
-from ecluse.archive.terms import DataClass
 from ecluse.channels.as2.relation import PRIVATE_NETWORKS
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.channels.http.client import post

@@ -6,7 +6,7 @@ from typing import Any
 
 from ecluse.app.packs.as2 import Wire, built_again, comes_out
 from ecluse.app.packs.folder import Folder
-from ecluse.archive.terms import DataClass
+from ecluse.archive.classes import DataClass
 from ecluse.blobs.port import BlobMissing
 from ecluse.model.nouns import Direction
 from ecluse.wire.smime.headers import field_block

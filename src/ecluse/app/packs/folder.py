@@ -13,7 +13,7 @@ from ecluse.app.node import Node
 from ecluse.app.packs.certificates import Shelf
 from ecluse.app.packs.notes import Note
 from ecluse.app.packs.versions import Versions
-from ecluse.archive.terms import DataClass
+from ecluse.archive.classes import DataClass
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.model.nouns import Checkpoint, Event, Message
 

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from ecluse.app.packs.as2 import Said, Wire, read_answer, read_receipt
 from ecluse.app.packs.folder import Folder
-from ecluse.archive.terms import DataClass
+from ecluse.archive.classes import DataClass
 from ecluse.model.basics import iso
 from ecluse.model.nouns import Answer, Direction, Receipt
 from ecluse.wire.smime.headers import field_block

@@ -22,7 +22,7 @@ from ecluse_verify.records import Record, read_record
 from ecluse_verify.renewals import check_record
 from ecluse_verify.report import Level, Report
 from ecluse_verify.stamps import read_token
-from ecluse_verify.text import Bad, read_json, shown
+from ecluse_verify.text import Bad, read_json
 
 __all__ = ["Keys", "Log", "check_head", "log_of", "proven_record"]
 
@@ -193,16 +193,17 @@ def check_breaks(pack: Pack, report: Report) -> None:
         if not isinstance(breaks, list):
             raise Bad("json")
         for entry in breaks:
-            report.add(
-                Level.CLAIMED,
-                "break",
-                path,
-                what=shown(
-                    entry
-                    if not isinstance(entry, dict)
-                    else ", ".join(f"{name}: {entry[name]}" for name in sorted(entry) if entry[name])
-                ),
+            if not isinstance(entry, dict):
+                raise Bad("json")
+            lost, by = entry.get("lost"), entry.get("by")
+            who = (
+                [str(each.get("operator")) for each in by if isinstance(each, dict)]
+                if isinstance(by, list)
+                else []
             )
+            facts = {name: entry.get(name) for name in ("before", "origin", "reason")}
+            size = lost.get("size") if isinstance(lost, dict) else "?"
+            report.add(Level.CLAIMED, "break", path, size=size, who=", ".join(who) or "?", **facts)
 
 
 def _digest(pack: Pack, path: str, name: str) -> bytes:

@@ -238,7 +238,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "A record of {newest} is under a head that others saw at {when}: the hub's clock was wrong, or was set.",
         "Un enregistrement du {newest} est sous une tête vue par d'autres le {when} : l'horloge du hub était fausse.",
     ),
-    "break": ("The log was broken off once: {what}", "Le journal a été rompu une fois : {what}"),
+    "break": (
+        "The log {before} was lost at {size} records and goes on as {origin}, as {who} decided: {reason}",
+        "Le journal {before} fut perdu à {size} enregistrements et continue en {origin}, décision de {who} : {reason}",
+    ),
     # Messages
     "message": ("It is not the account of this message.", "Ce n'est pas le récit de ce message."),
     "message.unlisted": (

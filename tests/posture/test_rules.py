@@ -27,7 +27,17 @@ from tests.support.posture import (
 from tests.support.trust import certificate, key, signed_with
 
 from ecluse.model.basics import Instant, PartnerId
-from ecluse.posture.facts import AccessFacts, Approved, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
+from ecluse.posture.facts import (
+    ArchiveFacts,
+    AccessFacts,
+    Approved,
+    Counts,
+    Facts,
+    LogFacts,
+    Revoked,
+    SecretFile,
+    Shared,
+)
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
 from ecluse.trust.assurance import Entry
@@ -108,6 +118,10 @@ def machine(**more: object) -> Make:
 def log(**more: object) -> Make:
     base = hub_facts().log
     return lambda: facts(hub=replace(hub_facts(), log=replace(base, **more)))  # type: ignore[arg-type]
+
+
+def archive(**more: object) -> Make:
+    return lambda: facts(hub=replace(hub_facts(), archive=ArchiveFacts(**more)))  # type: ignore[arg-type]
 
 
 def counts(**more: object) -> Make:
@@ -581,6 +595,15 @@ CASES: dict[str, tuple[Make, Make]] = {
     "evidence.verified-long-ago": (
         log(verified=Instant(NOW - 40 * DAY)),
         log(verified=Instant(NOW - 20 * DAY)),
+    ),
+    "evidence.archive-damaged": (archive(damaged=1), archive()),
+    "evidence.archive-place-unavailable": (archive(place_error="blobs.unavailable: it is away"), archive()),
+    "evidence.archive-clock-doubted": (archive(clock_doubt="It ran back."), archive()),
+    "evidence.archive-undecided": (archive(refused=2), archive()),
+    "evidence.archive-single-copy": (archive(single=("invoices",)), archive(used=True, administrators=2)),
+    "evidence.archive-few-administrators": (
+        archive(used=True, administrators=1),
+        archive(used=True, administrators=2),
     ),
     "operations.drift": (
         drifted,

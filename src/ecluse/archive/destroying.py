@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ecluse.archive.classes import DataClass
 from ecluse.archive.clock import check_clock
 from ecluse.archive.deposit import ArchivedBody, body_of
 from ecluse.archive.disposal import (
@@ -30,7 +31,6 @@ from ecluse.archive.room import Room
 from ecluse.archive.shredding import Kept, Reason, family_of, shred
 from ecluse.archive.signing import NotAllowed
 from ecluse.archive.statement import DESTRUCTION, state
-from ecluse.archive.terms import DataClass
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchiveState, BytesState
 from ecluse.model.basics import Instant, MessageId, iso

@@ -91,6 +91,7 @@ def check_hub(
             ("ftps", machine.ftps),
             ("log", work.log),
             ("archive", archive.archive),
+            ("witnesses", work.witnesses),
             ("partners", parties.partners),
             ("assurance", assurance.assurance),
             ("access", assurance.access),

@@ -20,6 +20,7 @@ from ecluse.posture.rules import (
     permitted,
     places,
     secrets,
+    stamps,
     transport,
 )
 
@@ -35,6 +36,7 @@ HUB_RULES: Final[tuple[Rule[HubFacts], ...]] = (
     *flows.HUB,
     *evidence.HUB,
     *archive.HUB,
+    *stamps.HUB,
     *operations.HUB,
 )
 PARTNER_RULES: Final[tuple[Rule[PartnerFacts], ...]] = (

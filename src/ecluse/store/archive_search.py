@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from ecluse.model.archive import Archived, ArchiveId
+from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Message
 from ecluse.store.archive import archived_from
 from ecluse.store.archive_numbers import numbers
@@ -56,6 +57,9 @@ class RowSearchView(Protocol):
 
     def archive_from(self, after: str, limit: int) -> list[Archived]:
         return [archived_from(row) for row in self._rows("archive_from", after, limit)]
+
+    def archive_messages(self, after: str, limit: int) -> list[MessageId]:
+        return [MessageId(row[0]) for row in self._rows("archive_messages", after, limit)]
 
     def messages_between(self, after: str, before: str, limit: int) -> list[Message]:
         return [message_from(row) for row in self._rows("messages_between", after, before, limit)]

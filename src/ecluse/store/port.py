@@ -256,6 +256,9 @@ class View(ErasureView, Protocol):
     def archive_from(self, after: str, limit: int) -> list[Archived]:
         """Documents whose id is greater, in order of ids."""
 
+    def archive_messages(self, after: str, limit: int) -> list[MessageId]:
+        """Messages that have archived documents and whose ids are greater, in order of ids."""
+
     def messages_between(self, after: str, before: str, limit: int) -> list[Message]:
         """Messages whose ids lie between these two, in order of ids, which is that of time."""
 

@@ -143,3 +143,7 @@ FROM messages WHERE id > %s AND id < %s ORDER BY id LIMIT %s;
 SELECT id, message, part, blob, partner, direction, deposited, profile, sha256, size, flow, type, reference, refs, day,
     amount, currency, starts, ends, state, body
 FROM archive WHERE message > %s AND message <= %s ORDER BY message, part;
+
+-- name: archive_messages
+-- Messages that have archived documents, in the order of ids (index archive_by_message).
+SELECT DISTINCT message FROM archive WHERE message > %s ORDER BY message LIMIT %s;

@@ -142,3 +142,7 @@ FROM messages WHERE id > ? AND id < ? ORDER BY id LIMIT ?;
 SELECT id, message, part, blob, partner, direction, deposited, profile, sha256, size, flow, type, reference, refs, day,
     amount, currency, starts, ends, state, body
 FROM archive WHERE message > ? AND message <= ? ORDER BY message, part;
+
+-- name: archive_messages
+-- Messages that have archived documents, in the order of ids (index archive_by_message).
+SELECT DISTINCT message FROM archive WHERE message > ? ORDER BY message LIMIT ?;

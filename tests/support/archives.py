@@ -137,6 +137,7 @@ class ArchiveWorld:
             version=3,
         )
         key = Ed25519PrivateKey.generate()
+        self.log_sign = key.sign
         self.note_key = NoteKey.of("aster.example/log", key.public_key())
         self.room = Room(
             self.hub,

@@ -1,8 +1,8 @@
 """Reading an export whole, without a hub: what is in it, that nothing of it was changed, and who says so.
 
 The manifest is compared with the folder both ways. Every document is compared with what the archive knows of it and
-with its deposit receipt, and every record of the journal with its proof. What a key proves counts as proven where the caller
-gave the key; a key that the export itself names is only claimed.
+with its deposit receipt, and every record of the journal with its proof. What a key proves counts as proven where the
+caller gave the key; a key that the export itself names is only claimed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.proof import check_proof
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.archive import ArchiveState
-from ecluse.wire.tlog.note import NoteKey, open_note, parse_note
+from ecluse.wire.tlog.note import NoteKey, Signature, open_note, parse_note
 
 __all__ = ["Checked", "Message", "check_export", "message_of"]
 
@@ -129,26 +129,36 @@ def check_export(
     return done
 
 
-def _signed(bag: Bag, done: Checked, keys: Sequence[NoteKey]) -> dict[str, NoteKey]:
-    """Who signed the manifest; the keys by the name of their log."""
+def _signed(bag: Bag, done: Checked, keys: Sequence[NoteKey]) -> tuple[NoteKey, ...]:
+    """See who signed the manifest; give the keys that are known, and those that the export claims."""
     tags = bag.tags()
     done.manifest = tags[MANIFEST].decode()
-    fields = (line.partition(":") for line in tags[INFO].decode("utf-8", "replace").splitlines())
+    fields = [line.partition(":") for line in tags[INFO].decode("utf-8", "replace").splitlines()]
     info = {name: value.strip() for name, _, value in fields}
+    named = [value.strip() for name, _, value in fields if name == "Log-Key"]
     if info.get("Ecluse-Format") != FORMAT:
         raise BadExport(INFO, f"it is not of the format {FORMAT}.")
-    known = {key.name: key for key in keys}
     done.origin = info.get("Log-Origin", "")
-    done.claimed = done.origin not in known
+    given = [key for key in keys if key.name == done.origin]
+    done.claimed = not given
     try:
-        key = NoteKey.parse(info.get("Log-Key", "")) if done.claimed else known[done.origin]
-        lines = open_note(tags[NOTE], [key]).text.splitlines()
+        claims = [NoteKey.parse(text) for text in named]
+        usable = [key for key in claims if key.name == done.origin] if done.claimed else given
+        lines = open_note(tags[NOTE], usable).text.splitlines()
     except EcluseError as error:
         raise BadExport(NOTE, f"the signature does not fit: {error.cause}") from None
-    if key.name != done.origin or lines[:2] != [FORMAT, done.manifest] or len(lines) != 3:
+    if lines[:2] != [FORMAT, done.manifest] or len(lines) != 3:
         raise BadExport(NOTE, "what was signed is not this manifest.")
-    done.key, done.made, done.organisation = str(key), lines[2], info.get("Source-Organization", "")
-    return {**known, key.name: key}
+    signer = next(
+        key for key in usable if any(_made_by(each, key) for each in parse_note(tags[NOTE]).signatures)
+    )
+    done.key, done.made, done.organisation = str(signer), lines[2], info.get("Source-Organization", "")
+    # Who gave a key of this log believes that one, and no other that the export names.
+    return (*keys, *claims) if done.claimed else tuple(keys)
+
+
+def _made_by(signature: Signature, key: NoteKey) -> bool:
+    return (signature.name, signature.key_id) == (key.name, key.id)
 
 
 def _same_files(bag: Bag) -> None:
@@ -185,7 +195,7 @@ def message_of(bag: Bag, unit: Unit) -> Message:
     return Message(unit, facts, tuple(sorted(found, key=lambda each: each[1].part)))
 
 
-def _check_message(bag: Bag, message: Message, done: Checked, known: dict[str, NoteKey]) -> None:
+def _check_message(bag: Bag, message: Message, done: Checked, known: tuple[NoteKey, ...]) -> None:
     unit = message.unit
     places = {place for place, _ in message.documents}
     for name, digest in unit.files.items():
@@ -215,7 +225,7 @@ def _check_message(bag: Bag, message: Message, done: Checked, known: dict[str, N
 
 
 def _check_document(
-    bag: Bag, unit: Unit, place: str, facts: DocumentFacts, done: Checked, known: dict[str, NoteKey]
+    bag: Bag, unit: Unit, place: str, facts: DocumentFacts, done: Checked, known: tuple[NoteKey, ...]
 ) -> None:
     path = f"{unit.path}/{place}/document"
     digest = unit.files.get(f"{place}/document")
@@ -245,10 +255,8 @@ def _check_document(
     if written != meant:
         raise BadExport(path, "it is not the receipt that the metadata has.")
     try:
-        key = next(
-            (known[each.name] for each in parse_note(receipt.note.encode()).signatures if each.name in known),
-            None,
-        )
+        made = parse_note(receipt.note.encode()).signatures
+        key = next((key for key in known if any(_made_by(each, key) for each in made)), None)
         if key is None:
             done.foreign += 1
             return
@@ -261,7 +269,7 @@ def _check_document(
 
 
 def _check_record(
-    bag: Bag, path: str, digest: str, message: Message, done: Checked, known: dict[str, NoteKey]
+    bag: Bag, path: str, digest: str, message: Message, done: Checked, known: tuple[NoteKey, ...]
 ) -> None:
     data = bag.read(path, digest)
     done.octets += len(data)
@@ -270,7 +278,7 @@ def _check_record(
             event = decode_leaf(data)
             done.unproven += 1
         else:
-            event, _ = check_proof(data, None, known.values())
+            event, _ = check_proof(data, None, known)
             done.proofs += 1
     except EcluseError as error:
         raise BadExport(path, f"it does not prove its record: {error.cause}") from None

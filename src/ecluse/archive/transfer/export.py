@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -31,13 +31,12 @@ from ecluse.archive.transfer.layout import (
     FORMAT,
     INFO,
     MANIFEST,
-    MESSAGES,
     NOTE,
     TAG_MANIFEST,
     TAGS,
     message_folder,
-    place_of,
 )
+from ecluse.archive.transfer.manifest import Manifest, put, sync
 from ecluse.archive.transfer.readme import README
 from ecluse.blobs.port import BlobMissing
 from ecluse.blobs.vault import BlobDamaged
@@ -53,8 +52,6 @@ __all__ = ["Exported", "Owner", "Scope", "export_archive"]
 
 _STATE: Final = "export.state"
 """Which export a folder is of, while it is written."""
-_BATCH: Final = 256
-"""Messages between two syncs of the disk."""
 _PAGE: Final = 500
 
 
@@ -99,12 +96,12 @@ class Owner:
 
     Attributes:
         organisation: Name.
-        key: The log's verifier key (C2SP ``vkey``).
+        keys: The log's verifier keys (C2SP ``vkey``), that in force first.
         software: Name and version.
     """
 
     organisation: str
-    key: str
+    keys: tuple[str, ...]
     software: str
 
 
@@ -184,7 +181,7 @@ def export_archive(
     state, resumed = _begun(room, folder, scope)
     _tell(room, state, reason, actor, operator, sign)
     done = Exported(state.id, resumed=resumed)
-    with _Manifest(folder) as manifest:
+    with Manifest(folder) as manifest:
         after = manifest.resume()
         for id in _messages(room, after):
             told = room.hub.store.read(lambda view, id=id: _told(view, id))  # type: ignore[misc]
@@ -214,7 +211,7 @@ def _begun(room: Room, folder: Path, scope: Scope) -> tuple[_State, bool]:
     names = {entry.name for entry in os.scandir(folder)}
     if not names:
         state = _State(room.hub.new_id("x"), room.origin(), scope)
-        _put(folder / _STATE, msgspec.json.encode(state))
+        put(folder / _STATE, msgspec.json.encode(state))
         return state, False
     if _STATE in names:
         try:
@@ -267,7 +264,7 @@ def _told(view: View, id: MessageId) -> _Told:
     return _Told(message, origin, rows, wire, view.answer(id), tuple(view.receipts(id)), tuple(events))
 
 
-def _message(room: Room, manifest: _Manifest, told: _Told, done: Exported) -> None:
+def _message(room: Room, manifest: Manifest, told: _Told, done: Exported) -> None:
     base = message_folder(told.message.id)
     shutil.rmtree(manifest.folder / base, ignore_errors=True)
     manifest.file(f"{base}/message.json", [encoded(message_facts(told.message, told.answer, told.origin))])
@@ -287,7 +284,7 @@ def _message(room: Room, manifest: _Manifest, told: _Told, done: Exported) -> No
     done.messages += 1
 
 
-def _document(room: Room, manifest: _Manifest, base: str, row: Archived, done: Exported) -> None:
+def _document(room: Room, manifest: Manifest, base: str, row: Archived, done: Exported) -> None:
     place = f"{base}/documents/{row.part}"
     lacking = False
     if row.state is not ArchiveState.DISPOSED:
@@ -307,7 +304,7 @@ def _document(room: Room, manifest: _Manifest, base: str, row: Archived, done: E
     done.octets += row.size if row.state is not ArchiveState.DISPOSED and not lacking else 0
 
 
-def _bytes(room: Room, manifest: _Manifest, path: str, blob: str, offset: int, size: int | None) -> bool:
+def _bytes(room: Room, manifest: Manifest, path: str, blob: str, offset: int, size: int | None) -> bool:
     """Write a range of a blob; false where it can't be read, and then nothing is written."""
     try:
         with room.hub.blob(blob) as reader:
@@ -326,7 +323,7 @@ def _journal(room: Room, base: str, logged: LoggedEvent) -> tuple[str, list[byte
         return f"{name}.leaf", [logged.leaf]  # no checkpoint covers it yet
 
 
-def _system(room: Room, manifest: _Manifest, owner: Owner) -> None:
+def _system(room: Room, manifest: Manifest, owner: Owner) -> None:
     """What is about the archive as a whole."""
 
     def read(view: View) -> tuple[list[Any], list[Any], bytes]:
@@ -337,7 +334,7 @@ def _system(room: Room, manifest: _Manifest, owner: Owner) -> None:
     shutil.rmtree(manifest.folder / "data/system", ignore_errors=True)
     holds, disposals, note = room.hub.store.read(read)
     manifest.file("data/system/README.txt", [README.encode()])
-    manifest.file("data/system/log/key", [owner.key.encode() + b"\n"])
+    manifest.file("data/system/log/key", ["".join(f"{key}\n" for key in owner.keys).encode()])
     if note:
         manifest.file("data/system/log/checkpoint", [note])
     for hold in holds:
@@ -364,104 +361,20 @@ def _seal(room: Room, folder: Path, owner: Owner, state: _State, done: Exported)
     info = (
         f"Source-Organization: {_line(owner.organisation)}\nBagging-Date: {at[:10]}\n"
         f"External-Identifier: {state.id}\nPayload-Oxum: {octets}.{count}\nBagging-Software: {owner.software}\n"
-        f"Ecluse-Format: {FORMAT}\nLog-Origin: {state.origin}\nLog-Key: {owner.key}\n"
+        f"Ecluse-Format: {FORMAT}\nLog-Origin: {state.origin}\n"
+        + "".join(f"Log-Key: {key}\n" for key in owner.keys)
     )
     note = room.sign(f"{FORMAT}\n{done.manifest}\n{at}\n")
     tags = {INFO: info.encode(), BAGIT: DECLARATION, NOTE: note}
     digests = {name: sha256(data).hexdigest() for name, data in tags.items()} | {MANIFEST: done.manifest}
-    _put(folder / INFO, tags[INFO])
-    _put(folder / NOTE, note)
-    _put(folder / TAG_MANIFEST, "".join(f"{digests[name]}  {name}\n" for name in TAGS).encode())
-    _sync(folder)
+    put(folder / INFO, tags[INFO])
+    put(folder / NOTE, note)
+    put(folder / TAG_MANIFEST, "".join(f"{digests[name]}  {name}\n" for name in TAGS).encode())
+    sync(folder)
     (folder / _STATE).unlink()
-    _put(folder / BAGIT, DECLARATION)
-    _sync(folder)
+    put(folder / BAGIT, DECLARATION)
+    sync(folder)
 
 
 def _line(text: str) -> str:
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
-
-
-class _Manifest:
-    """The manifest as it grows, and the files that its lines are about."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._lines: dict[str, str] = {}
-        self._waiting: list[str] = []
-        self._units = 0
-
-    def __enter__(self) -> _Manifest:
-        self._out = (self.folder / MANIFEST).open("ab")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._out.close()
-
-    def resume(self) -> str:
-        """Cut the manifest after the last message that is whole for certain; give its id, or nothing."""
-        last, begun, kept, at = "", 0, "", 0
-        with (self.folder / MANIFEST).open("rb") as source:
-            for line in source:
-                parts = line[66:].decode("utf-8", "replace").split("/")
-                unit = "/".join(parts[:4]) if line[66:].startswith(MESSAGES.encode()) else "system"
-                if unit != last:
-                    kept = last.rpartition("/")[2]
-                    last, begun = unit, at
-                at += len(line)
-                if unit == "system":
-                    break
-        self._out.truncate(begun)
-        self._out.seek(0, os.SEEK_END)
-        return kept
-
-    def file(self, path: str, chunks: Iterable[bytes]) -> None:
-        """Write a file, and note its digest."""
-        full = self.folder / path
-        full.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        digest = sha256()
-        with full.open("wb") as out:
-            os.fchmod(out.fileno(), 0o600)
-            for chunk in chunks:
-                digest.update(chunk)
-                out.write(chunk)
-        self._lines[path] = digest.hexdigest()
-
-    def drop(self, path: str) -> None:
-        """Take a file back that could not be written to its end."""
-        self._lines.pop(path, None)
-        (self.folder / path).unlink(missing_ok=True)
-
-    def ended(self) -> None:
-        """All files of a message, or of the system, are there."""
-        self._waiting += [f"{self._lines[path]}  {path}\n" for path in sorted(self._lines, key=place_of)]
-        self._lines.clear()
-        self._units += 1
-        if self._units >= _BATCH:
-            self.settle()
-
-    def settle(self) -> None:
-        """Have the lines follow their files, which are durable by then."""
-        # One wait for the file system costs less than one for each of some thousand small files.
-        os.sync()
-        self._out.write("".join(self._waiting).encode())
-        self._out.flush()
-        os.fsync(self._out.fileno())
-        self._waiting.clear()
-        self._units = 0
-
-
-def _put(path: Path, data: bytes) -> None:
-    with path.open("wb") as out:
-        os.fchmod(out.fileno(), 0o600)
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -1,8 +1,8 @@
 """Taking an export into an archive that does not have it yet.
 
 All of it is checked before anything is written. Then message by message: bytes are sealed under keys of this hub, and
-the message, its archived documents and the events are one transaction. What was cut goes on where it was: a message that is
-there already came with the same export, or the import is refused before it begins.
+the message, its archived documents and the events are one transaction. What was cut goes on where it was: a message
+that is there already came with the same export, or the import is refused before it begins.
 """
 
 from __future__ import annotations

@@ -45,8 +45,9 @@ class RowSearchView(Protocol):
     def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
         return [ArchiveId(row[0]) for row in self._list("archive_numbered", [condition], limit)]
 
-    def archive_dated(self, conditions: Conditions, limit: int) -> list[tuple[str, ArchiveId]]:
-        return [(day, ArchiveId(id)) for day, id in self._list("archive_dated", list(conditions), limit)]
+    def archive_span(self, condition: tuple[str, object], limit: int) -> tuple[str, str, int]:
+        first, last, count = self._list("archive_span", [condition], limit)[0]
+        return first or "", last or "", int(count)
 
     def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
         return [(kind, ArchiveId(id)) for kind, id in self._rows("archive_kinds", number, limit)]

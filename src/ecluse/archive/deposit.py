@@ -17,9 +17,9 @@ import msgspec
 
 from ecluse.archive.contents import Contents, columns, contents
 from ecluse.archive.holds import DEPOSIT_JOB, REFUSED, deposit_key
+from ecluse.archive.periods import terms
 from ecluse.archive.room import Room
 from ecluse.archive.statement import DEPOSIT, Statement, state
-from ecluse.archive.periods import terms
 from ecluse.blobs.vault import BlobDamaged, VaultReader
 from ecluse.engine.context import JobContext, Outcome
 from ecluse.errors import EcluseError, Fault

@@ -15,10 +15,10 @@ import msgspec
 from ecluse.archive.clock import check_clock
 from ecluse.archive.deposit import body_of
 from ecluse.archive.holding import holds_of
+from ecluse.archive.periods import terms
 from ecluse.archive.room import Book, Room, archived_or_raise
 from ecluse.archive.signing import NotAllowed, Signed, checked, counting
 from ecluse.archive.statement import Statement
-from ecluse.archive.periods import terms
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchiveId, ArchiveState
 from ecluse.model.basics import Instant, MessageId, iso

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ecluse.archive.commitments import tell
 from ecluse.archive.copies import Copies
 from ecluse.blobs.port import BlobMissing
 from ecluse.blobs.vault import Vault, VaultReader
-from ecluse.evidence.record import record
 from ecluse.exchange.desk import Desk
 from ecluse.exchange.flows.plan import FlowBook
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
@@ -85,7 +85,7 @@ class Hub:
         at: Instant | None = None,
     ) -> None:
         """Append one fact to the log, in the caller's transaction."""
-        record(
+        tell(
             tx,
             kind=kind,
             subject=subject,

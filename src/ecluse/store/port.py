@@ -335,6 +335,9 @@ class Tx(View, ErasureTx, Protocol):
     def keep_keys(self, keys: Mapping[str, bytes]) -> None:
         """Keep wrapped keys, by id, of blobs that are still to come: :meth:`add_blob` of one has its key durable."""
 
+    def put_keys(self, keys: Mapping[str, bytes]) -> None:
+        """Put wrapped keys, by id, back into the key store: of blobs whose rows are there."""
+
     def forget_keys(self, ids: Collection[str]) -> None:
         """Delete keys that :meth:`keep_keys` kept, and whose blobs don't come."""
 

@@ -153,9 +153,15 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "archive",
         "A document came from the archive of another hub; the digest of the export's manifest is told.",
     ),
-    "archive.import-begun": ("import", "An export of another hub was checked whole, and begins to be taken in."),
+    "archive.import-begun": (
+        "import",
+        "An export of another hub was checked whole, and begins to be taken in.",
+    ),
     "archive.import-ended": ("import", "All of an export is in the archive."),
-    "archive.export-begun": ("export", "Somebody has the archive written out, and why; before its first octet is."),
+    "archive.export-begun": (
+        "export",
+        "Somebody has the archive written out, and why; before its first octet is.",
+    ),
     "archive.exported": ("export", "An export ended; the digest of its manifest is told."),
     "archive.refused": (
         "message",

@@ -33,6 +33,7 @@ from ecluse.cli import (
     partner_life,
     pgp,
     posture,
+    processing,
     rehearse,
     retention,
     roles,
@@ -40,6 +41,7 @@ from ecluse.cli import (
     send,
     signer,
     ssh,
+    subject,
 )
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
 from ecluse.errors import EcluseError, Fault
@@ -93,7 +95,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse, signer):
+for group in (hub, configuration, send, rehearse, signer, processing):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
@@ -118,6 +120,7 @@ app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(retention.app, name="retention", cls=Group)
+app.add_typer(subject.app, name="subject", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 

@@ -42,6 +42,7 @@ from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.processing_settings import ProcessingSettings
 from ecluse.trust.retention_settings import HubRetention
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
 from ecluse.trust.tls import PartnerTls, Retry
@@ -309,6 +310,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
         retention: How long documents are kept where no flow says it; for ever without it.
+        processing: What the record of processing activities says besides.
         archive: The archive.
     """
 
@@ -327,6 +329,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
     retention: HubRetention = HubRetention()
+    processing: ProcessingSettings = ProcessingSettings()
     archive: ArchiveSettings = ArchiveSettings()
 
     @property

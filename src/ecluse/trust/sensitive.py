@@ -149,7 +149,9 @@ _HUB: Final[dict[str, Rule]] = {
     "archive.fixity": Rule("policy", "It is how long damage may go unnoticed."),
     "archive.clock_gap": Rule("policy", "It is how far a clock may jump until no retention ends by it."),
     "archive.places.*.place": Rule("endpoint", "Second copies of the archive are kept there.", first=False),
-    "archive.places.*.endpoint": Rule("endpoint", "Second copies of the archive are kept there.", first=False),
+    "archive.places.*.endpoint": Rule(
+        "endpoint", "Second copies of the archive are kept there.", first=False
+    ),
     "archive.places.*.access_key": Rule("key", "It opens the place of second copies.", first=False),
     "archive.places.*.secret_key": Rule("key", "It opens the place of second copies.", first=False),
     "archive.places.*.ca": Rule("key", "Whoever has that authority is taken for the place of second copies."),
@@ -313,7 +315,10 @@ _ARCHIVE: Final[dict[str, Rule]] = {
     "read": Rule("administrator", "It says who may read what is archived.", first=False),
     "dispose": Rule("administrator", "It says who may have documents destroyed."),
     "at_end": Rule(
-        "policy", "It says what happens once the retention is over.", _ladder("dispose", "review", "keep"), first=False
+        "policy",
+        "It says what happens once the retention is over.",
+        _ladder("dispose", "review", "keep"),
+        first=False,
     ),
     "copy": Rule("policy", "It says where the second copy is.", first=False),
     "write_once": Rule("policy", "Without it the second copy can be deleted.", _MORE_IS_SAFE, first=False),
@@ -338,6 +343,10 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         **{
             f"retention.{name}": _ONES_OWN
             for name in ("relayed", "payload", "wire", "receipts", "names", "undelivered", "quarantined")
+        },
+        **{
+            f"processing.{name}": "It is told to authorities; nothing is decided by it."
+            for name in ("role", "controller", "officer", "purpose", "basis", "persons", "data")
         },
         **{
             f"organisation.contacts[].{name}": "Whom partners may reach; nothing is decided by it."
@@ -474,6 +483,7 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
             f"retention.{name}": _ONES_OWN for name in ("payload", "wire", "receipts", "names", "undelivered")
         },
         "since": _ONES_OWN,
+        "purpose": "It is told to authorities; nothing is decided by it.",
     },
     "archive": {
         "name": "What it is called.",

@@ -163,9 +163,7 @@ def file_signer(
     return FileSigner(operator.name, key, lambda message: ssh_sign(private, message, algorithm), namespace)
 
 
-def agent_signer(
-    operator: Operator, socket: str | None = None, namespace: str = NAMESPACE
-) -> AgentSigner:
+def agent_signer(operator: Operator, socket: str | None = None, namespace: str = NAMESPACE) -> AgentSigner:
     """A signer with the first key of the operator's that the SSH agent holds.
 
     Args:

@@ -39,6 +39,10 @@ class RowErasureView(Protocol):
         ]
 
 
+    def record_kinds(self) -> list[str]:
+        return [row[0] for row in self._rows("record_kinds")]
+
+
 class RowErasureTx(RowErasureView, Protocol):
     """The writes."""
 

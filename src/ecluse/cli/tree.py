@@ -14,7 +14,11 @@ from ecluse.cli import (
     access,
     account,
     acme,
+    archive,
+    archive_dispose,
+    archive_hold,
     audit,
+    backup,
     ban,
     cert,
     change,
@@ -36,6 +40,7 @@ from ecluse.cli import (
     pgp,
     posture,
     rehearse,
+    restore,
     retention,
     roles,
     seal,
@@ -43,6 +48,7 @@ from ecluse.cli import (
     send,
     signer,
     ssh,
+    stamps,
 )
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
 from ecluse.errors import EcluseError, Fault
@@ -96,7 +102,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse, signer):
+for group in (hub, configuration, send, rehearse, signer, restore):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
@@ -120,8 +126,13 @@ app.add_typer(change.app, name="change", cls=Group)
 app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
+stamps.add_to(log.app)
+archive_hold.add_to(archive.app)
+archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
+app.add_typer(archive.app, name="archive", cls=Group)
 log_witness.add_to(log.app)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(backup.app, name="backup", cls=Group)
 app.add_typer(evidence.app, name="evidence", cls=Group)
 app.add_typer(retention.app, name="retention", cls=Group)
 app.add_typer(posture.app, name="posture")

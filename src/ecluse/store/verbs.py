@@ -286,6 +286,10 @@ class RowTx(RowView, RowFileTx, RowRecordTx, RowSearchTx, RowArchiveTx, RowErasu
     def keep_keys(self, keys: Mapping[str, bytes]) -> None:
         return  # where keys and rows are one transaction, there is nothing to gain by it
 
+    @abstractmethod
+    def put_keys(self, keys: Mapping[str, bytes]) -> None:
+        """See the port."""
+
     def forget_keys(self, ids: Collection[str]) -> None:
         return  # none were kept
 

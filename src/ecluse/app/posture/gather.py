@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import ecluse
+from ecluse.app.backup.records import Last, last_backup, last_rehearsal
 from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
 from ecluse.app.node import Node
@@ -24,6 +25,7 @@ from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, ope
 from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
 from ecluse.app.posture.partners import Material, materials, shared_things
+from ecluse.app.posture.stamps import stamp_facts
 from ecluse.app.proofs import VERIFIED
 from ecluse.app.sequencing import BROKEN
 from ecluse.app.witnesses import silent_witnesses
@@ -77,7 +79,7 @@ STEP: Final = 64 << 20
 UNSEALED: Final = 1000
 """Records without a place that are counted."""
 LAST_BACKUP: Final = "state/last-backup"
-"""File that the backup's job touches when it has ended well."""
+"""File that a backup's job of one's own touches when it has ended well."""
 
 _find_hub = references(HUB_REFERENCES)
 _find_partner = references(PARTNER_REFERENCES)
@@ -348,6 +350,7 @@ class Gatherer:
             newest=newest[0].event.at if newest else None,
             held=held,
             verified=Instant(int(verified)) if verified else None,
+            **stamp_facts(self._node, view),
             broken=(view.setting(BROKEN) or b"").decode("utf-8", "replace"),
             breaks=tuple(f"{each.at}: {each.reason}" for each in sealed_breaks(view, self._node.log)),
             silent=tuple(silent_witnesses(self._node, view)),
@@ -356,6 +359,9 @@ class Gatherer:
 
     def _machine(self, view: View, now: Instant) -> MachineFacts:
         folder = self._node.folder
+        backup = self._node.directory.hub.backup
+        last = last_backup(view, backup.to.place) if backup is not None else Last()
+        rehearsal = last_rehearsal(view)
         beats = [at for _, at in view.nodes()]
         size = view.log_size()
         latest = max(
@@ -368,7 +374,9 @@ class Gatherer:
             released=modified(Path(ecluse.__file__)),
             release=ecluse.__version__,
             python=sys.version_info[:2],
-            backup=modified(folder / LAST_BACKUP),
+            backup=max((at for at in (modified(folder / LAST_BACKUP), last.ended) if at), default=None),
+            backup_error=last.error,
+            rehearsed=rehearsal.at if rehearsal is not None and rehearsal.ok else None,
             exposed=self._exposed,
             open_folders=self._open_folders,
             pending=self._changes,

@@ -1,4 +1,5 @@
-"""Snapshots of a PostgreSQL database: its tables' rows, read in one transaction (REPEATABLE READ), in order of their keys.
+"""Snapshots of a PostgreSQL database: its tables' rows, read in one transaction (REPEATABLE READ), in order of their
+keys.
 
 A chunk ends behind a row whose digest says so, so that rows that come, go or change move no cut but those beside them.
 The rows are those of COPY in its text format (postgresql.org/docs/current/sql-copy.html).
@@ -9,7 +10,6 @@ backup of it (docs/how-to/back-up-and-restore.md).
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import Final
@@ -22,9 +22,9 @@ from ecluse.store.port import View
 from ecluse.store.postgres import schema
 from ecluse.store.postgres.connection import Connection, Connector, failure_of
 from ecluse.store.postgres.verbs import PostgresView
-from ecluse.store.snapshot import CHUNK, BadSnapshot, DatabaseNotEmpty, Kind
+from ecluse.store.snapshot import BadSnapshot, DatabaseNotEmpty, Kind, cut_rows
 
-__all__ = ["PostgresSnapshot", "load_tables", "snapshot"]
+__all__ = ["PostgresSnapshot", "drop_tables", "load_tables", "snapshot"]
 
 _SCHEMA: Final = "ecluse"
 _HEAD: Final = "schema"
@@ -32,10 +32,6 @@ _TABLE: Final = "table:"
 _UNCOPIED: Final = frozenset({"schema_migrations", "file_usage"})
 """Tables that others fill: the migrations, and the trigger on ``files``."""
 
-_MOST: Final = 16 * CHUNK
-_LEAST: Final = CHUNK // 4
-_OFTEN: Final = 256
-"""One row of so many ends a chunk that has enough: rows have some 100 to 1000 octets."""
 _ROWS: Final = 1000
 
 
@@ -86,7 +82,7 @@ class PostgresSnapshot:
             sql.SQL(" ORDER BY {}").format(_columns(keys)) if keys else sql.SQL(""),
         )
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            yield from _cut(bytes(row) for row in copy)
+            yield from cut_rows(bytes(row) for row in copy)
 
     def placed(self) -> Iterator[tuple[str, int]]:
         """See the port."""
@@ -141,6 +137,20 @@ def load_tables(
             raise failure or BadSnapshot("The snapshot does not fit the tables of this release.") from error
 
 
+def drop_tables(url: str, password: str | None) -> None:
+    """Drop what :func:`load_tables` made. Raises :class:`~ecluse.store.port.StoreUnavailable`."""
+    with closing(_patient(Connector(url, "restore", password))) as connection:
+        try:
+            connection.execute(
+                "DROP SCHEMA IF EXISTS ecluse CASCADE; DROP SCHEMA IF EXISTS ecluse_keys CASCADE"
+            )
+        except psycopg.Error as error:
+            failure = failure_of(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+
 def _fill(connection: Connection, table: _Table, streams: dict[str, Callable[[], Iterator[bytes]]]) -> None:
     chunks = streams.get(_TABLE + table.name)
     if chunks is None:
@@ -177,21 +187,6 @@ def _tables(connection: Connection) -> Iterator[_Table]:
 
 def _columns(names: Iterable[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, names))
-
-
-def _cut(rows: Iterator[bytes]) -> Iterator[bytes]:
-    """Rows joined to chunks, by what they say and not by where they stand."""
-    held: list[bytes] = []
-    size = 0
-    for row in rows:
-        held.append(row)
-        size += len(row)
-        if size >= _MOST or (size >= _LEAST and zlib.crc32(row) % _OFTEN == 0):
-            yield b"".join(held)
-            held.clear()
-            size = 0
-    if held:
-        yield b"".join(held)
 
 
 def _patient(connector: Connector) -> Connection:

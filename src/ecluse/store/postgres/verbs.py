@@ -148,6 +148,10 @@ class PostgresTx(PostgresView, RowTx):
         self._run("add_blob", row.id, row.size, row.sha256, row.inline, row.created)
         self._run("add_blob_key", row.id, wrapped_key)
 
+    def put_keys(self, keys: Mapping[str, bytes]) -> None:
+        for id, wrapped in keys.items():
+            self._run("add_blob_key", id, wrapped)
+
     def drop_blob(self, id: str) -> None:
         self._run("drop_blob", id)
         self._run("drop_blob_key", id)

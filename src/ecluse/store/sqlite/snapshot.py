@@ -1,8 +1,8 @@
 """Snapshots of the embedded database: the main file's pages, as of one moment.
 
-SQLite copies its pages (sqlite.org/backup.html) into a file beside the database, under one read transaction: writers go on,
-into the write-ahead log, and the copy does not begin anew when they do. The transaction is short, as the copy runs at the
-disk's speed; what takes long, sealing and sending, is done from the file.
+SQLite copies its pages (sqlite.org/backup.html) into a file beside the database, under one read transaction: writers
+go on, into the write-ahead log, and the copy does not begin anew when they do. The transaction is short, as the copy
+runs at the disk's speed; what takes long, sealing and sending, is done from the file.
 """
 
 from __future__ import annotations

@@ -340,6 +340,9 @@ class SqliteTx(SqliteView, RowTx):
         self.new_keys.update(keys)
         self.kept_ahead.update(keys)
 
+    def put_keys(self, keys: Mapping[str, bytes]) -> None:
+        self.new_keys.update(keys)
+
     def forget_keys(self, ids: Collection[str]) -> None:
         self.dropped_keys += ids
 

@@ -600,6 +600,10 @@ CASES: dict[str, tuple[Make, Make]] = {
         log(verified=Instant(NOW - 40 * DAY)),
         log(verified=Instant(NOW - 20 * DAY)),
     ),
+    "evidence.log-broken": (log(broken="It was put back."), log(broken="")),
+    "evidence.log-continued": (log(breaks=("2026-06-01: the disk",)), log(breaks=())),
+    "evidence.witness-silent": (log(silent=("birch",)), log(silent=())),
+    "evidence.cosigned-log-broken": (log(troubled=("birch.example/log",)), log(troubled=())),
     "operations.drift": (
         drifted,
         lambda: facts(partner=replace(partner_facts(), approved=Approved(Instant(NOW), "operator:ines"))),

@@ -236,5 +236,43 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "An evidence pack was made: of which messages, and the digest of its manifest, which names it.",
     ),
     "secret.removed": ("secret", "A secret was removed from the keyring."),
+    "log.key-added": ("log", "The log signs with ML-DSA-44 too from here on."),
+    "log.witnessed": ("witness", "A witness cosigned a checkpoint of our log for the first time."),
+    "log.witness-failed": ("witness", "A witness does not cosign, or says what it does not show."),
+    "log.witness-back": ("witness", "A witness that did not cosign does again."),
+    "log.witness-went-back": (
+        "witness",
+        "A witness knows less than it cosigned before: it lost its state, or lies.",
+    ),
+    "log.clock-differs": ("witness", "A witness's clock and ours differ by more than five minutes."),
+    "log.clock-went-back": ("log", "The clock is more than five minutes behind the newest checkpoint."),
+    "log.broken": (
+        "log",
+        "The log does not continue what was signed: it was put back, or forked. Nothing is signed from here on.",
+    ),
+    "log.continuing-proposed": (
+        "log",
+        "An operator signed that a broken log goes on; another one has not approved it yet.",
+    ),
+    "log.continued": (
+        "log",
+        "It was decided that a broken log goes on under another name: what was lost, from where, by whom, and why.",
+    ),
+    "witness.began": (
+        "log",
+        "We cosigned a checkpoint of somebody's log for the first time under this name.",
+    ),
+    "witness.log-forked": (
+        "log",
+        "A log that we cosign signed two heads of one size; both are in the event.",
+    ),
+    "witness.log-suspect": (
+        "log",
+        "A signed head of a log that we cosign came with a proof that does not hold.",
+    ),
+    "witness.log-behind": (
+        "log",
+        "A signed head of a log that we cosign is smaller than the one that we cosigned.",
+    ),
 }
 """Kind to what its subject is, and one sentence."""

@@ -30,6 +30,7 @@ from ecluse.channels.as2.sender import As2Channel
 from ecluse.channels.http.line import Pool
 from ecluse.engine.retry import Backoff, RetryPolicy
 from ecluse.errors import EcluseError, Fault
+from ecluse.evidence.breaks import log_names
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel
 from ecluse.exchange.remote import Source
@@ -54,6 +55,8 @@ from ecluse.trust.rotation.choices import Choices, load_choices
 from ecluse.trust.schema import BlobSettings
 from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.trust.storage import StorageKeys
+from ecluse.wire.tlog.checkpoint import LogKey
+from ecluse.wire.tlog.cosignature import CosignerKey
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = [
@@ -149,13 +152,23 @@ class Node:
 
     @property
     def log_key(self) -> NoteKey:
-        """The verifier key of this hub's log."""
-        return NoteKey(self.directory.hub.log_origin, self.keyring.log_public_key)
+        """The Ed25519 verifier key of this hub's log, under its present name."""
+        return self.store.read(lambda view: log_names(view, self.log))[-1].ed25519
 
     @property
-    def log_keys(self) -> list[NoteKey]:
-        """All verifier keys that this hub's log ever had."""
-        return [self.log_key]
+    def log_keys(self) -> tuple[LogKey, ...]:
+        """The keys of this hub's log under every name that it ever had, oldest first (see ``evidence.breaks``)."""
+        return self.store.read(lambda view: log_names(view, self.log))
+
+    @property
+    def log(self) -> LogKey:
+        """The keys of this hub's log under its first name."""
+        origin = self.directory.hub.log_origin
+        second = self.keyring.note_public("log-ml-dsa")
+        return LogKey(
+            NoteKey(origin, self.keyring.log_public_key),
+            None if second is None else CosignerKey(origin, "ml-dsa-44", second),
+        )
 
     @property
     def keyfiles(self) -> FileKeyring:

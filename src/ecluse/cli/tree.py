@@ -28,6 +28,7 @@ from ecluse.cli import (
     key,
     keyring,
     log,
+    log_witness,
     offers,
     operator,
     partner,
@@ -121,6 +122,7 @@ app.add_typer(change.app, name="change", cls=Group)
 app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
+log_witness.add_to(log.app)
 app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(backup.app, name="backup", cls=Group)
 app.add_typer(evidence.app, name="evidence", cls=Group)

@@ -12,12 +12,12 @@ by the log's key, and by the operators who decided::
     common 10
     continues 12 ROOT
     at 2026-11-22T10:00:00Z
-    by ada, grace
+    by ada
     reason The database was restored from the copy of Friday.
 
-``lost`` is the newest head that was signed and is not continued, ``common`` the size of the largest signed head that
-is, ``continues`` the tree from which it goes on; roots are in hexadecimal. Nothing erases a break: its record is in
-the tree like any other.
+``by`` is who proposed it; where the hub has four eyes, somebody else signed the same text. ``lost`` is the newest
+head that was signed and is not continued, ``common`` the size of the largest signed head that is, ``continues`` the
+tree from which it goes on; roots are in hexadecimal. Nothing erases a break: its record is in the tree like any other.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ from ecluse.wire.tlog.note import Sign, open_note, parse_note, sign_note
 
 __all__ = [
     "CONTINUED",
+    "RESTORED",
     "SUBJECT",
     "Break",
     "Decider",
     "base_of",
     "breaks",
     "epoch_of",
+    "log_names",
     "origin_of",
     "parse_break",
     "present_origin",
@@ -53,6 +55,10 @@ __all__ = [
 
 CONTINUED: Final = "log.continued"
 """Kind of the record that begins an epoch."""
+
+RESTORED: Final = "log.restored"
+"""Setting: of when the backup is that the database was restored from, until a person decided that the log goes on.
+What was signed after it is not known here."""
 
 SUBJECT: Final = "log:epochs"
 """Subject of those records."""
@@ -97,7 +103,7 @@ class Break:
         size: Records in the tree when it was decided.
         root: Root of that tree.
         at: When it was decided, RFC 3339.
-        by: Who decided.
+        by: Who decided: who proposed it, then who approved it.
         reason: Why.
         index: Place of its record; ``None`` until it is in the tree.
         event: Id of the record's event.
@@ -126,13 +132,14 @@ class Break:
             str(self.common),
             f"{self.size} {self.root.hex()}",
             self.at,
-            ", ".join(each.operator for each in self.by),
+            self.by[0].operator,
             self.reason,
         )
         text = "".join(f"{name} {value}\n" for name, value in zip(_FIELDS, values, strict=True))
         text = f"{_FORMAT}\n{text}"
         read = parse_break(text)
-        if replace(self, by=read.by, index=None, event="", note=b"") != read:
+        plain = (Decider(self.by[0].operator),)
+        if replace(self, by=plain, index=None, event="", note=b"") != read:
             raise BadBreak("The reason of a break is one line, and so are the names of who decides.")
         return text
 
@@ -226,7 +233,7 @@ def parse_break(text: str) -> Break:
     shared, _ = _head(f"{common} {lost[-64:]}")
     if len(reason) > MAX_REASON:
         raise BadBreak(f"The reason of a break has {MAX_REASON} characters at most.")
-    deciders = tuple(Decider(name) for name in by.split(", "))
+    deciders = (Decider(by),)
     return Break(
         origin, before, TreeHead(name, lost_size, lost_root), shared, size, root, at, deciders, reason
     )
@@ -247,13 +254,8 @@ def read_break(leaf: bytes, index: int | None = None) -> Break:
         found = parse_break(parse_note(note).text)
     except (msgspec.DecodeError, UnicodeError, RecursionError, Malformed) as error:
         raise BadBreak(f"The record {event.id} can't be read as a break.") from error
-    said = {each.operator: each for each in data.signatures}
-    by = tuple(
-        Decider(each.operator, said[each.operator].key, said[each.operator].signature)
-        if each.operator in said
-        else each
-        for each in found.by
-    )
+    signed = tuple(Decider(each.operator, each.key, each.signature) for each in data.signatures)
+    by = signed if signed and signed[0].operator == found.by[0].operator else (*found.by, *signed)
     return replace(found, by=by, index=index, event=event.id, note=note)
 
 
@@ -295,6 +297,11 @@ def epoch_of(base: str, origin: str) -> int | None:
         return None
     epoch = int(number) if len(number) <= len(str(MAX_EPOCHS)) else 0
     return epoch if 2 <= epoch <= MAX_EPOCHS else None
+
+
+def log_names(view: View, key: LogKey) -> tuple[LogKey, ...]:
+    """The log's key under every name that it ever had, the present one last; ``key`` has its first name."""
+    return (key, *(key.named(each.origin) for each in sealed_breaks(view, key)))
 
 
 def present_origin(view: View, key: LogKey) -> str:

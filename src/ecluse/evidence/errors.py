@@ -9,6 +9,7 @@ __all__ = [
     "BadPack",
     "BadRecord",
     "HeldUnreadable",
+    "KeyAway",
     "NotBroken",
     "NotProvable",
     "RecordTooLarge",
@@ -38,6 +39,16 @@ class BadBreak(EcluseError):
     code = "evidence.bad-break"
     fault = Fault.PERMANENT
     remedy = "Give a reason in one line, of 2,000 characters at most."
+
+
+class KeyAway(EcluseError):
+    """A checkpoint would lack one of the log's signatures."""
+
+    code = "evidence.key-away"
+    fault = Fault.TRANSIENT
+    remedy = (
+        "Wait a moment; where it lasts, restart the signer or the hub, so that they read the keyring again."
+    )
 
 
 class NotBroken(EcluseError):

@@ -21,8 +21,8 @@ from typing import Final
 import msgspec
 
 from ecluse.errors import EcluseError
-from ecluse.evidence.breaks import Break, base_of, epoch_of, sealed_breaks
-from ecluse.evidence.errors import HeldUnreadable, RolledBack
+from ecluse.evidence.breaks import RESTORED, Break, base_of, epoch_of, sealed_breaks
+from ecluse.evidence.errors import HeldUnreadable, KeyAway, RolledBack
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.model.basics import Clock, Instant
 from ecluse.model.nouns import Checkpoint
@@ -33,7 +33,7 @@ from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, open_checkpoint, parse
 from ecluse.wire.tlog.errors import BadProof, Malformed
 from ecluse.wire.tlog.note import NoteKey, Sign, parse_note
 
-__all__ = ["BATCH", "LEASE", "LEASE_SETTING", "LOST_HEAD", "Sequencer", "give_lease"]
+__all__ = ["BATCH", "KEYS_SUBJECT", "LEASE", "LEASE_SETTING", "LOST_HEAD", "Sequencer", "give_lease"]
 
 BATCH: Final = 512
 """Records a transaction: past some hundreds a batch gains nothing and keeps the writer longer."""
@@ -42,6 +42,9 @@ LEASE: Final = 15_000_000
 """Microseconds without a sign of life until another node takes over; only the log waits so long."""
 
 LEASE_SETTING: Final = "evidence.sequencer"
+
+KEYS_SUBJECT: Final = "log:keys"
+"""Subject of the record of when an older log got its second key."""
 
 LOST_HEAD: Final = "lost-head"
 """Kind of the records of signed heads that others showed and the log does not continue: every node knows them then."""
@@ -65,7 +68,7 @@ class Sequencer:
     Args:
         store: The database that holds it.
         clock: Time of the checkpoints and the lease.
-        key: The log's verifier key; its name is the first origin of the log.
+        key: The log's verifier key, or gives it; its name is the first origin of the log.
         sign: Signs with the private half of ``key``, its Ed25519 part.
         sign_ml_dsa: Signs with the ML-DSA-44 part; needed where there is one.
         clock_back: Told once, by how many microseconds the clock is behind the newest checkpoint.
@@ -78,7 +81,7 @@ class Sequencer:
         self,
         store: Store,
         clock: Clock,
-        key: NoteKey | LogKey,
+        key: NoteKey | LogKey | Callable[[], LogKey],
         sign: Sign,
         *,
         sign_ml_dsa: Sign | None = None,
@@ -89,7 +92,8 @@ class Sequencer:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._key = key if isinstance(key, LogKey) else LogKey(key)
+        known = LogKey(key) if isinstance(key, NoteKey) else key
+        self._find_key: Callable[[], LogKey] = (lambda: known) if isinstance(known, LogKey) else known
         self._sign = sign
         self._sign_ml_dsa = sign_ml_dsa
         self._clock_back = clock_back
@@ -99,6 +103,10 @@ class Sequencer:
         self._outside: TreeHead | None = None
         self._led_until = Instant(0)
         self._lock = threading.RLock()
+
+    @property
+    def _key(self) -> LogKey:
+        return self._find_key()
 
     def seal(self, limit: int = BATCH) -> int:
         """Put at most ``limit`` waiting records into the tree, in one transaction.
@@ -143,6 +151,9 @@ class Sequencer:
         head, last = self.check()
         if head.size == (last.size if last else 0):
             return None
+        key = self._key
+        if key.ml_dsa is None and self._store.read(lambda view: view.events(KEYS_SUBJECT)):
+            raise KeyAway("The log has an ML-DSA-44 key, and this process does not know it yet.")
         now = self._clock()
         if last is not None:
             if now + CLOCK_BACK < last.at and self._clock_back is not None:
@@ -150,9 +161,7 @@ class Sequencer:
                 tell(last.at - now)
             # A clock that was set back must not make the heads look out of order.
             now = max(now, last.at)
-        note = sign_checkpoint(
-            head, self._key.named(head.origin), self._sign, self._sign_ml_dsa, now // 1_000_000
-        )
+        note = sign_checkpoint(head, key.named(head.origin), self._sign, self._sign_ml_dsa, now // 1_000_000)
         checkpoint = Checkpoint(head.size, head.root, note, now)
         try:
             kept = self._store.write(lambda tx: _keep(tx, checkpoint))
@@ -175,9 +184,18 @@ class Sequencer:
 
     def _check(self) -> tuple[TreeHead, Checkpoint | None]:
         outside = self._read_outside()
-        past, last, shown = self._store.read(
-            lambda view: (sealed_breaks(view, self._key), view.last_checkpoint(), view.records(LOST_HEAD))
+        past, last, shown, restored = self._store.read(
+            lambda view: (
+                sealed_breaks(view, self._key),
+                view.last_checkpoint(),
+                view.records(LOST_HEAD),
+                view.setting(RESTORED),
+            )
         )
+        if restored:
+            raise RolledBack(
+                f"The database was restored from a backup of {restored.decode()}; what was signed since is not known."
+            )
         origin = past[-1].origin if past else self._key.name
         heads = [self._open(each.body, _origin_in(each.body, self._key.name)) for each in shown]
         if outside is not None:

@@ -113,6 +113,7 @@ def verify_log(
     progress: Progress | None = None,
     *,
     held: Iterable[bytes] = (),
+    watch: Callable[[list[LoggedEvent]], None] | None = None,
 ) -> Verdict:
     """Verify the log from its first record to its last.
 
@@ -123,6 +124,7 @@ def verify_log(
         progress: Told after every batch.
         held: Signed checkpoints kept outside the database, in order of size. Without them a database that was
             put back as a whole to an earlier state can't be told from one that is honest and young.
+        watch: Given every batch of records that were found right.
 
     Returns:
         The verdict; nothing that stands in the database makes this raise.
@@ -131,7 +133,7 @@ def verify_log(
         StoreUnavailable: where the database can't be read.
     """
     known = tuple(key if isinstance(key, LogKey) else LogKey(key) for key in keys)
-    run = _Run(store, known, progress or (lambda done, total: None))
+    run = _Run(store, known, progress or (lambda done, total: None), watch)
     problem = None
     try:
         run.all(iter(held))
@@ -154,10 +156,17 @@ def verify_log(
 class _Run:
     """One pass over a log."""
 
-    def __init__(self, store: Store, keys: tuple[LogKey, ...], progress: Progress) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keys: tuple[LogKey, ...],
+        progress: Progress,
+        watch: Callable[[list[LoggedEvent]], None] | None,
+    ) -> None:
         self._read = store.read
         self._keys = keys
         self._progress = progress
+        self._watch = watch
         self._last_at = 0
         self.frontier = merkle.Frontier()
         self.size = self.pending = self.checkpoints = self.signed = self.lost = 0
@@ -232,6 +241,8 @@ class _Run:
             for node, value in grown.items():
                 if nodes.get(node) != value:
                     raise _Wrong(_bad_node(node, nodes.get(node)))
+            if self._watch is not None:
+                self._watch(logged)
             self._progress(end, self.size)
 
     def _told(self, index: int, row: LoggedEvent) -> None:

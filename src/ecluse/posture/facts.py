@@ -236,6 +236,10 @@ class LogFacts:
         newest: When the newest record was written; ``None`` for an empty log.
         held: Whether a checkpoint is held outside the database.
         verified: When the whole of it was last verified; ``None`` where it never was.
+        broken: Why it is not signed; empty where it is.
+        breaks: When it was decided that it goes on after a break, and why.
+        silent: Witnesses that have cosigned nothing for a day while there was something to.
+        troubled: Logs of others that we cosign and that went back or forked.
     """
 
     size: int = 0
@@ -246,6 +250,10 @@ class LogFacts:
     newest: Instant | None = None
     held: bool = True
     verified: Instant | None = None
+    broken: str = ""
+    breaks: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    troubled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def rehearse(
         EcluseError: The rehearsal can't begin: there is no backup, or a hub on PostgreSQL and no database for it.
     """
     node = site.node
-    manifest = find_backup(site.place, backup, node.log_keys)
+    manifest = find_backup(site.place, backup, [site.key])
     if manifest.database == "sqlite":
         database = "sqlite:state/rehearsal.db"
     facts: dict[str, Any] = {"ok": False, "backup": manifest.id, "made": manifest.made, "error": None}
@@ -91,6 +91,7 @@ def rehearse(
             database_password=database_password,
             blobs="state/blobs",
             sample=sample,
+            digests=not sample,
             clock=node.hub.clock,
         )
         used = database is not None

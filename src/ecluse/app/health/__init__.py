@@ -89,6 +89,7 @@ def check_hub(
             ("sftp", machine.sftp),
             ("ftps", machine.ftps),
             ("log", work.log),
+            ("witnesses", work.witnesses),
             ("partners", parties.partners),
             ("assurance", assurance.assurance),
             ("access", assurance.access),

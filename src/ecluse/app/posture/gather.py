@@ -26,9 +26,13 @@ from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
 from ecluse.app.posture.partners import Material, materials, shared_things
 from ecluse.app.proofs import VERIFIED
+from ecluse.app.sequencing import BROKEN
+from ecluse.app.witnesses import silent_witnesses
 from ecluse.errors import EcluseError
+from ecluse.evidence.breaks import sealed_breaks
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.record import decode_leaf
+from ecluse.evidence.witness.service import witnessed_logs
 from ecluse.exchange.flows.state import last_run, paused
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
@@ -345,6 +349,10 @@ class Gatherer:
             newest=newest[0].event.at if newest else None,
             held=held,
             verified=Instant(int(verified)) if verified else None,
+            broken=(view.setting(BROKEN) or b"").decode("utf-8", "replace"),
+            breaks=tuple(f"{each.at}: {each.reason}" for each in sealed_breaks(view, self._node.log)),
+            silent=tuple(silent_witnesses(self._node, view)),
+            troubled=tuple(each.origin for each in witnessed_logs(view) if each.trouble),
         )
 
     def _machine(self, view: View, now: Instant) -> MachineFacts:

@@ -236,7 +236,13 @@ class Witness:
 
         def work(tx: Tx) -> None:
             tx.replace_record(before, record)
-            self._tell(tx, f"witness.log-{trouble}", f"log:{head.origin}", data)
+            subject = f"log:{head.origin}"
+            if trouble == "forked":
+                self._tell(tx, "witness.log-forked", subject, data)
+            elif trouble == "suspect":
+                self._tell(tx, "witness.log-suspect", subject, data)
+            else:
+                self._tell(tx, "witness.log-behind", subject, data)
 
         try:
             self._store.write(work)

@@ -6,12 +6,14 @@ Source: <https://c2sp.org/tlog-tiles>. Paths to facts and back, and which hashes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
-from ecluse.wire.tlog.errors import Malformed
-from ecluse.wire.tlog.merkle import Node
+from ecluse.wire.tlog.errors import BadProof, Malformed
+from ecluse.wire.tlog.head import TreeHead
+from ecluse.wire.tlog.merkle import HASH_SIZE, Frontier, Node, root
 
 __all__ = [
     "TILE_HEIGHT",
@@ -21,6 +23,7 @@ __all__ = [
     "parse_bundle",
     "parse_tile_path",
     "tiles_of",
+    "verify_tiles",
 ]
 
 TILE_HEIGHT: Final = 8
@@ -127,3 +130,35 @@ def parse_bundle(data: bytes) -> list[bytes]:
         if len(entries) > TILE_WIDTH:
             raise Malformed(f"A bundle has {TILE_WIDTH} entries at most.")
     return entries
+
+
+def verify_tiles(head: TreeHead, read: Callable[[str], bytes | None]) -> None:
+    """Check that a log's tiles are those of a signed head, in memory for one level of the tree.
+
+    Args:
+        head: The head, verified.
+        read: Gives what stands at a path under the log's prefix; ``None`` where nothing does.
+
+    Raises:
+        BadProof: where a tile is missing, or its hashes are not those of the tree; the first one is named.
+    """
+    below: list[bytes] = []
+    roots: dict[Node, bytes] = {}
+    for level, tiles in groupby(tiles_of(head.size), key=lambda tile: tile.level or 0):
+        above: list[bytes] = []
+        for tile in tiles:
+            data = read(tile.path)
+            if data is None or len(data) != HASH_SIZE * tile.width:
+                raise BadProof(f"{tile.path} is missing, or has another length.")
+            values = [data[place : place + HASH_SIZE] for place in range(0, len(data), HASH_SIZE)]
+            first = tile.index << TILE_HEIGHT
+            if level and values != below[first : first + tile.width]:
+                raise BadProof(f"{tile.path} is not made of the tiles below it.")
+            nodes = Frontier().extend(values)
+            for (height, place), value in nodes.items():
+                roots[TILE_HEIGHT * level + height, (first >> height) + place] = value
+            if tile.width == TILE_WIDTH:
+                above.append(nodes[TILE_HEIGHT, 0])
+        below = above
+    if root(head.size, roots) != head.root:
+        raise BadProof("The tiles are those of another tree.")

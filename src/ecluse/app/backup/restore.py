@@ -37,6 +37,7 @@ from ecluse.blobs.vault import BlobDamaged
 from ecluse.errors import EcluseError
 from ecluse.evidence.breaks import RESTORED as LOG_RESTORED
 from ecluse.evidence.held import HeldCheckpoints
+from ecluse.evidence.sequencer import LEASE_SETTING
 from ecluse.model.basics import Clock, system_clock
 from ecluse.model.nouns import BlobRow
 from ecluse.store.open import open_store
@@ -423,6 +424,7 @@ class _Restore:
             def done(tx: Any) -> None:
                 tx.put_setting(RESTORED, msgspec.json.encode(source))
                 tx.put_setting(LOG_RESTORED, manifest.made.encode())
+                tx.put_setting(LEASE_SETTING, b"")  # who held it is no more
                 tx.put_setting(RESTORING_SETTING, b"")
                 forget_places(tx)
                 node.hub.event(tx, "hub.restored", "hub", facts)

@@ -84,7 +84,7 @@ def _sqlite(path: Path) -> Store:
     connection.execute("BEGIN")
     for documents, refs in _batches():
         connection.executemany(f"INSERT INTO archive VALUES ({', '.join('?' * 21)})", documents)
-        connection.executemany("INSERT INTO archive_refs VALUES (?, ?, ?)", refs)
+        connection.executemany("INSERT INTO archive_refs VALUES (?, ?, ?, ?)", refs)
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -107,11 +107,11 @@ def _postgres(server: PostgresServer) -> Store:
     return store
 
 
-def _batches() -> Iterator[tuple[list[tuple[Any, ...]], list[tuple[str, str, str]]]]:
+def _batches() -> Iterator[tuple[list[tuple[Any, ...]], list[tuple[str, str, str, str]]]]:
     documents, refs = [], []
     for archived in _documents():
         documents.append(archived_row(archived))
-        refs += [(number, kind, archived.id) for number, kind in numbers(archived)]
+        refs += [(number, kind, archived.day, archived.id) for number, kind in numbers(archived)]
         if len(documents) == _BATCH:
             yield documents, refs
             documents, refs = [], []

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.support.peers import missing
+
+from ecluse.archive.commitments import unclassified
 
 # Tests that start a process of the hub's find the package where this one does.
 os.environ["PYTHONPATH"] = os.pathsep.join(
@@ -53,3 +56,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         and session.exitstatus == 0
     ):
         session.exitstatus = 1
+
+
+@pytest.fixture(autouse=True)
+def _every_field_of_an_event_is_classified() -> Iterator[None]:
+    """Whoever adds a field to an event says of whom it tells: see :mod:`ecluse.archive.event_fields`."""
+    yield
+    found = sorted(unclassified)
+    unclassified.clear()
+    assert not found, f"say in ecluse/archive/event_fields.py what these tell of whom: {found}"

@@ -11,10 +11,10 @@ import pytest
 from tests.support.flow_worlds import EDIFACT, World, flow
 from tests.support.postgres import PostgresServer, postgres_server
 
-from ecluse.archive.copies import ERASURE, finish_erasures, pending_erasures
+from ecluse.archive.classes import DataClass
+from ecluse.archive.copies import ERASURE, CopyUnknown, finish_erasures, forsake, pending_erasures
 from ecluse.archive.holds import Criteria, Hold, hold_record
 from ecluse.archive.shredding import Kept, Reason, family_of, shred
-from ecluse.archive.terms import DataClass
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.vault import Vault
 from ecluse.errors import EcluseError
@@ -267,3 +267,21 @@ def test_the_table_of_keys_is_rewritten(make: Callable[..., World], postgres_ser
         connection.execute("CHECKPOINT")
     left = files_with(postgres_server.data, *keys)
     assert all(name.startswith("pg_wal/") for name in left), left
+
+
+def test_a_copy_that_was_destroyed_is_waited_for_no_longer(make: Callable[..., World]) -> None:
+    world = make({"x": flow(SFTP) + KEEP})
+    hub = world.hub
+    hub.copies.add(FakeCopy())
+    message = arrived(world)
+    erase(world, message)
+    with pytest.raises(CopyUnknown, match="is configured"):
+        forsake(hub, hub.store, hub.copies, "elsewhere", actor="operator:test", reason="gone")
+    hub.copies.remove("elsewhere")
+    assert finish_erasures(hub, hub.store, hub.copies) == 0
+    assert forsake(hub, hub.store, hub.copies, "elsewhere", actor="operator:test", reason="shredded") == 1
+    assert finish_erasures(hub, hub.store, hub.copies) == 1
+    (everywhere,) = data_of(world, message.id, "message.erased-everywhere")
+    assert everywhere["destroyed"] == ["elsewhere"]
+    with pytest.raises(CopyUnknown, match="Nothing waits"):
+        forsake(hub, hub.store, hub.copies, "elsewhere", actor="operator:test", reason="again")

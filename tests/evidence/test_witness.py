@@ -102,7 +102,7 @@ class TestCosigned:
         birch.service._clock = lambda: clock() + 3_600_000_000
         log.grow(1)
         log.client(birch).submit()
-        assert ("log.clock-differs", {"witness": birch.name, "ahead": 3600}) in log.told
+        assert ("log.witness-clock-differs", {"witness": birch.name, "ahead": 3600}) in log.told
 
 
 class TestLies:

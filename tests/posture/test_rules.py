@@ -38,6 +38,7 @@ from ecluse.posture.facts import (
     Revoked,
     SecretFile,
     Shared,
+    StampFacts,
 )
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
@@ -126,6 +127,15 @@ def backed_up(hub: HubFacts) -> HubFacts:
 def log(**more: object) -> Make:
     base = hub_facts().log
     return lambda: facts(hub=replace(hub_facts(), log=replace(base, **more)))  # type: ignore[arg-type]
+
+
+def stamped(**more: object) -> Make:
+    return log(stamps=(StampFacts("alder", **more),))  # type: ignore[arg-type]
+
+
+def asked(**more: object) -> Make:
+    (base,) = hub_facts().settings.log.authorities
+    return hub("log.authorities", (msgspec.structs.replace(base, **more),))
 
 
 def counts(**more: object) -> Make:
@@ -599,6 +609,36 @@ CASES: dict[str, tuple[Make, Make]] = {
     "evidence.verified-long-ago": (
         log(verified=Instant(NOW - 40 * DAY)),
         log(verified=Instant(NOW - 20 * DAY)),
+    ),
+    "evidence.no-authority": (
+        hub("log.authorities", ()),
+        lambda: facts(),
+    ),
+    "evidence.stamp-overdue": (
+        stamped(last=Instant(NOW - 3 * DAY)),
+        stamped(last=Instant(NOW - 2 * DAY)),
+    ),
+    "evidence.stamp-late": (
+        stamped(required=False, failures=3, error="http.unreachable: Nobody answers."),
+        stamped(required=False, failures=1),
+    ),
+    "evidence.rare-stamps": (asked(every="8d"), asked(every="7d")),
+    "evidence.short-renewal": (
+        hub("log.longterm.renew_before", "29d"),
+        hub("log.longterm.renew_before", "30d"),
+    ),
+    "evidence.authority-ends": (
+        stamped(last=Instant(NOW), ends=Instant(NOW + 50 * DAY)),
+        stamped(last=Instant(NOW), ends=Instant(NOW + 70 * DAY)),
+    ),
+    "evidence.clock-differs": (
+        stamped(last=Instant(NOW), time=Instant(NOW + DAY)),
+        stamped(last=Instant(NOW), time=Instant(NOW), ahead=-30_000_000),
+    ),
+    "evidence.record-unproven": (log(unproven=1), log(unproven=0)),
+    "evidence.renewal-late": (
+        log(unrenewed=Instant(NOW - 8 * DAY)),
+        log(unrenewed=Instant(NOW - 6 * DAY)),
     ),
     "evidence.log-broken": (log(broken="It was put back."), log(broken="")),
     "evidence.log-continued": (log(breaks=("2026-06-01: the disk",)), log(breaks=())),

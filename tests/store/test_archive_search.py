@@ -112,11 +112,14 @@ def test_every_condition_alone_and_in_pairs(full: Store) -> None:
         assert ids(full, query) == expected(query), conditions
 
 
+@pytest.mark.parametrize("many", [15, 1000])
 def test_what_many_answer_to_is_read_in_the_order_of_days(
-    full: Store, monkeypatch: pytest.MonkeyPatch
+    full: Store, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
     monkeypatch.setattr("ecluse.archive.search._FEW", 2)
     monkeypatch.setattr("ecluse.archive.search._LOOKS", (1, 3))
+    monkeypatch.setattr("ecluse.archive.search._STEP", 5)
+    monkeypatch.setattr("ecluse.archive.search._MANY", many)
     test_every_condition_alone_and_in_pairs(full)
 
 

@@ -77,8 +77,9 @@ class OpenSsl:
         self._key(name, kind)
         self("req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-config", "openssl.cnf",
              "-out", f"{name}.csr")  # fmt: skip
-        self("x509", "-req", "-in", f"{name}.csr", "-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-days", "200",
-             "-CAcreateserial", "-extfile", "openssl.cnf", "-extensions", extensions, "-out", f"{name}.pem")  # fmt: skip
+        options = ["-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-CAcreateserial", "-days", "200"]
+        options += ["-extfile", "openssl.cnf", "-extensions", extensions]
+        self("x509", "-req", "-in", f"{name}.csr", *options, "-out", f"{name}.pem")
 
     def stamp(self, signer: str, data: bytes, digest: str = "sha256", *, token: bool = False) -> bytes:
         """The response of an authority over ``data``, or the token alone."""
@@ -87,6 +88,13 @@ class OpenSsl:
         self("ts", "-reply", "-queryfile", "query", "-signer", f"{signer}.pem", "-inkey", f"{signer}.key",
              "-config", "openssl.cnf", "-out", "reply", *(["-token_out"] if token else []))  # fmt: skip
         return self.read("reply")
+
+    def sign(self, data: bytes, signer: str = "forger") -> bytes:
+        """A detached signature over ``data``, DER."""
+        (self.folder / "data").write_bytes(data)
+        self("cms", "-sign", "-in", "data", "-binary", "-outform", "DER", "-signer", f"{signer}.pem",
+             "-inkey", f"{signer}.key", "-out", "signature")  # fmt: skip
+        return self.read("signature")
 
     def _key(self, name: str, kind: str) -> None:
         options = {

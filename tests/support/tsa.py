@@ -142,6 +142,7 @@ class PlayedAuthority:
         begins: When its certificates begin.
         years: How long its signer's certificate lasts; its root lasts twice that.
         hash: Hash of the signature.
+        post_quantum: Whether its keys are for ML-DSA.
         usage: Extended key usages of the signer.
         critical: Whether they are critical.
         spoil: Changes the fields of the TSTInfo before it is signed.
@@ -163,14 +164,15 @@ class PlayedAuthority:
     requests: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.root_key = ec.generate_private_key(ec.SECP256R1())
+        self.root_key = self._key()
         self.root = self._certificate(f"{self.name} Root", self.root_key.public_key(), ca=True)
-        self.key: Key = (
-            mldsa.MLDSA65PrivateKey.generate()
-            if self.post_quantum
-            else ec.generate_private_key(ec.SECP256R1())
-        )
+        self.key = self._key()
         self.certificate = self._certificate(f"{self.name} Time-Stamps", self.key.public_key(), ca=False)
+
+    def _key(self) -> Key:
+        if self.post_quantum:
+            return mldsa.MLDSA65PrivateKey.generate()
+        return ec.generate_private_key(ec.SECP256R1())
 
     def _certificate(self, name: str, public: object, *, ca: bool) -> x509.Certificate:
         def subject(text: str) -> x509.Name:
@@ -190,7 +192,7 @@ class PlayedAuthority:
         )
         if not ca:
             builder = builder.add_extension(x509.ExtendedKeyUsage(self.usage), critical=self.critical)
-        return builder.sign(self.root_key, hashes.SHA256())
+        return builder.sign(self.root_key, None if self.post_quantum else hashes.SHA256())
 
     def at(self, now: Callable[[], datetime]) -> Answer:
         """Its answers, at the time that ``now`` gives."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.support.packs import Company, World, make_world
+from tests.support.packs import Company, Vouchers, World, make_world
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +22,8 @@ def aster(world: World) -> Company:
 @pytest.fixture
 def birch(world: World) -> Company:
     return world.companies["birch"]
+
+
+@pytest.fixture(scope="session")
+def vouchers(tmp_path_factory: pytest.TempPathFactory) -> Vouchers:
+    return Vouchers(tmp_path_factory.mktemp("vouchers"))

@@ -118,7 +118,7 @@ def test_time_stamps(openssl: OpenSsl, digest: str, token: bool) -> None:
     assert found.digest == digest
     assert certificate == load_pem(openssl.read("stamper.pem"))[0]
     assert found.check(value, [], [])[1] is False
-    with pytest.raises(Bad, match="stamp.imprint"):
+    with pytest.raises(Bad, match=r"stamp\.imprint"):
         found.check(hashlib.new(digest, b"another").digest(), [], root)
 
 

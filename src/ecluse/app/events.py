@@ -35,6 +35,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "message",
         "Every copy of the keys and bytes that message.shredded deleted has let go of them; copies names them.",
     ),
+    "copy.forsaken": (
+        "copy",
+        "A person said that a copy of keys or bytes is no more: deletions wait for it no longer.",
+    ),
     "delivery.attempted": ("message", "An attempt began."),
     "delivery.held": (
         "message",
@@ -141,6 +145,42 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "A version of the configuration was put in force; eyes is how many operators signed it, trust how many changes "
         "to trust it has.",
     ),
+    "archive.deposited": (
+        "archive",
+        "A document was put into the archive; the digest of its receipt is told.",
+    ),
+    "archive.refused": (
+        "message",
+        "The archive profile does not take a document of it: somebody has to decide.",
+    ),
+    "archive.declined": ("message", "Somebody decided that it is not archived."),
+    "archive.started": ("archive", "The event that begins a document's retention was told of."),
+    "archive.copied": ("archive", "The second place has what a document stands on, and it was read back."),
+    "archive.consulted": (
+        "archive",
+        "Somebody read a document, and why; written before its octets went out.",
+    ),
+    "archive.damaged": (
+        "archive",
+        "A copy of what a document stands on is not what was archived, or is missing.",
+    ),
+    "archive.repaired": ("archive", "A damaged or missing copy was made anew from the other one."),
+    "archive.held": ("hold, archive or message", "A legal hold was placed: nothing under it is deleted."),
+    "archive.released": ("hold, archive or message", "A legal hold was released."),
+    "archive.disposal-proposed": ("disposal", "Documents were proposed for destruction."),
+    "archive.disposal-approved": ("disposal", "An archive administrator signed the list of a disposal."),
+    "archive.disposal-refused": ("disposal", "A disposal was refused; nothing was destroyed by it."),
+    "archive.disposal-begun": ("disposal", "What two administrators approved begins to be destroyed."),
+    "archive.disposed": ("archive", "A document was destroyed; by which disposal."),
+    "archive.destroyed": (
+        "disposal",
+        "A disposal ended; the digest of its certificate of destruction is told.",
+    ),
+    "archive.clock-doubted": (
+        "clock",
+        "The clock can't be believed: no retention ends until a person confirms it.",
+    ),
+    "archive.clock-confirmed": ("clock", "A person said that the clock is right."),
     "change.proposed": ("change", "A change to trust was proposed, and waits for a second operator."),
     "change.approved": ("change", "An operator signed that it shall be."),
     "change.applied": ("change", "It was put in force, as two operators had signed it."),
@@ -236,6 +276,21 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "An evidence pack was made: of which messages, and the digest of its manifest, which names it.",
     ),
     "secret.removed": ("secret", "A secret was removed from the keyring."),
+    "log.stamped": (
+        "log",
+        "A time-stamping authority stamped a checkpoint: which one, when that was, and by how much our clock differs.",
+    ),
+    "log.stamp-failed": (
+        "log",
+        "A time-stamping authority gave no time-stamp, or one that does not hold; further such failures are not told.",
+    ),
+    "log.clock-differs": ("log", "Our clock and a time-stamping authority's differ by more than a minute."),
+    "log.evidence-begun": ("log", "Evidence records over data objects other than checkpoints were begun."),
+    "log.evidence-renewed": ("log", "Evidence records were renewed, before what they rested on ended."),
+    "log.evidence-not-renewed": (
+        "log",
+        "An evidence record can't be renewed: its time has passed, it does not hold, or its data was disposed of.",
+    ),
     "log.key-added": ("log", "The log signs with ML-DSA-44 too from here on."),
     "log.witnessed": ("witness", "A witness cosigned a checkpoint of our log for the first time."),
     "log.witness-failed": ("witness", "A witness does not cosign, or says what it does not show."),
@@ -244,7 +299,7 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "witness",
         "A witness knows less than it cosigned before: it lost its state, or lies.",
     ),
-    "log.clock-differs": ("witness", "A witness's clock and ours differ by more than five minutes."),
+    "log.witness-clock-differs": ("witness", "A witness's clock and ours differ by more than five minutes."),
     "log.clock-went-back": ("log", "The clock is more than five minutes behind the newest checkpoint."),
     "log.broken": (
         "log",

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ecluse.app.accounts import join_accounts
+from ecluse.app.archive import join_archive
 from ecluse.app.backup.copy import join_backup
 from ecluse.app.backup.errors import HalfRestored
 from ecluse.app.flowbook import Flows
@@ -20,6 +21,7 @@ from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
 from ecluse.app.rotation.exchange import join_exchange
 from ecluse.app.rotation.watch import join_rotations
+from ecluse.archive.room import Room
 from ecluse.blobs import durable
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
@@ -31,6 +33,7 @@ from ecluse.channels.http.line import Pool
 from ecluse.engine.retry import Backoff, RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.breaks import log_names
+from ecluse.evidence.longterm.sources import Source as EvidenceSource
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel
 from ecluse.exchange.remote import Source
@@ -118,7 +121,9 @@ class Node:
         vault: Bytes.
         hub: What the chamber shares.
         channels: By kind.
+        archive: The archive.
         sources: What documents are collected from, by kind.
+        evidence_sources: What evidence records are made over besides the log's checkpoints, by name.
         closing: What else is to be let go at the end.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
@@ -147,7 +152,9 @@ class Node:
     inventory: Inventory = field(default_factory=Inventory)
     planned: Configuration | None = None
     sources: dict[str, Source] = field(default_factory=dict)
+    evidence_sources: dict[str, EvidenceSource] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
+    archive: Room = field(init=False, repr=False)
     _reloading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -159,6 +166,11 @@ class Node:
     def log_keys(self) -> tuple[LogKey, ...]:
         """The keys of this hub's log under every name that it ever had, oldest first (see ``evidence.breaks``)."""
         return self.store.read(lambda view: log_names(view, self.log))
+
+    @property
+    def note_keys(self) -> tuple[NoteKey, ...]:
+        """The same, the Ed25519 ones alone."""
+        return tuple(each.ed25519 for each in self.log_keys)
 
     @property
     def log(self) -> LogKey:
@@ -412,6 +424,7 @@ def open_node(
     join_places(node)
     join_ftps(node)
     join_accounts(node)
+    join_archive(node)
     join_rotations(node)
     join_exchange(node)
     join_backup(node)

@@ -10,8 +10,10 @@ import msgspec
 
 from ecluse.app.lookup import find_message
 from ecluse.app.node import Node
+from ecluse.app.stamp_views import verify_stamps
+from ecluse.archive.commitments import values_of
 from ecluse.errors import EcluseError, Fault
-from ecluse.evidence.contents import missing_messages, verify_bytes, verify_messages
+from ecluse.evidence.contents import missing_messages, verify_bytes, verify_messages, verify_versions
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.proof import prove
 from ecluse.evidence.record import decode_leaf
@@ -56,8 +58,9 @@ def verify_evidence(
 
     Returns:
         The verdict as :class:`ecluse.evidence.verify.Verdict` has it, with ``states``: where a row or bytes say
-        something else than the log, or a witness's word does not hold. ``ok`` is true where nothing at all is wrong;
-        that it was, and when, is remembered.
+        something else than the log, or a witness's word does not hold; and ``stamped``: time-stamps and evidence
+        records, as :func:`~ecluse.app.stamp_views.verify_stamps` gives them. ``ok`` is true where nothing at all is
+        wrong; that it was, and when, is remembered.
     """
     held = HeldCheckpoints(node.checkpoint_file)
     gone: list[Problem] = []
@@ -72,15 +75,17 @@ def verify_evidence(
     found = chain(
         gone,
         verify_messages(node.store),
+        verify_versions(node.store),
         verify_cosignatures(node.store, witnesses),
         verify_bytes(node.store, node.hub.blob, lambda octets: None) if contents else (),
     )
     states = [msgspec.to_builtins(problem) for problem in islice(found, _MAX_PROBLEMS)]
-    ok = bool(verdict["ok"]) and not states
+    stamped = verify_stamps(node)
+    ok = bool(verdict["ok"]) and not states and not stamped["problems"]
     if ok:
         now = node.hub.clock()
         node.store.write(lambda tx: tx.put_setting(VERIFIED, str(now).encode()))
-    return {**verdict, "ok": ok, "states": states}
+    return {**verdict, "ok": ok, "states": states, "stamped": stamped}
 
 
 def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:
@@ -130,6 +135,7 @@ def make_proof(node: Node, logged: LoggedEvent) -> tuple[str, dict[str, Any]]:
     facts = {
         "index": logged.index,
         "event": event_facts(decode_leaf(logged.leaf)),
+        "values": values_of(logged.beside),
         "key": str(node.log_key),
         "keys": list(node.log_keys[-1].texts()),
     }

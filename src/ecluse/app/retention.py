@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from ecluse.app.lookup import find_message
+from ecluse.archive.classes import Keeping, Outcome
 from ecluse.archive.copies import finish_erasures, pending_erasures
 from ecluse.archive.holds import Obstacle
-from ecluse.archive.terms import Outcome, Terms
 from ecluse.exchange.flows.retain import look, retain
 from ecluse.model.basics import Instant, iso, new_id
 
@@ -49,7 +49,7 @@ def overview(node: Node) -> dict[str, Any]:
     }
 
 
-def _terms(terms: Terms) -> dict[str, str]:
+def _terms(terms: Keeping) -> dict[str, str]:
     return asdict(terms)
 
 

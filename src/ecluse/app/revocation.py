@@ -38,6 +38,7 @@ from ecluse.trust.revocation import (
     Target,
     Verdict,
     Way,
+    answer_record,
     candidates,
     newer,
     record_of,
@@ -206,6 +207,10 @@ def _round(node: Node, targets: list[Target], known: dict[str, Record], now: Ins
     def write(tx: Tx) -> None:
         for record in records:
             tx.put_record(record)
+        for key in {
+            each.verdict.kept for each in checked if each.verdict is not None
+        } & asking.answers.keys():
+            tx.put_record(answer_record(key, asking.answers[key], now))
         changed = [each for each in checked if _state(each.before) != _state(each.verdict)]
         for each in changed:
             _tell(node, tx, each)

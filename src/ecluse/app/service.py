@@ -14,6 +14,7 @@ import structlog
 
 from ecluse.app.accounts import account_expiry
 from ecluse.app.acme import AcmeDoor, acme_work
+from ecluse.app.archive import archive_handlers, archive_work
 from ecluse.app.audit import remind
 from ecluse.app.backup.work import backup_work
 from ecluse.app.changes import change_expiry
@@ -29,8 +30,10 @@ from ecluse.app.rotation.tend import rotation_work
 from ecluse.app.sequencing import make_sequencer, reporter
 from ecluse.app.sftp import SftpService
 from ecluse.app.sightings import SightingsWork
+from ecluse.app.stamps import longterm_work, stamping
 from ecluse.app.succession import Succession
 from ecluse.app.witnesses import cosign_work, greet
+from ecluse.archive.care import known_blobs
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
 from ecluse.channels.http.server import Listener, Server
@@ -109,8 +112,11 @@ class Service:
                 acme_work(node),
                 posture_run(node),
                 revocation_checks(node),
+                stamping(node),
+                longterm_work(node),
                 change_expiry(node),
                 remind(node),
+                *archive_work(node),
                 backup_work(node),
                 cosign_work(node, sequencer),
             ],
@@ -119,6 +125,7 @@ class Service:
         jobs = {
             **handlers(hub, node.channels, node.retry_policy),
             **self._flows.handlers,
+            **archive_handlers(node),
             **schedule.handlers,
         }
         self._runner = Runner(
@@ -261,7 +268,7 @@ class Service:
 
     def _sweep(self, context: JobContext) -> None:
         store = self.node.store
-        self.node.vault.sweep(lambda after, limit: store.read(lambda view: view.blobs_before(after, limit)))
+        self.node.vault.sweep(lambda after, limit: store.read(lambda view: known_blobs(view, after, limit)))
 
     def _note_uses(self) -> None:
         try:

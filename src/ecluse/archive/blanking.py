@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ecluse.archive.terms import DataClass
+from ecluse.archive.classes import DataClass
 from ecluse.model.files import FileState
 from ecluse.model.nouns import Message
 from ecluse.store.port import Tx, View

@@ -7,17 +7,15 @@ number of the others stands among the references (``own``), and all that is know
 
 from __future__ import annotations
 
-from typing import Any, Final, TypedDict
+from typing import Final, TypedDict
 
 import msgspec
 
 from ecluse.model.archive import Archived
 from ecluse.wire.documents.facts import DocumentFacts, DocumentType, Interchange
 
-__all__ = ["KEY", "Columns", "Contents", "Line", "columns", "contents", "contents_of"]
+__all__ = ["Columns", "Contents", "Line", "columns", "contents", "contents_of"]
 
-KEY: Final = "contents"
-"""Where it stands in the body of an archived document."""
 OWN: Final = "own"
 """Kind of the references that are numbers of further documents in the same file."""
 
@@ -90,12 +88,10 @@ def columns(interchange: Interchange) -> Columns:
     }
 
 
-def contents(interchange: Interchange) -> dict[str, Any]:
-    """What stands in the body under :data:`KEY`; nothing where nothing was recognised."""
-    if not interchange.documents:
-        return {}
+def contents(interchange: Interchange) -> Contents:
+    """What stands in the body under ``contents``."""
     lines = tuple(_line(each, many=len(interchange.documents) > 1) for each in interchange.documents)
-    found = Contents(
+    return Contents(
         interchange.sender,
         interchange.recipient,
         interchange.reference,
@@ -104,8 +100,6 @@ def contents(interchange: Interchange) -> dict[str, Any]:
         interchange.count,
         lines,
     )
-    made: dict[str, Any] = msgspec.to_builtins(found)
-    return made
 
 
 def contents_of(archived: Archived) -> Contents:

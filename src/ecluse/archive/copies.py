@@ -35,6 +35,7 @@ __all__ = [
     "OwnRows",
     "Teller",
     "finish_erasures",
+    "forsake",
     "note_erasure",
     "pending_erasures",
 ]
@@ -205,6 +206,7 @@ class Erasure(msgspec.Struct, frozen=True, omit_defaults=True):
         done: Copies that have.
         tries: Rounds that some copy failed in.
         error: What the last one said, by copy.
+        destroyed: Copies that are no more, as a person said.
     """
 
     messages: tuple[MessageId, ...]
@@ -216,6 +218,7 @@ class Erasure(msgspec.Struct, frozen=True, omit_defaults=True):
     done: tuple[str, ...] = ()
     tries: int = 0
     error: dict[str, str] = {}
+    destroyed: tuple[str, ...] = ()
 
 
 _read = msgspec.json.Decoder(Erasure).decode
@@ -234,6 +237,44 @@ def _record(erasure: Erasure, due: Instant) -> Record:
 def pending_erasures(view: View, after: str = "", limit: int = 500) -> list[tuple[str, Erasure]]:
     """Deletions that some copy has not followed yet, by key, in order of it."""
     return [(each.key, _read(each.body)) for each in view.records(ERASURE, after=after, limit=limit)]
+
+
+def forsake(teller: Teller, store: Store, copies: Copies, name: str, *, actor: str, reason: str) -> int:
+    """Wait no longer for a copy that is no more: a person says that it was destroyed, and answers for it.
+
+    Returns:
+        How many deletions waited for it.
+
+    Raises:
+        CopyUnknown: Nothing waits for such a copy; or it is configured, so that it can be asked.
+    """
+    if name in copies.names:
+        raise CopyUnknown(
+            f"The copy {name} is configured.",
+            remedy="Mend it: it is asked again by itself; or take it out of the configuration first.",
+        )
+
+    def work(tx: Tx) -> int:
+        count, after = 0, ""
+        while page := tx.records(ERASURE, after=after):
+            for record in page:
+                erasure = _read(record.body)
+                if name in erasure.waiting:
+                    waiting = tuple(each for each in erasure.waiting if each != name)
+                    left = {copy: said for copy, said in erasure.error.items() if copy != name}
+                    lost = (*erasure.destroyed, name)
+                    changed = msgspec.structs.replace(erasure, waiting=waiting, error=left, destroyed=lost)
+                    tx.replace_record(record, _record(changed, teller.clock()))
+                    count += 1
+            after = page[-1].key
+        if not count:
+            raise CopyUnknown(
+                f"Nothing waits for a copy {name[:64]!a}.", remedy="Look at `ecluse retention show`."
+            )
+        teller.event(tx, "copy.forsaken", f"copy:{name}", {"deletions": count, "reason": reason}, actor=actor)
+        return count
+
+    return store.write(work)
 
 
 def finish_erasures(
@@ -297,6 +338,7 @@ def _note(teller: Teller, tx: Tx, record: Record, erasure: Erasure, failed: Mapp
         "deleted": erasure.at,
         "blobs": len(erasure.blobs),
         "copies": list(done),
+        **({"destroyed": list(erasure.destroyed)} if erasure.destroyed else {}),
     }
     for message in erasure.messages:
         teller.event(tx, "message.erased-everywhere", message, facts, at=now)

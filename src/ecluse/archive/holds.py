@@ -16,7 +16,7 @@ import msgspec
 
 from ecluse.model.archive import Archived, ArchiveState
 from ecluse.model.basics import Instant, MessageId
-from ecluse.model.nouns import Message
+from ecluse.model.nouns import JobState, Message
 from ecluse.model.records import Record
 from ecluse.store.archive import HOLD, STANDING
 from ecluse.store.port import View
@@ -33,6 +33,11 @@ __all__ = [
     "standing",
 ]
 
+DEPOSIT_JOB: Final = "archive-deposit"
+"""Kind of the jobs that put messages into the archive."""
+REFUSED: Final = "archive-refused"
+"""Kind of the records of messages that their profile does not take, and that wait for a decision."""
+
 MAX_NAMED: Final = 1000
 """Ids in one hold: it is read whenever something is deleted."""
 
@@ -42,8 +47,8 @@ class Obstacle:
     """Why a message's bytes stay.
 
     Attributes:
-        kind: ``hold`` or ``retention``.
-        reference: Id of the hold, or of the archived document.
+        kind: ``hold``, ``retention``, or ``deposit`` where it is still to be archived.
+        reference: Id of the hold, of the archived document, or of the message.
         reason: In one sentence.
         until: When it ends by itself; ``None`` where it does not, or nobody knows.
     """
@@ -213,7 +218,21 @@ def obstacles(view: View, message: MessageId) -> tuple[Obstacle, ...]:
     return (
         *(Obstacle("hold", hold.id, f"Held for {hold.reference}: {hold.reason}", None) for hold in holds),
         *(_retention(each) for each in archived if each.state is not ArchiveState.DISPOSED),
+        *(() if archived else _deposit(view, message)),
     )
+
+
+def deposit_key(message: MessageId) -> str:
+    """Key of the job that puts a message into the archive."""
+    return f"{DEPOSIT_JOB}:{message}"
+
+
+def _deposit(view: View, message: MessageId) -> Iterable[Obstacle]:
+    job = view.job(deposit_key(message))
+    if job is not None and job.state is not JobState.DONE:
+        yield Obstacle("deposit", message, "It is still to be archived.", None)
+    if view.record(REFUSED, message) is not None:
+        yield Obstacle("deposit", message, "Its profile does not take it; somebody has to decide.", None)
 
 
 def _retention(archived: Archived) -> Obstacle:

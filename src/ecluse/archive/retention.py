@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ecluse.archive.blanking import has
+from ecluse.archive.classes import DAY, DataClass, Keeping, Outcome, longest
 from ecluse.archive.holds import Obstacle
 from ecluse.archive.shredding import what_keeps
-from ecluse.archive.terms import DAY, DataClass, Outcome, Terms, longest
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import Message
 from ecluse.model.states import MessageState
@@ -73,7 +73,7 @@ def outcome_of(family: Collection[Message]) -> Outcome | None:
     return Outcome.QUARANTINED if states - ENDED == {MessageState.QUARANTINED} else None
 
 
-def judge(view: View, family: Sequence[Message], terms: Sequence[Terms]) -> Verdict:
+def judge(view: View, family: Sequence[Message], terms: Sequence[Keeping]) -> Verdict:
     """When what of a family goes.
 
     Args:

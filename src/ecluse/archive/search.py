@@ -26,8 +26,11 @@ _FEW: Final = 4000
 _LOOKS: Final = (1000, 16_000)
 """How far conditions are counted to see which one fewest answer to: 0.1 us each."""
 _LAST: Final = chr(0x10FFFF)
-_EQUAL: Final = ("partner", "type", "profile", "currency", "state")
-"""Conditions that may drive, that with most different values first."""
+_EQUAL: Final = ("state", "partner", "type", "profile", "currency")
+"""Conditions that may drive, that with fewest documents first, as archives are; what is kept is not sought by that."""
+_STEP: Final = 1000
+_MANY: Final = 20_000
+"""Documents looked up one by one where a number begins as that of many: after these, days are read instead."""
 _DAY: Final = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 _PLACE: Final = re.compile(r"([0-9-]{0,10})/(a[0-9a-z]{1,40})")
 
@@ -130,10 +133,7 @@ def search(view: View, query: Query, *, after: Place | None = None, limit: int =
         BadQuery: A day is none, or a number has nothing in it.
     """
     limit = max(1, min(limit, MAX_LIMIT))
-    conditions = _conditions(view, query, after)
-    if conditions is None:
-        return Page((), None)
-    found = view.archive_search(conditions, limit + 1)
+    found = _found(view, query, after, limit + 1)
     rows = view.archived_in([id for _, id in found[:limit]])
     shown = tuple(rows[id] for _, id in found[:limit] if id in rows)
     more = len(found) > limit
@@ -151,35 +151,74 @@ def search_all(view: View, query: Query) -> Iterator[Archived]:
             return
 
 
-def _conditions(view: View, query: Query, after: Place | None) -> list[_Condition] | None:
-    """All conditions, the one that drives under its plain name; ``None`` where nothing can answer."""
+def _found(view: View, query: Query, after: Place | None, limit: int) -> list[tuple[str, ArchiveId]]:
+    """Day and id of what is found."""
     numbers = _numbers(query)
     few = _few_ids(view, numbers)
-    checked: list[_Condition] = [
-        (f"{each[0]}_too", each[1]) for each in numbers if few is None or each is not few[0]
-    ]
+    if few is not None:
+        left = [each for each in numbers if each is not few[0]]
+        conditions = _conditions(query, after, ("ids", few[1]), left)
+        return view.archive_search(conditions, limit) if few[1] else []
+    equal: dict[str, object] = {name: getattr(query, name) for name in _EQUAL if getattr(query, name)}
+    driver, count = _driver(view, equal, _amounts(query))
+    if numbers and count >= _LOOKS[-1]:
+        found = _by_number(view, query, after, numbers, limit)
+        if found is not None:
+            return found
+    return view.archive_search(_conditions(query, after, driver, numbers), limit)
+
+
+def _by_number(
+    view: View, query: Query, after: Place | None, numbers: list[_Condition], limit: int
+) -> list[tuple[str, ArchiveId]] | None:
+    """Read what has such numbers, newest day first, and look the rest up; ``None`` where that leads too far."""
+    alone = (
+        len(numbers) == 1
+        and all(not getattr(query, name) for name in (*_EQUAL, "direction"))
+        and _amounts(query) is None
+    )
+    place, looked = after, 0
+    found: list[tuple[str, ArchiveId]] = []
+    while looked < _MANY:
+        page = view.archive_dated([numbers[0], *_days(query, place, "")], limit if alone else _STEP)
+        if alone:
+            return page
+        looked += len(page)
+        ids: _Condition = ("ids", [id for _, id in page])
+        if page:
+            place = Place(*page[-1])
+            found += view.archive_search(_conditions(query, None, ids, numbers[1:]), limit)
+        if len(page) < _STEP or len(found) >= limit:
+            return found[:limit]
+    return None
+
+
+def _days(query: Query, after: Place | None, suffix: str) -> list[_Condition]:
+    asked: list[_Condition] = []
+    if query.since:
+        asked.append((f"since{suffix}", _day(query.since)))
+    if query.until:
+        asked.append((f"until{suffix}", _day(query.until) + ("" if len(query.until) == 10 else "-99")))
+    if after is not None:
+        asked.append((f"before{suffix}", (after.day, after.id)))
+    return asked
+
+
+def _conditions(
+    query: Query, after: Place | None, driver: _Condition | None, numbers: list[_Condition]
+) -> list[_Condition]:
+    """All conditions, the one that drives under its plain name."""
+    checked: list[_Condition] = [(f"{name}_too", value) for name, value in numbers]
     equal: dict[str, object] = {name: getattr(query, name) for name in _EQUAL if getattr(query, name)}
     if query.direction:
         checked.append(("direction_too", query.direction))
     amount = _amounts(query)
-    if few is not None:
-        if not few[1]:
-            return None
-        driver: _Condition | None = ("ids", few[1])
-    else:
-        driver = _driver(view, equal, amount)
     drives = driver[0] if driver is not None else ""
     checked += [(f"{name}_too", value) for name, value in equal.items() if name != drives]
     if amount is not None and drives != "amount":
         checked.append(("amount_too", amount))
     # Where the driver's index is not in the order of days, no other index is to be taken for the sake of that.
-    suffix = "_too" if drives in ("ids", "amount") else ""
-    if query.since:
-        checked.append((f"since{suffix}", _day(query.since)))
-    if query.until:
-        checked.append((f"until{suffix}", _day(query.until) + ("" if len(query.until) == 10 else "-99")))
-    if after is not None:
-        checked.append((f"before{suffix}", (after.day, after.id)))
+    checked += _days(query, after, "_too" if drives in ("ids", "amount") else "")
     return checked if driver is None else [driver, *checked]
 
 
@@ -218,18 +257,18 @@ def _few_ids(view: View, numbers: list[_Condition]) -> tuple[_Condition, list[Ar
     return best
 
 
-def _driver(view: View, equal: dict[str, object], amount: tuple[int, int] | None) -> _Condition | None:
-    """The condition that fewest documents answer to, as far as that was looked at."""
+def _driver(
+    view: View, equal: dict[str, object], amount: tuple[int, int] | None
+) -> tuple[_Condition | None, int]:
+    """The condition that fewest documents answer to, and how many, as far as that was looked at."""
     asked: list[_Condition] = [(name, value) for name, value in equal.items() if value != "kept"]
     ranged: list[_Condition] = [("amount", amount)] if amount is not None else []
-    if len(asked) + len(ranged) == 1 and not ranged:
-        return asked[0]
     for bound in _LOOKS:
         counts = [(view.archive_probe(each, bound), each) for each in (*ranged, *asked)]
         fewest, best = min(counts, key=lambda each: each[0], default=(bound, None))
         if fewest < bound:
-            return best
-    return asked[0] if asked else None
+            return best, fewest
+    return (asked[0] if asked else None), _LOOKS[-1]
 
 
 def _day(text: str) -> str:

@@ -16,9 +16,9 @@ from typing import Final, Protocol
 import msgspec
 
 from ecluse.archive.blanking import blank
+from ecluse.archive.classes import DataClass
 from ecluse.archive.copies import ROWS, Copies, Erasure, Teller, note_erasure
 from ecluse.archive.holds import Obstacle, obstacles
-from ecluse.archive.terms import DataClass
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.record import Json
 from ecluse.model.basics import Instant, MessageId, iso

@@ -56,6 +56,12 @@ class LocalPlace:
         make_folder(os.path.dirname(path))
         return LocalWriter(id, path)
 
+    def replace(self, id: str) -> LocalWriter:
+        """As :meth:`create`, but what lies under the id gives way: for who repairs it from another copy."""
+        path = self._path(id)
+        make_folder(os.path.dirname(path))
+        return LocalWriter(id, path, over=True)
+
     def open(self, id: str) -> LocalReader:
         """See the port."""
         return LocalReader(id, self._path(id))
@@ -102,9 +108,9 @@ class LocalWriter:
 
     __slots__ = ("_file", "_id")
 
-    def __init__(self, id: str, path: str) -> None:
+    def __init__(self, id: str, path: str, *, over: bool = False) -> None:
         self._id = id
-        self._file = NewFile(path)
+        self._file = NewFile(path, over=over)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See the port."""

@@ -111,8 +111,8 @@ class Frame:
         except (OSError, KeyError):
             return "operator:unknown"
 
-    def signer(self, node: Node) -> Signer | None:
-        """Signs changes to trust as the operator that ``--as`` names; ``None`` where it names none.
+    def signer(self, node: Node, namespace: str = "ecluse-change") -> Signer | None:
+        """Signs changes to trust, or what the namespace says, as the operator that ``--as`` names; ``None`` for none.
 
         Its key is looked for when something has to be signed, and not before.
         """
@@ -128,13 +128,14 @@ class Frame:
             if operator is None:
                 raise BadApproval(f"There is no operator {name[:64]!a}.")
             if path is None:
-                return agent_signer(operator)
+                return agent_signer(operator, namespace=namespace)
             return file_signer(
                 operator,
                 path,
                 lambda: self.secret(
                     self.signing.passphrase, f"Passphrase of {path}", option="--key-passphrase"
                 ),
+                namespace,
             )
 
         return LaterSigner(name, find)

@@ -45,7 +45,8 @@ command(
     app,
     "verify",
     gives="ok, size, verified, root, checkpoints, signed, pending, problem{code, cause, index, "
-    "event, differs}, states[]{code, cause, index, event, differs}, breaks[]{}, lost",
+    "event, differs}, states[]{code, cause, index, event, differs}, breaks[]{}, lost, stamped{stamps, records, "
+    "problems[]{code, cause, index, event, differs}}",
     example="ecluse --hub hub log verify\necluse --hub hub log verify --bytes",
 )(verify)
 
@@ -68,6 +69,12 @@ def _draw_verdict(console: Console, facts: dict[str, Any]) -> None:
         console.print(Text(text, "bold red"), soft_wrap=True)
     for state in facts["states"]:
         console.print(Text(f"{state['code']}: {state['cause']}", "red"), soft_wrap=True)
+    stamped = facts["stamped"]
+    if stamped["stamps"]:
+        words = f"{stamped['stamps']} time-stamps and {stamped['records']} evidence records looked at."
+        console.print(Text(words))
+    for each in stamped["problems"]:
+        console.print(Text(f"{each['code']}: {each['cause']}", "red"), soft_wrap=True)
     if facts["ok"]:
         console.print(Text("Nothing is wrong.", "green"))
 

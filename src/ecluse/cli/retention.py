@@ -35,9 +35,10 @@ def show(
 command(
     app,
     "show",
-    gives="at, terms[]{flow, payload, wire, receipts, names, undelivered, quarantined}, copies[], pending[]{messages[], "
-    "since, reason, blobs, waiting[], error{}}; of a message: id, messages[], outcome, ended, shredded, goes{}, "
-    "given_up, now[], kept_by[]{kind, reference, reason, until}",
+    gives="at, terms[]{flow, payload, wire, receipts, names, undelivered, quarantined}, copies[], "
+    "pending[]{messages[], since, reason, blobs, waiting[], error{}}; "
+    "of a message: id, messages[], outcome, ended, shredded, goes{}, given_up, now[], "
+    "kept_by[]{kind, reference, reason, until}",
     example="ecluse --hub hub retention show\necluse --hub hub retention show m01k9...",
 )(show)
 
@@ -61,10 +62,40 @@ def run(
 command(
     app,
     "run",
-    gives="looked, deleted, kept, given_up, erased_everywhere, pending; with --dry-run: looked, goes, kept, messages[]{id, "
-    "flow, partner, messages, size, ended, classes[], gives_up, goes, kept, kept_by[]}, held[]{likewise}",
+    gives="looked, deleted, kept, given_up, erased_everywhere, pending; with --dry-run: looked, goes, kept, "
+    "messages[]{id, flow, partner, messages, size, ended, classes[], gives_up, goes, kept, kept_by[]}, "
+    "held[]{likewise}",
     example="ecluse --hub hub retention run --dry-run\necluse --hub hub retention run",
 )(run)
+
+
+def _forsake(
+    frame: Frame,
+    name: Annotated[str, typer.Argument(metavar="COPY", help="As `retention show` names it.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="How it was destroyed, and who says so.", show_default=False)
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Wait no longer for a copy that was destroyed: deletions that only it had not followed are complete then."""
+    from ecluse.archive.copies import forsake
+
+    frame.confirm(f"Is {name} destroyed, with all keys and bytes that it held?", yes=yes)
+    with frame.node() as node:
+        hub = node.hub
+        count = forsake(hub, node.store, hub.copies, name, actor=frame.actor, reason=reason)
+    frame.show(
+        {"copy": name, "deletions": count},
+        lambda console: console.print(f"{count} deletions wait for {name} no longer.", markup=False),
+    )
+
+
+command(
+    app,
+    "forsake",
+    gives="copy, deletions",
+    example="ecluse --hub hub retention forsake vault-b --reason 'disks shredded, certificate 4711' --yes",
+)(_forsake)
 
 
 def _draw_all(console: Console, facts: dict[str, Any]) -> None:

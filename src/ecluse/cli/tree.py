@@ -14,6 +14,9 @@ from ecluse.cli import (
     access,
     account,
     acme,
+    archive,
+    archive_dispose,
+    archive_hold,
     audit,
     backup,
     ban,
@@ -45,6 +48,7 @@ from ecluse.cli import (
     send,
     signer,
     ssh,
+    stamps,
 )
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
 from ecluse.errors import EcluseError, Fault
@@ -122,6 +126,10 @@ app.add_typer(change.app, name="change", cls=Group)
 app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
+stamps.add_to(log.app)
+archive_hold.add_to(archive.app)
+archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
+app.add_typer(archive.app, name="archive", cls=Group)
 log_witness.add_to(log.app)
 app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(backup.app, name="backup", cls=Group)

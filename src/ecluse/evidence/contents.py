@@ -6,6 +6,7 @@ themselves. What was erased on purpose is told by a record, and is not missed.
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -19,12 +20,12 @@ from ecluse.evidence.record import decode_leaf
 from ecluse.evidence.states import compare_state
 from ecluse.evidence.verify import Problem
 from ecluse.model.basics import MessageId
-from ecluse.model.nouns import Answer, Delivery, LoggedEvent, Message, Receipt
+from ecluse.model.nouns import Answer, Delivery, Direction, LoggedEvent, Message, Receipt
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import Store, View
 from ecluse.wire.smime.headers import field_block
 
-__all__ = ["BEGINNINGS", "Bytes", "missing_messages", "verify_bytes", "verify_messages"]
+__all__ = ["BEGINNINGS", "Bytes", "missing_messages", "verify_bytes", "verify_messages", "verify_versions"]
 
 BEGINNINGS: Final = frozenset(
     {"message.received", "message.accepted", "message.quarantined", "message.rejected"}
@@ -56,6 +57,9 @@ class _Told:
 
     parts: list[str] | None = None
     wire: str = ""
+    entity: str = ""
+    headers: str = ""
+    signature: str = ""
     accepted: Mapping[str, Any] = field(default_factory=dict)
     answer: Mapping[str, Any] | None = None
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -85,6 +89,10 @@ class _Told:
             self.parts = data["sha256"]
         if "wire_sha256" in data and kind == "message.sealed":
             self.wire = data["wire_sha256"]
+        if "entity_sha256" in data:
+            self.entity = data["entity_sha256"]
+            self.headers = data.get("headers_sha256", "")
+            self.signature = data.get("signature_sha256", "")
         if "answer_sha256" in data:
             self.answer = data
         if kind == _SHREDDED:
@@ -116,6 +124,29 @@ def verify_messages(store: Store) -> Iterator[Problem]:
         before = messages[-1].id
 
 
+def verify_versions(store: Store) -> Iterator[Problem]:
+    """Every version of the configuration that is not there, or not what was recorded when it was applied."""
+    newest = store.read(lambda view: view.config_number())
+    for number in range(1, newest + 1):
+        version, events = store.read(
+            lambda view, number=number: (view.config(number), view.events(f"config:{number}"))  # type: ignore[misc]
+        )
+        if version is None:
+            yield Problem(
+                "version-missing", f"The configuration's version {number} is not there.", differs="row"
+            )
+            continue
+        digest = sha256(msgspec.json.encode(dict(version.files), order="deterministic")).hexdigest()
+        for logged in events:
+            try:
+                data = msgspec.json.decode(decode_leaf(logged.leaf).data)
+            except EcluseError:
+                continue
+            if data.get("files_sha256", digest) != digest:
+                cause = f"The files of the configuration's version {number} are not those that were applied."
+                yield Problem("version-altered", cause, logged.index, logged.event.id, "files")
+
+
 def missing_messages(store: Store, logged: list[LoggedEvent]) -> Iterator[Problem]:
     """Messages that records tell of and that have no row."""
     wanted = {each.event.subject: each for each in logged if each.event.kind in BEGINNINGS}
@@ -143,7 +174,8 @@ def verify_bytes(
     while True:
         page = store.read(lambda view, before=before: view.messages(before=before, limit=_PAGE))  # type: ignore[misc]
         for message in page:
-            gone = _Told.by(store.read(lambda view, id=message.id: view.events(id))).gone  # type: ignore[misc]
+            told = _Told.by(store.read(lambda view, id=message.id: view.events(id)))  # type: ignore[misc]
+            gone = told.gone
             if "payload" not in gone and not message.shredded:
                 for number, part in enumerate(message.parts):
                     what = f"Document {number + 1} of {message.id}"
@@ -154,7 +186,9 @@ def verify_bytes(
                 row = store.read(lambda view, id=message.wire_blob: view.blob(id))  # type: ignore[misc]
                 if row is not None:
                     what = f"What was sent or came of {message.id}"
-                    yield from _read(what, row.id, 0, row.size, row.sha256.hex(), open_blob, progress)
+                    digest = told.entity if message.direction is Direction.IN else told.wire
+                    digest = digest or row.sha256.hex()
+                    yield from _read(what, row.id, 0, row.size, digest, open_blob, progress)
         if len(page) < _PAGE:
             return
         before = page[-1].id
@@ -178,7 +212,7 @@ def _read(
     except EcluseError as error:
         yield Problem("bytes-damaged", f"{what} can't be read: {error.cause}", differs="bytes")
         return
-    if found.hexdigest() != digest:
+    if digest and found.hexdigest() != digest:
         yield Problem("bytes-altered", f"{what} is not what it was: its digest is another.", differs="bytes")
 
 
@@ -214,9 +248,32 @@ def _row(message: Message, told: _Told) -> Iterator[Problem]:
         recorded = said.get(name, value)
         if recorded != value and not str(recorded).startswith("hmac-sha256:"):
             yield _differs(name, f"The row of {message.id} says another {name} than its record.")
+    if "names" not in told.gone and told.headers:
+        yield from _wire(message, told)
     direction = said.get("direction", message.direction.value)
     if direction != message.direction.value:
         yield _differs("direction", f"The row of {message.id} says another direction than its record.")
+
+
+class _Wire(msgspec.Struct):
+    """What of a message's protocol facts the log has digests of."""
+
+    headers: list[tuple[str, str]] = []
+    signature: str = ""
+
+
+def _wire(message: Message, told: _Told) -> Iterator[Problem]:
+    try:
+        facts = msgspec.json.decode(message.wire, type=_Wire)
+        headers = sha256(field_block(facts.headers)).hexdigest()
+        signature = sha256(a2b_base64(facts.signature)).hexdigest() if facts.signature else ""
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        yield _differs("wire", f"The protocol facts of {message.id} can't be read.")
+        return
+    if headers != told.headers:
+        yield _differs("wire", f"The headers of {message.id} are not those that were recorded.")
+    if signature and told.signature and signature != told.signature:
+        yield _differs("wire", f"The signature of {message.id} is not the one that was recorded.")
 
 
 def _deliveries(message: Message, rows: list[Delivery], told: _Told) -> Iterator[Problem]:

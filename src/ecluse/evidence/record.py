@@ -78,6 +78,7 @@ def record(
     entropy: Entropy,
     actor: str = "hub",
     node: str = "",
+    beside: bytes | None = None,
 ) -> Event:
     """Write an event in the transaction of the change that it tells of.
 
@@ -90,6 +91,7 @@ def record(
         entropy: Source of the id and the salt.
         actor: Who did it.
         node: Which node records it.
+        beside: What the commitments in ``data`` stand for; kept with the record, and erasable.
 
     Returns:
         The event as it was recorded.
@@ -114,8 +116,12 @@ def record(
             entropy=entropy,
             actor=_clean_text(actor),
             node=_clean_text(node),
+            beside=beside,
         )
-    tx.append_event(event.id, kind, subject, at, leaf)
+    if beside is None:
+        tx.append_event(event.id, kind, subject, at, leaf)
+    else:
+        tx.append_event(event.id, kind, subject, at, leaf, beside)
     return event
 
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ecluse.archive.commitments import tell
 from ecluse.archive.copies import Copies
 from ecluse.blobs.port import BlobMissing
 from ecluse.blobs.vault import Vault, VaultReader
-from ecluse.evidence.record import record
 from ecluse.exchange.desk import Desk
 from ecluse.exchange.flows.plan import FlowBook
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
@@ -38,6 +38,9 @@ class Hub:
         flows: Gives the flows in force.
         desk: What the open accounts of partners share.
         settled: Told of a message, in the transaction that brings it to an end (or to another one).
+        accepted: Told of a message, in the transaction that accepts it for flows or the application.
+        unfit: Why a message that came in is not fit for the archive that is to keep it, as a code and a sentence; empty
+            codes where it is.
         own: Gives the channel that a message goes by which is for the hub itself, and neither for flows nor for the
             application; empty as a rule.
         judged: Told of each receipt of record, in its transaction: the delivery, whether it confirms, and what one
@@ -56,6 +59,8 @@ class Hub:
     flows: Callable[[], FlowBook] = field(default=FlowBook)
     desk: Desk = field(default_factory=Desk)
     settled: Callable[[Tx, Message], None] = field(default=lambda tx, message: None)
+    accepted: Callable[[Tx, Message], None] = field(default=lambda tx, message: None)
+    unfit: Callable[[Message], tuple[str, str]] = field(default=lambda message: ("", ""))
     own: Callable[[Message], str] = field(default=lambda message: "")
     judged: Callable[[Tx, Delivery, bool, str], str] = field(default=lambda tx, delivery, positive, said: "")
     sightings: Sightings = field(init=False)
@@ -80,7 +85,7 @@ class Hub:
         at: Instant | None = None,
     ) -> None:
         """Append one fact to the log, in the caller's transaction."""
-        record(
+        tell(
             tx,
             kind=kind,
             subject=subject,

@@ -239,9 +239,13 @@ class Intake:
             reason=problem.reason if problem else "",
         )
         kinds = [part.kind for part in parts]
-        return self._submit(
-            assigned(self.hub, message), reply, positive=True, facts={**facts, "documents": kinds}
-        )
+        message = assigned(self.hub, message)
+        code, reason = self.hub.unfit(message) if problem is None else ("", "")
+        if code:
+            message = msgspec.structs.replace(
+                message, state=MessageState.QUARANTINED, reason_code=code, reason=reason
+            )
+        return self._submit(message, reply, positive=True, facts={**facts, "documents": kinds})
 
     def reject(
         self, wire: bytes, facts: Mapping[str, Any], reply: Reply, code: str, reason: str

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from ecluse.evidence.record import decode_leaf
+from ecluse.archive.commitments import revealed
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.once import Memory, Staged
 from ecluse.model.nouns import Delivery, Message
@@ -86,7 +86,7 @@ class Remembered:
             kind = logged.event.kind
             if kind not in (_UPLOADED, _WITHDRAWN, _RESENT):
                 continue
-            facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_Facts)
+            facts = msgspec.convert(revealed(logged), _Facts)
             if kind == _RESENT:
                 # A person wants it there again: that it was fetched once does not end this.
                 if resent and self._delivery.id in facts.deliveries:

@@ -96,6 +96,7 @@ def route_inbound(hub: Hub, tx: Tx, message: Message) -> None:
     if own:
         add_delivery(hub, tx, message, own)
         return
+    hub.accepted(tx, message)
     plans = hub.flows().taking(message)
     for plan in plans:
         for number in range(len(plan.targets)):

@@ -139,7 +139,7 @@ def seal_anew(
     if any(delivery.state in taken for delivery in deliveries if delivery.id != refused):
         return []
     now = hub.clock()
-    if message.wire_blob:
+    if message.wire_blob and not tx.archive_holders(message.wire_blob):
         tx.drop_blob(message.wire_blob)
     check_move(message.state, MessageState.ACCEPTED)
     message = msgspec.structs.replace(

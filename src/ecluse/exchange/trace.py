@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ecluse.archive.commitments import revealed
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.actions import NoSuchMessage
 from ecluse.model.basics import MessageId, iso
@@ -222,7 +223,7 @@ def _step(logged: LoggedEvent, of: str) -> Step:
         kind=event.kind,
         actor=event.actor,
         node=event.node,
-        data=msgspec.json.decode(event.data),
+        data=revealed(logged),
         index=logged.index,
         id=event.id,
         message=of,

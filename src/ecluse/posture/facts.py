@@ -29,6 +29,7 @@ __all__ = [
     "SecretFile",
     "Seen",
     "Shared",
+    "StampFacts",
     "Weekly",
 ]
 
@@ -224,6 +225,33 @@ class OwnKeyFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StampFacts:
+    """How it stands with a time-stamping authority.
+
+    Attributes:
+        name: Our name for it.
+        required: Whether the log has to be stamped by it.
+        every: Microseconds between two time-stamps.
+        last: When it last gave one, by our clock; ``None`` where it never did.
+        time: What that one says.
+        ahead: Microseconds by which its clock was ahead of ours then.
+        ends: When the first of its certificates ends.
+        failures: Times in a row that it gave none.
+        error: Why, the last time.
+    """
+
+    name: str
+    required: bool = True
+    every: int = 86_400 * 1_000_000
+    last: Instant | None = None
+    time: Instant | None = None
+    ahead: int = 0
+    ends: Instant | None = None
+    failures: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogFacts:
     """The log of evidence.
 
@@ -236,6 +264,9 @@ class LogFacts:
         newest: When the newest record was written; ``None`` for an empty log.
         held: Whether a checkpoint is held outside the database.
         verified: When the whole of it was last verified; ``None`` where it never was.
+        stamps: Time-stamping authorities that are asked.
+        unrenewed: When the evidence record that waits longest was to be renewed; ``None`` where none waits.
+        unproven: Evidence records that were renewed too late or do not hold, up to a hundred.
         broken: Why it is not signed; empty where it is.
         breaks: When it was decided that it goes on after a break, and why.
         silent: Witnesses that have cosigned nothing for a day while there was something to.
@@ -250,6 +281,9 @@ class LogFacts:
     newest: Instant | None = None
     held: bool = True
     verified: Instant | None = None
+    stamps: tuple[StampFacts, ...] = ()
+    unrenewed: Instant | None = None
+    unproven: int = 0
     broken: str = ""
     breaks: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()

@@ -177,6 +177,9 @@ class RowArchiveView(Protocol):
     def archive_bytes_due(self, now: Instant, limit: int) -> list[ArchivedBytes]:
         return [_bytes_from(row) for row in self._rows("archive_bytes_due", now, limit)]
 
+    def archive_bytes_before(self, blob: str, limit: int) -> list[str]:
+        return [row[0] for row in self._rows("archive_bytes_before", blob, limit)]
+
     def archive_bytes_counts(self) -> dict[BytesState, tuple[int, int, Instant | None, Instant | None]]:
         found = self._rows("archive_bytes_counts")
         return {BytesState(row[0]): (row[1], int(row[2]), row[3], row[4]) for row in found}

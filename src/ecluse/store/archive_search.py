@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from ecluse.model.archive import Archived, ArchiveId
+from ecluse.model.nouns import Message
 from ecluse.store.archive import archived_from
 from ecluse.store.archive_numbers import numbers
-from ecluse.store.rows import Row
+from ecluse.store.rows import Row, message_from
 
 __all__ = ["SEARCH_QUERIES", "RowSearchTx", "RowSearchView"]
 
@@ -43,6 +44,9 @@ class RowSearchView(Protocol):
     def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
         return [ArchiveId(row[0]) for row in self._list("archive_numbered", [condition], limit)]
 
+    def archive_dated(self, conditions: Conditions, limit: int) -> list[tuple[str, ArchiveId]]:
+        return [(day, ArchiveId(id)) for day, id in self._list("archive_dated", list(conditions), limit)]
+
     def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
         return [(kind, ArchiveId(id)) for kind, id in self._rows("archive_kinds", number, limit)]
 
@@ -52,6 +56,12 @@ class RowSearchView(Protocol):
 
     def archive_from(self, after: str, limit: int) -> list[Archived]:
         return [archived_from(row) for row in self._rows("archive_from", after, limit)]
+
+    def messages_between(self, after: str, before: str, limit: int) -> list[Message]:
+        return [message_from(row) for row in self._rows("messages_between", after, before, limit)]
+
+    def archived_between(self, after: str, last: str) -> list[Archived]:
+        return [archived_from(row) for row in self._rows("archived_between", after, last)]
 
 
 class RowSearchTx(RowSearchView, Protocol):
@@ -63,8 +73,9 @@ class RowSearchTx(RowSearchView, Protocol):
 
     def _note_numbers(self, before: Archived | None, after: Archived) -> None:
         """Have a document found by its numbers, and no longer by those that it had."""
-        old, new = numbers(before) if before is not None else set(), numbers(after)
-        for number, kind in sorted(old - new):
-            self._run("drop_archive_ref", number, kind, after.id)
-        for number, kind in sorted(new - old):
-            self._run("add_archive_ref", number, kind, after.id)
+        old = {(*pair, before.day) for pair in numbers(before)} if before is not None else set()
+        new = {(*pair, after.day) for pair in numbers(after)}
+        for number, kind, day in sorted(old - new):
+            self._run("drop_archive_ref", number, kind, day, after.id)
+        for number, kind, day in sorted(new - old):
+            self._run("add_archive_ref", number, kind, day, after.id)

@@ -242,6 +242,11 @@ class View(ErasureView, Protocol):
     def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
         """Documents that have or name a number, in no order."""
 
+    def archive_dated(
+        self, conditions: Sequence[tuple[str, object]], limit: int
+    ) -> list[tuple[str, ArchiveId]]:
+        """Day and id of documents that have or name a number, newest day first."""
+
     def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
         """Which documents have exactly this number (kind ``own:TYPE``) or name it (kind of what is named)."""
 
@@ -250,6 +255,12 @@ class View(ErasureView, Protocol):
 
     def archive_from(self, after: str, limit: int) -> list[Archived]:
         """Documents whose id is greater, in order of ids."""
+
+    def messages_between(self, after: str, before: str, limit: int) -> list[Message]:
+        """Messages whose ids lie between these two, in order of ids, which is that of time."""
+
+    def archived_between(self, after: str, last: str) -> list[Archived]:
+        """The archived documents of the messages whose ids are greater than ``after``, up to ``last``."""
 
     def archive_blobs_of(self, id: ArchiveId) -> list[str]:
         """The blobs that an archived document stands on."""
@@ -262,6 +273,9 @@ class View(ErasureView, Protocol):
 
     def archive_bytes_due(self, now: Instant, limit: int) -> list[ArchivedBytes]:
         """Those to be looked at by ``now``, the longest due first."""
+
+    def archive_bytes_before(self, blob: str, limit: int) -> list[str]:
+        """Ids of blobs that archived documents stand on, that sort after ``blob``, in order; for the sweep."""
 
     def archive_bytes_counts(self) -> dict[BytesState, tuple[int, int, Instant | None, Instant | None]]:
         """By state: how many, how many of them with a second copy, the oldest look at one, and the earliest due."""

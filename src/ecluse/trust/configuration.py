@@ -1,8 +1,8 @@
 """A hub's configuration: TOML files and public certificates, read strictly and whole.
 
 A configuration is a mapping of relative paths to texts: ``ecluse.toml``, ``partners/<id>.toml``,
-``flows/<id>.toml``, ``archive/<id>.toml``, ``certificates/<name>.pem`` and ``openpgp/<name>.asc``. The same mapping is what a folder
-holds, what a version in the store carries and what is exported again. Nothing in it is secret.
+``flows/<id>.toml``, ``archive/<id>.toml``, ``certificates/<name>.pem`` and ``openpgp/<name>.asc``. The same mapping is
+what a folder holds, what a version in the store carries and what is exported again. Nothing in it is secret.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from ecluse.trust.rules import (
     unique_ids,
 )
 from ecluse.trust.schema import CertificateEntry, Hub, Partner
+from ecluse.trust.stamp_rules import missing_roots
 from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder", "read_hub_file"]
@@ -176,6 +177,7 @@ class Configuration:
                 problems.extend(_archive_problems(hub, named, flows, profiles))
             if now is not None:
                 problems.extend(_missing_authorities(hub, files))
+                problems.extend(missing_roots(HUB_FILE, hub.log.authorities, files))
                 problems.extend(calendar_problems(HUB_FILE, hub.calendars))
                 problems.extend(recipient_problems(hub, openpgp, now))
         if problems or hub is None:

@@ -10,6 +10,7 @@ from msgspec import Meta
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import Address, Duration, Label, Name, Strict, Url, seconds
 from ecluse.trust.place_rules import split_url
+from ecluse.trust.stamp_settings import LongtermSettings, TimeStampAuthority
 from ecluse.wire.tlog.checkpoint import LogKey, log_key
 from ecluse.wire.tlog.cosignature import CosignerKey
 from ecluse.wire.tlog.errors import Malformed
@@ -86,6 +87,8 @@ class LogSettings(Strict, frozen=True, kw_only=True):
         pace: How long after one checkpoint was sent to the witnesses the next one waits.
         witnesses: Who cosigns our checkpoints.
         cosigns: Whose checkpoints we cosign; they reach us where [listen.log] is.
+        authorities: Time-stamping authorities.
+        longterm: How evidence records are kept alive.
     """
 
     origin: Origin | None = None
@@ -93,6 +96,8 @@ class LogSettings(Strict, frozen=True, kw_only=True):
     pace: Duration = "1m"
     witnesses: tuple[WitnessSettings, ...] = ()
     cosigns: tuple[Cosigned, ...] = ()
+    authorities: tuple[TimeStampAuthority, ...] = ()
+    longterm: LongtermSettings = LongtermSettings()
 
 
 class LogListener(Strict, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from ecluse.trust.schema import (
     OwnKey,
     Partner,
 )
+from ecluse.trust.stamp_rules import stamp_problems
 from ecluse.trust.verification import verification_problems
 
 __all__ = [
@@ -109,6 +110,7 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
             "Choose another name, or set [inbox] folder = false.",
         )
     yield from _folders(hub)
+    yield from stamp_problems(HUB_FILE, hub.log.authorities)
     ours = hub.organisation
     yield from _own_keys(ours.keys)
     yield from company_problems(

@@ -140,6 +140,18 @@ _HUB: Final[dict[str, Rule]] = {
     "seals.roots": Rule("key", "Seals under that authority are believed."),
     "revocation.authorities[].ocsp": Rule("endpoint", "We are told there what is revoked."),
     "revocation.authorities[].crl": Rule("endpoint", "We are told there what is revoked."),
+    "log.authorities[].name": Rule("key", "It says whose roots are believed for what."),
+    "log.authorities[].url": Rule("endpoint", "We are told there when our log was seen."),
+    "log.authorities[].roots": Rule("key", "Whoever has such a key says when our log was seen."),
+    "log.authorities[].hash": Rule("policy", "It is the hash that the log's time rests on."),
+    "log.authorities[].policy": Rule("policy", "It is what the authority vouches by."),
+    "log.authorities[].every": Rule("policy", "It is how long the log's time is vouched for by us alone."),
+    "log.authorities[].required": Rule("policy", "It is how loud a missing time-stamp is.", _MORE_IS_SAFE),
+    "log.authorities[].ask": Rule("policy", "It says whether the log is stamped there.", _MORE_IS_SAFE),
+    "log.authorities[].ca": Rule("key", "Whoever has that authority is taken for the one that stamps."),
+    "log.authorities[].allow_private_network": _PRIVATE,
+    "log.longterm.renew_before": Rule("policy", "It is how long before its end evidence is renewed."),
+    "log.longterm.ends.*": Rule("policy", "It is how long an algorithm is believed."),
     "keyring.folder": Rule("key", "All our keys are there."),
     "keyring.passphrase": Rule("key", "It opens all our keys."),
     "keyring.signer": Rule("key", "Whoever answers there uses all our keys."),
@@ -380,6 +392,9 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         "blobs.inline_limit": _OURS,
         "blobs.region": "The endpoint decides where the bytes go.",
         "revocation.timeout": _PACE,
+        "log.authorities[].timeout": _PACE,
+        "log.authorities[].user": "Who we are there; its answers are signed.",
+        "log.authorities[].password": "Who we are there; its answers are signed.",
         **{
             f"backup.{place}.region": "The endpoint decides where the bytes go."
             for place in ("to", "keys_to")
@@ -536,7 +551,9 @@ _GONE: Final[Mapping[str, Rule]] = {
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _NAMED: Final = ("certificate ", "openpgp certificate ", "operator ")
-_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores|archive\.places)\.[^.]+")
+_OWN_NAMES: Final = re.compile(
+    r"^(folders|calendars|keyring\.stores|archive\.places|log\.longterm\.ends)\.[^.]+"
+)
 _TAGS: Final = re.compile(r"^(s3|azure|gcs)\.tags\..*", re.DOTALL)
 _WHOLE: Final = re.compile(r"^((?:organisation\.)?(?:bank|identifiers)|verification)(\..*|\[.*)?$", re.DOTALL)
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.flow_worlds import EDIFACT, World, flow
 
+from ecluse.archive.classes import DataClass, Keeping
 from ecluse.archive.retention import judge as end_of
-from ecluse.archive.terms import DataClass, Terms
 from ecluse.blobs.port import BlobMissing
 from ecluse.exchange.actions import NotNow, resend
 from ecluse.exchange.flows.expect import Met, judge, look_for_missing, standings
@@ -217,7 +217,7 @@ def test_nothing_goes_too_early(
         for n, (state, updated) in enumerate(family)
     ]
     terms = [
-        Terms.of_flow(Retention(payload=payload, undelivered=other), HubRetention())
+        Keeping.of_flow(Retention(payload=payload, undelivered=other), HubRetention())
         for payload, other in flows
     ]
     verdict = end_of(_Whole(), messages, terms)  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ from typing import Final
 
 from ecluse_verify.log import Log, proven_record
 from ecluse_verify.pack import Pack
-from ecluse_verify.records import BINDINGS, Record, bound
-from ecluse_verify.report import Level, Report, Step
+from ecluse_verify.records import BINDINGS, Record, bound, is_commitment, opened, read_openings
+from ecluse_verify.report import Level, Report, Step, instant
 from ecluse_verify.text import MAX_JSON, Bad, read_json
 
 __all__ = ["Account"]
@@ -28,6 +28,14 @@ _SHARED: Final = {
     "config_version": "config",
 }
 """Members of message.json that the first record has, too: under which name."""
+
+
+_TOLD: Final = frozenset({"message.json", "openings.json"})
+"""Files of a message that tell of records and not of content."""
+_PATHS: Final = frozenset(
+    {"path", "headers", "entity", "signature", "body", "event", "openings", "revocation"}
+)
+"""Members of message.json that hold paths; a partner may have written what stands in others."""
 
 
 @dataclass(slots=True)
@@ -68,6 +76,8 @@ class Account:
                 raise Bad("message")
             self.said = value
         self._read_records()
+        with self.report.guard(self.folder + "openings.json"):
+            self._open(self.folder + "openings.json")
         with self.report.guard(path):
             self._compare(path)
         for name in self.files():
@@ -77,7 +87,7 @@ class Account:
     def files(self) -> list[str]:
         """Names of its files of content: header fields that came with a receipt count as part of that."""
         own = {path.removeprefix(self.folder) for path in self.pack.names if path.startswith(self.folder)}
-        told = {name for name in own if name == "message.json" or name.startswith("events/")}
+        told = {name for name in own if name in _TOLD or name.startswith("events/")}
         heads = {name.removesuffix(".body") + ".headers" for name in own if name.startswith("receipts/")}
         return sorted(own - told - {name for name in heads if name.removesuffix(".headers") + ".body" in own})
 
@@ -127,24 +137,50 @@ class Account:
             facts = {"count": len(self.records), "message": self.id, "origin": self.log.head.origin}
             self.report.add(self.log.level, code, folder, **facts)
 
+    def _open(self, path: str) -> None:
+        """Put what commitments stand for in their places."""
+        if path not in self.pack.names:
+            return
+        value = read_json(self.pack.read(path, MAX_JSON))
+        found = read_openings(value.get("openings") if isinstance(value, dict) else None)
+        if self.log is None:
+            return
+        if not set(found) <= {record.path for record in self.records}:
+            raise Bad("opening")
+        self.records = [opened(record, found.get(record.path, {})) for record in self.records]
+        count = sum(len(values) for values in found.values())
+        self.report.add(self.log.level, f"openings.{self.log.level.value}", path, count=count)
+
     def _compare(self, path: str) -> None:
         begun = self.first("protocol_id")
         told = self.said if begun is None else {name: begun.data.get(of) for name, of in _SHARED.items()}
-        self.partner, self.protocol_id = str(told.get("partner") or ""), str(told.get("protocol_id") or "")
+        own = told.get("protocol_id")
+        own = self.said.get("protocol_id") if is_commitment(own) else own
+        self.partner, self.protocol_id = str(told.get("partner") or ""), str(own or "")
         self.outbound = told.get("direction") == "out"
         if begun is not None:
             for name in _SHARED:
-                if told[name] is not None and self.said.get(name) != told[name]:
+                if told[name] is None or is_commitment(told[name]):
+                    continue
+                if self.said.get(name) != told[name]:
                     raise self.differs(name, begun.path)
-        listed = [(each.get("path"), each.get("index"), each.get("kind")) for each in self.entries("events")]
-        if self.log is not None and listed != [(each.path, each.index, each.kind) for each in self.records]:
+        listed = [tuple(map(each.get, ("path", "index", "kind", "at"))) for each in self.entries("events")]
+        if self.log is not None and listed != [
+            (each.path, each.index, each.kind, instant(each.at)) for each in self.records
+        ]:
             raise self.differs("events", self.folder + "events/")
         documents, said = self.first("sha256"), [each.get("sha256") for each in self.entries("documents")]
         if documents is not None and documents.data["sha256"] != said:
             raise self.differs("documents", documents.path)
-        for named in _paths(self.said):
-            if named not in self.pack.names:
-                raise Bad("file.missing", file=named)
+        protected = self.first("protections")
+        if protected is not None and protected.data["protections"] != self.said.get("protections"):
+            raise self.differs("protections", protected.path)
+        named = set(_paths(self.said))
+        own = {name for name in self.pack.names if name.startswith(self.folder)} - {path}
+        for name in sorted(named - self.pack.names):
+            raise Bad("file.missing", file=name)
+        for name in sorted(own - named):
+            raise self.differs("files", name)
         facts = {"state": self.said.get("state"), "partner": self.partner, "message": self.id}
         self.report.add(Level.CLAIMED, "message.claims", path, **facts)
         if self.said.get("shredded"):
@@ -173,8 +209,9 @@ class Account:
 def _paths(value: object) -> Iterator[str]:
     """Every path of a file of a message, or of a certificate, that the account names."""
     if isinstance(value, dict):
-        for each in value.values():
-            yield from _paths(each)
+        for name, each in value.items():
+            if name in _PATHS or isinstance(each, dict | list):
+                yield from _paths(each)
     elif isinstance(value, list):
         for each in value:
             yield from _paths(each)

@@ -105,9 +105,8 @@ def _text(report: Report, path: Path, language: str) -> str:
         message = ""
         for finding in found:
             of, file = _split(finding.file)
-            if of != message:
-                lines.append(f"  {of}")
-                message = of
+            lines += [f"  {of}"] if of not in ("", message) else []
+            message = of
             said = sentence(finding.code, finding.facts, language)
             lines.append(f"{'    ' if of else '  '}{file + ': ' if file else ''}{said}")
         lines += [""] if found else []

@@ -49,12 +49,14 @@ class Log:
     level: Level
 
 
-def claimed_keys(data: bytes) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey, ...]]:
+def claimed_keys(data: bytes, origin: str) -> tuple[tuple[VerifierKey, ...], tuple[VerifierKey, ...]]:
     """The verifier keys of ``log/keys.json``: of the log, and of its witnesses. Raises :class:`Bad`."""
     value = read_json(data)
     if not isinstance(value, dict):
         raise Bad("keys")
     log, witnesses = value.get("log"), value.get("witnesses", [])
+    if value.get("origin") != origin:
+        raise Bad("keys")
     if not isinstance(log, list) or not isinstance(witnesses, list):
         raise Bad("keys")
     keys = [entry.get("key") if isinstance(entry, dict) else None for entry in witnesses]

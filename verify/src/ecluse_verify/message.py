@@ -93,7 +93,7 @@ class _Message:
             path = self.folder + name
             if not name.startswith("receipts/") or not name.endswith(".body"):
                 continue
-            said = next((each for each in self.account.entries("receipts") if each.get("body") == path), {})
+            said = self._said_of(path)
             record = self.account.bound.get(path)
             # One that the hub did not believe either proves nothing, and breaks nothing.
             believed = record.kind in _BELIEVED if record is not None else said.get("positive") is not False
@@ -120,6 +120,9 @@ class _Message:
         with self.report.guard(path):
             self._check_mdn(read_receipt(self.account.transfer(path)), path, "")
 
+    def _said_of(self, body: str) -> dict[str, object]:
+        return next((each for each in self.account.entries("receipts") if each.get("body") == body), {})
+
     def _check_mdn(self, receipt: Receipt, path: str, partner: str) -> None:
         """Who signed it, which message it answers, how, and over which octets."""
         level, name, when, whose = Level.CLAIMED, "?", None, "receipt" if partner else "answer"
@@ -135,6 +138,9 @@ class _Message:
             level, name, when = Level.PROVEN, signer.name, signer.when
         if not same_id(receipt.original, self.account.protocol_id):
             raise Bad("receipt.message", original=receipt.original, expected=self.account.protocol_id)
+        said = self.account.said.get("answer") if not partner else self._said_of(path)
+        if isinstance(said, dict) and said.get("disposition", receipt.disposition) != receipt.disposition:
+            raise self.account.differs(f"{whose}.disposition", path)
         code = f"{whose}.{'positive' if receipt.positive else 'negative'}"
         facts = {"name": name, "when": when or "?", "original": receipt.original}
         self.report.add(level, code, path, disposition=receipt.disposition, **facts)

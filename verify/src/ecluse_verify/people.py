@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse_verify.certificates import Answers, chain, fingerprint, load_pem, name_of, valid_at
 from ecluse_verify.cms import WEAK, SignedData, signer_of
@@ -49,6 +50,8 @@ class People:
                     found = load_pem(pack.read(path))
                     if len(found) != 1 or name != f"{fingerprint(found[0])}.pem":
                         raise Bad("file.name")
+                    if found[0].public_bytes(Encoding.PEM) != pack.read(path):
+                        raise Bad("pem")
                     self.known.append(found[0])
                 elif folder == "revocation":
                     if name.partition(".")[0] != pack.digest(path):

@@ -6,17 +6,28 @@ word of the hub, given at that time and not changed since.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from ecluse_verify.text import Bad, canonical_json, read_json
 
-__all__ = ["BINDINGS", "Binding", "Record", "bound", "read_record"]
+__all__ = [
+    "BINDINGS",
+    "Binding",
+    "Record",
+    "bound",
+    "is_commitment",
+    "opened",
+    "read_openings",
+    "read_record",
+]
 
 _MEMBERS: Final = ["actor", "at", "data", "format", "id", "kind", "node", "salt", "subject"]
 _FORMAT: Final = "ecluse.event/1"
+_COMMITMENT: Final = "hmac-sha256:"
 _END_OF_TIME: Final = 253_402_300_799_000_000
 
 
@@ -80,6 +91,53 @@ def read_record(path: str, index: int, leaf: bytes) -> Record:
         raise Bad("record")
     when = datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
     return Record(index, path, when, value["kind"], value["actor"], value["subject"], data)
+
+
+def is_commitment(value: object) -> bool:
+    """Whether something stands in the place of a personal value."""
+    return isinstance(value, str) and value.startswith(_COMMITMENT) and len(value) == len(_COMMITMENT) + 64
+
+
+def read_openings(value: object) -> dict[str, dict[str, str]]:
+    """What commitments stand for, by the path of the record's proof. Raises :class:`Bad` where one does not fit."""
+    found: dict[str, dict[str, str]] = {}
+    if not isinstance(value, list):
+        raise Bad("opening")
+    for each in value:
+        if not isinstance(each, dict):
+            raise Bad("opening")
+        commitment, salt, text = (each.get(name) for name in ("commitment", "salt", "value"))
+        if not (isinstance(commitment, str) and isinstance(salt, str) and isinstance(text, str)):
+            raise Bad("opening")
+        try:
+            key = bytes.fromhex(salt)
+        except ValueError:
+            raise Bad("opening") from None
+        made = hmac.new(key, b"ecluse.commitment/1\0" + text.encode("utf-8", "replace"), "sha256").hexdigest()
+        if len(key) < 16 or commitment != _COMMITMENT + made:
+            raise Bad("opening")
+        found.setdefault(str(each.get("event") or ""), {})[commitment] = text
+    return found
+
+
+def opened(record: Record, values: Mapping[str, str]) -> Record:
+    """The record with values in the place of commitments. Raises :class:`Bad` where it holds one of them nowhere."""
+    met: set[str] = set()
+
+    def open_in(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: open_in(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [open_in(each) for each in value]
+        if isinstance(value, str) and value in values:
+            met.add(value)
+            return values[value]
+        return value
+
+    data = {name: open_in(value) for name, value in record.data.items()}
+    if met != set(values):
+        raise Bad("opening")
+    return replace(record, data=data)
 
 
 def bound(

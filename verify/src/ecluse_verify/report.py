@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from ecluse_verify.text import Bad, shown
 
-__all__ = ["Finding", "Level", "Report", "Step", "moment"]
+__all__ = ["Finding", "Level", "Report", "Step", "instant", "moment"]
 
 
 class Level(StrEnum):
@@ -79,6 +79,11 @@ class Report:
             raise
         except Exception as error:  # noqa: BLE001 - certificates and keys fail in ways that no list holds
             self.add(level, "unreadable", file, error=type(error).__name__)
+
+
+def instant(when: datetime) -> str:
+    """An instant as the hub writes it: RFC 3339 in UTC, with milliseconds."""
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}Z"
 
 
 def moment(value: object) -> object:

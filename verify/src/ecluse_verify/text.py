@@ -42,7 +42,9 @@ class Bad(Exception):
 
 def shown(value: object, limit: int = 300) -> str:
     """A value as it may stand in a sentence: no control characters, so that no pack can play with a terminal."""
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

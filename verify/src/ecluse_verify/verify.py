@@ -25,8 +25,8 @@ from ecluse_verify.notes import read_note
 from ecluse_verify.pack import MAX_TOTAL, Pack
 from ecluse_verify.people import People
 from ecluse_verify.proofs import check_inclusion, read_proof
-from ecluse_verify.records import Record, read_record
-from ecluse_verify.report import Level, Report, Step
+from ecluse_verify.records import Record, is_commitment, opened, read_openings, read_record
+from ecluse_verify.report import Level, Report, Step, instant
 from ecluse_verify.text import MAX_JSON, Bad, canonical_json, read_json
 
 __all__ = ["verify_pack", "verify_proof"]
@@ -93,10 +93,10 @@ def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], repor
     for path in _ALWAYS:
         if path not in pack.names:
             report.add(Level.BROKEN, "file.missing", path)
-    with report.guard("log/keys.json"):
-        log_keys, witnesses = claimed_keys(pack.read("log/keys.json"))
-        keys = replace(keys, claimed_log=log_keys, claimed_witnesses=witnesses)
     origin = str(manifest.get("origin"))
+    with report.guard("log/keys.json"):
+        log_keys, witnesses = claimed_keys(pack.read("log/keys.json"), origin)
+        keys = replace(keys, claimed_log=log_keys, claimed_witnesses=witnesses)
     with report.guard(_NOTE):
         _manifest_note(pack, manifest, keys, origin, report)
     log: Log | None = None
@@ -144,15 +144,20 @@ def _manifest(pack: Pack, report: Report) -> tuple[dict[str, object], dict[str, 
     for entry in files:
         path = entry["path"]
         with report.guard(path):
-            if path not in pack.names:
-                raise Bad("file.missing")
-            if entry.get("size") != pack.size(path) or entry.get("sha256") != pack.digest(path):
-                raise Bad("file.altered")
+            _held(pack, path, entry)
         if isinstance(entry.get("about"), str) and entry["about"] in pack.names:
             about[path] = entry["about"]
     for path in sorted(pack.names - set(paths) - {_MANIFEST, _NOTE}):
         report.add(Level.BROKEN, "file.extra", path)
     return value, about
+
+
+def _held(pack: Pack, path: str, entry: dict[str, object]) -> None:
+    """A file is the one that the manifest lists. Raises :class:`Bad`."""
+    if path not in pack.names:
+        raise Bad("file.missing")
+    if entry.get("size") != pack.size(path) or entry.get("sha256") != pack.digest(path):
+        raise Bad("file.altered")
 
 
 def _manifest_note(pack: Pack, manifest: dict[str, object], keys: Keys, origin: str, report: Report) -> None:
@@ -189,9 +194,19 @@ def _check_configurations(pack: Pack, log: Log, report: Report) -> None:
                 report.add(Level.MISSING, "file.unbound", path)
                 continue
             record = _of_configuration(pack, proof, log, number)
+            openings = read_openings(value.get("openings", []))
+            record = opened(record, openings.get(proof, {}))
             said = record.text("files_set_sha256")
             if said and said != hashlib.sha256("".join(f"{each}\n" for each in digests).encode()).hexdigest():
                 raise Bad("file.differs", member="files_set_sha256")
+            told = record.text("reason")
+            reason = value.get("reason") if is_commitment(told) else told
+            if [value.get(name) for name in ("at", "actor", "reason")] != [
+                instant(record.at),
+                record.actor,
+                reason,
+            ]:
+                raise Bad("message.differs", member="at, actor, reason", path=proof)
             level, code = (log.level, f"file.{log.level.value}") if said else (Level.MISSING, "file.unbound")
             report.add(level, code, path, index=record.index, kind=record.kind, when=record.at)
 

@@ -240,6 +240,18 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "The manifest and the pack do not name the same messages.",
         "Le manifeste et le dossier ne désignent pas les mêmes messages.",
     ),
+    "opening": (
+        "It gives a value for a commitment that does not stand for it, or that is in no such record.",
+        "Il donne une valeur à un engagement qui ne la désigne pas, ou qui n'est dans aucun tel enregistrement.",
+    ),
+    "openings.proven": (
+        "It shows what {count} commitments in the records stand for.",
+        "Il montre ce que désignent {count} engagements des enregistrements.",
+    ),
+    "openings.claimed": (
+        "It shows what {count} commitments in the records stand for, if those are the log's.",
+        "Il montre ce que désignent {count} engagements des enregistrements, s'ils sont du journal.",
+    ),
     "message.differs": ("It says another {member} than {path}.", "Il donne un autre {member} que {path}."),
     "message.claims": (
         "Message {message}, partner {partner}, state {state}: unless borne out above, its account is the hub's word.",
@@ -273,6 +285,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "mime": ("It is not a well-formed MIME entity.", "Ce n'est pas une entité MIME bien formée."),
     "der": ("It is not well-formed ASN.1.", "Ce n'est pas de l'ASN.1 bien formé."),
     "x509": ("A certificate in it can't be read.", "Un certificat y est illisible."),
+    "pem": (
+        "It is not one certificate in PEM and nothing else.",
+        "Ce n'est pas un certificat en PEM et rien d'autre.",
+    ),
     "cms": ("It is not a signature that can be read.", "Ce n'est pas une signature lisible."),
     "cms.unsigned": ("There is no signature in it.", "Il n'y a aucune signature dedans."),
     "cms.content": ("What it signs is not there.", "Ce qu'elle signe n'est pas là."),

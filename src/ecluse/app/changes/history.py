@@ -13,13 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from ecluse.app.changes.check import BadApproval, checked
 from ecluse.app.changes.proposal import Action, Delta, Proposal, binds, delta, digest_of, header
 from ecluse.app.changes.recovery import only_removes
 from ecluse.app.node import Node
 from ecluse.app.versions import files_digest
+from ecluse.archive.commitments import revealed
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import ConfigVersion
@@ -128,12 +127,8 @@ def _verdict(
 
 
 def _facts(view: View, subject: str, kind: str) -> list[Facts]:
-    found = (decode_leaf(each.leaf) for each in view.events(subject))
-    return [
-        {**msgspec.json.decode(each.data), "at": each.at}
-        for each in found
-        if each.kind == kind and each.subject == subject
-    ]
+    found = ((decode_leaf(each.leaf), revealed(each)) for each in view.events(subject))
+    return [{**data, "at": each.at} for each, data in found if each.kind == kind and each.subject == subject]
 
 
 def _waited(former: Configuration, proposed: Facts, applied: Facts) -> bool:

@@ -61,15 +61,17 @@ class FileSigner:
         operator: Name of the operator.
         key: The public key.
         make: Makes the signature; the private key is behind it.
+        namespace: What the signature is for.
     """
 
     operator: str
     key: PublicKey
     make: Callable[[bytes], bytes]
+    namespace: str = NAMESPACE
 
     def sign(self, text: str) -> str:
         """An armoured signature over ``text``."""
-        return make_signature(text.encode(), NAMESPACE, self.key, self.make).armored()
+        return make_signature(text.encode(), self.namespace, self.key, self.make).armored()
 
     def __repr__(self) -> str:
         return f"FileSigner({self.operator}, {fingerprint(self.key.blob)})"
@@ -83,11 +85,13 @@ class AgentSigner:
         operator: Name of the operator.
         key: The public key.
         socket: Where the agent listens.
+        namespace: What the signature is for.
     """
 
     operator: str
     key: PublicKey
     socket: str
+    namespace: str = NAMESPACE
 
     def sign(self, text: str) -> str:
         """An armoured signature over ``text``. Raises :class:`CannotSign` where the agent refuses."""
@@ -95,7 +99,7 @@ class AgentSigner:
         def make(data: bytes) -> bytes:
             return _agent(self.socket, self.key, data)
 
-        return make_signature(text.encode(), NAMESPACE, self.key, make).armored()
+        return make_signature(text.encode(), self.namespace, self.key, make).armored()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +119,16 @@ class LaterSigner:
         return self.find().sign(text)
 
 
-def file_signer(operator: Operator, path: Path, passphrase: Callable[[], Secret]) -> FileSigner:
+def file_signer(
+    operator: Operator, path: Path, passphrase: Callable[[], Secret], namespace: str = NAMESPACE
+) -> FileSigner:
     """A signer with the private key in ``path``.
 
     Args:
         operator: Who signs; the key is one of theirs.
         path: OpenSSH's format, PEM or PKCS#8.
         passphrase: Asked for where the file is encrypted.
+        namespace: What signatures are for.
 
     Raises:
         CannotSign: The file can't be read, is encrypted in a way that can't be read here, or its key is not theirs.
@@ -153,15 +160,16 @@ def file_signer(operator: Operator, path: Path, passphrase: Callable[[], Secret]
             f"The key in {path} is none of {operator.name}'s.",
             remedy="Name another with --key, or another operator with --as: `ecluse operator list` has their keys.",
         )
-    return FileSigner(operator.name, key, lambda message: ssh_sign(private, message, algorithm))
+    return FileSigner(operator.name, key, lambda message: ssh_sign(private, message, algorithm), namespace)
 
 
-def agent_signer(operator: Operator, socket: str | None = None) -> AgentSigner:
+def agent_signer(operator: Operator, socket: str | None = None, namespace: str = NAMESPACE) -> AgentSigner:
     """A signer with the first key of the operator's that the SSH agent holds.
 
     Args:
         operator: Who signs.
         socket: Where the agent listens; ``SSH_AUTH_SOCK`` by default.
+        namespace: What signatures are for.
 
     Raises:
         CannotSign: There is no agent, or it has none of their keys.
@@ -172,7 +180,7 @@ def agent_signer(operator: Operator, socket: str | None = None) -> AgentSigner:
     held = _held(path)
     for key in operator_keys(operator):
         if key.blob in held:
-            return AgentSigner(operator.name, key, path)
+            return AgentSigner(operator.name, key, path, namespace)
     raise CannotSign(f"The SSH agent holds none of {operator.name}'s keys.")
 
 

@@ -2,7 +2,9 @@
 
 - :mod:`~ecluse.app.packs.export`       one pack, from the choice of its checkpoint to the event that tells of it
 - :mod:`~ecluse.app.packs.choice`       which messages, and whether the log is signed far enough
-- :mod:`~ecluse.app.packs.message`      what there is of one message
+- :mod:`~ecluse.app.packs.message`      what there is of one message, in its :mod:`~ecluse.app.packs.folder`
+- :mod:`~ecluse.app.packs.content`      documents and the octets of the wire
+- :mod:`~ecluse.app.packs.testimony`    receipts, our answer, the MICs, and who signed
 - :mod:`~ecluse.app.packs.as2`          what AS2 adds: the octets that MICs are over, who signed, what receipts say
 - :mod:`~ecluse.app.packs.certificates` certificates and their issuers, and what is known of their revocation
 - :mod:`~ecluse.app.packs.versions`     the configuration that governed

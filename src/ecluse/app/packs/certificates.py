@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -14,11 +15,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.app.node import Node
+from ecluse.app.packs.notes import Note
 from ecluse.errors import EcluseError
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.model.basics import PartnerId, iso
 from ecluse.trust.certificates import load_certificates
-from ecluse.trust.revocation import KIND, verdict_of
+from ecluse.trust.revocation import ANSWER, KIND, Verdict, verdict_of
 
 __all__ = ["Shelf", "certificate_path"]
 
@@ -27,9 +29,9 @@ _MAX_CHAIN: Final = 10
 _FILE: Final = re.compile(r"certificates/[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.pem")
 
 
-def certificate_path(sha256: str) -> str:
+def certificate_path(print_: str) -> str:
     """Where a certificate stands in a pack."""
-    return f"certificates/{sha256}.pem"
+    return f"certificates/{print_}.pem"
 
 
 def _fingerprint(certificate: x509.Certificate) -> str:
@@ -47,6 +49,7 @@ class Shelf:
         self._node = node
         self._known: dict[str, x509.Certificate] = {}
         self._taken: dict[str, str] = {}
+        self._answers: dict[str, tuple[bytes, str]] = {}
         self._ours: tuple[x509.Certificate, ...] | None = None
         self._theirs: dict[tuple[int, PartnerId], tuple[x509.Certificate, ...]] = {}
 
@@ -89,28 +92,27 @@ class Shelf:
             with suppress(ValueError):
                 self.offer([x509.load_der_x509_certificate(data)])
 
-    def take(self, sha256: str, use: str, owner: str) -> tuple[dict[str, Any], bool]:
+    def take(self, print_: str, use: str, owner: str) -> tuple[dict[str, Any], bool]:
         """Put a certificate and its issuers into the pack; what ``message.json`` says of it, and whether it is held."""
-        certificate = self._known.get(sha256)
+        certificate = self._known.get(print_)
         issuers = self._issuers(certificate) if certificate is not None else []
         if certificate is not None:
-            self._taken.setdefault(sha256, owner)
+            self._taken.setdefault(print_, owner)
             for issuer in issuers:
                 self._taken.setdefault(issuer, "")
         facts = {
-            "sha256": sha256,
+            "sha256": print_,
             "use": use,
             "owner": owner,
-            "path": certificate_path(sha256) if certificate is not None else None,
+            "path": certificate_path(print_) if certificate is not None else None,
             "issuers": issuers,
-            "revocation": [],
-            "verdict": self._verdict(sha256),
+            **self._revocation((print_, *issuers)),
         }
         return facts, certificate is not None
 
-    def described(self, sha256: str) -> x509.Certificate | None:
+    def described(self, print_: str) -> x509.Certificate | None:
         """A certificate that is known."""
-        return self._known.get(sha256)
+        return self._known.get(print_)
 
     def _issuers(self, certificate: x509.Certificate) -> list[str]:
         chain: list[str] = []
@@ -122,26 +124,49 @@ class Shelf:
             certificate = issuer
         return chain
 
-    def _verdict(self, sha256: str) -> dict[str, Any] | None:
-        record = self._node.store.read(lambda view: view.record(KIND, sha256))
-        if record is None:
-            return None
-        try:
-            verdict = verdict_of(record)
-        except msgspec.DecodeError:
-            return None
+    def _revocation(self, chain: Iterable[str]) -> dict[str, Any]:
+        """What is known of a certificate's revocation, and the answers that are held for it and its issuers."""
+        verdicts = [self._verdict(each) for each in chain]
+        paths = [
+            path for each in verdicts if each is not None and (path := self._take_answer(each)) is not None
+        ]
+        own = verdicts[0]
         return {
-            "state": verdict.state,
-            "at": iso(verdict.at),
-            "since": iso(verdict.since) if verdict.since is not None else None,
-            "source": verdict.source,
+            "revocation": list(dict.fromkeys(paths)),
+            "verdict": None
+            if own is None
+            else {
+                "state": own.state,
+                "at": iso(own.at),
+                "since": iso(own.since) if own.since is not None else None,
+                "source": own.source,
+            },
         }
 
-    def write(self, writer: PackWriter) -> None:
-        """Write those that were taken."""
-        for sha256, owner in sorted(self._taken.items()):
-            data = self._known[sha256].public_bytes(Encoding.PEM)
-            writer.add(certificate_path(sha256), "certificate", data, about=owner)
+    def _verdict(self, print_: str) -> Verdict | None:
+        record = self._node.store.read(lambda view: view.record(KIND, print_))
+        with suppress(msgspec.DecodeError):
+            return verdict_of(record) if record is not None else None
+        return None
+
+    def _take_answer(self, verdict: Verdict) -> str | None:
+        if not verdict.kept:
+            return None
+        record = self._node.store.read(lambda view: view.record(ANSWER, verdict.kept))
+        if record is None:
+            return None
+        path = f"revocation/{sha256(record.body).hexdigest()}.{verdict.method}"
+        self._answers[path] = (record.body, verdict.source)
+        return path
+
+    def write(self, writer: PackWriter) -> list[Note]:
+        """Write those that were taken, and what authorities said of them; give what is missing."""
+        for print_, owner in sorted(self._taken.items()):
+            data = self._known[print_].public_bytes(Encoding.PEM)
+            writer.add(certificate_path(print_), "certificate", data, about=owner)
+        for path, (data, source) in sorted(self._answers.items()):
+            writer.add(path, "revocation", data, about=source)
+        return [Note("no-revocation")] if self._taken and not self._answers else []
 
 
 def partner_certificates(partner: PartnerId, files: dict[str, str]) -> list[str]:

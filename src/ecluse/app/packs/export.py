@@ -13,8 +13,9 @@ from typing import Any, Final
 from ecluse.app.node import Node
 from ecluse.app.packs.certificates import Shelf
 from ecluse.app.packs.choice import provable_size, whole_lives
+from ecluse.app.packs.folder import Making
 from ecluse.app.packs.heads import key_of, vouched_sizes, write_heads
-from ecluse.app.packs.message import Packed, Packer
+from ecluse.app.packs.message import Packed, write_message
 from ecluse.app.packs.notes import Language, Note
 from ecluse.app.packs.readme import readme
 from ecluse.app.packs.summary import DETAILED, Told, Vouchers, summary_page
@@ -110,19 +111,19 @@ def export_pack(
     try:
         writer = PackWriter(new)
         made = node.hub.clock()
-        packer = Packer(node, writer, checkpoint, Shelf(node), versions, documents)
+        making = Making(node, writer, checkpoint, Shelf(node), versions, documents)
         told: list[Told] = []
         if not documents:
-            packer.notes.append(Note("withheld"))
+            making.notes.append(Note("withheld"))
         for number, id in enumerate(wanted):
             progress(number, len(wanted))
-            told.append(_told(packer, packer.write(id), detailed=number < DETAILED))
-        packer.notes += versions.write(writer, checkpoint)
-        packer.shelf.write(writer)
+            told.append(_told(making, write_message(making, id), detailed=number < DETAILED))
+        making.notes += versions.write(writer, checkpoint)
+        making.notes += making.shelf.write(writer)
         vouchers, missing = write_heads(node, writer, checkpoint)
-        packer.notes += missing
-        _for_people(writer, made, vouchers, told, packer.notes)
-        manifest, total = _finish(node, writer, key_of(node, checkpoint), wanted, packer.notes, made)
+        making.notes += missing
+        _for_people(writer, made, vouchers, told, making.notes)
+        manifest, total = _finish(node, writer, key_of(node, checkpoint), wanted, making.notes, made)
         new.sync()
         digest = sha256(manifest.encode()).hexdigest()
         _tell(node, manifest, digest, checkpoint, documents, actor, made)
@@ -144,17 +145,17 @@ def _config_subjects(node: Node, ids: Sequence[MessageId]) -> list[str]:
     return [config_subject(number) for number in sorted(numbers)]
 
 
-def _told(packer: Packer, packed: Packed, *, detailed: bool) -> Told:
+def _told(making: Making, packed: Packed, *, detailed: bool) -> Told:
     """A message for the summaries; of one that is only a line there, not more than the line needs."""
     facts, partner = packed.facts, packed.facts["partner"]
     name = partner or "-"
     with suppress(EcluseError):
-        name = packer.node.directory.partner(partner).name if partner else name
+        name = making.node.directory.partner(partner).name if partner else name
     if not detailed:
         kept = ("id", "direction", "reference", "subject", "state", "created", "mic")
         return Told({each: facts[each] for each in kept}, [], name, {})
     named = [each["sha256"] for each in facts["certificates"]]
-    held = {each: found for each in named if (found := packer.shelf.described(each)) is not None}
+    held = {each: found for each in named if (found := making.shelf.described(each)) is not None}
     return Told(facts, packed.events, name, held)
 
 

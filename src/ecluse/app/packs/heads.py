@@ -15,6 +15,7 @@ from ecluse.app.node import Node
 from ecluse.app.packs.notes import Note
 from ecluse.app.packs.summary import Vouchers
 from ecluse.evidence.breaks import Break, breaks
+from ecluse.evidence.longterm import records_for
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.evidence.stamps import Stamp, stamps
 from ecluse.evidence.stamps.stamp import KIND as STAMP
@@ -56,14 +57,23 @@ def write_heads(node: Node, writer: PackWriter, checkpoint: Checkpoint) -> tuple
     """Write the checkpoint with all that others say of it; give who they are, and what is missing."""
     size = checkpoint.size
     writer.add("log/checkpoint", "checkpoint", checkpoint.note)
-    found, signed, broken = node.store.read(
-        lambda view: (stamps(view, size), kept_cosignatures(view, size), breaks(view))
+    found, records, signed, broken = node.store.read(
+        lambda view: (
+            stamps(view, size, checkpoint.note),
+            records_for(view, size, checkpoint.note),
+            kept_cosignatures(view, size),
+            breaks(view),
+        )
     )
     # Others looked at the note of that moment: one that covers another note of this size proves nothing here.
     key = key_of(node, checkpoint)
     signed = [each for each in signed if each.origin == key.name]
     for number, stamp in enumerate(found):
         _write_stamp(writer, number, stamp)
+    for number, record in enumerate(records):
+        writer.add(
+            f"log/evidence-records/{number}.ers", "evidence-record", record.data, about="log/checkpoint"
+        )
     if signed:
         lines = "".join(line for each in signed for line in each.lines)
         writer.add("log/cosignatures", "cosignatures", lines.encode())

@@ -23,6 +23,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "{message}: the octets of {0} are not kept any more.",
         "{message} : les octets de {0} ne sont plus conservés.",
     ),
+    "erased": (
+        "{message}: {0} was erased, as what it may say of persons; the log says when and why.",
+        "{message} : {0} a été effacé, pour ce qu'il pouvait dire de personnes ; le journal dit quand et pourquoi.",
+    ),
     "refused": (
         "{message}: it was refused, and nothing of its content was kept.",
         "{message} : il a été refusé, et rien de son contenu n'a été conservé.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -10,6 +10,7 @@ from ecluse.app.node import Node
 from ecluse.app.packs.certificates import partner_certificates
 from ecluse.app.packs.notes import Note
 from ecluse.app.versions import file_digests, files_set_digest
+from ecluse.archive.commitments import opened
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.evidence.pack.proofs import prove_all
 from ecluse.evidence.record import decode_leaf
@@ -72,7 +73,7 @@ class Versions:
             version = self.version(number)
             if version is None:
                 continue
-            facts = {
+            facts: dict[str, Any] = {
                 "number": number,
                 "at": iso(version.at),
                 "actor": version.actor,
@@ -80,20 +81,26 @@ class Versions:
                 "files": {path: version.files[path] for path in sorted(self._wanted[number])},
                 "digests": file_digests(version.files),
             }
+            record, proof_path = self._applied(number, checkpoint), f"configuration/{number}.tlog-proof"
+            if record is not None:
+                facts["openings"] = [
+                    {"event": proof_path, "commitment": commitment, "salt": salt, "value": value}
+                    for commitment, (salt, value) in opened(record.beside).items()
+                ]
             data = msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n"
             writer.add(f"configuration/{number}.json", "configuration", data, about=config_subject(number))
-            record = self._applied(number, checkpoint)
             if record is None:
                 notes.append(Note("configuration-unbound", values=(str(number),)))
                 continue
-            proof = self._node.store.read(lambda view, record=record: prove_all(view, [record], checkpoint))[  # type: ignore[misc]
-                0
-            ]
-            writer.add(f"configuration/{number}.tlog-proof", "event", proof, about=config_subject(number))
+            writer.add(proof_path, "event", self._proof(record, checkpoint), about=config_subject(number))
             data = msgspec.json.decode(decode_leaf(record.leaf).data)
             if data.get("files_set_sha256") != files_set_digest(version.files):
                 notes.append(Note("configuration-unbound", values=(str(number),)))
         return notes
+
+    def _proof(self, record: LoggedEvent, checkpoint: Checkpoint) -> bytes:
+        (proof,) = self._node.store.read(lambda view: prove_all(view, [record], checkpoint))
+        return proof
 
     def _applied(self, number: int, checkpoint: Checkpoint) -> LoggedEvent | None:
         events = self._node.store.read(lambda view: view.events(config_subject(number)))

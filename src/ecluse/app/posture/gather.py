@@ -25,6 +25,7 @@ from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, ope
 from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
 from ecluse.app.posture.partners import Material, materials, shared_things
+from ecluse.app.posture.stamps import stamp_facts
 from ecluse.app.proofs import VERIFIED
 from ecluse.app.sequencing import BROKEN
 from ecluse.app.witnesses import silent_witnesses
@@ -349,6 +350,7 @@ class Gatherer:
             newest=newest[0].event.at if newest else None,
             held=held,
             verified=Instant(int(verified)) if verified else None,
+            **stamp_facts(self._node, view),
             broken=(view.setting(BROKEN) or b"").decode("utf-8", "replace"),
             breaks=tuple(f"{each.at}: {each.reason}" for each in sealed_breaks(view, self._node.log)),
             silent=tuple(silent_witnesses(self._node, view)),

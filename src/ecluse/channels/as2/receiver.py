@@ -326,8 +326,7 @@ class Receiver:
         data = {**peer_facts(peer), **facts}
         if passed_over:
             data["passed_over"] = passed_over
-        subject = f"listener:as2:{peer.address}"
-        self._hub.store.submit(lambda tx: self._hub.event(tx, kind, subject, data))
+        self._hub.store.submit(lambda tx: self._hub.event(tx, kind, "listener:as2", data))
 
 
 @lru_cache(maxsize=1024)

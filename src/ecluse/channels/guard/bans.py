@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 import structlog
 
+from ecluse.archive.commitments import tell
 from ecluse.errors import EcluseError, Fault
-from ecluse.evidence.record import record
 from ecluse.model.basics import Clock, Entropy, Instant
 from ecluse.store.port import Store, Tx
 
@@ -162,7 +162,7 @@ class Bans:
     def _event(self, tx: Tx, kind: str, ban: Ban, actor: str) -> None:
         # An address may be a person's: the log never forgets, the table of bans does.
         kept_out = ban.subject if ban.subject.startswith("user ") else "address"
-        record(
+        tell(
             tx,
             kind=kind,
             subject=ban.listener,

@@ -83,7 +83,7 @@ def ask(authority: Authority, checkpoint: Checkpoint, clock: Clock, entropy: Ent
         policy=info.policy,
         serial=str(info.serial),
         signature=verified.signature,
-        digest=verified.digest,
+        algorithms=verified.algorithms,
         ends=as_instant(verified.ends),
         kept=after,
         ahead=ahead,

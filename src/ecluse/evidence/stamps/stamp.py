@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -35,7 +36,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
         policy: Dotted policy under which it stands.
         serial: The authority's number of it, decimal.
         signature: What it is signed with, in words.
-        digest: Hash that was signed over.
+        algorithms: All that it rests on, by name.
         ends: When the first certificate of the chain ends.
         kept: Our clock when it came.
         ahead: Microseconds by which the authority's clock was ahead of ours; negative where it was behind.
@@ -52,7 +53,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     serial: str
     signature: str
-    digest: str
+    algorithms: tuple[str, ...]
     ends: Instant
     kept: Instant
     ahead: int
@@ -61,6 +62,11 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """Key of its record."""
         return f"{self.size:020d}:{self.authority}"
+
+    @property
+    def other_key(self) -> str:
+        """Key of its record where the authority stamped another note of that size before."""
+        return f"{self.key}:{self.note_sha256[:16]}"
 
     def as_record(self) -> Record:
         """What the store keeps."""
@@ -79,15 +85,22 @@ def read_stamp(record: Record) -> Stamp:
         raise BadRecord(f"The record of the time-stamp {record.key} can't be read.") from None
 
 
-def stamps(view: View, size: int) -> list[Stamp]:
+def stamps(view: View, size: int, note: bytes | None = None) -> list[Stamp]:
     """The time-stamps on the checkpoint of a log of ``size`` records, in order of authority.
+
+    Args:
+        view: Of the store.
+        size: Records of the log.
+        note: The very note: a log that forked has two of one size. Any of that size by default.
 
     Raises:
         BadRecord: One was spoiled.
     """
     prefix = f"{size:020d}:"
     rows = view.records(KIND, after=prefix, limit=_PAGE)
-    return [read_stamp(row) for row in rows if row.key.startswith(prefix)]
+    found = [read_stamp(row) for row in rows if row.key.startswith(prefix)]
+    digest = None if note is None else hashlib.sha256(note).hexdigest()
+    return [each for each in found if digest in (None, each.note_sha256)]
 
 
 def stamped_size(view: View, least: int) -> int | None:

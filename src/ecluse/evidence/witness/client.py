@@ -252,7 +252,7 @@ class WitnessClient:
                 self._tell(tx, "log.witness-went-back", subject, facts)
             if abs(skew) > SKEW >= abs(before.skew):
                 facts = {"witness": kept.witness, "ahead": skew}
-                self._tell(tx, "log.clock-differs", subject, facts)
+                self._tell(tx, "log.witness-clock-differs", subject, facts)
 
         self._store.write(work)
 

@@ -11,7 +11,7 @@ from datetime import date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ecluse.archive.terms import Terms
+from ecluse.archive.classes import Keeping
 from ecluse.exchange.whence import channel_of, whence_of
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.calendars import Deadline, Timetable, WorkingDays, zone_of
@@ -118,7 +118,7 @@ class FlowPlan:
     timetable: Timetable | None
     expected: tuple[Expected, ...]
     window: int
-    terms: Terms
+    terms: Keeping
 
     @classmethod
     def of(
@@ -166,7 +166,7 @@ class FlowPlan:
                 for each in flow.expect
             ),
             window=_micro(flow.duplicates.window) if flow.duplicates is not None else 0,
-            terms=Terms.of_flow(flow.retention, retention),
+            terms=Keeping.of_flow(flow.retention, retention),
         )
 
     @property
@@ -282,8 +282,8 @@ class FlowBook:
 
     def __init__(self, plans: Sequence[FlowPlan] = (), retention: HubRetention = _FOR_EVER) -> None:
         self.plans = {plan.id: plan for plan in plans}
-        self.direct = Terms.of_hub(retention)
-        self._relayed = Terms.of_flow(None, retention)
+        self.direct = Keeping.of_hub(retention)
+        self._relayed = Keeping.of_flow(None, retention)
         self._by_channel: dict[str, list[FlowPlan]] = {}
         for plan in plans:
             self._by_channel.setdefault(plan.settings.from_.channel or "", []).append(plan)
@@ -298,7 +298,7 @@ class FlowBook:
         """The flows of a configuration that was checked."""
         return cls([FlowPlan.of(id, flow, calendars, retention) for id, flow in flows.items()], retention)
 
-    def terms(self, flow: str) -> Terms:
+    def terms(self, flow: str) -> Keeping:
         """How long what of a flow's documents is kept, also of one that is no more; empty for those of no flow."""
         if not flow:
             return self.direct

@@ -15,9 +15,9 @@ from typing import Final
 
 import msgspec
 
+from ecluse.archive.classes import Outcome
 from ecluse.archive.retention import Verdict, judge
 from ecluse.archive.shredding import Reason, family_of, shred
-from ecluse.archive.terms import Outcome
 from ecluse.exchange.actions import give_up_within
 from ecluse.exchange.flows.plan import FlowBook
 from ecluse.exchange.hub import Hub

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -28,6 +29,8 @@ from ecluse.wire.cms.reader import Reader
 from ecluse.wire.cms.sign import Baseline, Signer, digests_needed, sign_detached
 from ecluse.wire.cms.verify import names_certificate, verify
 from ecluse.wire.cms.writer import SignedWriter
+from ecluse.wire.tsp import read_token, verify_token
+from ecluse.wire.tsp.errors import TspError
 
 __all__ = ["MAX_SEAL", "Opened", "check_beside", "open_around", "seal_around", "seal_beside"]
 
@@ -207,12 +210,24 @@ def _judge(
                 "sig-crypto-failure", "The seal names another certificate than the one that came along."
             )
         else:
-            verdict = weigh(own, certificates, anchors, now=now, made=made)
+            stamped = _stamped(signer, anchors)
+            facts = replace(facts, stamped=stamped)
+            verdict = weigh(own, certificates, anchors, now=now, made=made, stamped=stamped)
         return replace(facts, verdict=verdict, algorithm=f"{verified.scheme} {verified.digest}")
     return replace(facts, verdict=verdict)
 
 
 _NO_CERTIFICATE: Final = "The certificate that it was made with did not come along, and is not known here."
+
+
+def _stamped(signer: SignerInfo, anchors: Anchors) -> Instant | None:
+    """When the first authority that we believe saw the signature."""
+    times = []
+    for der in signer.time_stamps:
+        with suppress(TspError):
+            token = verify_token(read_token(der), anchors.authorities, data=signer.signature)
+            times.append(Instant(int(token.time.timestamp()) * 1_000_000))
+    return min(times, default=None)
 
 
 def _broken(ground: str, sentence: str) -> Verdict:

@@ -32,11 +32,13 @@ class Anchors:
     Attributes:
         pinned: Certificates that are believed by themselves: a partner's, and our own.
         roots: Authorities under which a certificate is believed.
+        authorities: Roots of the authorities whose time-stamps count.
         refused: Fingerprints (SHA-256, hexadecimal) of certificates that were revoked.
     """
 
     pinned: tuple[x509.Certificate, ...] = ()
     roots: tuple[x509.Certificate, ...] = ()
+    authorities: tuple[x509.Certificate, ...] = ()
     refused: frozenset[str] = field(default_factory=frozenset)
 
 

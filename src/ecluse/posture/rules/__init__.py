@@ -19,6 +19,7 @@ from ecluse.posture.rules import (
     permitted,
     places,
     secrets,
+    stamps,
     transport,
 )
 
@@ -33,6 +34,7 @@ HUB_RULES: Final[tuple[Rule[HubFacts], ...]] = (
     *secrets.HUB,
     *flows.HUB,
     *evidence.HUB,
+    *stamps.HUB,
     *operations.HUB,
 )
 PARTNER_RULES: Final[tuple[Rule[PartnerFacts], ...]] = (

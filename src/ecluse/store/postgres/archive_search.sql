@@ -41,12 +41,13 @@ amount BETWEEN %s AND %s
 (amount + 0) BETWEEN %s AND %s
 -- name: archive_search.ids
 id = ANY(%s)
+-- OFFSET keeps the planner from reading the whole range of numbers to join with it.
 -- name: archive_search.number_too
-EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s)
+EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s OFFSET 0)
 -- name: archive_search.own_too
-EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s AND kind >= 'own:' AND kind < 'own;')
+EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s AND kind >= 'own:' AND kind < 'own;' OFFSET 0)
 -- name: archive_search.invoice_too
-EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s AND kind IN ('own:invoice', 'invoice', 'text'))
+EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s AND kind IN ('own:invoice', 'invoice', 'text') OFFSET 0)
 -- name: archive_search.before
 (day, id) < (%s, %s)
 -- name: archive_search.before_too
@@ -86,6 +87,25 @@ number >= %s AND number < %s AND kind IN ('own:invoice', 'invoice', 'text')
 -- name: archive_numbered.order
 LIMIT %s
 
+-- name: archive_dated
+-- The same, newest day first.
+SELECT DISTINCT day, archive FROM archive_refs;
+
+-- name: archive_dated.number
+number >= %s AND number < %s
+-- name: archive_dated.own
+number >= %s AND number < %s AND kind >= 'own:' AND kind < 'own;'
+-- name: archive_dated.invoice
+number >= %s AND number < %s AND kind IN ('own:invoice', 'invoice', 'text')
+-- name: archive_dated.since
+day >= %s
+-- name: archive_dated.until
+day <= %s AND day <> ''
+-- name: archive_dated.before
+(day, archive) < (%s, %s)
+-- name: archive_dated.order
+ORDER BY day DESC, archive DESC LIMIT %s
+
 -- name: archive_kinds
 -- Which documents have or name exactly this number, and as what.
 SELECT kind, archive FROM archive_refs WHERE number = %s ORDER BY kind, archive LIMIT %s;
@@ -107,7 +127,19 @@ SELECT id, message, part, blob, partner, direction, deposited, profile, sha256, 
 FROM archive WHERE id > %s ORDER BY id LIMIT %s;
 
 -- name: add_archive_ref
-INSERT INTO archive_refs (number, kind, archive) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING;
+INSERT INTO archive_refs (number, kind, day, archive) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING;
 
 -- name: drop_archive_ref
-DELETE FROM archive_refs WHERE number = %s AND kind = %s AND archive = %s;
+DELETE FROM archive_refs WHERE number = %s AND kind = %s AND day = %s AND archive = %s;
+
+-- name: messages_between
+-- In the order of ids, which is that of time.
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
+FROM messages WHERE id > %s AND id < %s ORDER BY id LIMIT %s;
+
+-- name: archived_between
+-- The documents of these messages (index archive_by_message).
+SELECT id, message, part, blob, partner, direction, deposited, profile, sha256, size, flow, type, reference, refs, day,
+    amount, currency, starts, ends, state, body
+FROM archive WHERE message > %s AND message <= %s ORDER BY message, part;

@@ -75,6 +75,10 @@ WHERE due IS NOT NULL AND due <= ? ORDER BY due, blob LIMIT ?;
 SELECT state, count(*), sum(CASE WHEN copied IS NULL THEN 0 ELSE 1 END), min(checked), min(due)
 FROM archive_bytes GROUP BY state;
 
+-- name: archive_bytes_before
+-- For the sweep: what an archived document stands on is no orphan, whatever became of its row.
+SELECT blob FROM archive_bytes WHERE blob > ? AND state <> 'gone' ORDER BY blob LIMIT ?;
+
 -- name: add_archive_bytes
 -- Nothing is added where another document stands on the same blob.
 INSERT INTO archive_bytes (blob, state, due, size, sealed, copied, place, locked, checked)

@@ -86,6 +86,25 @@ number >= ? AND number < ? AND kind IN ('own:invoice', 'invoice', 'text')
 -- name: archive_numbered.order
 LIMIT ?
 
+-- name: archive_dated
+-- The same, newest day first.
+SELECT DISTINCT day, archive FROM archive_refs;
+
+-- name: archive_dated.number
+number >= ? AND number < ?
+-- name: archive_dated.own
+number >= ? AND number < ? AND kind >= 'own:' AND kind < 'own;'
+-- name: archive_dated.invoice
+number >= ? AND number < ? AND kind IN ('own:invoice', 'invoice', 'text')
+-- name: archive_dated.since
+day >= ?
+-- name: archive_dated.until
+day <= ? AND day <> ''
+-- name: archive_dated.before
+(day, archive) < (?, ?)
+-- name: archive_dated.order
+ORDER BY day DESC, archive DESC LIMIT ?
+
 -- name: archive_kinds
 -- Which documents have or name exactly this number, and as what.
 SELECT kind, archive FROM archive_refs WHERE number = ? ORDER BY kind, archive LIMIT ?;
@@ -107,7 +126,19 @@ SELECT id, message, part, blob, partner, direction, deposited, profile, sha256, 
 FROM archive WHERE id > ? ORDER BY id LIMIT ?;
 
 -- name: add_archive_ref
-INSERT INTO archive_refs (number, kind, archive) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
+INSERT INTO archive_refs (number, kind, day, archive) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING;
 
 -- name: drop_archive_ref
-DELETE FROM archive_refs WHERE number = ? AND kind = ? AND archive = ?;
+DELETE FROM archive_refs WHERE number = ? AND kind = ? AND day = ? AND archive = ?;
+
+-- name: messages_between
+-- In the order of ids, which is that of time.
+SELECT id, direction, partner, protocol, protocol_id, state, created, updated, subject, reference, parts, wire_blob,
+    wire, reason_code, reason, config_version, origin, relay, flow, shredded
+FROM messages WHERE id > ? AND id < ? ORDER BY id LIMIT ?;
+
+-- name: archived_between
+-- The documents of these messages (index archive_by_message).
+SELECT id, message, part, blob, partner, direction, deposited, profile, sha256, size, flow, type, reference, refs, day,
+    amount, currency, starts, ends, state, body
+FROM archive WHERE message > ? AND message <= ? ORDER BY message, part;

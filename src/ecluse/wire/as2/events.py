@@ -129,7 +129,8 @@ class Signed(Struct, frozen=True):
         signer: The SignerInfo that it verified.
         signers: How many there were.
         certificates: DER of the certificates that came with it.
-        signature: The detached signature as it was sent (a ContentInfo); empty for opaque signed-data.
+        signature: The detached signature as it was sent (a ContentInfo); of opaque signed-data, the same without its
+            content.
         detached: Whether it was a multipart/signed.
         canonical: The signature fits the content only with its line ends made CRLF.
     """

@@ -16,8 +16,8 @@ __all__ = ["chain_digest", "rehashed_leaf", "renewal_leaf"]
 def renewal_leaf(record: EvidenceRecord) -> tuple[str, tuple[bytes, ...]]:
     """Time-stamp renewal: the hash of the last chain, which the new time-stamp must use, and those of its tokens.
 
-    RFC 4998 asks for the last token. All of the chain go in, as a group: Bouncy Castle looks for every one of them in the
-    newest time-stamp, and who does as the RFC says finds the last there too.
+    RFC 4998 asks for the last token. All of the chain go in, as a group: Bouncy Castle looks for every one of them in
+    the newest time-stamp, and who does as the RFC says finds the last there too.
     """
     hash = record.last.hash
     return hash, tuple(hashlib.new(hash, stamp.token).digest() for stamp in record.chains[-1])

@@ -136,7 +136,7 @@ def _step(
         raise BadEvidence(f"The {where} does not hold: {error.cause}") from None
     if verified.hash != stamp.hash or verified.token.info.imprint not in expected:
         raise BadEvidence(f"The {where} is over something else.")
-    for algorithm in (verified.hash, verified.digest, verified.signature):
+    for algorithm in verified.algorithms:
         if not sound(algorithm, until):
             raise BadEvidence(
                 f"The {where} rests on {algorithm}, which proved nothing any more at {until:%Y-%m-%d}."

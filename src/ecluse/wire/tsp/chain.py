@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from ecluse.wire.cms.algorithms import DIGESTS_BY_NAME, RSA_BITS
 from ecluse.wire.tsp.errors import BadTimeStamp, UntrustedAuthority
 
-__all__ = ["MAX_DEPTH", "build_chain", "check_signer", "covers"]
+__all__ = ["MAX_DEPTH", "algorithms_of", "build_chain", "check_signer", "covers"]
 
 MAX_DEPTH: Final = 8
 """Certificates from the signer to the root; authorities have two to four."""
@@ -59,6 +60,36 @@ def check_signer(certificate: x509.Certificate) -> None:
 def covers(certificates: Iterable[x509.Certificate], at: datetime) -> bool:
     """Whether ``at`` is within the time of every one of them."""
     return all(each.not_valid_before_utc <= at <= each.not_valid_after_utc for each in certificates)
+
+
+def algorithms_of(chain: Sequence[x509.Certificate]) -> tuple[str, ...]:
+    """What the signatures within a chain rest on: hashes and keys, each once (``sha256``, ``rsa-4096``)."""
+    found: dict[str, None] = {}
+    for certificate, issuer in pairwise(chain):
+        digest = certificate.signature_hash_algorithm
+        if digest is not None:
+            found[digest.name.replace("-", "_")] = None
+        found[_key_name(issuer)] = None
+    return tuple(found)
+
+
+def _key_name(certificate: x509.Certificate) -> str:
+    key = certificate.public_key()
+    match key:
+        case rsa.RSAPublicKey():
+            return f"rsa-{key.key_size}"
+        case ec.EllipticCurvePublicKey():
+            return f"ecdsa-{key.curve.key_size}"
+        case ed25519.Ed25519PublicKey():
+            return "ed25519"
+        case mldsa.MLDSA44PublicKey():
+            return "ml-dsa-44"
+        case mldsa.MLDSA65PublicKey():
+            return "ml-dsa-65"
+        case mldsa.MLDSA87PublicKey():
+            return "ml-dsa-87"
+        case _:
+            return "other"
 
 
 def build_chain(

@@ -27,7 +27,7 @@ from ecluse.wire.cms.limits import Limits
 from ecluse.wire.cms.reader import Reader
 from ecluse.wire.cms.verify import names_certificate, verify
 from ecluse.wire.tsp import oids
-from ecluse.wire.tsp.chain import build_chain
+from ecluse.wire.tsp.chain import algorithms_of, build_chain
 from ecluse.wire.tsp.errors import BadTimeStamp, MalformedTimeStamp
 from ecluse.wire.tsp.info import TstInfo, read_info
 from ecluse.wire.tsp.request import TimeStampRequest
@@ -69,8 +69,9 @@ class VerifiedToken:
         time: When it was stamped.
         chain: DER of the certificates from the signer to the root.
         ends: When the first of these certificates ends: who verifies later has to ask for more.
-        digest: Name of the hash that was signed over.
         signature: The signature algorithm and key, in words: ``rsa-3072``, ``ecdsa-256``, ``ml-dsa-65``.
+        algorithms: All that it rests on, each once: the hash of the imprint and that of the signature, the signer's
+            key, and hashes and keys of the chain.
     """
 
     token: Token
@@ -78,8 +79,8 @@ class VerifiedToken:
     time: datetime
     chain: tuple[bytes, ...]
     ends: datetime
-    digest: str
     signature: str
+    algorithms: tuple[str, ...]
 
 
 def read_token(data: bytes) -> Token:
@@ -162,8 +163,8 @@ def verify_token(
         token.info.time,
         tuple(each.public_bytes(Encoding.DER) for each in chain),
         min(each.not_valid_after_utc for each in chain),
-        verified.digest,
         verified.key,
+        tuple(dict.fromkeys((hashed.name, verified.digest, verified.key, *algorithms_of(chain)))),
     )
 
 

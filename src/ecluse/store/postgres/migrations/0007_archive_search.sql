@@ -2,12 +2,13 @@
 
 -- Every number that an archived document has or names, in lower case. `kind` says which: `own` for its own ones, the kind
 -- of document that is named, or `word` for the end of a number from one of its words on, so that a person who
--- remembers the end of a number finds it.
+-- remembers the end of a number finds it. `day` is the document's.
 CREATE TABLE archive_refs (
     number TEXT COLLATE "C" NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,
+    day TEXT COLLATE "C" NOT NULL,
     archive TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (number, kind, archive)
+    PRIMARY KEY (number, kind, day, archive)
 );
 CREATE INDEX archive_refs_of ON archive_refs (archive, number);
 

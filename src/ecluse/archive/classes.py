@@ -10,7 +10,7 @@ from typing import Final
 from ecluse.trust.fields import seconds
 from ecluse.trust.retention_settings import HubRetention, Retention
 
-__all__ = ["DAY", "FALLBACK", "DataClass", "Outcome", "Terms", "longest"]
+__all__ = ["DAY", "FALLBACK", "DataClass", "Keeping", "Outcome", "longest"]
 
 DAY: Final = 24 * 3600 * 1_000_000
 """Microseconds."""
@@ -42,7 +42,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Keeping:
     """How long each class is kept, in the words of the settings.
 
     Attributes:
@@ -62,12 +62,12 @@ class Terms:
     quarantined: str
 
     @classmethod
-    def of_hub(cls, hub: HubRetention) -> Terms:
+    def of_hub(cls, hub: HubRetention) -> Keeping:
         """Of documents that no flow takes."""
         return cls._of(hub.payload, hub.wire, hub.receipts, hub.names, hub.undelivered, hub.quarantined)
 
     @classmethod
-    def of_flow(cls, flow: Retention | None, hub: HubRetention) -> Terms:
+    def of_flow(cls, flow: Retention | None, hub: HubRetention) -> Keeping:
         """Of documents that a flow takes, with what its file says."""
         own = flow or Retention(payload=hub.relayed)
         return cls._of(
@@ -88,7 +88,7 @@ class Terms:
         names: str,
         undelivered: str | None,
         quarantined: str,
-    ) -> Terms:
+    ) -> Keeping:
         given_up = undelivered or payload
         given_up = FALLBACK if given_up == "delivered" else given_up
         return cls(payload, wire or payload, receipts, names, given_up, quarantined)
@@ -118,7 +118,7 @@ class Terms:
         return min((time for time in times if time is not None), default=None)
 
 
-def longest(all_terms: Iterable[Terms], name: DataClass, outcome: Outcome) -> int | None:
+def longest(all_terms: Iterable[Keeping], name: DataClass, outcome: Outcome) -> int | None:
     """What several flows come to that share a document: the one that keeps longest; for ever where one does."""
     times = [terms.keep(name, outcome) for terms in all_terms]
     known = [time for time in times if time is not None]

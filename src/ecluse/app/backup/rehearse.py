@@ -143,7 +143,9 @@ def _note(site: Site, facts: dict[str, Any]) -> None:
         name: facts.get(name)
         for name in ("ok", "backup", "made", "seconds", "lost_seconds", "lost_records", "blobs")
     }
-    told["error"] = fact.error.partition(":")[0]  # the code alone: what a sentence names is the safe's keeper's
+    told["error"] = fact.error.partition(":")[
+        0
+    ]  # the code alone: what a sentence names is the safe's keeper's
 
     def work(tx: Any) -> None:
         note_rehearsal(tx, fact)

@@ -15,7 +15,7 @@ from typing import Final
 from cryptography import x509
 
 from ecluse_verify.certificates import load_pem, name_of
-from ecluse_verify.notes import ED25519, Note, VerifierKey, read_line, read_note
+from ecluse_verify.notes import ED25519, KINDS, Note, VerifierKey, read_line, read_note
 from ecluse_verify.pack import Pack
 from ecluse_verify.proofs import Head, check_inclusion, read_head, read_proof
 from ecluse_verify.records import Record, read_record
@@ -24,7 +24,17 @@ from ecluse_verify.report import Level, Report
 from ecluse_verify.stamps import read_token
 from ecluse_verify.text import Bad, read_json
 
-__all__ = ["Keys", "Log", "check_head", "log_of", "proven_record"]
+__all__ = [
+    "Keys",
+    "Log",
+    "check_breaks",
+    "check_head",
+    "check_kinds",
+    "check_signed",
+    "claimed_keys",
+    "log_of",
+    "proven_record",
+]
 
 _CHECKPOINT: Final = "log/checkpoint"
 
@@ -100,6 +110,17 @@ def log_of(checkpoint: bytes, keys: Keys, origin: str | None = None) -> Log:
     if origin is not None and head.origin != origin:
         raise Bad("checkpoint.origin", origin=head.origin)
     return Log(head, checkpoint, check_signed(note, keys, head.origin))
+
+
+def check_kinds(log: Log, keys: Keys, report: Report) -> None:
+    """Tell of each kind of key that the reader gave for this log, and that did not sign its head.
+
+    A head from before the log had its second key is in order. One whose second signature was taken off looks the same.
+    """
+    lines, given = read_note(log.note).lines, [key for key in keys.log if key.name == log.head.origin]
+    signed = {key.kind for key in given if any(map(key.made, lines))}
+    for kind in sorted({key.kind for key in given} - signed):
+        report.add(Level.MISSING, "log.kind", "log/checkpoint", kind=KINDS[kind])
 
 
 def proven_record(path: str, data: bytes, log: Log) -> Record:

@@ -283,6 +283,16 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "archive.destroyed": _fields("list certificate destroyed kept_back"),
     "archive.clock-doubted": _fields("doubt"),
     "archive.clock-confirmed": {**_COMMENT, **_fields("doubt")},
+    # The log's time
+    "log.stamped": _fields(
+        "size time accuracy ahead hash note_sha256 policy serial signature ends begins_evidence_record",
+        company="authority",
+    ),
+    "log.stamp-failed": _fields("code", company="authority cause"),
+    "log.clock-differs": _fields("time clock ahead", company="authority"),
+    "log.evidence-begun": _fields("source count hash ends", company="authority"),
+    "log.evidence-renewed": _fields("renewal count hash time ends imprint", company="authority"),
+    "log.evidence-not-renewed": _fields("record state", company="cause"),
     "keyring.passphrase-changed": {},
     "secret.put": {},
     "secret.removed": {},

@@ -27,7 +27,7 @@ from ecluse.evidence.longterm.algorithms import Algorithms
 from ecluse.evidence.longterm.beginning import Longterm, gather
 from ecluse.evidence.longterm.renewing import Renewed, renew, replan
 from ecluse.evidence.record import Json
-from ecluse.evidence.stamps.asking import Authority, ask
+from ecluse.evidence.stamps.asking import Authority, ask, ask_over
 from ecluse.evidence.stamps.keeping import authority_state, due_at, keep, keep_failure
 from ecluse.evidence.stamps.stamp import Stamp, stamps
 from ecluse.model.nouns import Checkpoint
@@ -52,6 +52,7 @@ __all__ = [
     "longterm_work",
     "renew_evidence",
     "stamp_log",
+    "stamper",
     "stamping",
     "trusted_roots",
 ]
@@ -113,6 +114,20 @@ def trusted_roots(node: Node) -> list[x509.Certificate]:
     """Roots of every authority, also of those that are not asked any more."""
     found = (root for each in node.directory.hub.log.authorities for root in _roots(node, each)[0])
     return list(dict.fromkeys(found))
+
+
+def stamper(node: Node, name: str) -> Callable[[bytes], bytes]:
+    """What gives an authority's token over a SHA-256 digest.
+
+    Raises:
+        NoSuchAuthority: There is none of that name that is asked. What it gives raises where the authority does not
+            answer as it should.
+    """
+    for settings in node.directory.hub.log.authorities:
+        if settings.name == name and settings.ask:
+            authority = _authority(node, settings, _revoked(node))
+            return lambda digest: ask_over(authority, "sha256", digest, node.hub.entropy).token.der
+    raise NoSuchAuthority(f"No authority {name[:80]!a} is asked.")
 
 
 def longterm(node: Node, *, actor: str = "hub") -> Longterm:

@@ -252,7 +252,13 @@ def _primary(room: Room, known: _Known, pace: Pace) -> tuple[Seen, bytes, int]:
             if row.sha256 and whole.digest() != row.sha256:
                 return Seen.DAMAGED, b"", 0
             for each in known.holders:
-                if each.blob == row.id and not _fits(room, each, reader.chunks):
+                if each.blob != row.id:
+                    continue
+                if (_offset(each), each.size) == (0, row.size):
+                    same = whole.digest() == each.sha256
+                else:
+                    same = _digest(reader.chunks(_offset(each), each.size)) == each.sha256
+                if not same or not _told(room, each):
                     return Seen.DAMAGED, b"", 0
     except BlobMissing:
         return Seen.MISSING, b"", 0
@@ -261,13 +267,15 @@ def _primary(room: Room, known: _Known, pace: Pace) -> tuple[Seen, bytes, int]:
     return Seen.SOUND, digest.digest(), size
 
 
-def _fits(room: Room, archived: Archived, chunks: Callable[[int, int], Iterator[bytes]]) -> bool:
-    """Whether a document's octets are those of its row, and of the log's record of its deposit."""
+def _digest(chunks: Iterator[bytes]) -> bytes:
     digest = sha256()
-    for chunk in chunks(_offset(archived), archived.size):
+    for chunk in chunks:
         digest.update(chunk)
-    if digest.digest() != archived.sha256:
-        return False
+    return digest.digest()
+
+
+def _told(room: Room, archived: Archived) -> bool:
+    """Whether a document's row says what the log's record of its deposit says."""
     events = room.hub.store.read(lambda view: view.events(archived.id))
     told = next((each for each in events if each.event.kind == "archive.deposited"), None)
     if told is None:

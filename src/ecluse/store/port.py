@@ -60,7 +60,7 @@ class WriteOnce(EcluseError):
     code = "store.write-once"
     fault = Fault.OURS
     remedy = (
-        "Leave it: what is archived goes by `ecluse archive dispose` alone, once its retention has ended."
+        "Leave it: what is archived goes by `ecluse archive dispose propose` alone, once its retention is over."
     )
 
 

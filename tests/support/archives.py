@@ -147,6 +147,7 @@ class ArchiveWorld:
         )
         made = Ed25519PrivateKey.from_private_bytes(sha256(seed).digest()) if seed else None
         key = made or Ed25519PrivateKey.generate()
+        self.log_sign = key.sign
         self.note_key = NoteKey.of("aster.example/log", key.public_key())
         self.room = Room(
             self.hub,

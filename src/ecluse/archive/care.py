@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from ecluse.archive.holds import holds_of
 from ecluse.archive.place import SecondPlace
 from ecluse.archive.room import Room
 from ecluse.blobs.port import BlobMissing
@@ -86,6 +87,7 @@ class _Known:
     row: BlobRow | None
     key: bytes | None
     holders: tuple[Archived, ...]
+    held: bool
 
 
 def known_blobs(view: View, after: str, limit: int) -> list[str]:
@@ -151,7 +153,8 @@ def _known(view: View, blob: str) -> _Known | None:
         return None
     rows = [view.archived(id) for id in view.archive_holders(blob)]
     holders = tuple(row for row in rows if row is not None and row.state is not ArchiveState.DISPOSED)
-    return _Known(kept, view.blob(blob), view.blob_key(blob), holders)
+    held = any(holds_of(view, each) for each in holders)
+    return _Known(kept, view.blob(blob), view.blob_key(blob), holders, held)
 
 
 def _gone(kept: ArchivedBytes) -> ArchivedBytes:
@@ -198,6 +201,8 @@ def _look(room: Room, known: _Known, pace: Pace) -> Look:
         if locked is None or locked < until:
             place.lock(kept.blob, until)
             locked = place.locked_until(kept.blob)
+    if place is not None and has_copy and place.locks:
+        place.hold(kept.blob, known.held)
     found = Look(kept.blob, primary, second, tuple(repaired), copied, lost=not whole)
     now = room.hub.clock()
     after = msgspec.structs.replace(

@@ -23,6 +23,7 @@ from ecluse.model.basics import PartnerId
 from ecluse.store.archive_numbers import OWN, searched
 from ecluse.store.port import View
 from ecluse.trust.company import Identifiers
+from ecluse.wire.tlog.errors import Malformed
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = ["chain_facts", "chain_of", "owner", "recap", "software", "verifier_keys", "write_recap"]
@@ -55,12 +56,29 @@ def owner(node: Node) -> Owner:
 
 
 def verifier_keys(texts: list[str]) -> list[NoteKey]:
-    """Verifier keys as they were given: each the text of a key, or a file of one or several. Raises Malformed."""
+    """Verifier keys as they were given: each the text of a key, or a file of one or several.
+
+    Of a file the Ed25519 keys are taken: a log may sign with another algorithm beside, which adds nothing here.
+
+    Raises:
+        Malformed: A text, or all that is in a file, is no such key.
+    """
     found: list[NoteKey] = []
     for text in texts:
         path = Path(text)
-        lines = path.read_text("utf-8", "replace").split() if path.is_file() else [text]
-        found += [NoteKey.parse(line) for line in lines]
+        if not path.is_file():
+            found.append(NoteKey.parse(text))
+            continue
+        read: list[NoteKey] = []
+        wrong: Malformed | None = None
+        for word in path.read_text("utf-8", "replace").split():
+            try:
+                read.append(NoteKey.parse(word))
+            except Malformed as error:
+                wrong = error
+        if wrong is not None and not read:
+            raise wrong
+        found += read
     return found
 
 

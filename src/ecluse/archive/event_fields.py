@@ -306,7 +306,15 @@ FIELDS: Final[Mapping[str, Fields]] = {
         f"archive.{done}": _fields("blob place locked primary second lost repaired")
         for done in ("copied", "damaged", "repaired")
     },
-    "archive.held": {**_COMMENT, **_fields("criteria named hold", personal="reference")},
+    "archive.imported": _fields("message sha256 size manifest deposited", company="profile origin"),
+    "archive.import-begun": {
+        **_COMMENT,
+        **_fields("manifest claimed messages documents", company="origin"),
+    },
+    "archive.import-ended": _fields("manifest messages documents there"),
+    "archive.export-begun": _fields("scope", accountable="reason statement fingerprint signature"),
+    "archive.exported": _fields("manifest messages documents lacking resumed"),
+    "archive.held": {**_COMMENT, **_fields("criteria named hold manifest standing", personal="reference")},
     "archive.released": {**_COMMENT, **_fields("hold stood", personal="reference")},
     "archive.disposal-proposed": {**_COMMENT, **_fields("documents list until")},
     "archive.disposal-approved": {

@@ -16,7 +16,7 @@ from ecluse.store.bell import Bell
 from ecluse.store.port import StoreUnavailable, Tx, View
 from ecluse.store.queries import SchemaMismatch
 from ecluse.store.sqlite import schema
-from ecluse.store.sqlite.connection import connect, file_failure, key_path
+from ecluse.store.sqlite.connection import connect, file_failure, key_path, sync_log
 from ecluse.store.sqlite.verbs import SqliteTx, SqliteView
 from ecluse.store.sqlite.writer import Writer
 
@@ -116,6 +116,7 @@ class SqliteStore:
                 ) from error
         if busy:
             raise StoreUnavailable("The database is being read: its write-ahead log can't be emptied yet.")
+        sync_log(self._path)
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         end = time.monotonic() + timeout

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import (
+    archive,
     buckets,
     codec,
     commits,
@@ -49,6 +50,7 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "sftp-client": sftp_client.run,
     "buckets": buckets.run,
     "posture": posture.run,
+    "archive": archive.run,
     "flat": flat.run,
     "ftps": ftps.run,
 }

@@ -14,7 +14,12 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   [ -e /usr/lib/proftpd/mod_tls.so ] || wanted="$wanted proftpd-mod-crypto"
   command -v gpg >/dev/null 2>&1 || wanted="$wanted gnupg"
   command -v pebble >/dev/null 2>&1 || wanted="$wanted pebble"
+  command -v pdfsig >/dev/null 2>&1 || wanted="$wanted poppler-utils"
+  command -v xmlsec1 >/dev/null 2>&1 || wanted="$wanted xmlsec1"
   command -v softhsm2-util >/dev/null 2>&1 || wanted="$wanted softhsm2"
+  # Bouncy Castle reads and writes evidence records; its peer is one source file, which the JDK compiles as it starts.
+  [ -e /usr/share/java/bcpkix.jar ] || wanted="$wanted libbcpkix-java"
+  command -v javac >/dev/null 2>&1 || wanted="$wanted default-jdk-headless"
   if [ -n "$wanted" ]; then
     echo "installing test peers:$wanted"
     export DEBIAN_FRONTEND=noninteractive

@@ -45,8 +45,8 @@ EVENT_CALLS = frozenset(
         "record",
         "_failure",
         "say",
-        "tell",
         "_tell",
+        "tell",
         "Telling",
         "Fact",
     }

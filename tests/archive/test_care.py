@@ -203,7 +203,7 @@ def test_a_folder_is_a_second_place(world: ArchiveWorld, tmp_path: Path) -> None
     row = world.archived(LARGE)
     (look,) = world.care()
     assert look.copied
-    (path,) = [each for each in (tmp_path / "far").rglob(row.blob)]
+    (path,) = (tmp_path / "far").rglob(row.blob)
     path.write_bytes(b"spoiled")
     world.clock.forward(91 * DAY)
     (look,) = world.care()
@@ -227,8 +227,13 @@ def test_the_sweep_leaves_what_the_archive_stands_on(world: ArchiveWorld) -> Non
     row = world.archived(LARGE)
     known = world.hub.store.read(lambda view: known_blobs(view, "", 10))
     assert row.blob in known
-    store = world.hub.store
+    store, sweep = world.hub.store, world.hub.vault.sweep
     world.clock.forward(30 * DAY)
     # Even where its row were gone: an orphan is what the archive does not know either.
-    assert world.hub.vault.sweep(lambda after, limit: store.read(lambda view: view.archive_bytes_before(after, limit))) == 0
-    assert world.hub.vault.sweep(lambda after, limit: []) == 1
+    assert (
+        world.hub.vault.sweep(
+            lambda after, limit: store.read(lambda view: view.archive_bytes_before(after, limit))
+        )
+        == 0
+    )
+    assert sweep(lambda after, limit: []) == 1

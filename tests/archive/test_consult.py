@@ -58,7 +58,10 @@ def test_where_the_profile_says_who_they_sign_for_it(world: ArchiveWorld) -> Non
     ):
         pass
     assert "archive.consulted" not in world.kinds(row.id)
-    with consult(world.room, row.id, reason="x\ny", actor="o", operator="anne", sign=world.anne.sign) as (_, chunks):
+    with consult(world.room, row.id, reason="x\ny", actor="o", operator="anne", sign=world.anne.sign) as (
+        _,
+        chunks,
+    ):
         assert b"".join(chunks()) == INVOICE
     kind, facts = world.events(row.id)[-1]
     assert kind == "archive.consulted"

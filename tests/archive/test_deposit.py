@@ -10,7 +10,15 @@ import msgspec
 import pytest
 from tests.support.archives import INVOICE, ArchiveWorld, drop_bytes, instant, profile
 
-from ecluse.archive.deposit import NotNow, begin_retention, body_of, decline, deposit, note_message, refused_messages
+from ecluse.archive.deposit import (
+    NotNow,
+    begin_retention,
+    body_of,
+    decline,
+    deposit,
+    note_message,
+    refused_messages,
+)
 from ecluse.archive.holds import obstacles
 from ecluse.archive.room import NoProfile
 from ecluse.archive.shredding import Kept, Reason, shred
@@ -95,7 +103,9 @@ def test_until_it_is_archived_nothing_of_it_is_deleted(world: ArchiveWorld) -> N
         world.hub.store.write(delete)
     with pytest.raises(WriteOnce):
         world.hub.store.write(lambda tx: tx.drop_blob(message.parts[0].blob))
-    assert [each.kind for each in world.hub.store.write(lambda tx: obstacles(tx, message.id))] == ["retention"]
+    assert [each.kind for each in world.hub.store.write(lambda tx: obstacles(tx, message.id))] == [
+        "retention"
+    ]
 
 
 def test_octets_that_changed_meanwhile_are_not_archived(world: ArchiveWorld) -> None:
@@ -148,7 +158,9 @@ def test_nothing_is_archived_without_a_profile(tmp_path: Path) -> None:
 def test_a_format_that_is_not_taken_waits_for_a_decision(world: ArchiveWorld) -> None:
     world.change(formats=("pdf", "edifact"))
     message = world.came()
-    out = replace(message, id="m-out", direction=Direction.OUT, protocol_id="<o@a>", state=MessageState.DELIVERED)
+    out = replace(
+        message, id="m-out", direction=Direction.OUT, protocol_id="<o@a>", state=MessageState.DELIVERED
+    )
     world.hub.store.write(lambda tx: (tx.add_message(out), note_message(world.room, tx, out)))
     world.work()
     assert world.rows(out) == []
@@ -167,7 +179,9 @@ def test_a_format_that_is_not_taken_waits_for_a_decision(world: ArchiveWorld) ->
 def test_somebody_may_decline(world: ArchiveWorld) -> None:
     world.change(formats=("pdf",))
     message = world.came()
-    out = replace(message, id="m-out", direction=Direction.OUT, protocol_id="<o@a>", state=MessageState.DELIVERED)
+    out = replace(
+        message, id="m-out", direction=Direction.OUT, protocol_id="<o@a>", state=MessageState.DELIVERED
+    )
     world.hub.store.write(lambda tx: (tx.add_message(out), note_message(world.room, tx, out)))
     world.work()
     decline(world.room, out.id, actor="operator:anne", reason="a drawing, kept elsewhere")

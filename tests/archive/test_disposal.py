@@ -174,9 +174,7 @@ def test_an_operator_who_left_signs_nothing_any_more(world: ArchiveWorld) -> Non
     old(world)
     years(world)
     disposal = signed(world, proposed(world))
-    world.book = type(world.book)(
-        world.book.settings, world.book.profiles, operators=(world.anne.operator,)
-    )
+    world.book = type(world.book)(world.book.settings, world.book.profiles, operators=(world.anne.operator,))
     with pytest.raises(NotAllowed):
         run(world.room, disposal.id, actor="operator:anne")
 
@@ -185,7 +183,9 @@ def test_a_hold_that_came_after_the_signatures_keeps_it_back(world: ArchiveWorld
     row, other = old(world), old(world, partner="cedar")
     years(world)
     disposal = signed(world, proposed(world))
-    place_hold(world.room, Criteria(partner="birch"), reason="a dispute", reference="TC 26/17", actor="operator:anne")
+    place_hold(
+        world.room, Criteria(partner="birch"), reason="a dispute", reference="TC 26/17", actor="operator:anne"
+    )
     done = run(world.room, disposal.id, actor="operator:anne")
     assert done.ended == "1 destroyed, 1 kept back"
     assert done.certificate is not None
@@ -220,7 +220,11 @@ def test_what_is_held_is_not_proposed(world: ArchiveWorld) -> None:
 
 def test_what_comes_later_is_under_a_standing_hold_too(world: ArchiveWorld) -> None:
     hold = place_hold(
-        world.room, Criteria(type="invoice", partner="birch"), reason="r", reference="x", actor="operator:anne"
+        world.room,
+        Criteria(type="invoice", partner="birch"),
+        reason="r",
+        reference="x",
+        actor="operator:anne",
     )
     row = old(world)
     assert world.hub.store.read(lambda view: [each.id for each in holds_of(view, row)]) == [hold.id]
@@ -335,7 +339,9 @@ def test_a_head_from_the_future_counts_until_a_person_has_looked(world: ArchiveW
     from ecluse.model.nouns import Checkpoint
 
     now = world.clock()
-    world.hub.store.write(lambda tx: tx.add_checkpoint(Checkpoint(1, bytes(32), b"n", now + YEAR * 1_000_000)))
+    world.hub.store.write(
+        lambda tx: tx.add_checkpoint(Checkpoint(1, bytes(32), b"n", now + YEAR * 1_000_000))
+    )
     assert "ran back" in world.hub.store.read(lambda view: doubt_of(view, world.room, now))
     confirm_clock(world.room, actor="operator:anne", reason="the other clock was wrong")
     assert world.hub.store.read(lambda view: doubt_of(view, world.room, world.clock())) == ""

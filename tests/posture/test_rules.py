@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 from tests.support.posture import (
     DAY,
@@ -27,10 +28,23 @@ from tests.support.posture import (
 from tests.support.trust import certificate, key, signed_with
 
 from ecluse.model.basics import Instant, PartnerId
-from ecluse.posture.facts import AccessFacts, Approved, Counts, Facts, LogFacts, Revoked, SecretFile, Shared
+from ecluse.posture.facts import (
+    AccessFacts,
+    Approved,
+    ArchiveFacts,
+    Counts,
+    Facts,
+    HubFacts,
+    LogFacts,
+    Revoked,
+    SecretFile,
+    Shared,
+    StampFacts,
+)
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
 from ecluse.trust.assurance import Entry
+from ecluse.trust.backup_settings import BackupPlace, BackupSettings
 from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.flow import Duplicates, Retention
 from ecluse.trust.plan import Change
@@ -105,9 +119,28 @@ def machine(**more: object) -> Make:
     return lambda: facts(hub=replace(hub_facts(), machine=replace(base, **more)))  # type: ignore[arg-type]
 
 
+def backed_up(hub: HubFacts) -> HubFacts:
+    places = {name: BackupPlace(place=f"/mnt/{name}") for name in ("to", "keys_to")}
+    backup = BackupSettings(**places, recipients=("openpgp/safe.asc",))
+    return replace(hub, settings=msgspec.structs.replace(hub.settings, backup=backup))
+
+
 def log(**more: object) -> Make:
     base = hub_facts().log
     return lambda: facts(hub=replace(hub_facts(), log=replace(base, **more)))  # type: ignore[arg-type]
+
+
+def archive(**more: object) -> Make:
+    return lambda: facts(hub=replace(hub_facts(), archive=ArchiveFacts(**more)))  # type: ignore[arg-type]
+
+
+def stamped(**more: object) -> Make:
+    return log(stamps=(StampFacts("alder", **more),))  # type: ignore[arg-type]
+
+
+def asked(**more: object) -> Make:
+    (base,) = hub_facts().settings.log.authorities
+    return hub("log.authorities", (msgspec.structs.replace(base, **more),))
 
 
 def counts(**more: object) -> Make:
@@ -582,6 +615,49 @@ CASES: dict[str, tuple[Make, Make]] = {
         log(verified=Instant(NOW - 40 * DAY)),
         log(verified=Instant(NOW - 20 * DAY)),
     ),
+    "evidence.archive-damaged": (archive(damaged=1), archive()),
+    "evidence.archive-place-unavailable": (archive(place_error="blobs.unavailable: it is away"), archive()),
+    "evidence.archive-clock-doubted": (archive(clock_doubt="It ran back."), archive()),
+    "evidence.archive-undecided": (archive(refused=2), archive()),
+    "evidence.archive-single-copy": (archive(single=("invoices",)), archive(used=True, administrators=2)),
+    "evidence.archive-few-administrators": (
+        archive(used=True, administrators=1),
+        archive(used=True, administrators=2),
+    ),
+    "evidence.no-authority": (
+        hub("log.authorities", ()),
+        lambda: facts(),
+    ),
+    "evidence.stamp-overdue": (
+        stamped(last=Instant(NOW - 3 * DAY)),
+        stamped(last=Instant(NOW - 2 * DAY)),
+    ),
+    "evidence.stamp-late": (
+        stamped(required=False, failures=3, error="http.unreachable: Nobody answers."),
+        stamped(required=False, failures=1),
+    ),
+    "evidence.rare-stamps": (asked(every="8d"), asked(every="7d")),
+    "evidence.short-renewal": (
+        hub("log.longterm.renew_before", "29d"),
+        hub("log.longterm.renew_before", "30d"),
+    ),
+    "evidence.authority-ends": (
+        stamped(last=Instant(NOW), ends=Instant(NOW + 50 * DAY)),
+        stamped(last=Instant(NOW), ends=Instant(NOW + 70 * DAY)),
+    ),
+    "evidence.clock-differs": (
+        stamped(last=Instant(NOW), time=Instant(NOW + DAY)),
+        stamped(last=Instant(NOW), time=Instant(NOW), ahead=-30_000_000),
+    ),
+    "evidence.record-unproven": (log(unproven=1), log(unproven=0)),
+    "evidence.renewal-late": (
+        log(unrenewed=Instant(NOW - 8 * DAY)),
+        log(unrenewed=Instant(NOW - 6 * DAY)),
+    ),
+    "evidence.log-broken": (log(broken="It was put back."), log(broken="")),
+    "evidence.log-continued": (log(breaks=("2026-06-01: the disk",)), log(breaks=())),
+    "evidence.witness-silent": (log(silent=("birch",)), log(silent=())),
+    "evidence.cosigned-log-broken": (log(troubled=("birch.example/log",)), log(troubled=())),
     "operations.drift": (
         drifted,
         lambda: facts(partner=replace(partner_facts(), approved=Approved(Instant(NOW), "operator:ines"))),
@@ -594,6 +670,17 @@ CASES: dict[str, tuple[Make, Make]] = {
     "operations.old-backup": (
         machine(backup=Instant(NOW - 3 * DAY)),
         machine(backup=Instant(NOW - DAY)),
+    ),
+    "operations.backup-failed": (machine(backup_error="backup.busy: somebody."), machine(backup_error="")),
+    "operations.never-rehearsed": (
+        lambda: facts(hub=backed_up(hub_facts())),
+        lambda: facts(
+            hub=backed_up(replace(hub_facts(), machine=replace(hub_facts().machine, rehearsed=Instant(NOW))))
+        ),
+    ),
+    "operations.rehearsed-long-ago": (
+        machine(rehearsed=Instant(NOW - 200 * DAY)),
+        machine(rehearsed=Instant(NOW - 100 * DAY)),
     ),
     "operations.old-release": (
         machine(released=Instant(NOW - 300 * DAY)),

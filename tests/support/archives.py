@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,8 @@ from ecluse.model.basics import Instant, PartnerId, system_entropy
 from ecluse.model.nouns import Message
 from ecluse.model.states import MessageState
 from ecluse.trust.archive_settings import ArchiveProfile, ArchiveSettings
-from ecluse.trust.operators import Operator
+from ecluse.trust.operators import Operator, public_key
 from ecluse.trust.ssh import public_line, ssh_sign
-from ecluse.trust.operators import public_key
 from ecluse.wire.sshsig import make_signature
 from ecluse.wire.tlog.note import NoteKey, sign_note
 
@@ -55,15 +55,21 @@ def instant(text: str) -> Instant:
 
 def profile(**changes: Any) -> ArchiveProfile:
     """Ten years from the deposit, with a second copy."""
-    fields: dict[str, Any] = {"name": "Invoices", "retention": "10y", "basis": "Code de commerce, L123-22", "copy": "far"}
+    fields: dict[str, Any] = {
+        "name": "Invoices",
+        "retention": "10y",
+        "basis": "Code de commerce, L123-22",
+        "copy": "far",
+    }
     return ArchiveProfile(**{**fields, **changes})
 
 
 class Person:
     """An operator with a key of their own."""
 
-    def __init__(self, name: str, *roles: str) -> None:
-        self.key = Ed25519PrivateKey.generate()
+    def __init__(self, name: str, *roles: str, seed: bytes = b"") -> None:
+        made = Ed25519PrivateKey.from_private_bytes(sha256(seed).digest()) if seed else None
+        self.key = made or Ed25519PrivateKey.generate()
         line = public_line(self.key)
         self.operator = Operator(name=name, keys=(line,), roles=roles)  # type: ignore[arg-type]
         self._public = public_key(line)
@@ -119,18 +125,29 @@ class FakeSecond:
 class ArchiveWorld:
     """A hub with an archive."""
 
-    def __init__(self, folder: Path, *, url: str = "", start: str = "2026-04-01", **profiles: ArchiveProfile) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        url: str = "",
+        start: str = "2026-04-01",
+        seed: bytes = b"",
+        **profiles: ArchiveProfile,
+    ) -> None:
         self.clock = FakeClock(instant(start))
         self.hub = bare_hub(folder, self.clock, url=url)
         self.second: Any = FakeSecond()
-        self.anne, self.bea = Person("anne", "archive"), Person("bea", "archive")
+        self.anne = Person("anne", "archive", seed=seed and seed + b"anne")
+        self.bea = Person("bea", "archive", seed=seed and seed + b"bea")
         self.book = Book(
             ArchiveSettings(profile="invoices"),
             profiles or {"invoices": profile()},
             operators=(self.anne.operator, self.bea.operator),
             version=3,
         )
-        key = Ed25519PrivateKey.generate()
+        made = Ed25519PrivateKey.from_private_bytes(sha256(seed).digest()) if seed else None
+        key = made or Ed25519PrivateKey.generate()
+        self.log_sign = key.sign
         self.note_key = NoteKey.of("aster.example/log", key.public_key())
         self.room = Room(
             self.hub,
@@ -155,7 +172,12 @@ class ArchiveWorld:
         after = msgspec.structs.replace(self.book.profiles[name], **changes)
         profiles = {**self.book.profiles, name: after}
         self.book = Book(
-            self.book.settings, profiles, self.book.flows, self.book.partners, self.book.operators, self.book.version
+            self.book.settings,
+            profiles,
+            self.book.flows,
+            self.book.partners,
+            self.book.operators,
+            self.book.version,
         )
 
     def came(self, *documents: bytes, partner: str = "birch", number: int = 0) -> Message:
@@ -205,16 +227,16 @@ class ArchiveWorld:
 
         def work(tx: Any) -> None:
             message = tx.message(archived.message)
-            tx.update_message(msgspec.structs.replace(message, state=MessageState.DELIVERED, updated=self.clock()))
+            tx.update_message(
+                msgspec.structs.replace(message, state=MessageState.DELIVERED, updated=self.clock())
+            )
 
         self.hub.store.write(work)
 
     def events(self, subject: str) -> list[tuple[str, dict[str, Any]]]:
         """Kinds and facts of what the log says of a subject."""
         found = self.hub.store.read(lambda view: view.events(subject))
-        return [
-            (each.event.kind, msgspec.json.decode(decode_leaf(each.leaf).data)) for each in found
-        ]
+        return [(each.event.kind, msgspec.json.decode(decode_leaf(each.leaf).data)) for each in found]
 
     def kinds(self, subject: str) -> list[str]:
         """The kinds alone."""
@@ -239,5 +261,3 @@ def drop_bytes(world: ArchiveWorld, blob: str, at: int = 100) -> None:
     writer = place.create(blob)
     writer.write(bytes(data))
     writer.commit()
-
-

@@ -136,7 +136,9 @@ class World:
         inbox: str = "",
         url: str = "",
         clock: Any = None,
+        seals: Any = None,
     ) -> None:
+        self.seals = seals
         self.clock = clock or FakeClock()
         self.hub = bare_hub(folder, self.clock, inbox, url)
         self.sources = {kind: MemorySource(kind) for kind in ("folder", "sftp")}
@@ -159,7 +161,7 @@ class World:
         collect = collect_handler(self.hub, self.collector)
         jobs = {
             **handlers(self.hub, self.servers, lambda message: None),  # type: ignore[arg-type]
-            "relay": relay_handler(self.hub, self.protection, plain_leaving),  # type: ignore[arg-type]
+            "relay": relay_handler(self.hub, self.protection, plain_leaving, self.seals),  # type: ignore[arg-type]
             "collect": collect,
             "gather": collect,
         }

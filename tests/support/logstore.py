@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
+
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import Checkpoint, Event, LoggedEvent
+from ecluse.model.records import Record
 from ecluse.store.port import Conflict
 
 T = TypeVar("T")
@@ -37,6 +40,7 @@ class MemoryLog:
     size: int = 0
     heads: list[Checkpoint] = field(default_factory=list)
     settings: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[tuple[str, str], Record] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def write(self, work: Callable[[MemoryLog], T]) -> T:
@@ -53,7 +57,7 @@ class MemoryLog:
             return work(self)
 
     def snapshot(self) -> dict[str, object]:
-        names = ("rows", "tree", "size", "heads", "settings")
+        names = ("rows", "tree", "size", "heads", "settings", "facts")
         return copy.deepcopy({name: getattr(self, name) for name in names})
 
     def restore(self, kept: dict[str, object]) -> None:
@@ -107,3 +111,25 @@ class MemoryLog:
 
     def put_setting(self, name: str, value: bytes) -> None:
         self.settings[name] = value
+
+    def record(self, kind: str, key: str) -> Record | None:
+        return self.facts.get((kind, key))
+
+    def records(self, kind: str, *, after: str = "", limit: int = 500) -> list[Record]:
+        keys = sorted(key for found, key in self.facts if found == kind and key > after)
+        return [self.facts[kind, key] for key in keys[:limit]]
+
+    def add_record(self, record: Record) -> None:
+        if (record.kind, record.key) in self.facts:
+            raise Conflict("There is such a record.")
+        self.put_record(record)
+
+    def put_record(self, record: Record) -> None:
+        before = self.facts.get((record.kind, record.key))
+        revision = 1 if before is None else before.revision + 1
+        self.facts[record.kind, record.key] = msgspec.structs.replace(record, revision=revision)
+
+    def replace_record(self, before: Record, after: Record) -> None:
+        if self.facts.get((before.kind, before.key)) != before:
+            raise Conflict("It was changed meanwhile.")
+        self.put_record(after)

@@ -55,6 +55,10 @@ def missing(name: str) -> str:
     if name == "azurite":
         found = os.path.exists("build/peers/azurite/node_modules/.bin/azurite-blob")
         return "" if found and shutil.which("node") else "npm install azurite in build/peers/azurite"
+    if name == "bouncycastle":
+        if not all(os.path.exists(f"/usr/share/java/{jar}.jar") for jar in ("bcpkix", "bcprov", "bcutil")):
+            return "libbcpkix-java is not installed"
+        return "" if shutil.which("javac") else "no JDK"
     if name == "root":
         return "" if os.geteuid() == 0 else "needs root for a small file system"
     return "" if shutil.which(name) else "not on PATH"

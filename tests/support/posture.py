@@ -116,6 +116,10 @@ name = "jules"
 email = "jules@aster.example"
 keys = ["OTHER_ED25519"]
 roles = ["trust", "run"]
+[[log.authorities]]
+name = "alder"
+url = "https://tsa.alder.example/"
+roots = "certificates/alder-tsa.pem"
 """.replace("OTHER_ED25519", OTHER_ED25519).replace("ED25519", ED25519)
 
 PARTNER = f"""

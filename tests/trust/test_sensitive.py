@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.trust import HUB, PARTNER, files
 
-from ecluse.trust.configuration import Configuration
 from ecluse.trust.archive_settings import ArchiveProfile
+from ecluse.trust.configuration import Configuration
 from ecluse.trust.flow import Flow
 from ecluse.trust.plan import Change, Plan, plan
 from ecluse.trust.schema import Hub, Partner

@@ -165,6 +165,20 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "archive",
         "A document was put into the archive; the digest of its receipt is told.",
     ),
+    "archive.imported": (
+        "archive",
+        "A document came from the archive of another hub; the digest of the export's manifest is told.",
+    ),
+    "archive.import-begun": (
+        "import",
+        "An export of another hub was checked whole, and begins to be taken in.",
+    ),
+    "archive.import-ended": ("import", "All of an export is in the archive."),
+    "archive.export-begun": (
+        "export",
+        "Somebody has the archive written out, and why; before its first octet is.",
+    ),
+    "archive.exported": ("export", "An export ended; the digest of its manifest is told."),
     "archive.refused": (
         "message",
         "The archive profile does not take a document of it: somebody has to decide.",
@@ -268,7 +282,82 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "key.bound": ("key", "A key that stays in a key store can be used."),
     "key.used": ("key", "How often a key was used since the log was told before; once an hour at most."),
     "keyring.passphrase-changed": ("keyring", "Another passphrase opens the keyring."),
+    "backup.made": ("hub", "A backup was made, and the copy of the blobs' keys brought up to date."),
+    "backup.failed": (
+        "hub",
+        "A scheduled backup could not be made, for another reason than the time before.",
+    ),
+    "backup.pruned": (
+        "hub",
+        "Old backups were let go, and the bytes in them of what the hub has erased.",
+    ),
+    "backup.rehearsed": (
+        "hub",
+        "A backup was restored on trial: whether all was there, how long it took, what would have been lost.",
+    ),
+    "hub.restored": (
+        "hub",
+        "The hub was restored from a backup; what was on its way at that moment waits for a person.",
+    ),
+    "restore.released": ("hub", "A person let go on what waited because of a restore."),
     "secret.put": ("secret", "A secret was put into the keyring."),
+    "evidence.exported": (
+        "pack",
+        "An evidence pack was made: of which messages, and the digest of its manifest, which names it.",
+    ),
     "secret.removed": ("secret", "A secret was removed from the keyring."),
+    "log.stamped": (
+        "log",
+        "A time-stamping authority stamped a checkpoint: which one, when that was, and by how much our clock differs.",
+    ),
+    "log.stamp-failed": (
+        "log",
+        "A time-stamping authority gave no time-stamp, or one that does not hold; further such failures are not told.",
+    ),
+    "log.clock-differs": ("log", "Our clock and a time-stamping authority's differ by more than a minute."),
+    "log.evidence-begun": ("log", "Evidence records over data objects other than checkpoints were begun."),
+    "log.evidence-renewed": ("log", "Evidence records were renewed, before what they rested on ended."),
+    "log.evidence-not-renewed": (
+        "log",
+        "An evidence record can't be renewed: its time has passed, it does not hold, or its data was disposed of.",
+    ),
+    "log.key-added": ("log", "The log signs with ML-DSA-44 too from here on."),
+    "log.witnessed": ("witness", "A witness cosigned a checkpoint of our log for the first time."),
+    "log.witness-failed": ("witness", "A witness does not cosign, or says what it does not show."),
+    "log.witness-back": ("witness", "A witness that did not cosign does again."),
+    "log.witness-went-back": (
+        "witness",
+        "A witness knows less than it cosigned before: it lost its state, or lies.",
+    ),
+    "log.witness-clock-differs": ("witness", "A witness's clock and ours differ by more than five minutes."),
+    "log.clock-went-back": ("log", "The clock is more than five minutes behind the newest checkpoint."),
+    "log.broken": (
+        "log",
+        "The log does not continue what was signed: it was put back, or forked. Nothing is signed from here on.",
+    ),
+    "log.continuing-proposed": (
+        "log",
+        "An operator signed that a broken log goes on; another one has not approved it yet.",
+    ),
+    "log.continued": (
+        "log",
+        "It was decided that a broken log goes on under another name: what was lost, from where, by whom, and why.",
+    ),
+    "witness.began": (
+        "log",
+        "We cosigned a checkpoint of somebody's log for the first time under this name.",
+    ),
+    "witness.log-forked": (
+        "log",
+        "A log that we cosign signed two heads of one size; both are in the event.",
+    ),
+    "witness.log-suspect": (
+        "log",
+        "A signed head of a log that we cosign came with a proof that does not hold.",
+    ),
+    "witness.log-behind": (
+        "log",
+        "A signed head of a log that we cosign is smaller than the one that we cosigned.",
+    ),
 }
 """Kind to what its subject is, and one sentence."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ecluse.app.flows import Leavings, protection_of, source_of
+from ecluse.app.flows import Leavings, protection_of, seals_of, source_of
 from ecluse.app.lookup import find_message, message_facts
 from ecluse.app.node import Node
 from ecluse.app.outbox import chunks_of
@@ -349,7 +349,9 @@ def try_flow(
 def _try(node: Node, plan: FlowPlan, message: Message, *, why: str = "") -> Trial:
     if message.shredded and not why:
         why = "its bytes were deleted at the end of their retention"
-    return try_out(node.hub, plan, message, protection_of(node), Leavings(node), why=why)
+    return try_out(
+        node.hub, plan, message, protection_of(node), Leavings(node), why=why, seals=seals_of(node)
+    )
 
 
 def _other_channel(plan: FlowPlan, message: Message) -> str:
@@ -428,4 +430,5 @@ def _try_octets(
     )
     problem = inspector.problem()
     why = f"it would go to quarantine ({problem.code}): {problem.reason}" if problem is not None else ""
-    return try_out(hub, plan, message, protection_of(node), Leavings(node), why=why, made=[sealed])
+    parts = (protection_of(node), Leavings(node))
+    return try_out(hub, plan, message, *parts, why=why, made=[sealed], seals=seals_of(node))

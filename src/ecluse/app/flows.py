@@ -17,12 +17,13 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.flows.collect import Collector
 from ecluse.exchange.flows.expect import look_for_missing
 from ecluse.exchange.flows.plan import FlowBook
-from ecluse.exchange.flows.ports import Protection
+from ecluse.exchange.flows.ports import Protection, Seals
 from ecluse.exchange.flows.relay import relay_handler
 from ecluse.exchange.flows.retain import retain
 from ecluse.exchange.flows.tend import ask, collect_handler, keep_running, let_go_on
 from ecluse.exchange.openpgp import PartnerProtection
 from ecluse.exchange.remote import Source
+from ecluse.exchange.seals.desk import SealDesk
 from ecluse.model.basics import Instant
 from ecluse.trust.errors import PartnerRefused
 from ecluse.trust.fields import octets
@@ -30,7 +31,7 @@ from ecluse.trust.fields import octets
 if TYPE_CHECKING:
     from ecluse.app.node import Node
 
-__all__ = ["COLLECTING", "FlowWork", "Leavings", "NoSource", "protection_of", "source_of"]
+__all__ = ["COLLECTING", "FlowWork", "Leavings", "NoSource", "protection_of", "seals_of", "source_of"]
 
 LOOK_EVERY: Final = 2
 """Seconds between two looks for flows that have no run due: after a start, an apply or a resume."""
@@ -100,6 +101,18 @@ def protection_of(node: Node) -> Protection:
     return PartnerProtection(lambda: node.directory, node.hub.clock, node.hub.sightings)
 
 
+def seals_of(node: Node) -> Seals:
+    """Signatures on documents, with our keys and those whom the configuration believes."""
+    from ecluse.app.stamps import stamper, trusted_roots
+
+    return SealDesk(
+        lambda: node.directory,
+        node.hub.clock,
+        stamps=lambda name: stamper(node, name),
+        authorities=lambda: trusted_roots(node),
+    )
+
+
 def source_of(node: Node) -> Callable[[str], Source]:
     """From kinds of channels to what is collected from; raises :class:`NoSource`."""
 
@@ -128,7 +141,7 @@ class FlowWork:
         hub = node.hub
         collect = collect_handler(hub, Collector(hub, source_of(node)))
         self.handlers: dict[str, Handler] = {
-            "relay": relay_handler(hub, protection_of(node), Leavings(node)),
+            "relay": relay_handler(hub, protection_of(node), Leavings(node), seals_of(node)),
             "collect": collect,
             "gather": collect,
         }

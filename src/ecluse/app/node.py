@@ -14,6 +14,8 @@ from typing import Final, NamedTuple, Self
 
 from ecluse.app.accounts import join_accounts
 from ecluse.app.archive import join_archive
+from ecluse.app.backup.copy import join_backup
+from ecluse.app.backup.errors import HalfRestored
 from ecluse.app.flowbook import Flows
 from ecluse.app.ftps import join_ftps
 from ecluse.app.places import join_places
@@ -30,6 +32,8 @@ from ecluse.channels.as2.sender import As2Channel
 from ecluse.channels.http.line import Pool
 from ecluse.engine.retry import Backoff, RetryPolicy
 from ecluse.errors import EcluseError, Fault
+from ecluse.evidence.breaks import log_names
+from ecluse.evidence.longterm.sources import Source as EvidenceSource
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel
 from ecluse.exchange.remote import Source
@@ -37,6 +41,7 @@ from ecluse.model.basics import Clock, Entropy, new_id, system_clock, system_ent
 from ecluse.model.nouns import Message
 from ecluse.store.open import open_store
 from ecluse.store.port import Store
+from ecluse.trust.backup_settings import BackupPlace
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
 from ecluse.trust.directory import Directory
 from ecluse.trust.errors import KeyringError
@@ -50,12 +55,16 @@ from ecluse.trust.known import LEAST, Known
 from ecluse.trust.revocation import refused
 from ecluse.trust.rotation.choices import SETTING as CHOICES_SETTING
 from ecluse.trust.rotation.choices import Choices, load_choices
-from ecluse.trust.secrets import SecretResolver
+from ecluse.trust.schema import BlobSettings
+from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.trust.storage import StorageKeys
+from ecluse.wire.tlog.checkpoint import LogKey
+from ecluse.wire.tlog.cosignature import CosignerKey
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = [
     "KEYS_SETTING",
+    "RESTORING_SETTING",
     "REVOCATION_SETTING",
     "Node",
     "NotAHub",
@@ -65,6 +74,7 @@ __all__ = [
     "open_hub_store",
     "open_node",
     "open_place",
+    "place_at",
     "unlock",
 ]
 
@@ -73,6 +83,9 @@ KEYS_SETTING: Final = "keyring.changed"
 
 KNOWN_FILE: Final = "state/known"
 """What the files of a large configuration were found to say, in the hub's folder."""
+
+RESTORING_SETTING: Final = "backup.restoring"
+"""Setting: a restore of this hub is under way, and it does not serve."""
 
 REVOCATION_SETTING: Final = "revocation.changed"
 """The same for which certificates are refused because they were revoked."""
@@ -110,6 +123,7 @@ class Node:
         channels: By kind.
         archive: The archive.
         sources: What documents are collected from, by kind.
+        evidence_sources: What evidence records are made over besides the log's checkpoints, by name.
         closing: What else is to be let go at the end.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
@@ -138,14 +152,35 @@ class Node:
     inventory: Inventory = field(default_factory=Inventory)
     planned: Configuration | None = None
     sources: dict[str, Source] = field(default_factory=dict)
+    evidence_sources: dict[str, EvidenceSource] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
     archive: Room = field(init=False, repr=False)
     _reloading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def log_key(self) -> NoteKey:
-        """The verifier key of this hub's log."""
-        return NoteKey(self.directory.hub.log_origin, self.keyring.log_public_key)
+        """The Ed25519 verifier key of this hub's log, under its present name."""
+        return self.store.read(lambda view: log_names(view, self.log))[-1].ed25519
+
+    @property
+    def log_keys(self) -> tuple[LogKey, ...]:
+        """The keys of this hub's log under every name that it ever had, oldest first (see ``evidence.breaks``)."""
+        return self.store.read(lambda view: log_names(view, self.log))
+
+    @property
+    def note_keys(self) -> tuple[NoteKey, ...]:
+        """The same, the Ed25519 ones alone."""
+        return tuple(each.ed25519 for each in self.log_keys)
+
+    @property
+    def log(self) -> LogKey:
+        """The keys of this hub's log under its first name."""
+        origin = self.directory.hub.log_origin
+        second = self.keyring.note_public("log-ml-dsa")
+        return LogKey(
+            NoteKey(origin, self.keyring.log_public_key),
+            None if second is None else CosignerKey(origin, "ml-dsa-44", second),
+        )
 
     @property
     def keyfiles(self) -> FileKeyring:
@@ -204,6 +239,7 @@ class Node:
         self.version = version
         self.marks = marks
         self.choices_mark = chosen
+        join_backup(self)
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -261,6 +297,7 @@ def unlock(
     environ: Mapping[str, str] | None = None,
     clock: Clock = system_clock,
     serving: bool = False,
+    passphrase: Secret | None = None,
 ) -> Unlocked:
     """Read the hub's files and open its keyring.
 
@@ -269,6 +306,7 @@ def unlock(
         environ: Where ``env:`` secrets are looked up; the process's own by default.
         clock: Time.
         serving: Use the signer, where the configuration has one, instead of opening the files.
+        passphrase: Of the keyring, instead of the one that the configuration refers to.
 
     Raises:
         NotAHub: There is none in ``folder``.
@@ -285,7 +323,7 @@ def unlock(
         return Unlocked(bootstrap, signer, SecretResolver(folder, environ, signer.secret))
     keyring = FileKeyring.open(
         folder / settings.folder,
-        resolver(settings.passphrase),
+        passphrase or resolver(settings.passphrase),
         clock=clock,
         stores=open_stores(settings.stores, folder, resolver),
     )
@@ -310,6 +348,7 @@ def open_node(
     entropy: Entropy = system_entropy,
     migrate: bool = False,
     serving: bool = False,
+    passphrase: Secret | None = None,
 ) -> Node:
     """Open the hub in ``folder``.
 
@@ -320,13 +359,14 @@ def open_node(
         entropy: Randomness.
         migrate: Apply missing migrations instead of refusing.
         serving: As of :func:`unlock`.
+        passphrase: As of :func:`unlock`.
 
     Raises:
         NotAHub: There is none.
         NotMigrated: The database is of an older release, and ``migrate`` was not said.
         EcluseError: The configuration, the keyring or the database can't be used.
     """
-    unlocked = unlock(folder, environ=environ, clock=clock, serving=serving)
+    unlocked = unlock(folder, environ=environ, clock=clock, serving=serving, passphrase=passphrase)
     bootstrap, keyring, resolver = unlocked
     settings = bootstrap.hub
     name = f"{socket.gethostname()}-{os.getpid()}-{new_id('n', clock(), entropy)[-6:]}"
@@ -337,6 +377,8 @@ def open_node(
             raise NotMigrated(f"The database lacks {', '.join(pending)}.")
         if pending:
             store.migrate()
+        if serving and store.read(lambda view: view.setting(RESTORING_SETTING)):
+            raise HalfRestored(f"A restore into {folder} was begun and did not end.")
         chosen, choices = store.read(lambda view: (view.setting(CHOICES_SETTING), load_choices(view)))
         vault = Vault(
             open_place(folder, bootstrap, resolver),
@@ -385,6 +427,7 @@ def open_node(
     join_archive(node)
     join_rotations(node)
     join_exchange(node)
+    join_backup(node)
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node
@@ -457,7 +500,15 @@ def open_hub_store(folder: Path, unlocked: Unlocked, name: str) -> Store:
 
 def open_place(folder: Path, bootstrap: Configuration, resolver: SecretResolver) -> BlobPlace:
     """Where the configuration keeps sealed bytes."""
-    settings = bootstrap.hub.blobs
+    return place_at(folder, bootstrap.hub.blobs, resolver)
+
+
+def place_at(folder: Path, settings: BlobSettings | BackupPlace, resolver: SecretResolver) -> BlobPlace:
+    """A place for sealed bytes, as a table of the configuration names it.
+
+    Raises:
+        EcluseError: It can't be used as it is configured.
+    """
     if not settings.place.startswith("s3://"):
         return LocalPlace(folder / settings.place)
     bucket, _, prefix = settings.place.removeprefix("s3://").partition("/")

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain, islice
 from typing import Any, Final
 
 import msgspec
 
 from ecluse.app.lookup import find_message
 from ecluse.app.node import Node
+from ecluse.app.stamp_views import verify_stamps
 from ecluse.archive.commitments import values_of
 from ecluse.errors import EcluseError, Fault
+from ecluse.evidence.contents import missing_messages, verify_bytes, verify_messages, verify_versions
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.proof import prove
 from ecluse.evidence.record import decode_leaf
-from ecluse.evidence.states import verify_states
-from ecluse.evidence.verify import verify_log
+from ecluse.evidence.verify import Problem, verify_log
+from ecluse.evidence.witness.check import verify_cosignatures
 from ecluse.model.basics import iso
 from ecluse.model.nouns import Direction, Event, LoggedEvent
+from ecluse.trust.log_settings import witness_keys
 
 __all__ = ["VERIFIED", "event_facts", "find_record", "make_proof", "verify_evidence"]
 
@@ -42,30 +46,46 @@ class NoSuchRecord(EcluseError):
     remedy = "Look at the events of a message with `ecluse message trace`."
 
 
-def verify_evidence(node: Node, progress: Callable[[int, int], None]) -> dict[str, Any]:
-    """Verify the log, and that every message is in the state that its last record says.
+def verify_evidence(
+    node: Node, progress: Callable[[int, int], None], *, contents: bool = False
+) -> dict[str, Any]:
+    """Verify the log, and that messages, receipts, answers and blobs are what their records say.
 
     Args:
         node: The hub.
         progress: Called with (records verified, records in all).
+        contents: Read the bytes of every document too.
 
     Returns:
-        The verdict as :class:`ecluse.evidence.verify.Verdict` has it, with ``states``: the messages whose row says
-        something else than the log. ``ok`` is true where nothing at all is wrong; that it was, and when, is
-        remembered.
+        The verdict as :class:`ecluse.evidence.verify.Verdict` has it, with ``states``: where a row or bytes say
+        something else than the log, or a witness's word does not hold; and ``stamped``: time-stamps and evidence
+        records, as :func:`~ecluse.app.stamp_views.verify_stamps` gives them. ``ok`` is true where nothing at all is
+        wrong; that it was, and when, is remembered.
     """
     held = HeldCheckpoints(node.checkpoint_file)
-    verdict = verify_log(node.store, [node.log_key], progress, held=held).as_dict()
-    states = []
-    for problem in verify_states(node.store):
-        states.append(msgspec.to_builtins(problem))
-        if len(states) == _MAX_PROBLEMS:
-            break
-    ok = bool(verdict["ok"]) and not states
+    gone: list[Problem] = []
+    verdict = verify_log(
+        node.store,
+        [node.log],
+        progress,
+        held=held,
+        watch=lambda logged: gone.extend(islice(missing_messages(node.store, logged), _MAX_PROBLEMS)),
+    ).as_dict()
+    witnesses = [key for each in node.directory.hub.log.witnesses for key in witness_keys(each)]
+    found = chain(
+        gone,
+        verify_messages(node.store),
+        verify_versions(node.store),
+        verify_cosignatures(node.store, witnesses),
+        verify_bytes(node.store, node.hub.blob, lambda octets: None) if contents else (),
+    )
+    states = [msgspec.to_builtins(problem) for problem in islice(found, _MAX_PROBLEMS)]
+    stamped = verify_stamps(node)
+    ok = bool(verdict["ok"]) and not states and not stamped["problems"]
     if ok:
         now = node.hub.clock()
         node.store.write(lambda tx: tx.put_setting(VERIFIED, str(now).encode()))
-    return {**verdict, "ok": ok, "states": states}
+    return {**verdict, "ok": ok, "states": states, "stamped": stamped}
 
 
 def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:
@@ -117,6 +137,7 @@ def make_proof(node: Node, logged: LoggedEvent) -> tuple[str, dict[str, Any]]:
         "event": event_facts(decode_leaf(logged.leaf)),
         "values": values_of(logged.beside),
         "key": str(node.log_key),
+        "keys": list(node.log_keys[-1].texts()),
     }
     return text, facts
 

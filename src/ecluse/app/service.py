@@ -16,18 +16,23 @@ from ecluse.app.accounts import account_expiry
 from ecluse.app.acme import AcmeDoor, acme_work
 from ecluse.app.archive import archive_handlers, archive_work
 from ecluse.app.audit import remind
+from ecluse.app.backup.work import backup_work
 from ecluse.app.changes import change_expiry
 from ecluse.app.flows import COLLECTING, FlowWork
 from ecluse.app.ftps import FtpsService
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.key_uses import note_key_uses
+from ecluse.app.log_door import LogDoor
 from ecluse.app.node import Node
 from ecluse.app.posture.serving import look_now, posture_run
 from ecluse.app.revocation import revocation_checks
 from ecluse.app.rotation.tend import rotation_work
+from ecluse.app.sequencing import make_sequencer, reporter
 from ecluse.app.sftp import SftpService
 from ecluse.app.sightings import SightingsWork
+from ecluse.app.stamps import longterm_work, stamping
 from ecluse.app.succession import Succession
+from ecluse.app.witnesses import cosign_work, greet
 from ecluse.archive.care import known_blobs
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -36,9 +41,7 @@ from ecluse.engine.context import JobContext
 from ecluse.engine.runner import Runner
 from ecluse.engine.schedule import Every, Recurring, Schedule
 from ecluse.errors import EcluseError
-from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.loop import SequencerLoop
-from ecluse.evidence.sequencer import Sequencer
 from ecluse.exchange.deliver import buried, handlers
 from ecluse.exchange.deposit import deposits
 from ecluse.exchange.receipts import mark_overdue
@@ -97,6 +100,7 @@ class Service:
         self._listen = listen or node.bootstrap.hub.listen.as2.address
         hub = node.hub
         self._flows = FlowWork(node)
+        sequencer = make_sequencer(node)
         schedule = Schedule(
             node.store,
             [
@@ -108,9 +112,13 @@ class Service:
                 acme_work(node),
                 posture_run(node),
                 revocation_checks(node),
+                stamping(node),
+                longterm_work(node),
                 change_expiry(node),
                 remind(node),
                 *archive_work(node),
+                backup_work(node),
+                cosign_work(node, sequencer),
             ],
             hub.clock,
         )
@@ -151,15 +159,7 @@ class Service:
             together=deposits(hub, node.channels, node.retry_policy),
             on_bury=buried(hub),
         )
-        sequencer = Sequencer(
-            node.store,
-            hub.clock,
-            node.log_key,
-            node.keyring.log_sign,
-            held=HeldCheckpoints(node.checkpoint_file),
-            node=node.name,
-        )
-        self._loop = SequencerLoop(sequencer, hub.clock, _report)
+        self._loop = SequencerLoop(sequencer, hub.clock, reporter(node), greet=lambda: greet(node, sequencer))
         self._sightings = SightingsWork(hub)
         self._openers = ThreadPoolExecutor(OPENERS, thread_name_prefix="opener")
         self._server: Server | None = None
@@ -173,6 +173,8 @@ class Service:
         self.sftp = None if sftp is None else SftpService(node, sftp)
         acme = node.bootstrap.hub.acme
         self.acme = None if acme is None else AcmeDoor(node, acme)
+        log_listener = node.bootstrap.hub.listen.log
+        self.log = None if log_listener is None else LogDoor(node, log_listener)
         self._quit = threading.Event()
         self._succession = Succession(node.folder / "state" / "serving", node.name)
         self._watcher = threading.Thread(target=self._watch, name="ecluse-watcher", daemon=True)
@@ -207,6 +209,8 @@ class Service:
             await asyncio.to_thread(self.ftps.start)
         if self.acme is not None:
             await self.acme.start()
+        if self.log is not None:
+            await self.log.start()
         await asyncio.to_thread(self._succession.begin, self.node.store)
         self._own_runner.start()
         self._depositor.start()
@@ -239,6 +243,8 @@ class Service:
             await self._server.stop(grace)
         if self.acme is not None:
             await self.acme.stop()
+        if self.log is not None:
+            await self.log.stop()
         if self.ftps is not None:
             await asyncio.to_thread(self.ftps.stop, grace)
         if self.sftp is not None:
@@ -300,6 +306,8 @@ class Service:
             look_now(self.node, f"version-{self.node.version}")
         if self.ftps is not None:
             self.ftps.follow()
+        if self.log is not None:
+            self.log.follow()
         identity = self._tls_identity()
         if identity is None or identity == self._identity:
             return
@@ -325,7 +333,3 @@ def keep_what_is_made() -> None:
 def _lane_limits(directory: Directory) -> dict[str, int]:
     """Deliveries at once, by partner; and flows that collect at once."""
     return {"collect:": COLLECTING, **{view.id: view.concurrency for view in directory.partners}}
-
-
-def _report(error: EcluseError) -> None:
-    _log.error("the log is not sealed", **error.as_dict())

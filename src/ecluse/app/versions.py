@@ -19,7 +19,15 @@ from ecluse.trust.errors import ConfigurationError
 from ecluse.trust.life import life_facts, life_problems
 from ecluse.trust.plan import Change, Plan, plan
 
-__all__ = ["files_digest", "needs_restart", "plan_files", "told", "write_version"]
+__all__ = [
+    "file_digests",
+    "files_digest",
+    "files_set_digest",
+    "needs_restart",
+    "plan_files",
+    "told",
+    "write_version",
+]
 
 RECORDED: Final = 32_768
 """Octets of changes that one event has room for; a first version of many partners has more."""
@@ -83,6 +91,7 @@ def write_version(
         **facts,
         **_recorded(changes),
         "files_sha256": files_digest(version.files),
+        "files_set_sha256": files_set_digest(version.files),
     }
     subject = f"config:{version.number}"
     node.hub.event(tx, "config.applied", subject, data, actor=version.actor, at=version.at)
@@ -95,6 +104,19 @@ def write_version(
 def files_digest(files: Mapping[str, str]) -> str:
     """SHA-256 of all files as canonical JSON, hexadecimal."""
     return sha256(msgspec.json.encode(dict(files), order="deterministic")).hexdigest()
+
+
+def file_digests(files: Mapping[str, str]) -> list[str]:
+    """One digest for each file, in ascending order: a file can be shown to be one of them without naming the others.
+
+    Each is the SHA-256 of the path, a zero octet and the text, hexadecimal.
+    """
+    return sorted(sha256(f"{path}\0{text}".encode()).hexdigest() for path, text in files.items())
+
+
+def files_set_digest(files: Mapping[str, str]) -> str:
+    """SHA-256 of :func:`file_digests`, each followed by LF, hexadecimal."""
+    return sha256("".join(f"{each}\n" for each in file_digests(files)).encode()).hexdigest()
 
 
 def told(lines: list[str], room: int) -> list[str]:

@@ -32,7 +32,9 @@ class ClockDoubted(EcluseError):
 
     code = "archive.clock-doubted"
     fault = Fault.OURS
-    remedy = "Compare the clock with another one, set it, then run `ecluse archive clock --confirm --reason WHY`."
+    remedy = (
+        "Compare the clock with another one, set it, then run `ecluse archive clock --confirm --reason WHY`."
+    )
 
 
 class _Seen(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,7 +74,9 @@ def doubt_of(view: View, room: Room, now: Instant) -> str:
     gap = int(seconds(room.book().settings.clock_gap) * 1_000_000)
     newest = max((at for _, at in known), default=now)
     if now - newest > gap:
-        return f"The clock says {iso(now)}, and was last seen at {iso(newest)}: it jumped, or nobody watched it."
+        return (
+            f"The clock says {iso(now)}, and was last seen at {iso(newest)}: it jumped, or nobody watched it."
+        )
     return ""
 
 
@@ -126,7 +130,9 @@ def confirm_clock(room: Room, *, actor: str, reason: str) -> Instant:
         before = _seen(tx)
         facts = {"doubt": before.doubt if before is not None else "", "reason": reason}
         head = tx.last_checkpoint()
-        tx.put_setting(CLOCK_SETTING, msgspec.json.encode(_Seen(now, "", head.size if head is not None else 0)))
+        tx.put_setting(
+            CLOCK_SETTING, msgspec.json.encode(_Seen(now, "", head.size if head is not None else 0))
+        )
         room.hub.event(tx, "archive.clock-confirmed", "clock", facts, actor=actor, at=now)
 
     room.hub.store.write(work)

@@ -22,7 +22,7 @@ from ecluse.model.basics import Entropy, Instant
 from ecluse.model.nouns import Event, LoggedEvent
 from ecluse.store.port import Tx
 
-__all__ = ["ERASED", "FORGED", "conceal", "reveal", "revealed", "tell", "unclassified", "values_of"]
+__all__ = ["ERASED", "FORGED", "conceal", "opened", "reveal", "revealed", "tell", "unclassified", "values_of"]
 
 ERASED: Final = "(erased)"
 """Shown in the place of a value that was erased."""
@@ -112,6 +112,12 @@ def _concealed(value: Json, values: _Values, entropy: Entropy) -> Json:
     if isinstance(value, Sequence):
         return [_concealed(inner, values, entropy) for inner in value]
     return value
+
+
+def opened(beside: bytes) -> dict[str, tuple[str, str]]:
+    """What commitments stand for, with the salts (hexadecimal) by which that is shown; those that hold alone."""
+    right = values_of(beside)
+    return {each: pair for each, pair in (_read(beside) if right else {}).items() if right[each] == pair[1]}
 
 
 def values_of(beside: bytes) -> dict[str, str]:

@@ -58,9 +58,7 @@ def consult(
             "fingerprint": signed.fingerprint,
             "signature": signed.signature,
         }
-    room.hub.store.write(
-        lambda tx: room.hub.event(tx, "archive.consulted", row.id, facts, actor=by, at=now)
-    )
+    room.hub.store.write(lambda tx: room.hub.event(tx, "archive.consulted", row.id, facts, actor=by, at=now))
     with room.hub.blob(row.blob) as blob:
         yield row, lambda: blob.chunks(body_of(row).offset, row.size)
 
@@ -81,7 +79,9 @@ def _right(
     person = next((each for each in book.operators if each.name == operator), None)
     asked = roles or (person.roles if person is not None else ())
     if person is None or not {*person.roles} & {*asked}:
-        raise NotAllowed(f"{operator[:64]!a} is no operator in force of role {' or '.join(sorted(asked)) or 'any'}.")
+        raise NotAllowed(
+            f"{operator[:64]!a} is no operator in force of role {' or '.join(sorted(asked)) or 'any'}."
+        )
     return checked(
         _text(room, row, reason, operator, now),
         book.operators,

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import msgspec
 
+from ecluse.archive.contents import Contents, columns, contents
 from ecluse.archive.holds import DEPOSIT_JOB, REFUSED, deposit_key
+from ecluse.archive.periods import terms
 from ecluse.archive.room import Room
 from ecluse.archive.statement import DEPOSIT, Statement, state
-from ecluse.archive.terms import terms
 from ecluse.blobs.vault import BlobDamaged, VaultReader
 from ecluse.engine.context import JobContext, Outcome
 from ecluse.errors import EcluseError, Fault
@@ -28,7 +29,7 @@ from ecluse.model.nouns import Direction, Job, Message, Part
 from ecluse.model.records import Record
 from ecluse.model.states import MessageState
 from ecluse.store.port import Tx, View
-from ecluse.wire.documents import DocumentFacts, DocumentType, facts
+from ecluse.wire.documents import Interchange, read
 
 __all__ = [
     "ArchivedBody",
@@ -92,6 +93,7 @@ class ArchivedBody(msgspec.Struct, frozen=True, omit_defaults=True):
         receipt: The signed receipt.
         waived: Why it was taken though the profile's formats leave it out; empty where they do not.
         event: Date of the event that began its retention; empty while there was none.
+        contents: What is inside, and what its envelope says; empty where nothing was recognised.
         disposal: The disposal that it was destroyed by; empty while it is kept.
         receipt_sha256: Digest of the receipt, once the receipt itself went with the document.
     """
@@ -104,6 +106,7 @@ class ArchivedBody(msgspec.Struct, frozen=True, omit_defaults=True):
     receipt: Statement | None = None
     waived: str = ""
     event: str = ""
+    contents: Contents = Contents()
     disposal: str = ""
     receipt_sha256: str = ""
 
@@ -212,7 +215,9 @@ def deposit(room: Room, id: MessageId, profile: str, *, actor: str, waive: str =
     name = profile or room.book().governing(message)
     reason = room.book().refused(name, message)
     if reason and not waive:
-        raise NotNow(reason, code="archive.format-refused", remedy="Take another profile, or give --waive REASON.")
+        raise NotNow(
+            reason, code="archive.format-refused", remedy="Take another profile, or give --waive REASON."
+        )
     prepared = _prepare(room, message, name, submitter=actor, waived=f"{reason} {waive}" if reason else "")
 
     def work(tx: Tx) -> list[Archived]:
@@ -237,7 +242,8 @@ def _prepare(room: Room, message: Message, name: str, *, submitter: str, waived:
     rows = []
     for number, part in enumerate(message.parts):
         found = _read(room, part)
-        term = terms(profile, now, found.day)
+        inside = columns(found)
+        term = terms(profile, now, inside["day"])
         id = ArchiveId(room.hub.new_id("a"))
         row = Archived(
             id=id,
@@ -251,12 +257,12 @@ def _prepare(room: Room, message: Message, name: str, *, submitter: str, waived:
             sha256=bytes.fromhex(part.sha256),
             size=part.size,
             flow=message.flow,
-            type="" if found.type is DocumentType.OTHER and not found.number else found.type.value,
-            reference=found.number or message.reference,
-            refs=tuple((each.kind.value, each.number) for each in found.refs),
-            day=found.day,
-            amount=found.amount,
-            currency=found.currency,
+            type=inside["type"],
+            reference=inside["reference"] or message.reference,
+            refs=inside["refs"],
+            day=inside["day"],
+            amount=inside["amount"],
+            currency=inside["currency"],
             starts=term.starts,
             ends=term.ends,
         )
@@ -298,12 +304,13 @@ def _prepare(room: Room, message: Message, name: str, *, submitter: str, waived:
             submitter=submitter,
             receipt=receipt,
             waived=waived,
+            contents=contents(found),
         )
         rows.append(msgspec.structs.replace(row, body=msgspec.json.encode(body)))
     return _Prepared(message, name, tuple(rows), submitter)
 
 
-def _read(room: Room, part: Part) -> DocumentFacts:
+def _read(room: Room, part: Part) -> Interchange:
     """What a document says of itself, once its octets are seen to be those that came."""
     digest = sha256()
 
@@ -314,7 +321,7 @@ def _read(room: Room, part: Part) -> DocumentFacts:
 
     with room.hub.blob(part.blob) as blob:
         rest = pieces(blob)
-        found = facts(rest)
+        found = read(rest)
         for _ in rest:
             pass  # a reader stops early where it has seen enough
     if digest.hexdigest() != part.sha256:
@@ -387,4 +394,3 @@ def begin_retention(room: Room, id: ArchiveId, day: str, *, actor: str, reason: 
         return after
 
     return room.hub.store.write(work)
-

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ecluse.archive.classes import DataClass
 from ecluse.archive.clock import check_clock
 from ecluse.archive.deposit import ArchivedBody, body_of
 from ecluse.archive.disposal import (
@@ -168,7 +169,16 @@ def _destroy(room: Room, tx: Tx, disposal: Disposal, items: Sequence[Item], acto
         }
         room.hub.event(tx, "archive.disposed", row.id, facts, actor=actor, at=now)
     # Holds, and archived documents of the family that are not on the list, stand against it here.
-    shred(tx, room.hub, family, reason=Reason.DISPOSAL, actor=actor, at=now, because=disposal.id)
+    shred(
+        tx,
+        room.hub,
+        family,
+        reason=Reason.DISPOSAL,
+        actor=actor,
+        at=now,
+        classes=frozenset(DataClass),
+        because=disposal.id,
+    )
     for blob in {blob for row in gone for blob in tx.archive_blobs_of(row.id)}:
         kept = tx.archive_bytes(blob)
         if kept is not None and tx.blob(blob) is None:
@@ -197,7 +207,12 @@ def _end(room: Room, disposal: Disposal, actor: str) -> Disposal:
         "method": "The keys that it was sealed under were deleted; copies of them follow, as the log tells "
         "(message.erased-everywhere).",
         "destroyed": [
-            {"archive": each.archive, "sha256": each.sha256, "profile": each.profile, "ended": iso(each.ended)}
+            {
+                "archive": each.archive,
+                "sha256": each.sha256,
+                "profile": each.profile,
+                "ended": iso(each.ended),
+            }
             for each in done
         ],
         "kept_back": kept,

@@ -15,10 +15,10 @@ import msgspec
 from ecluse.archive.clock import check_clock
 from ecluse.archive.deposit import body_of
 from ecluse.archive.holding import holds_of
+from ecluse.archive.periods import terms
 from ecluse.archive.room import Book, Room, archived_or_raise
 from ecluse.archive.signing import NotAllowed, Signed, checked, counting
 from ecluse.archive.statement import Statement
-from ecluse.archive.terms import terms
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchiveId, ArchiveState
 from ecluse.model.basics import Instant, MessageId, iso
@@ -231,9 +231,7 @@ def _ended(view: View, now: Instant) -> Iterable[Archived]:
         after = (last.ends, last.id)
 
 
-def propose(
-    room: Room, *, actor: str, reason: str, profile: str = "", ids: Collection[str] = ()
-) -> Disposal:
+def propose(room: Room, *, actor: str, reason: str, profile: str = "", ids: Collection[str] = ()) -> Disposal:
     """Propose documents for destruction.
 
     Raises:
@@ -348,5 +346,3 @@ def _waiting(record: Record, disposal: Disposal, now: Instant) -> None:
         raise DisposalOver(f"The disposal {disposal.id} is {record.state}.")
     if now >= disposal.until:
         raise DisposalOver(f"The time of the disposal {disposal.id} was over at {iso(disposal.until)}.")
-
-

@@ -72,8 +72,9 @@ _MESSAGE: Final = {
     **_fields(
         "direction protocol config documents sha256 size protections mic mics warnings answer_sha256 answer_positive "
         "reason flow origin file_size first opened released sealed_anew fault deliveries received_sha256 wire_sha256 "
-        "wire_size action delivery passed_over duplicate_of opening inside unpacked packed",
-        company="partner channel signed_by how sealed",
+        "wire_size action delivery passed_over duplicate_of opening inside unpacked packed headers_sha256 "
+        "entity_sha256 signature_sha256 answer_headers_sha256 mic_canonical mic_algorithm",
+        company="partner channel signed_by how sealed seals",
         path="protocol_id",
         personal="path",
     ),
@@ -94,6 +95,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "message.resumed": {**_COMMENT, **_fields("deliveries")},
     "message.given-up": {**_COMMENT, **_fields("deliveries")},
     "message.shredded": _fields("reason classes blobs whole flow size documents because"),
+    "evidence.exported": _fields("manifest_sha256 checkpoint documents count messages"),
     "message.erased-everywhere": _fields("reason deleted blobs copies destroyed"),
     "copy.forsaken": {**_COMMENT, **_fields("deletions")},
     # Deliveries, receipts, answers
@@ -101,7 +103,9 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "delivery.held": {**_DELIVERY, **_fields("reason")},
     "delivery.relayed": {
         **_DELIVERY,
-        **_fields("children child reason opened inside unpacked packed", company="signed_by how sealed"),
+        **_fields(
+            "children child reason opened inside unpacked packed", company="signed_by how sealed seals"
+        ),
     },
     **{
         f"delivery.{done}": {
@@ -201,7 +205,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     # Configuration and changes to trust
     "config.applied": {
         **_COMMENT,
-        **_fields("version eyes trust change left_out files_sha256", accountable="changes"),
+        **_fields("version eyes trust change left_out files_sha256 files_set_sha256", accountable="changes"),
     },
     "change.proposed": {
         **_SIGNED,

@@ -50,7 +50,9 @@ def place_hold(room: Room, criteria: Criteria, *, reason: str, reference: str, a
     if criteria.empty:
         raise BadHold("The hold does not say what it is about.")
     if len(criteria.ids) > MAX_NAMED:
-        raise BadHold(f"A hold names at most {MAX_NAMED} documents.", remedy="Place several, or one by query.")
+        raise BadHold(
+            f"A hold names at most {MAX_NAMED} documents.", remedy="Place several, or one by query."
+        )
     if criteria.type and criteria.type not in _TYPES:
         raise BadHold(
             f"There is no type {criteria.type[:40]!a} of documents.",
@@ -73,7 +75,9 @@ def place_hold(room: Room, criteria: Criteria, *, reason: str, reference: str, a
         }
         room.hub.event(tx, "archive.held", hold.id, facts, actor=actor, at=now)
         for id in sorted({each for ids in named for each in ids}):
-            room.hub.event(tx, "archive.held", id, {"hold": hold.id, "reference": reference}, actor=actor, at=now)
+            room.hub.event(
+                tx, "archive.held", id, {"hold": hold.id, "reference": reference}, actor=actor, at=now
+            )
 
     room.hub.store.write(work)
     return hold
@@ -104,7 +108,9 @@ def release_hold(room: Room, id: str, *, reason: str, actor: str) -> Hold:
         if record is None or hold is None:
             raise BadHold(f"There is no hold {id[:64]!a}.", remedy="Look at `ecluse archive holds`.")
         if hold.released is not None:
-            raise BadHold(f"The hold {id} was released already.", remedy="Look at `ecluse archive holds --all`.")
+            raise BadHold(
+                f"The hold {id} was released already.", remedy="Look at `ecluse archive holds --all`."
+            )
         after = msgspec.structs.replace(hold, released=Release(now, actor, reason))
         tx.replace_record(record, hold_record(after))
         facts = {"reason": reason, "reference": hold.reference, "stood": now - hold.at}

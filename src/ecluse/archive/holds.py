@@ -218,7 +218,7 @@ def obstacles(view: View, message: MessageId) -> tuple[Obstacle, ...]:
     return (
         *(Obstacle("hold", hold.id, f"Held for {hold.reference}: {hold.reason}", None) for hold in holds),
         *(_retention(each) for each in archived if each.state is not ArchiveState.DISPOSED),
-        *_deposit(view, message),
+        *(() if archived else _deposit(view, message)),
     )
 
 

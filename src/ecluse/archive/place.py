@@ -27,9 +27,7 @@ class CopyLocked(EcluseError):
 
     code = "archive.copy-locked"
     fault = Fault.TRANSIENT
-    remedy = (
-        "Wait: its key is gone, so that nobody can read what lies there, and the hub deletes it once the lock ends."
-    )
+    remedy = "Wait: its key is gone, so that nobody can read what lies there; the hub deletes it once the lock ends."
 
     def __init__(self, place: str, count: int, until: Instant) -> None:
         """Keep the time as :attr:`until`."""
@@ -47,10 +45,9 @@ class SecondPlace(Protocol):
         locks: It can lock what it holds.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def locks(self) -> bool: ...
+    name: str
+    locks: bool
+
     def put(self, id: str, size: int, chunks: Chunks, until: Instant | None) -> None:
         """Return when exactly these octets are durable under the id, in the place of whatever was there, and locked
         until ``until`` where that is given and the place locks.

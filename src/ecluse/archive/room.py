@@ -41,18 +41,24 @@ class NoProfile(EcluseError):
 class ArchiveHub(Protocol):
     """What of the hub the archive works with."""
 
+    store: Store
+    vault: Vault
+    copies: Copies
+
     @property
-    def store(self) -> Store: ...
+    def clock(self) -> Clock:
+        """Microseconds since 1970."""
+
     @property
-    def vault(self) -> Vault: ...
-    @property
-    def clock(self) -> Clock: ...
-    @property
-    def entropy(self) -> Entropy: ...
-    @property
-    def copies(self) -> Copies: ...
-    def new_id(self, prefix: str) -> str: ...
-    def blob(self, blob_id: str) -> AbstractContextManager[VaultReader]: ...
+    def entropy(self) -> Entropy:
+        """Random octets."""
+
+    def new_id(self, prefix: str) -> str:
+        """A fresh id."""
+
+    def blob(self, blob_id: str) -> AbstractContextManager[VaultReader]:
+        """Open a blob for reading. Raises :class:`~ecluse.blobs.port.BlobMissing`."""
+
     def event(
         self,
         tx: Tx,
@@ -62,7 +68,8 @@ class ArchiveHub(Protocol):
         *,
         actor: str = "hub",
         at: Instant | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Append one fact to the log, in the caller's transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Book:
     version: int = 0
 
     def governing(self, message: Message) -> str:
-        """The profile by which a message is archived: its flow's, else its partner's, else the hub's; empty for none."""
+        """The profile that a message is archived by: its flow's, else its partner's, else the hub's; empty for none."""
         found = self.flows.get(message.flow) or self.partners.get(message.partner)
         return found or self.settings.profile or ""
 
@@ -105,7 +112,8 @@ class Book:
         for number, part in enumerate(message.parts, 1):
             if not any(matches(pattern, part.kind or "unknown") for pattern in formats):
                 which = part.name or f"Document {number}"
-                return f"{which[:200]} is {part.kind or 'unknown'}; the archive profile {name} takes {', '.join(formats)}."
+                taken = ", ".join(formats)
+                return f"{which[:200]} is {part.kind or 'unknown'}; the archive profile {name} takes {taken}."
         return ""
 
 

@@ -55,7 +55,9 @@ class Statement(msgspec.Struct, frozen=True):
         return sha256(self.text.encode()).hexdigest()
 
 
-def state(kind: str, id: str, facts: Mapping[str, Any], at: Instant, sign: Callable[[str], bytes]) -> Statement:
+def state(
+    kind: str, id: str, facts: Mapping[str, Any], at: Instant, sign: Callable[[str], bytes]
+) -> Statement:
     """Make a statement.
 
     Args:

@@ -228,6 +228,14 @@ class NewFile:
             if self._size - self._pushed >= _PUSH:
                 self._push()
 
+    def rewrite(self, offset: int, data: bytes) -> None:
+        """Write ``data`` over octets that were written before, from ``offset`` on."""
+        with disk_errors(self._path):
+            rest = memoryview(data)
+            while rest:
+                done = os.pwrite(self._handle, rest, offset)
+                rest, offset = rest[done:], offset + done
+
     def push(self) -> None:
         """Have what was written so far be on its way to the disk. A hint: what fails is found by :meth:`put`."""
         with contextlib.suppress(OSError):

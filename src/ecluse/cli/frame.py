@@ -112,7 +112,7 @@ class Frame:
             return "operator:unknown"
 
     def signer(self, node: Node, namespace: str = "ecluse-change") -> Signer | None:
-        """Signs changes to trust (or what the namespace says) as the operator that ``--as`` names; ``None`` where it names none.
+        """Signs changes to trust, or what the namespace says, as the operator that ``--as`` names; ``None`` for none.
 
         Its key is looked for when something has to be signed, and not before.
         """

@@ -13,22 +13,27 @@ from ecluse.errors import EcluseError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ecluse.wire.tlog.note import NoteKey
+    from ecluse.wire.tlog.checkpoint import LogKey
 
 __all__ = ["app"]
 
 app = typer.Typer(help="The log of evidence: verify it, prove what it says.", no_args_is_help=True)
 
 
-def verify(frame: Frame) -> None:
-    """Verify every record, every hash and every signature of the log, and that the messages agree with it.
+def verify(
+    frame: Frame,
+    contents: Annotated[
+        bool, typer.Option("--bytes", help="Read the bytes of every document too, and compare their digests.")
+    ] = False,
+) -> None:
+    """Verify every record, hash and signature of the log, and that messages, receipts and answers agree with it.
 
     Names the first record that is wrong. Exit code 1 where something is.
     """
     from ecluse.app.proofs import verify_evidence
 
     with frame.node() as node, frame.progress("Verifying") as progress:
-        facts = verify_evidence(node, progress)
+        facts = verify_evidence(node, progress, contents=contents)
     frame.show(facts, lambda console: _draw_verdict(console, facts))
     if not facts["ok"]:
         if frame.quiet and not frame.json:
@@ -40,8 +45,9 @@ command(
     app,
     "verify",
     gives="ok, size, verified, root, checkpoints, signed, pending, problem{code, cause, index, "
-    "event, differs}, states[]{code, cause, index, event, differs}",
-    example="ecluse --hub hub log verify",
+    "event, differs}, states[]{code, cause, index, event, differs}, breaks[]{}, lost, stamped{stamps, records, "
+    "problems[]{code, cause, index, event, differs}}",
+    example="ecluse --hub hub log verify\necluse --hub hub log verify --bytes",
 )(verify)
 
 
@@ -53,6 +59,9 @@ def _draw_verdict(console: Console, facts: dict[str, Any]) -> None:
     if facts["pending"]:
         console.print(Text(f"{facts['pending']} wait for their place in the tree.", "yellow"))
     console.print(Text(f"root {facts['root']}", "dim"), soft_wrap=True)
+    for each in facts["breaks"]:
+        words = f"{each['before']} went on as {each['origin']} on {each['at']}: {each['reason']}"
+        console.print(Text(f"A break: {words}", "yellow"), soft_wrap=True)
     problem = facts["problem"]
     if problem is not None:
         where = f" (record {problem['index']}{', ' + problem['event'] if problem['event'] else ''})"
@@ -60,6 +69,12 @@ def _draw_verdict(console: Console, facts: dict[str, Any]) -> None:
         console.print(Text(text, "bold red"), soft_wrap=True)
     for state in facts["states"]:
         console.print(Text(f"{state['code']}: {state['cause']}", "red"), soft_wrap=True)
+    stamped = facts["stamped"]
+    if stamped["stamps"]:
+        words = f"{stamped['stamps']} time-stamps and {stamped['records']} evidence records looked at."
+        console.print(Text(words))
+    for each in stamped["problems"]:
+        console.print(Text(f"{each['code']}: {each['cause']}", "red"), soft_wrap=True)
     if facts["ok"]:
         console.print(Text("Nothing is wrong.", "green"))
 
@@ -111,7 +126,7 @@ def proof(
 command(
     app,
     "proof",
-    gives="index, event{id, at, kind, subject, actor, node, data}, key, proof; with --out file in "
+    gives="index, event{id, at, kind, subject, actor, node, data}, key, keys[], proof; with --out file in "
     "place of proof",
     example="ecluse --hub hub log proof 4711 --out 4711.tlog-proof",
 )(proof)
@@ -121,10 +136,11 @@ def check_proof(
     frame: Frame,
     file: Annotated[Path, typer.Argument(help="The proof.", show_default=False)],
     key: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--key",
-            help="The log's verifier key (see `ecluse log key`), for another hub's proof; no hub is needed then.",
+            help="The log's verifier key (see `ecluse log key`), for another hub's proof; no hub is needed then. Twice "
+            "for a log with two keys: both have to have signed.",
             show_default=False,
         ),
     ] = None,
@@ -133,17 +149,17 @@ def check_proof(
     from ecluse.app.partners import read_small
     from ecluse.app.proofs import event_facts
     from ecluse.evidence.proof import check_proof as check
-    from ecluse.wire.tlog.note import NoteKey
+    from ecluse.wire.tlog.checkpoint import log_key
 
     data = read_small(file)
-    known: NoteKey
-    if key is not None:
-        known = NoteKey.parse(key)
+    known: list[LogKey]
+    if key:
+        known = [log_key(key)]
     else:
         with frame.node() as node:
-            known = node.log_key
+            known = list(node.log_keys)
     try:
-        event, head = check(data, None, [known])
+        event, head = check(data, None, known)
     except EcluseError as error:
         # The command was right, whoever's fault the proof is.
         show_error(error, as_json=frame.json)
@@ -175,10 +191,14 @@ command(
 
 
 def key(frame: Frame) -> None:
-    """Show the verifier key of this hub's log, for those who check its proofs."""
+    """Show the verifier keys of this hub's log, for those who check its proofs: Ed25519, and ML-DSA-44.
+
+    Whoever has both asks for both signatures. After a break the log has another name, and its keys with it.
+    """
     with frame.node() as node:
-        text = str(node.log_key)
-    frame.show({"key": text}, lambda console: console.print(text, markup=False, soft_wrap=True))
+        names = [list(each.texts()) for each in node.log_keys]
+    facts = {"key": names[-1][0], "keys": names[-1], "former": names[:-1]}
+    frame.show(facts, lambda console: console.print("\n".join(names[-1]), markup=False, soft_wrap=True))
 
 
-command(app, "key", gives="key", example="ecluse --hub hub log key")(key)
+command(app, "key", gives="key, keys[], former[][]", example="ecluse --hub hub log key")(key)

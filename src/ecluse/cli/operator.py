@@ -67,7 +67,9 @@ def add(
     ],
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", help="trust, run or audit; may be repeated. trust and run by default."),
+        typer.Option(
+            "--role", help="trust, run, audit or archive; may be repeated. trust and run by default."
+        ),
     ] = None,
     email: Annotated[str | None, typer.Option("--email", help="Of theirs.", show_default=False)] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -14,18 +14,24 @@ from ecluse.cli import (
     access,
     account,
     acme,
+    archive,
+    archive_dispose,
+    archive_hold,
     audit,
+    backup,
     ban,
     cert,
     change,
     configuration,
     decide,
+    evidence,
     flow,
     hostkey,
     hub,
     key,
     keyring,
     log,
+    log_witness,
     offers,
     operator,
     partner,
@@ -35,12 +41,15 @@ from ecluse.cli import (
     posture,
     processing,
     rehearse,
+    restore,
     retention,
     roles,
+    seal,
     secret,
     send,
     signer,
     ssh,
+    stamps,
     subject,
 )
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
@@ -95,6 +104,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
+for group in (hub, configuration, send, rehearse, signer, restore):
 for group in (hub, configuration, send, rehearse, signer, processing):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
@@ -108,6 +118,7 @@ ssh.add_to(cert.app)
 app.add_typer(cert.app, name="cert", cls=Group)
 app.add_typer(key.app, name="key", cls=Group)
 app.add_typer(pgp.app, name="pgp", cls=Group)
+app.add_typer(seal.app, name="seal", cls=Group)
 app.add_typer(offers.app, name="rotate", cls=Group)
 app.add_typer(acme.app, name="acme", cls=Group)
 app.add_typer(keyring.app, name="keyring", cls=Group)
@@ -118,7 +129,14 @@ app.add_typer(change.app, name="change", cls=Group)
 app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
+stamps.add_to(log.app)
+archive_hold.add_to(archive.app)
+archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
+app.add_typer(archive.app, name="archive", cls=Group)
+log_witness.add_to(log.app)
 app.add_typer(log.app, name="log", cls=Group)
+app.add_typer(backup.app, name="backup", cls=Group)
+app.add_typer(evidence.app, name="evidence", cls=Group)
 app.add_typer(retention.app, name="retention", cls=Group)
 app.add_typer(subject.app, name="subject", cls=Group)
 app.add_typer(posture.app, name="posture")

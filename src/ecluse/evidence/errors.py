@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["BadRecord", "HeldUnreadable", "NotProvable", "RecordTooLarge", "RolledBack"]
+__all__ = [
+    "BadBreak",
+    "BadPack",
+    "BadRecord",
+    "HeldUnreadable",
+    "KeyAway",
+    "NotBroken",
+    "NotProvable",
+    "RecordTooLarge",
+    "RolledBack",
+]
 
 
 class BadRecord(EcluseError):
@@ -13,6 +23,40 @@ class BadRecord(EcluseError):
     code = "evidence.bad-record"
     fault = Fault.PERMANENT
     remedy = "Compare the record with a copy of the log that was kept elsewhere."
+
+
+class BadPack(EcluseError):
+    """A file that is no evidence pack, or one that was damaged."""
+
+    code = "evidence.bad-pack"
+    fault = Fault.PERMANENT
+    remedy = "Ask whoever made the pack for it again, and compare the digests of both files."
+
+
+class BadBreak(EcluseError):
+    """A statement about a break of the log that can't be made, or is none."""
+
+    code = "evidence.bad-break"
+    fault = Fault.PERMANENT
+    remedy = "Give a reason in one line, of 2,000 characters at most."
+
+
+class KeyAway(EcluseError):
+    """A checkpoint would lack one of the log's signatures."""
+
+    code = "evidence.key-away"
+    fault = Fault.TRANSIENT
+    remedy = (
+        "Wait a moment; where it lasts, restart the signer or the hub, so that they read the keyring again."
+    )
+
+
+class NotBroken(EcluseError):
+    """The log continues everything that was signed: there is nothing to decide."""
+
+    code = "evidence.not-broken"
+    fault = Fault.USAGE
+    remedy = "Look with `ecluse log verify`, and at the witnesses with `ecluse log witness`."
 
 
 class RecordTooLarge(EcluseError):
@@ -31,7 +75,10 @@ class RolledBack(EcluseError):
 
     code = "evidence.rolled-back"
     fault = Fault.OURS
-    remedy = "Restore the newest copy of the database, or begin a log under a name of its own."
+    remedy = (
+        "Restore the newest copy of the database; or decide that the log goes on, with "
+        "`ecluse log continue --reason ...`."
+    )
 
 
 class HeldUnreadable(EcluseError):

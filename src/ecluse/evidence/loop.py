@@ -45,6 +45,7 @@ class SequencerLoop:
         clock: Time.
         report: Told of every failure, once as long as it stays the same; it does not raise.
         pace: How eager.
+        greet: Called once before the first signature; what it raises is a failure as any other.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class SequencerLoop:
         clock: Clock,
         report: Callable[[EcluseError], None],
         pace: Pace | None = None,
+        greet: Callable[[], None] | None = None,
     ) -> None:
         self._sequencer = sequencer
         self._clock = clock
         self._report = report
         self._pace = pace or Pace()
+        self._greet = greet
         self._stop = threading.Event()
         self._work = threading.Event()
         self._thread: threading.Thread | None = None
@@ -123,7 +126,7 @@ class SequencerLoop:
         if self._unsigned and self._is_due(now):
             # Set before: a refusal to sign is tried again at this pace, while sealing goes on.
             self._signed = now
-            self._sequencer.checkpoint()
+            self._sign()
             self._unsigned = False
         return self._pace.batching if count or self._unsigned else self._pace.idle
 
@@ -134,9 +137,15 @@ class SequencerLoop:
         if self._sequencer.lead():
             while self._sequencer.seal():
                 pass
-            self._sequencer.checkpoint()
+            self._sign()
             self._sequencer.resign()
         return 0.0
+
+    def _sign(self) -> None:
+        if self._greet is not None:
+            greet, self._greet = self._greet, None
+            greet()
+        self._sequencer.checkpoint()
 
     def _fail(self, error: EcluseError) -> None:
         if self.failure is None or (self.failure.code, self.failure.cause) != (error.code, error.cause):

@@ -9,7 +9,7 @@ from ecluse.evidence.record import decode_leaf
 from ecluse.model.nouns import Event, LoggedEvent
 from ecluse.store.port import Store, View
 from ecluse.wire.tlog import merkle
-from ecluse.wire.tlog.checkpoint import TreeHead, parse_head
+from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, parse_head
 from ecluse.wire.tlog.errors import BadProof, Malformed
 from ecluse.wire.tlog.note import NoteKey, parse_note
 from ecluse.wire.tlog.proof import TlogProof, parse_proof, verify_proof
@@ -35,7 +35,9 @@ def prove(store: Store, logged: LoggedEvent | int, *, with_record: bool = False)
     return store.read(lambda view: _prove(view, index, with_record)).encode().decode()
 
 
-def check_proof(text: str | bytes, leaf: bytes | None, keys: Iterable[NoteKey]) -> tuple[Event, TreeHead]:
+def check_proof(
+    text: str | bytes, leaf: bytes | None, keys: Iterable[NoteKey | LogKey]
+) -> tuple[Event, TreeHead]:
     """Check a proof offline.
 
     Args:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from ecluse.evidence.verify import Problem
-from ecluse.model.nouns import Message
+from ecluse.model.nouns import LoggedEvent, Message
 from ecluse.model.states import MessageState
 from ecluse.store.port import Store, View
 
-__all__ = ["STATE_KINDS", "verify_states"]
+__all__ = ["STATE_KINDS", "compare_state", "verify_states"]
 
 STATE_KINDS: Final = {f"message.{state.value}": state for state in MessageState}
 """The kinds of events that record a message's state."""
@@ -37,14 +37,15 @@ def verify_states(store: Store) -> Iterator[Problem]:
 
 def _page(view: View, before: str | None) -> tuple[list[Message], list[Problem]]:
     messages = view.messages(before=before, limit=_PAGE)  # type: ignore[arg-type]
-    found = (_compare(view, message) for message in messages)
+    found = (compare_state(message, view.events(message.id)) for message in messages)
     return messages, [problem for problem in found if problem is not None]
 
 
-def _compare(view: View, message: Message) -> Problem | None:
+def compare_state(message: Message, events: list[LoggedEvent]) -> Problem | None:
+    """What is wrong with the state of a message, by its events."""
     # The order is the tree's, which is signed for, and only then that of the rows that wait for it.
     recorded_states = sorted(
-        (logged for logged in view.events(message.id) if logged.event.kind in STATE_KINDS),
+        (logged for logged in events if logged.event.kind in STATE_KINDS),
         key=lambda logged: _LAST if logged.index is None else logged.index,
     )
     if not recorded_states:

@@ -2,6 +2,9 @@
 
 The first thing that is wrong is named. The tree's own hashes make that possible: an altered record no longer
 fits the leaf hash beside it, and who alters that too no longer fits the hash above, up to a signed root.
+
+Breaks that a person decided on (:mod:`ecluse.evidence.breaks`) are listed, and what was signed of a branch that was
+lost there is told apart from what should be there.
 """
 
 from __future__ import annotations
@@ -11,14 +14,19 @@ from dataclasses import asdict, dataclass
 from typing import Final, Generic, TypeVar
 
 from ecluse.errors import EcluseError
+from ecluse.evidence.breaks import CONTINUED, Break, base_of, epoch_of, read_break, sealed_breaks
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.nouns import Checkpoint, LoggedEvent
 from ecluse.store.port import Store, View
 from ecluse.wire.tlog import merkle
-from ecluse.wire.tlog.checkpoint import TreeHead, open_checkpoint
-from ecluse.wire.tlog.note import NoteKey
+from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, open_checkpoint, parse_head
+from ecluse.wire.tlog.errors import BadSignature, Malformed
+from ecluse.wire.tlog.note import NoteKey, parse_note
 
-__all__ = ["Problem", "Progress", "Verdict", "verify_log"]
+__all__ = ["KEY_ADDED", "Problem", "Progress", "Verdict", "verify_log"]
+
+KEY_ADDED: Final = "log.key-added"
+"""Kind of the record of when an older log got its ML-DSA-44 key: checkpoints after it have both signatures."""
 
 T = TypeVar("T")
 
@@ -30,6 +38,9 @@ _LEVELS: Final = 63
 
 _CLOCKS: Final = 300_000_000
 """Microseconds by which the clocks of two nodes may differ: the time beside a checkpoint isn't signed."""
+
+_TELLING: Final = frozenset({CONTINUED, KEY_ADDED})
+"""Kinds of records that say something of the log itself."""
 
 _NEVER: Final = 1 << 64
 """Larger than any size of a log."""
@@ -70,6 +81,8 @@ class Verdict:
         signed: Size of the largest of them: later records are in the tree, but nobody signed for them yet.
         pending: Records that wait for their place in the tree (counted up to 1024).
         problem: The first thing that is wrong.
+        breaks: Breaks that were decided on, as :meth:`~ecluse.evidence.breaks.Break.as_dict` gives them.
+        lost: Signed heads of branches that were lost there.
     """
 
     ok: bool
@@ -80,6 +93,8 @@ class Verdict:
     signed: int
     pending: int
     problem: Problem | None = None
+    breaks: tuple[dict[str, object], ...] = ()
+    lost: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """The same for ``--json``."""
@@ -94,19 +109,22 @@ class _Wrong(Exception):
 
 def verify_log(
     store: Store,
-    keys: Sequence[NoteKey],
+    keys: Sequence[NoteKey | LogKey],
     progress: Progress | None = None,
     *,
     held: Iterable[bytes] = (),
+    watch: Callable[[list[LoggedEvent]], None] | None = None,
 ) -> Verdict:
     """Verify the log from its first record to its last.
 
     Args:
         store: The database; it may go on growing meanwhile.
-        keys: The log's verifier keys (former ones too); best from a source outside the database.
+        keys: The log's verifier keys (former ones too), under any of its names; best from a source outside the
+            database. Of a key of two parts both have to have signed.
         progress: Told after every batch.
         held: Signed checkpoints kept outside the database, in order of size. Without them a database that was
             put back as a whole to an earlier state can't be told from one that is honest and young.
+        watch: Given every batch of records that were found right.
 
     Returns:
         The verdict; nothing that stands in the database makes this raise.
@@ -114,7 +132,8 @@ def verify_log(
     Raises:
         StoreUnavailable: where the database can't be read.
     """
-    run = _Run(store, tuple(keys), progress or (lambda done, total: None))
+    known = tuple(key if isinstance(key, LogKey) else LogKey(key) for key in keys)
+    run = _Run(store, known, progress or (lambda done, total: None), watch)
     problem = None
     try:
         run.all(iter(held))
@@ -129,26 +148,39 @@ def verify_log(
         run.signed,
         run.pending,
         problem,
+        tuple(each.as_dict() for each in run.breaks),
+        run.lost,
     )
 
 
 class _Run:
     """One pass over a log."""
 
-    def __init__(self, store: Store, keys: tuple[NoteKey, ...], progress: Progress) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keys: tuple[LogKey, ...],
+        progress: Progress,
+        watch: Callable[[list[LoggedEvent]], None] | None,
+    ) -> None:
         self._read = store.read
         self._keys = keys
         self._progress = progress
+        self._watch = watch
         self._last_at = 0
         self.frontier = merkle.Frontier()
-        self.size = self.pending = self.checkpoints = self.signed = 0
+        self.size = self.pending = self.checkpoints = self.signed = self.lost = 0
+        self.breaks: list[Break] = []
+        self._single = -1
+        self._key_added = -1
 
     def all(self, held: Iterator[bytes]) -> None:
         self.size, self.pending, end = self._read(_measure)
         if end is not None:
             raise _Wrong(end)
+        self.breaks = self._read(self._past)
         stored = _Ahead(self._stored(), lambda checkpoint: checkpoint.size)
-        outside = _Ahead(map(self._open_held, held), lambda head: head.size)
+        outside = _Ahead(self._outside(held), lambda head: head.size)
         while True:
             size = min(stored.key(), outside.key())
             self._records(min(size, self.size))
@@ -165,6 +197,32 @@ class _Run:
                     differs="size",
                 )
             )
+        if self._single > self._key_added and any(key.ml_dsa is not None for key in self._keys):
+            cause = "it lacks the ML-DSA-44 signature that the log's key asks for"
+            raise _Wrong(_bad_head(self._single, "note", cause))
+
+    def _past(self, view: View) -> list[Break]:
+        """The breaks, as rows that claim to be such say; that they are where they claim is seen on the way."""
+        found = {each.index: each for key in self._keys for each in sealed_breaks(view, key)}
+        return [found[index] for index in sorted(index for index in found if index is not None)]
+
+    def _origin(self, size: int) -> str:
+        """Under which name a head of ``size`` is signed."""
+        past = [each for each in self.breaks if each.index is not None and each.index < size]
+        if past:
+            return past[-1].origin
+        return self.breaks[0].before if self.breaks else base_of(self._keys[0].name)
+
+    def _open(self, note: bytes, origin: str) -> TreeHead:
+        if not any(epoch_of(base_of(key.name), origin) is not None for key in self._keys):
+            raise Malformed(f"The checkpoint is that of another log, {origin}.")
+        keys = [key.named(origin) for key in self._keys]
+        try:
+            return open_checkpoint(note, keys, origin)
+        except BadSignature:
+            head = open_checkpoint(note, keys, origin, both=False)
+            self._single = max(self._single, head.size)
+            return head
 
     def _records(self, stop: int) -> None:
         """Verify the records from the frontier up to ``stop``, and the nodes that they complete."""
@@ -176,12 +234,29 @@ class _Run:
                 for index in range(start, end):
                     row = logged[index - start] if index - start < len(logged) else None
                     good.append(_check_record(index, row, nodes.get((0, index))))
+                    if row is not None and row.event.kind in _TELLING:
+                        self._told(index, row)
             finally:
                 grown = self.frontier.extend(good)
             for node, value in grown.items():
                 if nodes.get(node) != value:
                     raise _Wrong(_bad_node(node, nodes.get(node)))
+            if self._watch is not None:
+                self._watch(logged)
             self._progress(end, self.size)
+
+    def _told(self, index: int, row: LoggedEvent) -> None:
+        """Take a record into account that says something of the log itself."""
+        if row.event.kind == KEY_ADDED:
+            self._key_added = index if self._key_added < 0 else self._key_added
+            return
+        if not any(each.index == index for each in self.breaks):
+            cause = f"Record {index} tells of a break of the log, and is not signed by the log's key."
+            try:
+                read_break(row.leaf, index)
+            except EcluseError as error:
+                cause = error.cause
+            raise _Wrong(Problem("break-bad", cause, index, row.event.id, "leaf"))
 
     def _heads(self, size: int, stored: list[Checkpoint], outside: list[TreeHead]) -> None:
         """Compare what was signed at ``size`` with the tree as it was rebuilt."""
@@ -199,7 +274,7 @@ class _Run:
     def _check_stored(self, checkpoint: Checkpoint, root: bytes) -> None:
         size = checkpoint.size
         try:
-            head = open_checkpoint(checkpoint.note, self._keys)
+            head = self._open(checkpoint.note, self._origin(size))
         except EcluseError as error:
             raise _Wrong(_bad_head(size, "note", error.cause)) from error
         if head.size != size:
@@ -218,16 +293,41 @@ class _Run:
         size = 0
         while batch := self._read(lambda view, size=size: view.checkpoints_from(size, _BATCH)):  # type: ignore[misc]
             fresh = [each for each in batch if (each.size, each.at) > seen]
-            yield from fresh
+            yield from (each for each in fresh if not self._is_lost(each.note))
             seen = (batch[-1].size, batch[-1].at)
             size = batch[-1].size + (not fresh or len(batch) < _BATCH)
 
-    def _open_held(self, note: bytes) -> TreeHead:
+    def _is_lost(self, note: bytes) -> bool:
+        """Whether a stored checkpoint is of a branch that a recorded break tells is lost."""
+        if not self.breaks:
+            return False
         try:
-            return open_checkpoint(note, self._keys)
-        except EcluseError as error:
-            cause = f"A checkpoint held outside the database is not this log's: {error.cause}"
-            raise _Wrong(Problem("held-bad", cause, differs="note")) from error
+            head = self._open(note, _origin_in(note))
+        except EcluseError:
+            return False  # what is wrong with it is told when its turn comes
+        found = any(each.covers(head) for each in self.breaks)
+        self.lost += found
+        return found
+
+    def _outside(self, held: Iterable[bytes]) -> Iterator[TreeHead]:
+        """Heads kept outside, save those of branches that a break tells are lost."""
+        for note in held:
+            try:
+                head = self._open(note, _origin_in(note))
+            except EcluseError as error:
+                cause = f"A checkpoint held outside the database is not this log's: {error.cause}"
+                raise _Wrong(Problem("held-bad", cause, differs="note")) from error
+            if any(each.covers(head) for each in self.breaks):
+                self.lost += 1
+                continue
+            origin = self._origin(head.size)
+            if head.origin != origin:
+                raise _Wrong(
+                    _bad_head(
+                        head.size, "origin", f"it was signed as {head.origin}, held outside; not as {origin}"
+                    )
+                )
+            yield head
 
 
 class _Ahead(Generic[T]):
@@ -250,6 +350,11 @@ class _Ahead(Generic[T]):
         if self.key() < size:
             raise _Wrong(_bad_head(self.key(), "order", f"it stands after that of size {size}"))
         return taken
+
+
+def _origin_in(note: bytes) -> str:
+    """The origin that a note claims."""
+    return parse_head(parse_note(note).text).origin
 
 
 def _measure(view: View) -> tuple[int, int, Problem | None]:

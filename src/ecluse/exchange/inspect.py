@@ -6,37 +6,21 @@ what lets an operator ask "what happened to order 4711?".
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
+
+from ecluse.wire.documents import facts, kind_of
+from ecluse.wire.documents.recognise import HEAD
 
 __all__ = ["HEAD_LIMIT", "Inspector", "Problem"]
 
 HEAD_LIMIT: Final = 16 * 1024
 """Octets looked at. An interchange header and its first message's BGM/BIG segment, or an invoice's id, stand
 within the first few kilobytes."""
+_SHORT: Final = 1024
 
-_BGM: Final = re.compile(rb"BGM\+[^+']{0,40}\+([A-Za-z0-9][\w./ -]{0,34})[+:']")
-_X12_NUMBER: Final = {
-    b"850": re.compile(rb"[~\r\n]BEG\W[^~]{0,10}?\W[^~]{0,10}?\W([\w./-]{1,22})"),
-    b"810": re.compile(rb"[~\r\n]BIG\W\d{6,8}\W([\w./-]{1,22})"),
-}
-_X12_KIND: Final = re.compile(rb"[~\r\n]\s?ST\W(\d{3})\W")
-_UBL_ID: Final = re.compile(rb"<(?:\w+:)?ID(?:\s[^>]{0,200})?>\s*([^<\s][^<]{0,34}?)\s*</(?:\w+:)?ID>")
-_ROOT: Final = re.compile(rb"<(?![?!])(?:[\w.-]+:)?([A-Za-z_][\w.-]{0,99})")
 _EDI_TYPES: Final = {"application/edifact": "edifact", "application/edi-x12": "x12"}
 _XML_TYPES: Final = ("application/xml", "text/xml")
-_MAGIC: Final = (
-    (b"%PDF-", "pdf"),
-    (b"PK\x03\x04", "zip"),
-    (b"\x1f\x8b", "gzip"),
-    (b"ISA", "x12"),
-    (b"UNA", "edifact"),
-    (b"UNB", "edifact"),
-    (b"{", "json"),
-    (b"MZ", "windows-program"),
-    (b"\x7fELF", "program"),
-)
 _PROGRAMS: Final = frozenset({"windows-program", "program"})
 
 
@@ -79,34 +63,15 @@ class Inspector:
     def kind(self) -> str:
         """``edifact``, ``x12``, ``xml:Invoice``, ``pdf``... or ``unknown``."""
         if self._kind is None:
-            self._kind = self._recognise()
+            self._kind = kind_of(bytes(self._head[:HEAD]))
         return self._kind
-
-    def _recognise(self) -> str:
-        head = bytes(self._head[:4096]).lstrip(b"\xef\xbb\xbf \t\r\n")
-        for magic, name in _MAGIC:
-            if head.startswith(magic):
-                return name
-        if head.startswith(b"<"):
-            root = _ROOT.search(head)
-            return f"xml:{root[1].decode('ascii')}" if root else "xml"
-        return "unknown"
 
     @property
     def reference(self) -> str:
-        """The document's own number (EDIFACT BGM, X12 BEG/BIG, UBL ID); empty where it shows none."""
+        """The document's own number, where its head shows one: of an order, an invoice, a payment..."""
         head = bytes(self._head)
-        kind = self.kind
-        found: re.Match[bytes] | None = None
-        if kind == "edifact":
-            found = _BGM.search(head)
-        elif kind == "x12":
-            transaction = _X12_KIND.search(head)
-            pattern = _X12_NUMBER.get(transaction[1]) if transaction else None
-            found = pattern.search(head) if pattern else None
-        elif kind.startswith("xml:") and b"urn:oasis:names:specification:ubl" in head:
-            found = _UBL_ID.search(head)
-        return found[1].decode("utf-8", "replace").strip() if found else ""
+        # The number stands near the beginning, unless a signature stands before it.
+        return facts([head[:_SHORT]]).number or (facts([head]).number if len(head) > _SHORT else "")
 
     def problem(self) -> Problem | None:
         """Why a person should look before the document goes on; ``None`` where nothing is wrong."""

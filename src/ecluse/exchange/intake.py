@@ -24,6 +24,7 @@ from ecluse.model.basics import MessageId, PartnerId
 from ecluse.model.nouns import Answer, Direction, Message, Part
 from ecluse.model.states import MessageState, check_move
 from ecluse.store.port import Conflict, Tx
+from ecluse.wire.smime.headers import field_block
 
 __all__ = ["Arrival", "Duplicate", "Intake", "Kept", "Outgrown", "Reply"]
 
@@ -113,10 +114,17 @@ class Intake:
         arrival: Whose message it is.
         message: The message that was kept before it was opened, where this opens it; else ``None``.
         within_row: Raise :class:`Outgrown` rather than touch the place of large blobs, which may take long.
+        unopened: The exact octets are digested on their way: no MIC is going to be.
     """
 
     def __init__(
-        self, hub: Hub, arrival: Arrival, message: Message | None = None, *, within_row: bool = False
+        self,
+        hub: Hub,
+        arrival: Arrival,
+        message: Message | None = None,
+        *,
+        within_row: bool = False,
+        unopened: bool = False,
     ) -> None:
         """Begin; nothing is written yet."""
         self.hub = hub
@@ -124,6 +132,7 @@ class Intake:
         self.id = message.id if message else MessageId(hub.new_id("m"))
         self._before = message
         self._within_row = within_row
+        self._unopened = unopened
         self._exact: VaultWriter | None = None
         self._exact_offset = 0
         self._document: _OpenDocument | None = None
@@ -136,7 +145,7 @@ class Intake:
         """Keep octets of the wire exactly as they are: what was signed, or the body as received."""
         if self._exact is None:
             # The protocol's own digest (the MIC) is over these octets already.
-            self._exact = self.hub.vault.create(digest=False)
+            self._exact = self.hub.vault.create(digest=self._unopened)
         self._write(self._exact, data)
         self._exact_offset += len(data)
 
@@ -251,7 +260,11 @@ class Intake:
         """Keep the exact octets unopened, and have them opened by a job."""
         wire_blob = self._finish_exact()
         message = self._message(MessageState.RECEIVED, wire_blob=wire_blob, wire=wire)
-        return self._submit(message, None, positive=False, facts={})
+        row = next((sealed.row for sealed in self._sealed if sealed.row.id == wire_blob), None)
+        facts = (
+            {"wire_sha256": row.sha256.hex(), "wire_size": row.size} if row is not None and row.sha256 else {}
+        )
+        return self._submit(message, None, positive=False, facts=facts)
 
     def _message(self, state: MessageState, **facts: Any) -> Message:
         now = self.hub.clock()
@@ -402,5 +415,6 @@ def _event_data(
         data["reason"] = message.reason_code
     if answer is not None:
         data["answer_sha256"] = sha256(answer.body).hexdigest()
+        data["answer_headers_sha256"] = sha256(field_block(answer.headers)).hexdigest()
         data["answer_positive"] = answer.positive
     return data

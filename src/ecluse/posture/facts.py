@@ -29,6 +29,7 @@ __all__ = [
     "SecretFile",
     "Seen",
     "Shared",
+    "StampFacts",
     "Weekly",
 ]
 
@@ -224,6 +225,33 @@ class OwnKeyFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StampFacts:
+    """How it stands with a time-stamping authority.
+
+    Attributes:
+        name: Our name for it.
+        required: Whether the log has to be stamped by it.
+        every: Microseconds between two time-stamps.
+        last: When it last gave one, by our clock; ``None`` where it never did.
+        time: What that one says.
+        ahead: Microseconds by which its clock was ahead of ours then.
+        ends: When the first of its certificates ends.
+        failures: Times in a row that it gave none.
+        error: Why, the last time.
+    """
+
+    name: str
+    required: bool = True
+    every: int = 86_400 * 1_000_000
+    last: Instant | None = None
+    time: Instant | None = None
+    ahead: int = 0
+    ends: Instant | None = None
+    failures: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogFacts:
     """The log of evidence.
 
@@ -236,6 +264,13 @@ class LogFacts:
         newest: When the newest record was written; ``None`` for an empty log.
         held: Whether a checkpoint is held outside the database.
         verified: When the whole of it was last verified; ``None`` where it never was.
+        stamps: Time-stamping authorities that are asked.
+        unrenewed: When the evidence record that waits longest was to be renewed; ``None`` where none waits.
+        unproven: Evidence records that were renewed too late or do not hold, up to a hundred.
+        broken: Why it is not signed; empty where it is.
+        breaks: When it was decided that it goes on after a break, and why.
+        silent: Witnesses that have cosigned nothing for a day while there was something to.
+        troubled: Logs of others that we cosign and that went back or forked.
     """
 
     size: int = 0
@@ -246,6 +281,13 @@ class LogFacts:
     newest: Instant | None = None
     held: bool = True
     verified: Instant | None = None
+    stamps: tuple[StampFacts, ...] = ()
+    unrenewed: Instant | None = None
+    unproven: int = 0
+    broken: str = ""
+    breaks: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    troubled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +302,8 @@ class MachineFacts:
         release: Its number.
         python: Version of the interpreter, (3, 11).
         backup: When the last backup was told of; ``None`` where none ever was.
+        backup_error: Why backups fail at present; empty where they don't.
+        rehearsed: When a backup was last restored on trial, and well; ``None`` where none ever was.
         exposed: Files and folders with secrets that others than their owner may read.
         open_folders: Folders of ours that everybody may write to, by name.
         pending: Changes of the hub's files that are not in force; -1 where they can't be read.
@@ -272,6 +316,8 @@ class MachineFacts:
     release: str = ""
     python: tuple[int, int] = (3, 13)
     backup: Instant | None = None
+    backup_error: str = ""
+    rehearsed: Instant | None = None
     exposed: tuple[str, ...] = ()
     open_folders: tuple[str, ...] = ()
     pending: int = 0
@@ -325,6 +371,29 @@ class AccessFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveFacts:
+    """The archive.
+
+    Attributes:
+        used: Whether there is a profile, or anything archived.
+        damaged: Documents that are damaged beyond repair.
+        place_error: What a second place last said; empty while all can be used.
+        clock_doubt: Why the clock can't be believed; empty where it can.
+        refused: Messages that wait for a decision.
+        single: Profiles that name no second copy.
+        administrators: Operators who can sign a disposal.
+    """
+
+    used: bool = False
+    damaged: int = 0
+    place_error: str = ""
+    clock_doubt: str = ""
+    refused: int = 0
+    single: tuple[str, ...] = ()
+    administrators: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HubFacts:
     """The hub.
 
@@ -341,6 +410,7 @@ class HubFacts:
         counts: Work that waits.
         approved: The baseline; ``None`` where there is none.
         access: The last review of who can do what.
+        archive: The archive.
     """
 
     settings: Hub
@@ -355,6 +425,7 @@ class HubFacts:
     counts: Counts = Counts()
     approved: Approved | None = None
     access: AccessFacts = AccessFacts()
+    archive: ArchiveFacts = ArchiveFacts()
 
     @property
     def subject(self) -> str:

@@ -200,20 +200,26 @@ class RowArchiveTx(RowArchiveView, Protocol):
     def _run(self, query: str, *values: object) -> int:
         """How many rows a named statement changed."""
 
+    @abstractmethod
+    def _note_numbers(self, before: Archived | None, after: Archived) -> None:
+        """Have a document found by its numbers."""
+
     def lock_holds(self) -> None:
         return  # where there is one writer, nobody else changes or reads them meanwhile
 
     def add_archived(self, archived: Archived, blobs: Sequence[str]) -> None:
         if not self._run("add_archived", *archived_row(archived)):
             raise Conflict(f"Document {archived.part} of message {archived.message} is archived already.")
+        self._note_numbers(None, archived)
         for blob in sorted({archived.blob, *blobs}):
             self._run("add_archive_blob", blob, archived.id)
             self._run("add_archive_bytes", *_bytes_row(ArchivedBytes(blob, due=archived.deposited)))
 
     def update_archived(self, archived: Archived) -> None:
-        row = archived_row(archived)
+        row, before = archived_row(archived), self.archived(archived.id)
         if not self._run("update_archived", *row[4:6], row[7], *row[10:], row[0]):
             raise Conflict(f"There is no archived document {archived.id}.")
+        self._note_numbers(before, archived)
 
     def update_archive_bytes(self, kept: ArchivedBytes) -> None:
         row = _bytes_row(kept)

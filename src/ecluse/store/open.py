@@ -10,7 +10,7 @@ from ecluse.store.port import BadStoreUrl
 if TYPE_CHECKING:
     from ecluse.store.port import Store
 
-__all__ = ["BadStoreUrl", "open_store"]
+__all__ = ["BadStoreUrl", "drop_database", "open_store"]
 
 
 def open_store(url: str, *, node: str, password: str | None = None) -> Store:
@@ -37,3 +37,10 @@ def open_store(url: str, *, node: str, password: str | None = None) -> Store:
 
         return PostgresStore(url, node=node, password=password)
     raise BadStoreUrl(f"There is no database of the kind {scheme!r}.")
+
+
+def drop_database(url: str, *, password: str | None = None) -> None:
+    """Drop everything of a hub that is in a PostgreSQL database. Raises :class:`StoreUnavailable`."""
+    from ecluse.store.postgres.snapshot import drop_tables
+
+    drop_tables(url, password)

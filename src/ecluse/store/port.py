@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchivedBytes, ArchiveId, ArchiveState, BytesState
@@ -28,6 +29,9 @@ from ecluse.model.nouns import (
 from ecluse.model.records import Record
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.erasure_port import ErasureTx, ErasureView
+
+if TYPE_CHECKING:
+    from ecluse.store.snapshot import Snapshot
 
 __all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View", "WriteOnce"]
 
@@ -147,6 +151,9 @@ class View(ErasureView, Protocol):
     def blobs(self, ids: Sequence[str]) -> dict[str, tuple[BlobRow, bytes]]:
         """Rows and wrapped keys of those that have both."""
 
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Ids and wrapped keys of the key store that sort after ``after``, in order; also such as have no row yet."""
+
     def blobs_before(self, id: str, limit: int) -> list[str]:
         """Ids of blobs that sort after ``id``, in order; for the sweep."""
 
@@ -224,6 +231,38 @@ class View(ErasureView, Protocol):
     def archive_counts(self) -> dict[tuple[str, ArchiveState], int]:
         """Archived documents by profile and state."""
 
+    def archive_search(
+        self, conditions: Sequence[tuple[str, object]], limit: int
+    ) -> list[tuple[str, ArchiveId]]:
+        """Day and id of documents, newest day first. The names of conditions are :mod:`ecluse.archive.search`'s."""
+
+    def archive_probe(self, condition: tuple[str, object], limit: int) -> int:
+        """How many documents answer to one condition; no more than ``limit`` are counted."""
+
+    def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
+        """Documents that have or name a number, in no order."""
+
+    def archive_span(self, condition: tuple[str, object], limit: int) -> tuple[str, str, int]:
+        """First and last day of documents that have or name a number, and of how many entries that was read."""
+
+    def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
+        """Which documents have exactly this number (kind ``own:TYPE``) or name it (kind of what is named)."""
+
+    def archived_in(self, ids: Sequence[ArchiveId]) -> dict[ArchiveId, Archived]:
+        """Those of these documents that there are."""
+
+    def archive_from(self, after: str, limit: int) -> list[Archived]:
+        """Documents whose id is greater, in order of ids."""
+
+    def archive_messages(self, after: str, limit: int) -> list[MessageId]:
+        """Messages that have archived documents and whose ids are greater, in order of ids."""
+
+    def messages_between(self, after: str, before: str, limit: int) -> list[Message]:
+        """Messages whose ids lie between these two, in order of ids, which is that of time."""
+
+    def archived_between(self, after: str, last: str) -> list[Archived]:
+        """The archived documents of the messages whose ids are greater than ``after``, up to ``last``."""
+
     def archive_blobs_of(self, id: ArchiveId) -> list[str]:
         """The blobs that an archived document stands on."""
 
@@ -295,6 +334,9 @@ class Tx(View, ErasureTx, Protocol):
 
     def keep_keys(self, keys: Mapping[str, bytes]) -> None:
         """Keep wrapped keys, by id, of blobs that are still to come: :meth:`add_blob` of one has its key durable."""
+
+    def put_keys(self, keys: Mapping[str, bytes]) -> None:
+        """Put wrapped keys, by id, back into the key store: of blobs whose rows are there."""
 
     def forget_keys(self, ids: Collection[str]) -> None:
         """Delete keys that :meth:`keep_keys` kept, and whose blobs don't come."""
@@ -490,6 +532,13 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: It can't be got rid of at present.
+        """
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """The state of one moment, to be copied out whole while others write; it ends with the context.
+
+        Raises:
+            StoreUnavailable: It can't be had: the disk is full, or the server is away.
         """
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:

@@ -26,6 +26,7 @@ from ecluse.model.nouns import (
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store import rows
 from ecluse.store.archive import RowArchiveTx, RowArchiveView
+from ecluse.store.archive_search import RowSearchTx, RowSearchView
 from ecluse.store.erasure import RowErasureTx, RowErasureView
 from ecluse.store.files import RowFileTx, RowFileView
 from ecluse.store.port import Conflict, Lost
@@ -35,7 +36,7 @@ from ecluse.store.rows import Row, clean
 __all__ = ["RowTx", "RowView"]
 
 
-class RowView(RowFileView, RowRecordView, RowArchiveView, RowErasureView, Protocol):
+class RowView(RowFileView, RowRecordView, RowSearchView, RowArchiveView, RowErasureView, Protocol):
     """The reads. A native view gives :meth:`_rows` and the few verbs that are not here."""
 
     @abstractmethod
@@ -158,6 +159,10 @@ class RowView(RowFileView, RowRecordView, RowArchiveView, RowErasureView, Protoc
     def blob_key(self, id: str) -> bytes | None:
         """See the port."""
 
+    @abstractmethod
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """See the port."""
+
     def blobs_before(self, id: str, limit: int) -> list[str]:
         return [row[0] for row in self._rows("blobs_before", id, limit)]
 
@@ -229,7 +234,7 @@ class RowView(RowFileView, RowRecordView, RowArchiveView, RowErasureView, Protoc
         return [(row[0], Instant(row[1])) for row in self._rows("nodes")]
 
 
-class RowTx(RowView, RowFileTx, RowRecordTx, RowArchiveTx, RowErasureTx, Protocol):
+class RowTx(RowView, RowFileTx, RowRecordTx, RowSearchTx, RowArchiveTx, RowErasureTx, Protocol):
     """The writes. A native transaction gives :meth:`_run` and the few verbs that are not here."""
 
     @abstractmethod
@@ -280,6 +285,10 @@ class RowTx(RowView, RowFileTx, RowRecordTx, RowArchiveTx, RowErasureTx, Protoco
 
     def keep_keys(self, keys: Mapping[str, bytes]) -> None:
         return  # where keys and rows are one transaction, there is nothing to gain by it
+
+    @abstractmethod
+    def put_keys(self, keys: Mapping[str, bytes]) -> None:
+        """See the port."""
 
     def forget_keys(self, ids: Collection[str]) -> None:
         return  # none were kept

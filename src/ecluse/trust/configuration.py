@@ -1,8 +1,8 @@
 """A hub's configuration: TOML files and public certificates, read strictly and whole.
 
 A configuration is a mapping of relative paths to texts: ``ecluse.toml``, ``partners/<id>.toml``,
-``flows/<id>.toml``, ``archive/<id>.toml``, ``certificates/<name>.pem`` and ``openpgp/<name>.asc``. The same mapping is what a folder
-holds, what a version in the store carries and what is exported again. Nothing in it is secret.
+``flows/<id>.toml``, ``archive/<id>.toml``, ``certificates/<name>.pem`` and ``openpgp/<name>.asc``. The same mapping is
+what a folder holds, what a version in the store carries and what is exported again. Nothing in it is secret.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.flow import Flow
 from ecluse.trust.flow_rules import calendar_problems, flow_problems, route_problems
 from ecluse.trust.known import Known
-from ecluse.trust.openpgp_rules import OpenPgpFiles, openpgp_files, openpgp_problems
+from ecluse.trust.openpgp_rules import (
+    OpenPgpFiles,
+    openpgp_files,
+    openpgp_problems,
+    recipient_problems,
+)
 from ecluse.trust.reading import read_toml
 from ecluse.trust.rules import (
     HUB_FILE,
@@ -38,6 +43,7 @@ from ecluse.trust.rules import (
     unique_ids,
 )
 from ecluse.trust.schema import CertificateEntry, Hub, Partner
+from ecluse.trust.stamp_rules import missing_roots
 from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder", "read_hub_file"]
@@ -171,7 +177,9 @@ class Configuration:
                 problems.extend(_archive_problems(hub, named, flows, profiles))
             if now is not None:
                 problems.extend(_missing_authorities(hub, files))
+                problems.extend(missing_roots(HUB_FILE, hub.log.authorities, files))
                 problems.extend(calendar_problems(HUB_FILE, hub.calendars))
+                problems.extend(recipient_problems(hub, openpgp, now))
         if problems or hub is None:
             raise ConfigurationError(problems)
         return cls(
@@ -303,13 +311,18 @@ def _archive_problems(
 
 
 def _missing_authorities(hub: Hub, files: Mapping[str, str]) -> Iterable[Problem]:
-    for number, authority in enumerate(hub.revocation.authorities):
-        if authority.certificate not in files:
+    named = [
+        (f"revocation.authorities[{number}].certificate", authority.certificate)
+        for number, authority in enumerate(hub.revocation.authorities)
+    ]
+    named += [(f"seals.roots[{number}]", path) for number, path in enumerate(hub.seals.roots)]
+    for place, path in named:
+        if path not in files:
             yield Problem(
                 "config.missing-file",
                 HUB_FILE,
-                f"revocation.authorities[{number}].certificate",
-                f"There is no {authority.certificate}.",
+                place,
+                f"There is no {path}.",
                 "Put the authority's certificate there, as PEM.",
             )
 

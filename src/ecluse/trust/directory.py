@@ -20,7 +20,13 @@ from ecluse.trust.certificates import CertificateSet, describe
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.errors import ConfigurationError, KeyringError, PartnerRefused
 from ecluse.trust.keyring import Keyring
-from ecluse.trust.own_keys import OwnKeys, client_key_problems, openpgp_key_problems, own_keys
+from ecluse.trust.own_keys import (
+    OwnKeys,
+    client_key_problems,
+    openpgp_key_problems,
+    own_keys,
+    seal_key_problems,
+)
 from ecluse.trust.rotation.choices import NOBODY, Choices, in_turn
 from ecluse.trust.rules import active_exceptions, split_url
 from ecluse.trust.schema import As2, Hub, Organisation, Partner
@@ -275,6 +281,7 @@ class Directory:
         problems = [
             *client_key_problems(configuration, keyring),
             *openpgp_key_problems(configuration, keyring),
+            *seal_key_problems(configuration, keyring),
         ]
         if problems:
             raise ConfigurationError(problems)

@@ -10,6 +10,7 @@ from ecluse.trust.archive_settings import Archiving
 from ecluse.trust.fields import ChannelName, Day, Duration, FolderPath, Label, Name, Size, Strict, Weekday
 from ecluse.trust.processing_settings import Phrase
 from ecluse.trust.retention_settings import Retention
+from ecluse.trust.seal_settings import Sealing, SealsAsked
 
 __all__ = [
     "Duplicates",
@@ -101,17 +102,21 @@ class Opening(Strict, frozen=True, kw_only=True):
 
     Attributes:
         openpgp: Decrypt and verify with the keys of the partner that it came from.
-        unpack: Take it out of gzip, or the files out of a zip archive.
+        unpack: Take it out of gzip, or the files out of a zip archive; seal takes it out of the seal around it (.p7m,
+            .asice).
         max_size: Largest document inside, and largest sum of all.
         max_ratio: Most that a document may grow.
         max_files: Most files in an archive.
+        seals: Whether seals on a document (PAdES, XAdES, CAdES) are looked for: report says what they come to;
+            require sets a document aside that has none by somebody who is believed.
     """
 
     openpgp: bool = False
-    unpack: Literal["none", "gzip", "zip"] = "none"
+    unpack: Literal["none", "gzip", "zip", "seal"] = "none"
     max_size: Size = "20 GiB"
     max_ratio: Annotated[int, Meta(ge=2, le=100_000)] = 200
     max_files: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    seals: SealsAsked = "ignore"
 
 
 class FlowTarget(Strict, frozen=True, kw_only=True):
@@ -126,6 +131,7 @@ class FlowTarget(Strict, frozen=True, kw_only=True):
         subject: Subject, where the channel has one; the same fields.
         content_type: Media type; the document's own by default.
         openpgp: What is done with the keys of the target's partner.
+        seal: A signature of ours on the documents themselves, made before they are packed.
         pack: Compression. Files of a zip archive have the names that the documents came with.
         apart: Each document goes as a message of its own; without it, documents that came together, or in one
             archive, stay together.
@@ -137,6 +143,7 @@ class FlowTarget(Strict, frozen=True, kw_only=True):
     subject: Template | None = None
     content_type: Name | None = None
     openpgp: Literal["none", "encrypt", "sign", "sign-and-encrypt"] = "none"
+    seal: Sealing | None = None
     pack: Literal["none", "gzip", "zip"] = "none"
     apart: bool = False
 

@@ -30,6 +30,7 @@ from ecluse.trust.importing import Identity, check_pair, load_pem_identity, load
 from ecluse.trust.keystores.uses import CountedSigner, Uses
 from ecluse.trust.making import make_certificate, make_key, make_request, subject_name
 from ecluse.trust.names import check_name
+from ecluse.trust.note_keys import NOTE_SEEDS, NoteKeys, NoteUse, no_note_keys
 from ecluse.trust.openpgp import HeldOpenPgp, OpenPgpKeys
 from ecluse.trust.secrets import Secret
 from ecluse.trust.ssh import public_line, ssh_algorithms, ssh_sign
@@ -38,7 +39,10 @@ from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.keys import PrivateKey, matches, signer_for, unwrap
 from ecluse.wire.cms.sign import Signer
 
-__all__ = ["STORAGE_KEY", "Held", "HeldKeys"]
+__all__ = ["NOTE_FILE", "STORAGE_KEY", "Held", "HeldKeys"]
+
+NOTE_FILE: Final = "notes.seeds"
+"""Where the seeds of :mod:`ecluse.trust.note_keys` are kept."""
 
 STORAGE_KEY: Final = 32
 """Octets of a storage key: AES-256."""
@@ -83,6 +87,7 @@ class HeldKeys(OpenPgpKeys):
         self._secrets: dict[str, Secret] = {}
         self._storage: tuple[bytes, ...] = ()
         self._log: ed25519.Ed25519PrivateKey | None = None
+        self._notes: NoteKeys | None = None
         self.uses = Uses()
 
     def __repr__(self) -> str:
@@ -177,6 +182,16 @@ class HeldKeys(OpenPgpKeys):
     def log_public_key(self) -> bytes:
         """See the port."""
         return self._log_key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def note_public(self, use: NoteUse) -> bytes | None:
+        """See the port."""
+        return None if self._notes is None else self._notes.public(use)
+
+    def note_sign(self, use: NoteUse, data: bytes) -> bytes:
+        """See the port."""
+        if self._notes is None:
+            raise no_note_keys()
+        return self._notes.sign(use, data)
 
     def ssh_public_key(self, ref: str) -> str:
         """See the port."""
@@ -343,6 +358,14 @@ class HeldKeys(OpenPgpKeys):
             self._keep("storage.keys", b"".join(storage), sealed=True)
             self._storage = storage
 
+    def make_note_keys(self) -> bool:
+        """Make the keys of :mod:`ecluse.trust.note_keys` where there are none; false where they are there."""
+        with self._changing():
+            if self._notes is not None:
+                return False
+            self._make_note_keys()
+            return True
+
     # --- inside ---------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -352,6 +375,13 @@ class HeldKeys(OpenPgpKeys):
         seed = log.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
         self._keep("log.seed", seed, sealed=True)
         self._log = log
+        self._make_note_keys()
+
+    def _make_note_keys(self) -> None:
+        seeds = system_entropy(NOTE_SEEDS)
+        notes = NoteKeys(seeds)
+        self._keep(NOTE_FILE, seeds, sealed=True)
+        self._notes = notes
 
     def _held(self, ref: str) -> Held:
         held = self._keys.get(ref)

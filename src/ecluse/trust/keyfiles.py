@@ -40,8 +40,9 @@ from ecluse.errors import Fault
 from ecluse.model.basics import Clock, system_clock, system_entropy
 from ecluse.trust.certificates import load_certificates
 from ecluse.trust.errors import CertificateError, KeyringError
-from ecluse.trust.held import STORAGE_KEY, Held, HeldKeys
+from ecluse.trust.held import NOTE_FILE, STORAGE_KEY, Held, HeldKeys
 from ecluse.trust.keystores.remote import Device, remote_key
+from ecluse.trust.note_keys import NoteKeys
 from ecluse.trust.openpgp import HeldOpenPgp
 from ecluse.trust.secrets import Secret
 
@@ -218,6 +219,8 @@ class FileKeyring(HeldKeys):
         self._keys, self._openpgp, self._secrets = keys, openpgp, secrets
         self._storage = tuple(storage[at : at + STORAGE_KEY] for at in range(0, len(storage), STORAGE_KEY))
         self._log = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+        if NOTE_FILE in names and self._notes is None:
+            self._notes = NoteKeys(self._open_sealed(NOTE_FILE))
 
     def change_passphrase(self, passphrase: Secret, *, stretching: Stretching | None = None) -> None:
         """Let another passphrase open the keyring from here on.

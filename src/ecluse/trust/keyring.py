@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cryptography import x509
 
+from ecluse.trust.note_keys import NoteUse
 from ecluse.trust.secrets import Secret
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.sign import Signer
@@ -105,6 +106,12 @@ class Keyring(Protocol):
     @property
     def log_public_key(self) -> bytes:
         """The raw Ed25519 public key (32 octets) of the evidence log."""
+
+    def note_public(self, use: NoteUse) -> bytes | None:
+        """A raw public key of :mod:`ecluse.trust.note_keys`; ``None`` where a keyring of an older release has none."""
+
+    def note_sign(self, use: NoteUse, data: bytes) -> bytes:
+        """A signature with that key. Raises ``keyring.no-note-keys`` where there is none."""
 
     def ssh_public_key(self, ref: str) -> str:
         """The public key as a line of an authorized_keys file: its kind and base 64, without a comment.

@@ -17,7 +17,7 @@ from ecluse.wire.openpgp.keys import permit_key
 if TYPE_CHECKING:
     from ecluse.trust.configuration import Configuration
     from ecluse.trust.known import Known
-    from ecluse.trust.schema import Partner
+    from ecluse.trust.schema import Hub, Partner
 
 __all__ = [
     "OpenPgpFiles",
@@ -25,6 +25,7 @@ __all__ = [
     "load_openpgp",
     "openpgp_files",
     "openpgp_problems",
+    "recipient_problems",
     "verification_problem",
 ]
 
@@ -207,6 +208,26 @@ def openpgp_problems(
     judges = [encryption_problem, *([verification_problem] if settings.require_signed else [])]
     for judge in judges:
         yield from _judged(file, settings.certificates, loaded, partial(judge, when=when, allowed=allowed))
+
+
+def recipient_problems(
+    hub: Hub, loaded: Mapping[str, tuple[Certificate, ...]], now: Instant
+) -> Iterator[Problem]:
+    """What keeps backups from being sealed for those whom ``[backup]`` names, at a time."""
+    for number, path in enumerate(hub.backup.recipients if hub.backup is not None else ()):
+        place = f"backup.recipients[{number}]"
+        if path not in loaded:
+            yield Problem(
+                "config.missing-file",
+                "ecluse.toml",
+                place,
+                f"There is no {path}.",
+                "Put the certificate there, in ASCII armour.",
+            )
+        for certificate in loaded.get(path, ()):
+            problem = encryption_problem(certificate, seconds(now), ())
+            if problem is not None:
+                yield Problem(problem.code, "ecluse.toml", place, f"{path}: {problem.cause}", problem.remedy)
 
 
 def _judged(

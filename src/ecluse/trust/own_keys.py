@@ -15,7 +15,7 @@ from ecluse.trust.rotation.choices import in_turn
 from ecluse.trust.rules import used_keys
 from ecluse.trust.schema import Hub
 
-__all__ = ["OwnKeys", "client_key_problems", "openpgp_key_problems", "own_keys"]
+__all__ = ["OwnKeys", "client_key_problems", "openpgp_key_problems", "own_keys", "seal_key_problems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,17 @@ def openpgp_key_problems(configuration: Configuration, keyring: Keyring) -> list
         )
         for file, field, ref in named
         if ref not in held
+    ]
+
+
+def seal_key_problems(configuration: Configuration, keyring: Keyring) -> list[Problem]:
+    """Keys that flows seal documents with and the keyring does not hold."""
+    held = set(keyring.references())
+    return [
+        _missing(f"flows/{name}.toml", f"to[{number}].seal.key", target.seal.key)
+        for name, flow in configuration.flows.items()
+        for number, target in enumerate(flow.to)
+        if target.seal is not None and target.seal.key is not None and target.seal.key not in held
     ]
 
 

@@ -148,7 +148,7 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
 
 
 def subject_words(configuration: Configuration, subject: str) -> dict[str, str]:
-    """What a configuration says of ``hub``, ``partner:birch``, ``flow:orders`` or ``archive:invoices`` beyond the defaults.
+    """What a configuration says of a subject (``hub``, ``partner:birch``, ``archive:invoices``) beyond the defaults.
 
     Certificates are told by what they are. Empty where there is no such subject.
     """

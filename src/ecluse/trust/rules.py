@@ -12,6 +12,7 @@ from ecluse.trust.company import company_problems
 from ecluse.trust.errors import Problem
 from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.flow_rules import folder_paths
+from ecluse.trust.log_settings import log_problems
 from ecluse.trust.operators import operator_problems
 from ecluse.trust.place_rules import is_loopback, place_problems, split_url, used_keys
 from ecluse.trust.schema import (
@@ -24,6 +25,7 @@ from ecluse.trust.schema import (
     OwnKey,
     Partner,
 )
+from ecluse.trust.stamp_rules import stamp_problems
 from ecluse.trust.verification import verification_problems
 
 __all__ = [
@@ -108,12 +110,14 @@ def hub_problems(hub: Hub) -> Iterator[Problem]:
             "Choose another name, or set [inbox] folder = false.",
         )
     yield from _folders(hub)
+    yield from stamp_problems(HUB_FILE, hub.log.authorities)
     ours = hub.organisation
     yield from _own_keys(ours.keys)
     yield from company_problems(
         HUB_FILE, "organisation.", identifiers=ours.identifiers, contacts=ours.contacts, bank=ours.bank
     )
     yield from operator_problems(HUB_FILE, hub.operators, hub.changes)
+    yield from log_problems(HUB_FILE, hub.log, hub.listen.log)
 
 
 def _folders(hub: Hub) -> Iterator[Problem]:

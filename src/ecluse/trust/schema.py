@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from ecluse.trust.acme import Acme
 from ecluse.trust.archive_settings import ArchiveSettings, Archiving
+from ecluse.trust.backup_settings import BackupSettings
 from ecluse.trust.company import Bank, Contact, Identifiers
 from ecluse.trust.days import Calendar
 from ecluse.trust.fields import (
@@ -40,11 +41,13 @@ from ecluse.trust.fields import (
 )
 from ecluse.trust.keystores.settings import KeyStoreSettings
 from ecluse.trust.listeners import FtpsListener, SftpListener
+from ecluse.trust.log_settings import LogListener, LogSettings
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
 from ecluse.trust.processing_settings import ProcessingSettings
 from ecluse.trust.retention_settings import HubRetention
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
+from ecluse.trust.seal_settings import SealSettings
 from ecluse.trust.tls import PartnerTls, Retry
 from ecluse.trust.verification import HeldCard, Invitation, Verification
 
@@ -63,6 +66,7 @@ __all__ = [
     "KeyringSettings",
     "Listen",
     "ListenerTls",
+    "LogListener",
     "LogSettings",
     "Organisation",
     "OwnKey",
@@ -231,11 +235,13 @@ class Listen(Strict, frozen=True, kw_only=True):
         as2: For partners' AS2 messages.
         sftp: For partners' SFTP clients; without it nothing listens.
         ftps: For partners' FTPS clients; without it nothing listens.
+        log: For readers of the log's tree and for logs that we cosign; without it nothing listens.
     """
 
     as2: As2Listener = As2Listener()
     sftp: SftpListener | None = None
     ftps: FtpsListener | None = None
+    log: LogListener | None = None
 
 
 class InboxSettings(Strict, frozen=True, kw_only=True):
@@ -272,25 +278,6 @@ class OwnOpenPgp(Strict, frozen=True, kw_only=True):
     keys: tuple[Reference, ...] = ()
 
 
-class LogSettings(Strict, frozen=True, kw_only=True):
-    """The log of evidence.
-
-    Attributes:
-        origin: Its name in checkpoints, such as "aster.example/ecluse"; by default made of the AS2 id.
-    """
-
-    origin: (
-        Annotated[
-            str,
-            Meta(
-                pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,199}$",
-                extra={"expected": 'a name without spaces, such as "aster.example/ecluse"'},
-            ),
-        ]
-        | None
-    ) = None
-
-
 class Hub(Strict, frozen=True, kw_only=True):
     """``ecluse.toml``.
 
@@ -309,9 +296,11 @@ class Hub(Strict, frozen=True, kw_only=True):
         revocation: Whether certificates were revoked.
         operators: Who works on the hub; two or more of role trust approve each other's changes to trust.
         changes: Changes to trust that wait for approval.
+        seals: Whose seals on documents are believed.
         retention: How long documents are kept where no flow says it; for ever without it.
         processing: What the record of processing activities says besides.
         archive: The archive.
+        backup: Copies of the hub, sealed, in places of their own; without it there are none.
     """
 
     organisation: Organisation
@@ -328,9 +317,11 @@ class Hub(Strict, frozen=True, kw_only=True):
     revocation: RevocationSettings = RevocationSettings()
     operators: tuple[Operator, ...] = ()
     changes: Changes = Changes()
+    seals: SealSettings = SealSettings()
     retention: HubRetention = HubRetention()
     processing: ProcessingSettings = ProcessingSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    backup: BackupSettings | None = None
 
     @property
     def log_origin(self) -> str:

@@ -120,6 +120,14 @@ _HUB: Final[dict[str, Rule]] = {
     "acme.listen": _ADDRESS,
     "acme.allow_private_network": _PRIVATE,
     "openpgp.keys": _OUR_KEY,
+    "backup.recipients": Rule("key", "Whoever has those keys reads all that the hub has."),
+    "backup.keyring": Rule("key", "It says whether our keys lie in backups.", _LESS_IS_SAFE),
+    "backup.secrets": Rule("key", "It says whether our passwords lie in backups.", _LESS_IS_SAFE),
+    **{
+        f"backup.{place}.{name}": Rule("endpoint", "All that the hub has is copied there, sealed.")
+        for place in ("to", "keys_to")
+        for name in ("place", "endpoint", "access_key", "secret_key", "ca")
+    },
     "revocation.mode": Rule(
         "policy", "It says whether revoked certificates are refused.", _ladder("off", "soft", "hard")
     ),
@@ -129,8 +137,21 @@ _HUB: Final[dict[str, Rule]] = {
     "revocation.nonce": Rule("policy", "Without it an answer may be an old one.", _MORE_IS_SAFE),
     "revocation.allow_private_network": _PRIVATE,
     "revocation.authorities[].certificate": Rule("key", "Whoever has that key says what is revoked."),
+    "seals.roots": Rule("key", "Seals under that authority are believed."),
     "revocation.authorities[].ocsp": Rule("endpoint", "We are told there what is revoked."),
     "revocation.authorities[].crl": Rule("endpoint", "We are told there what is revoked."),
+    "log.authorities[].name": Rule("key", "It says whose roots are believed for what."),
+    "log.authorities[].url": Rule("endpoint", "We are told there when our log was seen."),
+    "log.authorities[].roots": Rule("key", "Whoever has such a key says when our log was seen."),
+    "log.authorities[].hash": Rule("policy", "It is the hash that the log's time rests on."),
+    "log.authorities[].policy": Rule("policy", "It is what the authority vouches by."),
+    "log.authorities[].every": Rule("policy", "It is how long the log's time is vouched for by us alone."),
+    "log.authorities[].required": Rule("policy", "It is how loud a missing time-stamp is.", _MORE_IS_SAFE),
+    "log.authorities[].ask": Rule("policy", "It says whether the log is stamped there.", _MORE_IS_SAFE),
+    "log.authorities[].ca": Rule("key", "Whoever has that authority is taken for the one that stamps."),
+    "log.authorities[].allow_private_network": _PRIVATE,
+    "log.longterm.renew_before": Rule("policy", "It is how long before its end evidence is renewed."),
+    "log.longterm.ends.*": Rule("policy", "It is how long an algorithm is believed."),
     "keyring.folder": Rule("key", "All our keys are there."),
     "keyring.passphrase": Rule("key", "It opens all our keys."),
     "keyring.signer": Rule("key", "Whoever answers there uses all our keys."),
@@ -165,6 +186,19 @@ _HUB: Final[dict[str, Rule]] = {
     "blobs.secret_key": Rule("key", "It opens the place of the documents."),
     "blobs.ca": Rule("key", "Whoever has that authority is taken for the place of the documents."),
     "log.origin": Rule("identity", "It is the name of the evidence."),
+    "log.witness_name": Rule("identity", "It is our name as a witness."),
+    "log.witnesses[].name": Rule("key", "Who cosigns our log is believed when it was put back."),
+    "log.witnesses[].url": Rule("endpoint", "Our checkpoints are sent there."),
+    "log.witnesses[].keys": Rule("key", "Who cosigns our log is believed when it was put back."),
+    "log.witnesses[].ca": Rule("key", "Whoever has that authority is taken for the witness's server."),
+    "log.witnesses[].allow_private_network": _PRIVATE,
+    "log.cosigns[].name": Rule("key", "We vouch for that log."),
+    "log.cosigns[].keys": Rule("key", "We vouch for that log."),
+    "listen.log.address": _ADDRESS,
+    "listen.log.key": _OUR_KEY,
+    "listen.log.entries": Rule(
+        "policy", "Whoever reaches the listener reads every event of the log.", _LESS_IS_SAFE
+    ),
     "listen.as2.address": _ADDRESS,
     "listen.as2.public_url": Rule("endpoint", "Partners are told to send there."),
     "listen.as2.tls.key": _OUR_KEY,
@@ -304,6 +338,10 @@ _FLOW: Final[dict[str, Rule]] = {
         _ladder("none", "encrypt sign", "sign-and-encrypt"),
     ),
     "open.openpgp": Rule("policy", "Without it no signature on the document is asked for.", _MORE_IS_SAFE),
+    "open.seals": Rule(
+        "policy", "Without it no seal on the document is asked for.", _ladder("ignore", "report", "require")
+    ),
+    **{f"to[].seal.{name}": Rule("key", "It says what we put our name to.") for name in ("format", "key")},
     "archive.profile": Rule("policy", "It says whether, and for how long, documents are kept.", first=False),
 }
 
@@ -358,7 +396,23 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         "blobs.inline_limit": _OURS,
         "blobs.region": "The endpoint decides where the bytes go.",
         "revocation.timeout": _PACE,
+        "log.authorities[].timeout": _PACE,
+        "log.authorities[].user": "Who we are there; its answers are signed.",
+        "log.authorities[].password": "Who we are there; its answers are signed.",
+        **{
+            f"backup.{place}.region": "The endpoint decides where the bytes go."
+            for place in ("to", "keys_to")
+        },
+        "backup.every": _PACE,
+        "backup.rate": _PACE,
+        **{
+            f"backup.keep.{name}": "How long copies of our own are kept, beside the one that is always kept."
+            for name in ("last", "daily", "weekly", "monthly", "yearly")
+        },
         "listen.as2.path": "Below an address that stays.",
+        "listen.log.tiles": "Hashes tell nothing of what they are of.",
+        "listen.log.max_connections": _PACE,
+        "log.pace": _PACE,
         "listen.as2.max_size": _PACE,
         "listen.as2.max_connections": _PACE,
         "listen.as2.header_timeout": _PACE,
@@ -479,6 +533,7 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         },
         **{f"order.{name}": _PACE for name in ("key", "on_failure")},
         **{f"duplicates.{name}": _ONES_OWN for name in ("window", "action")},
+        **{f"to[].seal.{name}": _FORM for name in ("reason", "location", "time_stamp")},
         **{
             f"retention.{name}": _ONES_OWN for name in ("payload", "wire", "receipts", "names", "undelivered")
         },
@@ -501,7 +556,9 @@ _GONE: Final[Mapping[str, Rule]] = {
 
 _INDEX: Final = re.compile(r"\[\d+\]")
 _NAMED: Final = ("certificate ", "openpgp certificate ", "operator ")
-_OWN_NAMES: Final = re.compile(r"^(folders|calendars|keyring\.stores|archive\.places)\.[^.]+")
+_OWN_NAMES: Final = re.compile(
+    r"^(folders|calendars|keyring\.stores|archive\.places|log\.longterm\.ends)\.[^.]+"
+)
 _TAGS: Final = re.compile(r"^(s3|azure|gcs)\.tags\..*", re.DOTALL)
 _WHOLE: Final = re.compile(r"^((?:organisation\.)?(?:bank|identifiers)|verification)(\..*|\[.*)?$", re.DOTALL)
 

@@ -7,16 +7,29 @@ from typing import Final, NamedTuple
 
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
+from ecluse.app.sequencing import make_sequencer
+from ecluse.app.witnesses import cosigned_facts, witness_facts
 from ecluse.errors import EcluseError
+from ecluse.evidence.breaks import breaks
 from ecluse.evidence.held import HeldCheckpoints
-from ecluse.evidence.sequencer import Sequencer
+from ecluse.evidence.witness.client import SKEW
 from ecluse.exchange.route import DELIVERY_KINDS
 from ecluse.model.basics import iso
 from ecluse.model.nouns import Direction, Job, JobState, Message
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import View
 
-__all__ = ["Waiting", "dead_jobs", "deliveries", "jobs", "log", "payloads", "quarantine", "waiting"]
+__all__ = [
+    "Waiting",
+    "dead_jobs",
+    "deliveries",
+    "jobs",
+    "log",
+    "payloads",
+    "quarantine",
+    "waiting",
+    "witnesses",
+]
 
 _LOOKED_AT: Final = 500
 """Newest messages under way whose deliveries are looked at; a doctor is not a report."""
@@ -36,12 +49,16 @@ class _Witness(HeldCheckpoints):
 def log(node: Node) -> Iterator[Finding]:
     """Whether the log continues what was signed, in the database and outside of it."""
     held = _Witness(node.checkpoint_file)
-    sequencer = Sequencer(node.store, node.hub.clock, node.log_key, node.keyring.log_sign, held=held)
+    sequencer = make_sequencer(node, held)
     try:
         head, last = sequencer.check()
     except EcluseError as error:
         yield failed("log", error.cause, error.remedy)
         return
+    for each in node.store.read(breaks):
+        if each.holds(node.log):
+            words = f"{each.before} went on as {each.origin} on {each.at}: {each.reason}"
+            yield ok("log", f"A break: {words} See `ecluse log breaks`.")
     waiting = len(node.store.read(lambda view: view.unsealed(1000)))
     signed = f"signed up to {last.size} on {iso(last.at)}" if last else "nothing is signed yet"
     text = f"{head.size} records, {signed}; {waiting} wait for their place."
@@ -53,6 +70,36 @@ def log(node: Node) -> Iterator[Finding]:
         )
     else:
         yield ok("log", f"{text} The whole of it is verified by `ecluse log verify`.")
+
+
+def witnesses(node: Node) -> Iterator[Finding]:
+    """Whether witnesses cosign our log, and whether the logs that we cosign behave."""
+    facts = witness_facts(node)
+    for each in facts:
+        name = f"witness:{each['name']}"
+        known = (
+            f"cosigned {each['size']} records on {each['at']}" if each["at"] else "has cosigned nothing yet"
+        )
+        if each["error"]:
+            remedy = "Look with `ecluse log witness --now`; ask its operator where it lasts."
+            yield warning(name, f"It {known}; since {each['since']}: {each['cause']}", remedy)
+        elif each["went_back"]:
+            remedy = "Ask its operator what happened: until then its word is worth less."
+            yield warning(name, f"It {known}, after it knew of {each['went_back']} before.", remedy)
+        elif abs(each["ahead"]) > SKEW:
+            remedy = "Set the clock that is wrong by NTP."
+            yield warning(name, f"It {known}; its clock is ahead of ours by {each['ahead']} seconds.", remedy)
+        else:
+            yield ok(name, f"It {known}.")
+    if not facts:
+        yield ok("witnesses", "Nobody cosigns our log: [[log.witnesses]] in ecluse.toml names who does.")
+    for each in cosigned_facts(node):
+        if each["trouble"]:
+            words = f"It is {each['trouble']}: it showed a signed head of {each['trouble_size']} records; "
+            words += f"we cosigned {each['size']}."
+            remedy = "Call its operator; our log has both heads (`ecluse log cosign`)."
+            level = failed if each["trouble"] == "forked" else warning
+            yield level(f"cosigned:{each['origin']}", words, remedy)
 
 
 class Waiting(NamedTuple):

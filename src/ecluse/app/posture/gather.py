@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import ecluse
+from ecluse.app.backup.records import Last, last_backup, last_rehearsal
 from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
 from ecluse.app.node import Node
@@ -24,17 +25,27 @@ from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, ope
 from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
 from ecluse.app.posture.partners import Material, materials, shared_things
+from ecluse.app.posture.stamps import stamp_facts
 from ecluse.app.proofs import VERIFIED
+from ecluse.app.sequencing import BROKEN
+from ecluse.app.witnesses import silent_witnesses
+from ecluse.archive.care import CARE_SETTING
+from ecluse.archive.clock import doubt_of
+from ecluse.archive.deposit import refused_messages
 from ecluse.errors import EcluseError
+from ecluse.evidence.breaks import sealed_breaks
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.record import decode_leaf
+from ecluse.evidence.witness.service import witnessed_logs
 from ecluse.exchange.flows.state import last_run, paused
+from ecluse.model.archive import ArchiveState
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.posture.baseline import MARK, Baseline, read_baseline, texts_of
 from ecluse.posture.facts import (
     AccessFacts,
     Approved,
+    ArchiveFacts,
     Counts,
     Facts,
     FlowFacts,
@@ -57,7 +68,7 @@ from ecluse.store.port import View
 from ecluse.trust.assurance import KIND as ASSURANCE
 from ecluse.trust.assurance import Entry, entry_from
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.operators import approvers
+from ecluse.trust.operators import approvers, archivists
 from ecluse.trust.plan import subject_words
 from ecluse.trust.revocation import KIND as REVOCATION
 from ecluse.trust.revocation import verdict_of
@@ -73,7 +84,7 @@ STEP: Final = 64 << 20
 UNSEALED: Final = 1000
 """Records without a place that are counted."""
 LAST_BACKUP: Final = "state/last-backup"
-"""File that the backup's job touches when it has ended well."""
+"""File that a backup's job of one's own touches when it has ended well."""
 
 _find_hub = references(HUB_REFERENCES)
 _find_partner = references(PARTNER_REFERENCES)
@@ -102,6 +113,7 @@ class Gatherer:
         self._shared: tuple[Shared, ...] = ()
         self._as2: tuple[PartnerId, ...] = ()
         self._counts = Counts()
+        self._kept = ArchiveFacts()
         self._weekly = Weekly()
         self._pending = Pending(node.folder)
         self._changes = 0
@@ -178,6 +190,7 @@ class Gatherer:
             if flow:
                 flows[flow] += number
         self._weekly = Weekly(dict(partners), dict(flows))
+        self._kept = self._archive(view, now)
 
     # --- what is cheap --------------------------------------------------------------------------------------------
 
@@ -323,6 +336,22 @@ class Gatherer:
             counts=self._counts,
             approved=approved,
             access=self._access,
+            archive=self._kept,
+        )
+
+    def _archive(self, view: View, now: Instant) -> ArchiveFacts:
+        room = self._node.archive
+        book = room.book()
+        counts = view.archive_counts()
+        error = view.setting(CARE_SETTING) or b""
+        return ArchiveFacts(
+            used=bool(book.profiles or counts),
+            damaged=sum(count for (_, state), count in counts.items() if state is ArchiveState.DAMAGED),
+            place_error=error.decode("utf-8", "replace"),
+            clock_doubt=doubt_of(view, room, now) if counts else "",
+            refused=len(refused_messages(view)),
+            single=tuple(id for id, profile in book.profiles.items() if profile.copy is None),
+            administrators=len(archivists(book.operators)),
         )
 
     def _log(self, view: View) -> LogFacts:
@@ -344,10 +373,18 @@ class Gatherer:
             newest=newest[0].event.at if newest else None,
             held=held,
             verified=Instant(int(verified)) if verified else None,
+            **stamp_facts(self._node, view),
+            broken=(view.setting(BROKEN) or b"").decode("utf-8", "replace"),
+            breaks=tuple(f"{each.at}: {each.reason}" for each in sealed_breaks(view, self._node.log)),
+            silent=tuple(silent_witnesses(self._node, view)),
+            troubled=tuple(each.origin for each in witnessed_logs(view) if each.trouble),
         )
 
     def _machine(self, view: View, now: Instant) -> MachineFacts:
         folder = self._node.folder
+        backup = self._node.directory.hub.backup
+        last = last_backup(view, backup.to.place) if backup is not None else Last()
+        rehearsal = last_rehearsal(view)
         beats = [at for _, at in view.nodes()]
         size = view.log_size()
         latest = max(
@@ -360,7 +397,9 @@ class Gatherer:
             released=modified(Path(ecluse.__file__)),
             release=ecluse.__version__,
             python=sys.version_info[:2],
-            backup=modified(folder / LAST_BACKUP),
+            backup=max((at for at in (modified(folder / LAST_BACKUP), last.ended) if at), default=None),
+            backup_error=last.error,
+            rehearsed=rehearsal.at if rehearsal is not None and rehearsal.ok else None,
             exposed=self._exposed,
             open_folders=self._open_folders,
             pending=self._changes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,7 @@ from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.mdn import Mic
 from ecluse.wire.as2.unwrap import Unwrapper
 from ecluse.wire.cms.events import Recipient
+from ecluse.wire.smime.headers import field_block
 
 __all__ = ["Opening", "UnwrapKey", "begin", "conclude", "header_pairs", "telling_pairs"]
 
@@ -187,7 +189,9 @@ def conclude(
     hub.sightings.saw_all(relation.partner.id, "as2", {**roles, **connection})
     mic = Mic(opened.mic_digest, opened.mic) if opened.mics else None
     reply = positive(request, options, mic, hub.clock, hub.entropy)
-    return intake.accept(wire_of(request, opened), facts_of(opened), reply), reply
+    return intake.accept(
+        wire_of(request, opened), {**facts_of(opened), **digests_of(request, opened)}, reply
+    ), reply
 
 
 def facts_of(opened: Opened) -> dict[str, Any]:
@@ -197,6 +201,19 @@ def facts_of(opened: Opened) -> dict[str, Any]:
         facts["mic"] = f"{base64.b64encode(opened.mic).decode('ascii')}, {opened.mic_digest}"
     if opened.warnings:
         facts["warnings"] = list(opened.warnings)
+    return facts
+
+
+def digests_of(request: As2Request, opened: Opened) -> dict[str, Any]:
+    """What binds the octets that are kept of an opened message to the log."""
+    facts: dict[str, Any] = {
+        "headers_sha256": sha256(field_block(header_pairs(request))).hexdigest(),
+        "entity_sha256": opened.exact_sha256.hex(),
+    }
+    if opened.canonical:
+        facts["mic_canonical"] = True
+    if opened.signed is not None and opened.signed.signature:
+        facts["signature_sha256"] = sha256(opened.signed.signature).hexdigest()
     return facts
 
 

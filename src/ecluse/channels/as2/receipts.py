@@ -50,6 +50,10 @@ class SealedFacts(msgspec.Struct):
         signed: Whether the message is signed; the receipt of one that is not may come without a MIC.
         signer: SHA-256 of the certificate of ours that it is signed with; empty without a signature.
         recipient: SHA-256 of the certificate of theirs that it is encrypted to; empty without encryption.
+        signature: The detached signature over what the MIC is over, in base64; empty without a signature.
+        related: See :class:`~ecluse.wire.as2.build.EntityShape`, as the next two.
+        layered: Likewise.
+        compressed: Likewise.
         connection: Of a received message that is not opened yet: what was seen of the connection, by role.
     """
 
@@ -60,6 +64,10 @@ class SealedFacts(msgspec.Struct):
     signed: bool = True
     signer: str = ""
     recipient: str = ""
+    signature: str = ""
+    related: str = ""
+    layered: bool = True
+    compressed: bool = False
     connection: dict[str, str | None] = {}
 
 

@@ -214,7 +214,7 @@ class Receiver:
 
     async def _later(self, request: Request, as2: As2Request, relation: Relation) -> Response:
         """Keep the body unopened, acknowledge it, and have it opened by a job."""
-        intake = Intake(self._hub, self._arrival(request, as2, relation))
+        intake = Intake(self._hub, self._arrival(request, as2, relation), unopened=True)
         try:
             # The whole of it is kept before anybody vouches for it: no more than could be a message of theirs.
             await self._in_pieces(request, b"", intake.exact, relation.most_octets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -28,7 +29,7 @@ from ecluse.trust.fields import seconds
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part, ReceiptOptions
 from ecluse.wire.as2.headers import parse_request
 from ecluse.wire.cms.recipients import RecipientKey, for_certificate
-from ecluse.wire.smime.headers import Headers
+from ecluse.wire.smime.headers import Headers, field_block
 
 __all__ = ["As2Channel", "HttpRefused", "NoReceipt", "message_id_for"]
 
@@ -121,12 +122,20 @@ class As2Channel:
             signed=bool(options.signers),
             signer=relation.signer_sha256(now) if options.signers else "",
             recipient=relation.recipient_sha256(now) if options.recipients else "",
+            signature=base64.b64encode(builder.signature).decode("ascii"),
+            related=builder.entity.related,
+            layered=builder.entity.layered,
+            compressed=builder.entity.compressed,
         )
         facts: dict[str, object] = {
             "sign": options.digest if options.signers else False,
             "encrypt": options.cipher if options.recipients else False,
             "compress": options.compression,
             "mic": wire.mics.get(options.digest, ""),
+            "mic_algorithm": options.digest,
+            "entity_sha256": builder.mics["sha256"].hex(),
+            "headers_sha256": sha256(field_block(wire.headers)).hexdigest(),
+            **({"signature_sha256": sha256(builder.signature).hexdigest()} if builder.signature else {}),
             **({"signer_sha256": wire.signer} if wire.signer else {}),
             **({"recipient_sha256": wire.recipient} if wire.recipient else {}),
         }

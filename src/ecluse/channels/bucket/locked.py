@@ -1,8 +1,8 @@
 """A bucket as the second place of the archive: sealed copies, each locked until its retention ends where it can be.
 
-Object Lock (Amazon S3 User Guide, "Locking objects with Object Lock") keeps a *version* of an object: a later one of the
-same key may be written over it, and what deletes without naming a version only hides it. So a copy is told by its key,
-its lock by its newest version, and deleting goes through all its versions.
+Object Lock (Amazon S3 User Guide, "Locking objects with Object Lock") keeps a *version* of an object: a later one
+of the same key may be written over it, and what deletes without naming a version only hides it. So a copy is told by
+its key, its lock by its newest version, and deleting goes through all its versions.
 """
 
 from __future__ import annotations
@@ -18,16 +18,25 @@ from ecluse.channels.bucket.multipart import PART_SIZE, Multipart
 from ecluse.channels.bucket.s3 import S3Objects
 from ecluse.channels.bucket.store import BucketUnavailable, Upload
 from ecluse.channels.http.stream import Answered
+from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, Instant
 from ecluse.wire.s3.answers import error_code
 from ecluse.wire.s3.versions import read_versions
 
-__all__ = ["BucketSecond", "LockMode"]
+__all__ = ["BucketSecond", "LockMode", "LockRefused"]
 
 LockMode = Literal["none", "governance", "compliance"]
 
 _MODE: Final = "x-amz-object-lock-mode"
 _UNTIL: Final = "x-amz-object-lock-retain-until-date"
+
+
+class LockRefused(EcluseError):
+    """A store does not lock what it was told to lock."""
+
+    code = "archive.lock-refused"
+    fault = Fault.OURS
+    remedy = "Make the bucket with Object Lock, and let the access key set retention (s3:PutObjectRetention)."
 
 
 class BucketSecond:
@@ -60,9 +69,11 @@ class BucketSecond:
             if len(data) != size:
                 raise BlobUnavailable(f"Blob {id} has not the size that it should have.")
             self._store.put(key, {}, headers, data)
-            return
-        upload = Upload(size, "", "", "application/octet-stream", lambda step: chunks())
-        Multipart(self._store, key).upload(upload, headers, ())
+        else:
+            upload = Upload(size, "", "", "application/octet-stream", lambda step: chunks())
+            Multipart(self._store, key).upload(upload, headers, ())
+        if until is not None and self.locks and not self._is_locked(id, until):
+            self.lock(id, until)  # not every store takes a lock from the upload of an object in parts
 
     def read(self, id: str) -> Iterator[bytes]:
         """See the port."""
@@ -90,6 +101,14 @@ class BucketSecond:
             f"<Mode>{escape(self._mode)}</Mode><RetainUntilDate>{_stamp(until)}</RetainUntilDate></Retention>"
         ).encode()
         self._store.put(self._key(id), {"retention": ""}, (), body)
+        if not self._is_locked(id, until):
+            raise LockRefused(
+                f"The store {self._store.where} took the copy of {id}, and does not say that it locks it."
+            )
+
+    def _is_locked(self, id: str, until: Instant) -> bool:
+        locked = self.locked_until(id)
+        return locked is not None and locked >= until
 
     def forget(self, ids: Sequence[str]) -> None:
         """See the port. Every version goes, or stays until its lock ends."""
@@ -113,8 +132,12 @@ class BucketSecond:
             found += [version for name, version in page.versions if name == key]
             if not page.key_marker:
                 return ["" if version == "null" else version for version in found]
-            if page.key_marker == query.get("key-marker") and page.id_marker == query.get("version-id-marker"):
-                raise BucketUnavailable(f"{self._store.where} gives the same page of versions again and again.")
+            if page.key_marker == query.get("key-marker") and page.id_marker == query.get(
+                "version-id-marker"
+            ):
+                raise BucketUnavailable(
+                    f"{self._store.where} gives the same page of versions again and again."
+                )
             query |= {"key-marker": page.key_marker, "version-id-marker": page.id_marker}
 
     def _delete(self, key: str, version: str) -> Instant | None:
@@ -162,5 +185,3 @@ def _moment(text: str) -> Instant | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return Instant(int(moment.timestamp()) * 1_000_000)
-
-

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from ecluse.exchange.seals.cades import Opened
+from ecluse.exchange.seals.facts import SealFacts
+from ecluse.exchange.seals.inside import Inside
 from ecluse.model.basics import PartnerId
+from ecluse.trust.seal_settings import Sealing
 
-__all__ = ["How", "Leaving", "Protection"]
+__all__ = ["How", "Leaving", "Octets", "Protection", "Seals"]
 
 How = Literal["encrypt", "sign", "sign-and-encrypt"]
 
@@ -43,6 +47,45 @@ class Protection(Protocol):
         self, partner: PartnerId, how: How, name: str, chunks: Iterator[bytes], write: Callable[[bytes], None]
     ) -> Mapping[str, Any]:
         """Sign, encrypt or both, for a partner. Facts may hold ``suffix``: the ending of the result's name."""
+
+
+Octets = Callable[[], Iterable[bytes]]
+"""Gives a document's octets from its beginning, each time it is called."""
+
+
+class Seals(Protocol):
+    """Signatures on the documents themselves; see :class:`ecluse.exchange.seals.desk.SealDesk`."""
+
+    def form(self, how: Sealing, kind: str, size: int) -> str:
+        """Which format a document of a kind and size is sealed in."""
+
+    def seal(
+        self, how: Sealing, kind: str, size: int, octets: Octets, write: Callable[[bytes], object]
+    ) -> dict[str, Any]:
+        """Write a document with a seal in or around it; facts hold ``ending``."""
+
+    def beside(self, how: Sealing, octets: Octets) -> tuple[bytes, dict[str, Any]]:
+        """The seal of a document that lies beside it."""
+
+    def contain(
+        self, how: Sealing, documents: Sequence[Inside], write: Callable[[bytes], object]
+    ) -> dict[str, Any]:
+        """Write one container with all documents."""
+
+    def check(
+        self, partner: PartnerId | None, name: str, kind: str, size: int, octets: Octets
+    ) -> list[SealFacts]:
+        """The seals in or around a document; none where it has none."""
+
+    def check_beside(
+        self, partner: PartnerId | None, seal: Octets, size: int, octets: Octets
+    ) -> list[SealFacts]:
+        """A seal that lies beside a document."""
+
+    def open(
+        self, partner: PartnerId | None, octets: Octets, write: Callable[[bytes], object], limit: int
+    ) -> Opened:
+        """Take a document out of the seal around it."""
 
 
 class Leaving(Protocol):

@@ -20,7 +20,7 @@ from ecluse.engine.retry import BACKOFFS, RetryPolicy
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.deliver import Woken, record_failure
 from ecluse.exchange.flows.plan import FlowPlan, TargetPlan
-from ecluse.exchange.flows.ports import Leaving, Protection
+from ecluse.exchange.flows.ports import Leaving, Protection, Seals
 from ecluse.exchange.flows.state import WhyHeld, is_paused
 from ecluse.exchange.flows.workshop import Piece, Workshop, digest_of
 from ecluse.exchange.hub import Hub
@@ -61,12 +61,12 @@ class _Payload(msgspec.Struct):
     delivery: DeliveryId
 
 
-def relay_handler(hub: Hub, protection: Protection, leaving: Leaving) -> Handler:
+def relay_handler(hub: Hub, protection: Protection, leaving: Leaving, seals: Seals | None = None) -> Handler:
     """The handler of ``relay`` jobs."""
 
     def relay(job: Job, context: JobContext) -> Outcome:
         delivery_id = msgspec.json.decode(job.payload, type=_Payload).delivery
-        return _Relay(hub, protection, leaving, delivery_id, context).run()
+        return _Relay(hub, protection, leaving, delivery_id, context, seals).run()
 
     return relay
 
@@ -140,8 +140,10 @@ class _Relay:
         leaving: Leaving,
         delivery_id: DeliveryId,
         context: JobContext,
+        seals: Seals | None,
     ) -> None:
         self._hub = hub
+        self._seals = seals
         self._protection = protection
         self._leaving = leaving
         self._id = delivery_id
@@ -232,7 +234,7 @@ class _Relay:
     # Making
 
     def _relay(self, plan: FlowPlan, target: TargetPlan, delivery: Delivery, message: Message) -> Outcome:
-        shop = Workshop(self._hub, self._protection, self._context.check)
+        shop = Workshop(self._hub, self._protection, self._context.check, self._seals)
         submitted = False
         try:
             opened = shop.open(plan, message)

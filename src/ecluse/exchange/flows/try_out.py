@@ -9,7 +9,7 @@ import msgspec
 from ecluse.blobs.vault import Sealed
 from ecluse.errors import EcluseError
 from ecluse.exchange.flows.plan import FlowPlan, TargetPlan
-from ecluse.exchange.flows.ports import Leaving, Protection
+from ecluse.exchange.flows.ports import Leaving, Protection, Seals
 from ecluse.exchange.flows.relay import bundles, named
 from ecluse.exchange.flows.state import is_paused
 from ecluse.exchange.flows.workshop import Piece, Workshop, digest_of
@@ -75,6 +75,7 @@ def try_out(
     *,
     why: str = "",
     made: Sequence[Sealed] = (),
+    seals: Seals | None = None,
 ) -> Trial:
     """Try a message that is kept, or stands for one that would be: its parts have their octets in the vault.
 
@@ -86,8 +87,9 @@ def try_out(
         leaving: What channels know of a message.
         why: Why the flow does not take it as far as is known; then it is only told.
         made: Blobs of its parts that no row has; they are thrown away.
+        seals: Signatures on documents.
     """
-    shop = Workshop(hub, protection)
+    shop = Workshop(hub, protection, seals=seals)
     shop.adopt(made)
     try:
         return _try(hub, plan, message, shop, leaving, why)
@@ -105,6 +107,8 @@ def _try(hub: Hub, plan: FlowPlan, message: Message, shop: Workshop, leaving: Le
         opened.append("openpgp")
     if plan.settings.open.unpack != "none":
         opened.append(plan.settings.open.unpack)
+    if plan.settings.open.seals != "ignore":
+        opened.append(f"seals {plan.settings.open.seals}")
     try:
         pieces = shop.open(plan, message)
     except EcluseError as error:
@@ -139,7 +143,9 @@ def _way(
     name: str,
 ) -> Way:
     settings = target.settings
-    protections: list[str] = [settings.pack] if settings.pack != "none" else []
+    protections = [f"seal {settings.seal.format}"] if settings.seal is not None else []
+    if settings.pack != "none":
+        protections.append(settings.pack)
     if settings.openpgp != "none":
         protections.append(f"openpgp {settings.openpgp}")
 

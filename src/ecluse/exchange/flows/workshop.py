@@ -18,19 +18,24 @@ import msgspec
 from ecluse.blobs.vault import Sealed, VaultReader
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.flows.plan import FlowPlan, TargetPlan
-from ecluse.exchange.flows.ports import Protection
+from ecluse.exchange.flows.ports import Octets, Protection, Seals
+from ecluse.exchange.flows.sealing import SEALED_TYPES, look_at_seals, put_seal
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.inspect import Inspector, Problem
+from ecluse.exchange.seals.inside import Inside, is_around, is_container, is_meta
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Message, Part
 from ecluse.trust.fields import octets
 from ecluse.trust.flow import Opening
+from ecluse.trust.seal_settings import Sealing
 from ecluse.wire.archive.gzip import GzipReader, GzipWriter
 from ecluse.wire.archive.limits import Limits
 from ecluse.wire.archive.zip import Entry, ZipReader, ZipWriter
 from ecluse.wire.smime.filename import safe_name
 
 __all__ = ["Piece", "Workshop"]
+
+Write = Callable[[bytes], None]
 
 _STEP: Final = 1 << 20
 
@@ -76,6 +81,7 @@ class Workshop:
         hub: What the chamber shares.
         protection: OpenPGP.
         check: Called between pieces; what it raises ends the work.
+        seals: Signatures on documents; ``None`` where no flow may ask for them.
 
     Attributes:
         facts: What was done, for the log.
@@ -85,6 +91,7 @@ class Workshop:
     hub: Hub
     protection: Protection
     check: Callable[[], None] = lambda: None
+    seals: Seals | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
     _made: dict[str, Sealed] = field(default_factory=dict)
@@ -104,15 +111,19 @@ class Workshop:
         if opening.openpgp:
             pieces = [self._open_pgp(opening, message.partner, piece) for piece in pieces]
             self.facts["opened"] = "openpgp"
+        if opening.seals != "ignore" and opening.unpack == "seal":
+            self._look_at_seals(opening, message.partner, pieces)
         if opening.unpack != "none":
             limits = Limits(octets(opening.max_size), opening.max_ratio, opening.max_files)
-            unpack = self._unzip if opening.unpack == "zip" else self._gunzip
+            unpack = {"zip": self._unzip, "gzip": self._gunzip, "seal": self._unseal}[opening.unpack]
             pieces = [inner for piece in pieces for inner in unpack(piece, limits)]
             self.facts["unpacked"] = opening.unpack
+        if opening.seals != "ignore" and opening.unpack != "seal":
+            self._look_at_seals(opening, message.partner, pieces)
         if plan.opens:
             # What is inside was not seen when the message was kept.
             found = (self._problems.get(piece.part.blob) for piece in pieces)
-            self.problem = next((problem for problem in found if problem is not None), None)
+            self.problem = self.problem or next((problem for problem in found if problem is not None), None)
             for piece in pieces:
                 why = plan.type_refusal(piece.part.kind)
                 if why:
@@ -129,6 +140,8 @@ class Workshop:
         """
         settings = target.settings
         made = list(pieces)
+        if settings.seal is not None:
+            made = self._put_seal(settings.seal, made, packed)
         if settings.pack == "zip":
             made = [self._zip(made, packed)]
         elif settings.pack == "gzip":
@@ -187,7 +200,10 @@ class Workshop:
         with self._read(piece.part) as chunks:
             yield self._make(name, inflate)
 
-    def _unzip(self, piece: Piece, limits: Limits) -> Iterator[Piece]:
+    def _unzip(
+        self, piece: Piece, limits: Limits, leave: Callable[[str], bool] = lambda _: False
+    ) -> Iterator[Piece]:
+        """The files of an archive but those whose names are to be left."""
         reader = ZipReader(limits)
         found: list[Piece] = []
         writer: _Making | None = None
@@ -196,13 +212,13 @@ class Workshop:
             nonlocal writer
             for event in events:
                 if isinstance(event, Entry):
-                    writer = _Making(self, safe_name(event.name, "document"))
+                    writer = None if leave(event.name) else _Making(self, safe_name(event.name, "document"))
+                elif writer is None:
+                    continue
                 elif event is None:
-                    assert writer is not None, "an entry ends after it began"
                     found.append(writer.end())
                     writer = None
                 else:
-                    assert writer is not None, "octets are an entry's"
                     writer.write(event)
 
         try:
@@ -215,6 +231,74 @@ class Workshop:
                 writer.abort()
             raise
         yield from found
+
+    def _unseal(self, piece: Piece, limits: Limits) -> Iterator[Piece]:
+        if is_container(piece.name):
+            yield from self._unzip(piece, limits, is_meta)
+        elif not is_around(piece.name):
+            yield piece
+        else:
+            seals = self._seals()
+            octets = self._octets(piece.part)
+            yield self._make(
+                _without(piece.name, (".p7m",)),
+                lambda write: {"size": seals.open(None, octets, write, limits.size).size},
+            )
+
+    def _look_at_seals(self, opening: Opening, partner: PartnerId, pieces: Sequence[Piece]) -> None:
+        documents = [(piece.name, piece.part) for piece in pieces]
+        told, problem = look_at_seals(self._seals(), opening.seals, partner, documents, self._octets)
+        self.facts["seals"] = told
+        self.problem = self.problem or problem
+
+    def _put_seal(self, how: Sealing, pieces: Sequence[Piece], packed: str) -> list[Piece]:
+        names: set[str] = set()
+        documents = [
+            Inside(
+                _unused(piece.name + piece.ending, names),
+                piece.part.content_type,
+                piece.part.size,
+                self._octets(piece.part),
+            )
+            for piece in pieces
+        ]
+        made = list(pieces) if how.format == "cades-detached" else []
+
+        def make(number: int | None, ending: str, work: Callable[[Write], object]) -> None:
+            def write(out: Write) -> None:
+                work(out)
+
+            piece = None if number is None else pieces[number]
+            sealed = self._make(packed if piece is None else piece.name, write)
+            kind = SEALED_TYPES.get(ending) or (piece.part.content_type if piece is not None else "")
+            reference = next((each.reference for each in pieces if each.reference), "")
+            made.append(
+                _typed(
+                    replace(
+                        sealed,
+                        ending=(piece.ending if piece is not None else "") + ending,
+                        reference=reference if piece is None else piece.reference,
+                    ),
+                    kind,
+                )
+            )
+
+        self.facts["sealed"] = put_seal(
+            self._seals(), how, documents, [piece.part.kind for piece in pieces], make
+        )
+        return made
+
+    def _seals(self) -> Seals:
+        if self.seals is None:
+            raise NotTaken("Seals on documents are not served here.")
+        return self.seals
+
+    def _octets(self, part: Part) -> Octets:
+        def read() -> Iterator[bytes]:
+            with self._read(part) as chunks:
+                yield from chunks
+
+        return read
 
     def _gzip(self, piece: Piece) -> Piece:
         def deflate(write: Callable[[bytes], None]) -> None:

@@ -69,6 +69,26 @@ def _verified_long_ago(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
         )
 
 
+def _broken(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    if facts.log.broken:
+        yield Hit("log.broken", facts.log.broken)
+
+
+def _continued(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    for each in facts.log.breaks:
+        yield Hit("log.breaks", each)
+
+
+def _silent(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    for name in facts.log.silent:
+        yield Hit(f"log.witnesses.{name}", "nothing cosigned for a day")
+
+
+def _troubled(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    for origin in facts.log.troubled:
+        yield Hit(f"log.cosigns.{origin}", "it showed a head that does not continue the one we cosigned")
+
+
 PARTNER: Final = (
     Rule[PartnerFacts](
         "evidence.no-receipt",
@@ -194,5 +214,43 @@ HUB: Final = (
         "`ecluse log verify` once a month",
         "Run `ecluse log verify`, by a timer for one.",
         _verified_long_ago,
+    ),
+    Rule[HubFacts](
+        "evidence.log-broken",
+        Severity.CRITICAL,
+        "The log does not continue what was signed",
+        "It was put back or forked: nothing is signed, and what happens from here on is not proven to anybody.",
+        "a log that only grows",
+        "Restore the newest copy of the database, or decide: `ecluse log breaks`, `ecluse log continue`.",
+        _broken,
+    ),
+    Rule[HubFacts](
+        "evidence.log-continued",
+        Severity.INFO,
+        "The log broke once, and a person decided that it goes on",
+        "Proofs from before and after hold; what was signed of the branch that was lost has no log behind it.",
+        "no break",
+        "Nothing is to be done: a break stays told for ever. `ecluse log breaks` has the decision.",
+        _continued,
+    ),
+    Rule[HubFacts](
+        "evidence.witness-silent",
+        Severity.MEDIUM,
+        "A witness has not cosigned our log for a day",
+        "Whoever puts the whole hub back to an older copy meanwhile is noticed by nobody else.",
+        "a cosignature within minutes of each checkpoint",
+        "Look with `ecluse log witness --now`; ask its operator.",
+        _silent,
+        "C2SP tlog-witness",
+    ),
+    Rule[HubFacts](
+        "evidence.cosigned-log-broken",
+        Severity.HIGH,
+        "A log that we cosign does not continue what we cosigned",
+        "The partner's hub was put back, or somebody makes two logs of it: its evidence may say anything.",
+        "logs that only grow",
+        "Call the partner; our own log has the heads that contradict each other (`ecluse log cosign`).",
+        _troubled,
+        "C2SP tlog-witness",
     ),
 )

@@ -19,6 +19,8 @@ NO_SPACE: Final = 256 << 20
 """Octets below which the hub refuses messages."""
 SKEW: Final = 5 * 1_000_000
 """Microseconds by which clocks that are kept by NTP may differ, and generously."""
+REHEARSE_DAYS: Final = 183
+"""Days after which a backup should be restored on trial again."""
 BACKUP_DAYS: Final = 2
 RELEASE_DAYS: Final = 270
 """Days after which a release without a successor would be a surprise."""
@@ -69,6 +71,24 @@ def _old_backup(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
     at = facts.machine.backup
     if at is not None and moment.older(BACKUP_DAYS, at):
         yield Hit("backup", f"the last one is of {iso(at)[:10]}", since=Instant(at + BACKUP_DAYS * DAY))
+
+
+def _backup_failed(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    if facts.machine.backup_error:
+        yield Hit("backup.failed", facts.machine.backup_error, fix=Fix(commands=("ecluse backup run",)))
+
+
+def _never_rehearsed(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    if facts.settings.backup is not None and facts.machine.rehearsed is None:
+        yield Hit("backup.rehearsal", "there was none")
+
+
+def _rehearsed_long_ago(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    at = facts.machine.rehearsed
+    if at is not None and moment.older(REHEARSE_DAYS, at):
+        yield Hit(
+            "backup.rehearsal", f"the last one was on {iso(at)[:10]}", since=Instant(at + REHEARSE_DAYS * DAY)
+        )
 
 
 def _old_release(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
@@ -179,8 +199,8 @@ HUB: Final = (
         Severity.LOW,
         "Nothing tells of a backup",
         "A backup that nobody looks at is found missing on the day that it is needed.",
-        "state/last-backup, touched by the job that makes backups",
-        "Let the backup's job end with `touch state/last-backup` in the hub's folder.",
+        "[backup] in ecluse.toml; or state/last-backup, touched by a job of your own",
+        "Add [backup] to ecluse.toml; or let your own job end with `touch state/last-backup` in the hub's folder.",
         _no_backup,
     ),
     Rule[HubFacts](
@@ -189,8 +209,35 @@ HUB: Final = (
         "The last backup is more than two days old",
         "A lost disk would take everything since then with it.",
         "a backup every day",
-        "Look at the job that makes backups.",
+        "Run `ecluse backup run` and see what it says; or look at the job that makes backups.",
         _old_backup,
+    ),
+    Rule[HubFacts](
+        "operations.backup-failed",
+        Severity.HIGH,
+        "Backups fail",
+        "The last one grows old, and the copy of the keys with it.",
+        "a place that takes them",
+        "Run `ecluse backup run` and see what it says.",
+        _backup_failed,
+    ),
+    Rule[HubFacts](
+        "operations.never-rehearsed",
+        Severity.LOW,
+        "No backup was ever restored on trial",
+        "Whether it can be restored, and how long that takes, is not known before somebody did.",
+        "a rehearsal twice a year",
+        "Run `ecluse backup rehearse` with a recipient's private key.",
+        _never_rehearsed,
+    ),
+    Rule[HubFacts](
+        "operations.rehearsed-long-ago",
+        Severity.LOW,
+        "No backup was restored on trial for half a year",
+        "Keys, passphrases and the people who know where they are change.",
+        "a rehearsal twice a year",
+        "Run `ecluse backup rehearse` with a recipient's private key.",
+        _rehearsed_long_ago,
     ),
     Rule[HubFacts](
         "operations.old-release",

@@ -129,6 +129,9 @@ DELETE FROM blobs WHERE id = %s;
 -- A key without its row (restored tables beside kept keys) opens nothing.
 SELECT wrapped FROM ecluse_keys.blob_keys WHERE id = %s AND EXISTS (SELECT FROM blobs WHERE blobs.id = blob_keys.id);
 
+-- name: keys_from
+SELECT id, wrapped FROM ecluse_keys.blob_keys WHERE id > %s ORDER BY id LIMIT %s;
+
 -- name: add_blob_key
 INSERT INTO ecluse_keys.blob_keys (id, wrapped) VALUES (%s, %s)
 ON CONFLICT (id) DO UPDATE SET wrapped = excluded.wrapped;

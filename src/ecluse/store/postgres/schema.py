@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from ecluse.store.postgres.connection import Connection
@@ -41,8 +42,15 @@ def pending(connection: Connection) -> list[str]:
     return [step.name for step in _missing(connection)]
 
 
-def migrate(connection: Connection) -> list[str]:
-    """Apply what is missing, in one transaction; give the names. Raises as :func:`pending` does."""
+def migrate(connection: Connection, known: Mapping[str, str] | None = None) -> list[str]:
+    """Apply what is missing, in one transaction; give the names. Raises as :func:`pending` does.
+
+    Args:
+        connection: To the database.
+        known: Name and checksum of the only steps to apply: those that another database had.
+    """
+    if known is not None:
+        missing_migrations(_STEPS, known)
     with connection.transaction():
         connection.execute(
             f"SET LOCAL statement_timeout = '{_PATIENCE}'; SET LOCAL lock_timeout = '{_PATIENCE}'"
@@ -50,6 +58,7 @@ def migrate(connection: Connection) -> list[str]:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         connection.execute(_TABLE)
         steps = _missing(connection)
+        steps = [step for step in steps if known is None or step.name in known]
         for step in steps:
             connection.execute(step.sql.encode())
             connection.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import Final, TypeVar
 
 import psycopg
@@ -13,9 +14,11 @@ from ecluse.store.port import StoreUnavailable, Tx, View
 from ecluse.store.postgres import schema
 from ecluse.store.postgres.connection import Connection, Connector, Pool, failure_of
 from ecluse.store.postgres.notices import Notices
+from ecluse.store.postgres.snapshot import snapshot
 from ecluse.store.postgres.transactions import look, on_connection
 from ecluse.store.postgres.writers import WRITERS, Writers
 from ecluse.store.queries import SchemaMismatch
+from ecluse.store.snapshot import Snapshot
 
 __all__ = ["PostgresStore"]
 
@@ -129,6 +132,10 @@ class PostgresStore:
             return on_connection(self._readers, _check_server)
         except StoreUnavailable as error:
             return [error.cause]
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        self._check_usable()
+        return snapshot(self._connector)
 
     def close(self) -> None:
         self._writers.close()

@@ -13,6 +13,7 @@ from ecluse.model.basics import Instant
 from ecluse.model.nouns import BlobRow, Job
 from ecluse.model.records import Record
 from ecluse.store.archive import ARCHIVE_QUERIES
+from ecluse.store.archive_search import SEARCH_QUERIES
 from ecluse.store.erasure import ERASURE_QUERIES
 from ecluse.store.files import FILE_QUERIES
 from ecluse.store.port import Conflict
@@ -26,19 +27,28 @@ __all__ = ["COUNTED", "PostgresTx", "PostgresView"]
 
 _QUERIES: Final = {
     name: sql
-    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES, ARCHIVE_QUERIES, ERASURE_QUERIES)
+    for file in (
+        "queries.sql",
+        FILE_QUERIES,
+        RECORD_QUERIES,
+        ARCHIVE_QUERIES,
+        SEARCH_QUERIES,
+        ERASURE_QUERIES,
+    )
     for name, sql in load_queries("ecluse.store.postgres", file).items()
 }
 _SQL: Final = {name: text.encode() for name, text in _QUERIES.items()}
 
 _UNANSWERED: Final = frozenset(
     {
+        "add_archive_ref",
         "add_blob",
         "add_blob_key",
         "add_delivery",
         "add_receipt",
         "append_event",
         "beat",
+        "drop_archive_ref",
         "drop_blob",
         "drop_blob_key",
         "put_answer",
@@ -85,7 +95,8 @@ class PostgresView(RowView):
     def _list(self, query: str, conditions: list[tuple[str, object]], limit: int) -> list[Row]:
         where = b" AND ".join(_SQL[f"{query}.{name}"] for name, _ in conditions)
         sql = _SQL[query] + (b" WHERE " + where if where else b"") + b" " + _SQL[query + ".order"]
-        values = [value for _, value in conditions]
+        given = [value if isinstance(value, tuple) else (value,) for _, value in conditions]
+        values = [value for each in given for value in each]
         return self._connection.execute(sql, (*values, limit), binary=True).fetchall()
 
     def log_nodes(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
@@ -95,6 +106,9 @@ class PostgresView(RowView):
     def blob_key(self, id: str) -> bytes | None:
         row = self._one("blob_key", id)
         return row[0] if row else None
+
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        return [(row[0], bytes(row[1])) for row in self._rows("keys_from", after, limit)]
 
 
 class PostgresTx(PostgresView, RowTx):
@@ -133,6 +147,10 @@ class PostgresTx(PostgresView, RowTx):
     def add_blob(self, row: BlobRow, wrapped_key: bytes) -> None:
         self._run("add_blob", row.id, row.size, row.sha256, row.inline, row.created)
         self._run("add_blob_key", row.id, wrapped_key)
+
+    def put_keys(self, keys: Mapping[str, bytes]) -> None:
+        for id, wrapped in keys.items():
+            self._run("add_blob_key", id, wrapped)
 
     def drop_blob(self, id: str) -> None:
         self._run("drop_blob", id)

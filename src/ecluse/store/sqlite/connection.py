@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,9 @@ __all__ = ["BUSY_SECONDS", "connect", "create_private", "file_failure", "is_busy
 
 BUSY_SECONDS: Final = 5.0
 """How long SQLite itself waits for another process's lock before it reports it."""
+
+_AGAIN: Final = 0.01
+"""Seconds until a lock that SQLite does not wait for is tried again."""
 
 _STATEMENTS: Final = 256
 """Prepared statements kept by a connection: more than there are verbs."""
@@ -145,8 +149,20 @@ def connect(path: Path, *, reader: bool = False, erase: bool = False) -> sqlite3
     return connection
 
 
+def _journal_mode(connection: sqlite3.Connection) -> str:
+    """Ask for a write-ahead log: a new file gets one from one process at a time, and SQLite lets no other wait."""
+    patience = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > patience:
+                raise
+            time.sleep(_AGAIN)
+
+
 def _make_durable(connection: sqlite3.Connection) -> None:
-    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+    if _journal_mode(connection) != "wal":
         raise StoreUnavailable(
             "The folder of the database can't hold a write-ahead log.",
             remedy="Keep the database on a local disk: network file systems lack the shared memory it needs.",

@@ -163,6 +163,10 @@ DELETE FROM key_drops WHERE id = ?;
 -- In the key file.
 SELECT wrapped FROM blob_keys WHERE id = ?;
 
+-- name: keys_from
+-- In the key file.
+SELECT id, wrapped FROM blob_keys WHERE id > ? ORDER BY id LIMIT ?;
+
 -- name: add_blob_key
 -- In the key file. A key may stand here already where the main commit of its first try failed.
 INSERT OR REPLACE INTO blob_keys (id, wrapped) VALUES (?, ?);

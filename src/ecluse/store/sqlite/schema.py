@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ from ecluse.store.port import StoreUnavailable
 from ecluse.store.queries import Migration, load_migrations, missing_migrations
 from ecluse.store.sqlite.connection import connect, create_private, file_failure, key_path
 
-__all__ = ["migrate", "pending"]
+__all__ = ["migrate", "migrate_keys", "pending"]
 
 _STEPS: Final = {
     "": load_migrations("ecluse.store.sqlite"),
@@ -66,9 +66,18 @@ def pending(path: Path) -> list[str]:
 
 def migrate(path: Path) -> list[str]:
     """Apply what is missing, each file in one transaction; give the names. Raises as :func:`pending` does."""
-    names: list[str] = []
     # The key file comes first: once the main file has its tables, both can be used.
-    for prefix, file, steps in reversed(_files(path)):
+    return _apply(reversed(_files(path)))
+
+
+def migrate_keys(path: Path) -> list[str]:
+    """The same for the key file alone."""
+    return _apply(_files(path)[1:])
+
+
+def _apply(files: Iterable[tuple[str, Path, tuple[Migration, ...]]]) -> list[str]:
+    names: list[str] = []
+    for prefix, file, steps in files:
         create_private(file)
         connection = connect(file)
         try:

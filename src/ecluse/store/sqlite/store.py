@@ -8,15 +8,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from ecluse.store.bell import Bell
 from ecluse.store.port import StoreUnavailable, Tx, View
 from ecluse.store.queries import SchemaMismatch
+from ecluse.store.snapshot import Snapshot
 from ecluse.store.sqlite import schema
 from ecluse.store.sqlite.connection import connect, file_failure, key_path, sync_log
+from ecluse.store.sqlite.snapshot import snapshot
 from ecluse.store.sqlite.verbs import SqliteTx, SqliteView
 from ecluse.store.sqlite.writer import Writer
 
@@ -153,6 +155,10 @@ class SqliteStore:
             else:
                 problems += [f"The database {file} is damaged: {text}." for (text,) in rows if text != "ok"]
         return problems
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        self._check_usable()
+        return snapshot(self._path)
 
     def close(self) -> None:
         with self._lock:

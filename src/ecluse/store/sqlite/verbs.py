@@ -14,6 +14,7 @@ from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
 from ecluse.model.files import FileRow
 from ecluse.model.nouns import BlobRow, Delivery, Job, Message, Receipt
 from ecluse.store.archive import ARCHIVE_QUERIES
+from ecluse.store.archive_search import SEARCH_QUERIES
 from ecluse.store.erasure import ERASURE_QUERIES
 from ecluse.store.files import FILE_QUERIES, file_from, file_row
 from ecluse.store.port import Conflict, Lost
@@ -28,7 +29,14 @@ __all__ = ["SQL", "TOUCHING", "SqliteTx", "SqliteView"]
 
 SQL = {
     name: sql
-    for file in ("queries.sql", FILE_QUERIES, RECORD_QUERIES, ARCHIVE_QUERIES, ERASURE_QUERIES)
+    for file in (
+        "queries.sql",
+        FILE_QUERIES,
+        RECORD_QUERIES,
+        ARCHIVE_QUERIES,
+        SEARCH_QUERIES,
+        ERASURE_QUERIES,
+    )
     for name, sql in load_queries("ecluse.store.sqlite", file).items()
 }
 
@@ -82,7 +90,8 @@ class SqliteView(RowView):
     def _list(self, query: str, conditions: list[tuple[str, object]], limit: int) -> list[Row]:
         where = " AND ".join(SQL[f"{query}.{name}"] for name, _ in conditions)
         sql = f"{SQL[query]} {'WHERE ' + where if where else ''} {SQL[query + '.order']}"
-        values = [_json(value) if isinstance(value, list) else value for _, value in conditions]
+        given = [value if isinstance(value, tuple) else (value,) for _, value in conditions]
+        values = [_json(value) if isinstance(value, list) else value for each in given for value in each]
         return self._main.execute(sql, (*values, limit)).fetchall()
 
     def about(self, deliveries: Sequence[DeliveryId]) -> None:
@@ -123,6 +132,9 @@ class SqliteView(RowView):
             return None
         row = self._keys.execute(SQL["blob_key"], (id,)).fetchone()
         return row[0] if row else None
+
+    def keys_from(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        return [(row[0], row[1]) for row in self._keys.execute(SQL["keys_from"], (after, limit)).fetchall()]
 
 
 class SqliteTx(SqliteView, RowTx):
@@ -300,6 +312,9 @@ class SqliteTx(SqliteView, RowTx):
     def keep_keys(self, keys: Mapping[str, bytes]) -> None:
         self.new_keys.update(keys)
         self.kept_ahead.update(keys)
+
+    def put_keys(self, keys: Mapping[str, bytes]) -> None:
+        self.new_keys.update(keys)
 
     def forget_keys(self, ids: Collection[str]) -> None:
         self.dropped_keys += ids

@@ -95,7 +95,7 @@ def check_seal(
         raise _bad("The seal is no detached CMS signature of one signer, in DER.")
     try:
         sent = load_certificates(to_pem(map(x509.load_der_x509_certificate, found.certificates)).encode())
-    except (ValueError, CertificateError):
+    except (ValueError, x509.InvalidVersion, CertificateError):
         raise _bad("The certificate of the seal is missing, or can't be read.") from None
     digests = {name: new(name, data).digest() for name in _DIGESTS}
     leaf = _signer(found.signers[0], found.content_type, digests, sent, data)

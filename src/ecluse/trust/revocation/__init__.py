@@ -13,12 +13,22 @@ gives the state ``unknown``, and never ``good``.
 
 from ecluse.trust.revocation.asking import Ask, Asking
 from ecluse.trust.revocation.crl import MAX_CRL, read_crl
-from ecluse.trust.revocation.keeping import KIND, every_verdict, record_of, refused, shown, verdict_of
+from ecluse.trust.revocation.keeping import (
+    ANSWER,
+    KIND,
+    answer_record,
+    every_verdict,
+    record_of,
+    refused,
+    shown,
+    verdict_of,
+)
 from ecluse.trust.revocation.ocsp import MAX_ANSWER, make_question, read_answer
 from ecluse.trust.revocation.targets import Candidate, Target, Way, candidates, target_of
 from ecluse.trust.revocation.verdict import BadAnswer, Verdict, newer
 
 __all__ = [
+    "ANSWER",
     "KIND",
     "MAX_ANSWER",
     "MAX_CRL",
@@ -29,6 +39,7 @@ __all__ = [
     "Target",
     "Verdict",
     "Way",
+    "answer_record",
     "candidates",
     "every_verdict",
     "make_question",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from ecluse.errors import EcluseError
@@ -19,6 +21,9 @@ __all__ = ["Ask", "Asking"]
 
 Ask = Callable[[Way, bytes], bytes]
 """Sends a question (empty for a list) to a place and gives the answer; raises :class:`EcluseError`."""
+
+MOST_KEPT: Final = 1 << 20
+"""Octets of an answer that is kept to be shown to others; lists of large authorities are larger, and are published."""
 
 MOST_LISTS: Final = 8
 """Lists that are held at once: some megabytes each."""
@@ -40,6 +45,8 @@ class Asking:
         self._max_age = max_age
         self._entropy = entropy
         self._lock = threading.Lock()
+        self.answers: dict[str, bytes] = {}
+        """Answers that verdicts name in ``kept``."""
         self._lists: dict[tuple[str, bytes], Crl | EcluseError] = {}
         self._fetching: dict[tuple[str, bytes], threading.Lock] = {}
 
@@ -57,7 +64,7 @@ class Asking:
         nonce = self._entropy(NONCE) if self._entropy is not None else None
         certificate = target.candidate.certificate
         answer = self._ask(way, make_question(certificate, target.issuer, nonce))
-        return read_answer(
+        verdict = read_answer(
             answer,
             certificate,
             target.issuer,
@@ -66,6 +73,15 @@ class Asking:
             max_age=self._max_age,
             nonce=nonce,
         )
+        return self._keep(verdict, f"ocsp:{target.candidate.fingerprint}", answer)
+
+    def _keep(self, verdict: Verdict, key: str, answer: bytes) -> Verdict:
+        """The newest answer takes the place of the one before: it says of every earlier time what that one did."""
+        if len(answer) > MOST_KEPT:
+            return verdict
+        with self._lock:
+            self.answers[key] = answer
+        return msgspec.structs.replace(verdict, kept=key)
 
     def _crl(self, target: Target, way: Way) -> Verdict:
         key = (way.place, target.issuer.fingerprint(SHA256()))
@@ -82,7 +98,9 @@ class Asking:
                         del self._lists[next(iter(self._lists))]
         if isinstance(known, EcluseError):
             raise BadAnswer(known.cause)
-        return known.verdict(target.candidate.certificate, self._now, way.place)
+        verdict = known.verdict(target.candidate.certificate, self._now, way.place)
+        name = f"crl:{key[1].hex()}:{sha256(way.place.encode()).hexdigest()[:16]}"
+        return self._keep(verdict, name, self.answers.get(name) or known.data)
 
     def _fetch(self, target: Target, way: Way) -> Crl | EcluseError:
         try:

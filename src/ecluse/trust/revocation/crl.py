@@ -9,6 +9,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.model.basics import Instant
 from ecluse.trust.revocation.signatures import check_strong
@@ -43,6 +44,11 @@ class Crl:
     _list: x509.CertificateRevocationList
     _issuer: x509.Certificate
     _scope: x509.IssuingDistributionPoint | None
+
+    @property
+    def data(self) -> bytes:
+        """The list itself, DER."""
+        return self._list.public_bytes(Encoding.DER)
 
     def verdict(self, certificate: x509.Certificate, now: Instant, source: str) -> Verdict:
         """What the list says of a certificate.

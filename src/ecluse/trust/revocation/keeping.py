@@ -13,10 +13,22 @@ from ecluse.store.port import View
 from ecluse.trust.inventory.credential import Revocation
 from ecluse.trust.revocation.verdict import Verdict
 
-__all__ = ["KIND", "every_verdict", "record_of", "refused", "shown", "verdict_of"]
+__all__ = [
+    "ANSWER",
+    "KIND",
+    "answer_record",
+    "every_verdict",
+    "record_of",
+    "refused",
+    "shown",
+    "verdict_of",
+]
 
 KIND: Final = "revocation"
 """Kind of the records; the key is the certificate's fingerprint."""
+
+ANSWER: Final = "revocation-answer"
+"""Kind of the records that hold what an authority said, octet for octet; a verdict names their key."""
 
 _PAGE: Final = 500
 _decode: Final = msgspec.json.Decoder(Verdict).decode
@@ -25,6 +37,11 @@ _decode: Final = msgspec.json.Decoder(Verdict).decode
 def record_of(fingerprint: str, owner: str, verdict: Verdict, now: Instant, due: Instant) -> Record:
     """A verdict as it is kept, with when to ask again."""
     return Record(KIND, fingerprint, now, msgspec.json.encode(verdict), owner, verdict.state, due)
+
+
+def answer_record(key: str, data: bytes, now: Instant) -> Record:
+    """An answer as it is kept: DER of an OCSP response or of a list."""
+    return Record(ANSWER, key, now, data)
 
 
 def verdict_of(record: Record) -> Verdict:

@@ -35,6 +35,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
         reason: Why it was revoked (RFC 5280 s5.3.1), or why nothing is known.
         source: Which URL or file said so.
         method: ``ocsp`` or ``crl``.
+        kept: Key of the record that holds the answer itself; empty where it is not kept.
     """
 
     state: Literal["good", "revoked", "unknown"]
@@ -45,6 +46,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     source: str = ""
     method: str = ""
+    kept: str = ""
 
 
 def fresh(made: Instant, ends: Instant | None, now: Instant, max_age: int) -> Instant:

@@ -377,14 +377,40 @@ class ZipWriter:
         self._list()
         return out
 
-    def _list(self) -> None:
+    def put_stored(self, name: str, data: bytes) -> bytes:
+        """A small file as it is, its size before it; give octets of the archive.
+
+        Some formats want their first file so, to be known by (OASIS OpenDocument, ETSI EN 319 162-1 section A.1).
+        """
+        self._name = name.encode("utf-8", "replace")[:MAX_NAME]
+        self._start, self._packed = self._at, len(data)
+        self._size, self._crc = len(data), zlib.crc32(data)
+        head = struct.pack(
+            "<4sHHHHHIIIHH",
+            _LOCAL,
+            10,
+            0,
+            _STORED,
+            0,
+            _DAY,
+            self._crc,
+            len(data),
+            len(data),
+            len(self._name),
+            0,
+        )
+        out = self._out(head + self._name + data)
+        self._list(flags=0, method=_STORED)
+        return out
+
+    def _list(self, flags: int = _DESCRIBED | _UTF8, method: int = _DEFLATED) -> None:
         values = {"size": self._size, "packed": self._packed, "start": self._start}
         wide = [value for value in values.values() if value >= _FULL32]
         extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
         size, packed, start = (min(value, _FULL32) for value in values.values())
         version = 45 if wide or self._large else 20
         self._central += struct.pack(
-            "<4sHHHHHHIIIHHHHHII", _CENTRAL, _UNIX << 8 | version, version, _DESCRIBED | _UTF8, _DEFLATED, 0, _DAY,
+            "<4sHHHHHHIIIHHHHHII", _CENTRAL, _UNIX << 8 | version, version, flags, method, 0, _DAY,
             self._crc, packed, size, len(self._name), len(extra), 0, 0, 0, 0o100644 << 16, start,
         )  # fmt: skip
         self._central += self._name + extra

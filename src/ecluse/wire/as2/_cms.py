@@ -11,6 +11,7 @@ from ecluse.wire.as2.disposition import AUTHENTICATION_FAILED, INTEGRITY_CHECK_F
 from ecluse.wire.as2.errors import As2Failure
 from ecluse.wire.as2.events import Compressed, Encrypted
 from ecluse.wire.cms import oids
+from ecluse.wire.cms.detach import detached_again
 from ecluse.wire.cms.errors import CmsError
 from ecluse.wire.cms.events import Content, ContentKind, Event, KeyNeeded, LayerEnded, LayerStarted, Signers
 from ecluse.wire.cms.reader import Reader
@@ -169,7 +170,8 @@ class CmsLayer:
             if found.detached or self._digester is None:
                 fail("A signed layer has no content.", AUTHENTICATION_FAILED, "Send multipart/signed.")
             scope = not self._place.in_scope
-            note_signature(self._run, self._index, found, self._digester, b"", scope=scope)
+            signature = detached_again(found)
+            note_signature(self._run, self._index, found, self._digester, signature, scope=scope)
         except As2Failure as failure:
             if not self._place.malleable:
                 raise

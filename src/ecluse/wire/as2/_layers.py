@@ -95,6 +95,8 @@ class SignedLayer:
         self._digester = digester
         self._dashed = dashed
         self._protection = algorithm_protection
+        self.signature = b""
+        """After :meth:`finish`: the detached SignedData, in DER."""
 
     def fields(self) -> Fields:
         """The multipart's Content-Type."""
@@ -120,7 +122,7 @@ class SignedLayer:
 
     def finish(self) -> bytes:
         """The signature part and the closing delimiter."""
-        signature = sign_detached(
+        signature = self.signature = sign_detached(
             self._digester.digests(digests_needed(self._signers, self._digest)),
             self._signers,
             digest=self._digest,

@@ -8,7 +8,7 @@ signed; else the inner entity with its header where there is any layer; else the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Literal
@@ -22,7 +22,16 @@ from ecluse.wire.smime.headers import check_field, write_headers
 from ecluse.wire.smime.mic import ALL_DIGESTS, DEFAULT_DIGEST, Digester, digest_name
 from ecluse.wire.smime.parameters import encode_parameter, parse_value
 
-__all__ = ["FEATURES", "BuildOptions", "Compression", "MessageBuilder", "Part", "ReceiptOptions"]
+__all__ = [
+    "FEATURES",
+    "BuildOptions",
+    "Compression",
+    "EntityShape",
+    "MessageBuilder",
+    "Part",
+    "ReceiptOptions",
+    "entity_again",
+]
 
 FEATURES = "multiple-attachments"
 """EDIINT-Features that are done (RFC 6017 s3, RFC 6362)."""
@@ -100,6 +109,56 @@ class BuildOptions:
     algorithm_protection: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class EntityShape:
+    """What, besides the documents, the octets in the scope of a MIC are made of.
+
+    Attributes:
+        related: Boundary between the documents; empty where there is one alone.
+        layered: There is a protection around them: their MIME header is in scope.
+        compressed: What was signed is compressed.
+    """
+
+    related: str = ""
+    layered: bool = True
+    compressed: bool = False
+
+
+def entity_again(shape: EntityShape, documents: Iterable[tuple[Part, Iterable[bytes]]]) -> Iterator[bytes]:
+    """The octets in the scope of the MIC of a message that a builder made, once more.
+
+    What was compressed comes out as it did then where zlib compresses as it did then: hold the digest against that of
+    the message.
+
+    Args:
+        shape: From :attr:`MessageBuilder.entity`.
+        documents: Each with its octets, in order.
+    """
+    inner = _inner_entity(shape, documents)
+    if not shape.compressed:
+        yield from inner
+        return
+    layer = _compressing()
+    yield write_headers(layer.fields()) + layer.start()
+    yield from filter(None, map(layer.feed, inner))
+    yield layer.finish()
+
+
+def _inner_entity(shape: EntityShape, documents: Iterable[tuple[Part, Iterable[bytes]]]) -> Iterator[bytes]:
+    for number, (part, chunks) in enumerate(documents):
+        header = write_headers(_part_fields(part))
+        if shape.related:
+            if number == 0 and shape.layered:
+                yield write_headers(_related_fields(shape.related, part))
+            delimiter = f"--{shape.related}\r\n".encode("ascii")
+            yield (b"\r\n" + delimiter if number else delimiter) + header
+        elif shape.layered:
+            yield header
+        yield from chunks
+    if shape.related:
+        yield f"\r\n--{shape.related}--\r\n".encode("ascii")
+
+
 class MessageBuilder:
     """Builds one message, push style: ``start``, ``feed``, perhaps ``next_part``, ``finish``.
 
@@ -132,6 +191,7 @@ class MessageBuilder:
         mic_digests: Iterable[str] = (),
     ) -> None:
         self._part = part
+        self._options = options
         self._related = f"ecluse-{entropy(16).hex()}" if several else None
         self._digester = Digester(_needed(options, mic_digests), extra=ALL_DIGESTS, canonical=False)
         self._layers = self._make_layers(options, now, entropy)
@@ -139,8 +199,7 @@ class MessageBuilder:
         if self._related is None:
             self._inner = _part_fields(part)
         else:
-            kind = parse_value(part.content_type).value
-            self._inner = [("Content-Type", f'multipart/related; boundary="{self._related}"; type="{kind}"')]
+            self._inner = _related_fields(self._related, part)
         outer = self._layers[-1].fields() if self._layers else self._inner
         self._headers = _request_fields(options, message_id, now) + outer
         for name, value in self._headers:
@@ -161,8 +220,7 @@ class MessageBuilder:
                 )
             )
         if options.compression != "none":
-            compressed = CmsLayer(CompressedWriter(), "compressed-data", "smime.p7z")
-            layers.insert(0 if options.compression == "before-signing" else len(layers), compressed)
+            layers.insert(0 if options.compression == "before-signing" else len(layers), _compressing())
         if options.recipients:
             kind = "authEnveloped-data" if options.cipher.endswith("-gcm") else "enveloped-data"
             stage = EnvelopedWriter(options.recipients, options.cipher, entropy=entropy)
@@ -224,6 +282,18 @@ class MessageBuilder:
         return self._digester.digests()
 
     @property
+    def entity(self) -> EntityShape:
+        """How the octets that the MIC is over are made of the documents."""
+        signed = bool(self._options.signers)
+        compressed = signed and self._options.compression == "before-signing"
+        return EntityShape(self._related or "", bool(self._layers), compressed)
+
+    @property
+    def signature(self) -> bytes:
+        """After ``finish``: the detached CMS signature over those octets, in DER; empty where there is none."""
+        return next((layer.signature for layer in self._layers if isinstance(layer, SignedLayer)), b"")
+
+    @property
     def mic_size(self) -> int:
         """Octets that the MIC is over."""
         return self._digester.size
@@ -236,6 +306,15 @@ def _needed(options: BuildOptions, mic_digests: Iterable[str]) -> list[str]:
     if options.receipt is not None:
         names += [name for name in map(digest_name, options.receipt.micalgs) if name is not None]
     return [*names, DEFAULT_DIGEST]
+
+
+def _compressing() -> CmsLayer:
+    return CmsLayer(CompressedWriter(), "compressed-data", "smime.p7z")
+
+
+def _related_fields(boundary: str, first: Part) -> Fields:
+    kind = parse_value(first.content_type).value
+    return [("Content-Type", f'multipart/related; boundary="{boundary}"; type="{kind}"')]
 
 
 def _part_fields(part: Part) -> Fields:

@@ -129,7 +129,8 @@ class Signed(Struct, frozen=True):
         signer: The SignerInfo that it verified.
         signers: How many there were.
         certificates: DER of the certificates that came with it.
-        signature: The detached signature as it was sent (a ContentInfo); empty for opaque signed-data.
+        signature: The detached signature as it was sent (a ContentInfo); of opaque signed-data, the same without its
+            content.
         detached: Whether it was a multipart/signed.
         canonical: The signature fits the content only with its line ends made CRLF.
     """
@@ -158,6 +159,7 @@ class Opened(Struct, frozen=True):
         is_mdn: It is a receipt (multipart/report of disposition-notification).
         canonical: The MIC is over the content with its line ends made CRLF, as the sender signed it.
         warnings: What was tolerated, one sentence each.
+        exact_sha256: Digest of the ``Exact`` stream as it is, 32 octets, whatever form the MIC is over.
     """
 
     protections: tuple[Protection, ...]
@@ -168,6 +170,7 @@ class Opened(Struct, frozen=True):
     is_mdn: bool = False
     canonical: bool = False
     warnings: tuple[str, ...] = ()
+    exact_sha256: bytes = b""
 
     @property
     def signed(self) -> Signed | None:

@@ -136,4 +136,5 @@ class Unwrapper:
             run.is_mdn,
             run.canonical,
             tuple(run.warnings),
+            run.digester.digests((DEFAULT_DIGEST,))[DEFAULT_DIGEST],
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ecluse.wire import asn1
-from ecluse.wire.asn1 import Element
+from ecluse.wire.asn1 import Asn1Error, Element
 from ecluse.wire.cms import oids
 from ecluse.wire.cms._attributes import Attributes, algorithm_identifier, read_attributes, signed_octets
 from ecluse.wire.cms.algorithms import ContentCipher
@@ -25,6 +25,8 @@ PASSWORD = 0xA3
 OTHER_RECIPIENT = 0xA4
 # Members of the CHOICEs and OPTIONALs inside.
 KEY_ID = (0x80, 0xA0)
+MAX_STAMPS = 4
+"""Time-stamps of a signature that are looked at: one authority's, rarely two."""
 CONTEXT_0 = 0xA0
 CONTEXT_1 = 0xA1
 IMPLICIT_BITS = 0x81
@@ -195,8 +197,9 @@ def _other(info: Element) -> Recipient:
 def read_signer(info: Element) -> SignerInfo:
     """One SignerInfo (RFC 5652 s5.3)."""
     fields = list(info.expect(asn1.SEQUENCE).children)
+    stamps: tuple[bytes, ...] = ()
     if fields and fields[-1].tag == CONTEXT_1:
-        fields.pop()  # unsigned attributes: nothing in them is part of what was signed
+        stamps = _time_stamps(fields.pop())  # unsigned attributes: nothing in them is part of what was signed
     signed: bytes | None = None
     attributes = Attributes()
     if len(fields) == 6 and fields[3].tag == CONTEXT_0:
@@ -216,7 +219,21 @@ def read_signer(info: Element) -> SignerInfo:
         attributes.content_type,
         attributes.message_digest,
         attributes.signing_time,
+        stamps,
     )
+
+
+def _time_stamps(unsigned: Element) -> tuple[bytes, ...]:
+    """Time-stamps over the signature (RFC 3161 appendix A); nothing is refused for what else stands there."""
+    found: list[bytes] = []
+    try:
+        for attribute in unsigned.children:
+            kind, values = attribute.children
+            if kind.as_oid() == oids.SIGNATURE_TIME_STAMP:
+                found += (value.raw for value in values.children)
+    except (Asn1Error, ValueError):
+        return ()
+    return tuple(found[:MAX_STAMPS])
 
 
 def initialisation(cipher: ContentCipher, parameters: bytes | None) -> tuple[bytes, int]:

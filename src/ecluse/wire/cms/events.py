@@ -140,6 +140,7 @@ class SignerInfo(Struct, frozen=True):
         content_type: The content-type attribute's OID, or ``None``.
         message_digest: The message-digest attribute's octets, or ``None``.
         signing_time: The signing-time attribute as it stands (ASCII), or ``None``.
+        time_stamps: DER of RFC 3161 tokens over the signature, which came along unsigned.
     """
 
     issuer: bytes | None
@@ -152,6 +153,7 @@ class SignerInfo(Struct, frozen=True):
     content_type: str | None
     message_digest: bytes | None
     signing_time: str | None = None
+    time_stamps: tuple[bytes, ...] = ()
 
 
 class Signers(Struct, frozen=True):

@@ -6,9 +6,11 @@ may be a smart card or a service far away, and the content has long gone by when
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final, Protocol
 
 from cryptography import x509
@@ -19,7 +21,7 @@ from ecluse.wire.cms._certificate import identity
 from ecluse.wire.cms._keywrap import algorithm
 from ecluse.wire.cms._schemes import digest_algorithm, digest_for, signature_algorithm
 
-__all__ = ["Signer", "digest_for", "digests_needed", "sign_detached"]
+__all__ = ["Baseline", "Signer", "digest_for", "digests_needed", "sign_detached"]
 
 
 class Signer(Protocol):
@@ -39,6 +41,19 @@ class Signer(Protocol):
         ``digest`` (``sha256``, ``sha384``, ``sha512``) is what the scheme hashes ``data`` with, for PSS in
         MGF1 too and as the salt's length. Ed25519 and ML-DSA sign ``data`` itself, and take no notice of it.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What makes a CMS signature a CAdES baseline one (ETSI EN 319 122-1 s6.3): it names its certificate.
+
+    Attributes:
+        certificates: The certificate's issuers, to go along.
+        stamp: Gives an RFC 3161 token over a signature (level B-T); without it the level is B-B.
+    """
+
+    certificates: tuple[x509.Certificate, ...] = ()
+    stamp: Callable[[bytes], bytes] | None = None
 
 
 def digests_needed(signers: Sequence[Signer], digest: str = "sha256") -> tuple[str, ...]:
@@ -61,6 +76,7 @@ def sign_detached(
     capabilities: bool = False,
     include_certificates: bool = True,
     content_type: str = oids.DATA,
+    baseline: Baseline | None = None,
 ) -> bytes:
     """A SignedData without its content, as a ContentInfo in DER.
 
@@ -75,6 +91,7 @@ def sign_detached(
         capabilities: Whether to say which ciphers are read here (RFC 8551 s2.5.2).
         include_certificates: Whether the signers' certificates go along.
         content_type: What was signed, dotted.
+        baseline: Makes it a CAdES signature.
 
     Raises:
         UnsupportedAlgorithm: A signer has an unknown scheme.
@@ -90,6 +107,7 @@ def sign_detached(
         capabilities=capabilities,
         include_certificates=include_certificates,
         content_type=content_type,
+        baseline=baseline,
     )
     signed_data = asn1.sequence(head, asn1.sequence(asn1.oid(content_type)), tail)
     return asn1.sequence(asn1.oid(oids.SIGNED_DATA), asn1.explicit(0, signed_data))
@@ -117,6 +135,7 @@ def signed_data_tail(
     capabilities: bool,
     include_certificates: bool,
     content_type: str,
+    baseline: Baseline | None,
 ) -> bytes:
     """What stands behind the content: the signers' certificates and the SignerInfos."""
     common = [_content_type(content_type), _signing_time(now)]
@@ -125,16 +144,23 @@ def signed_data_tail(
     infos = []
     for signer in signers:
         name = digest_for(signer.scheme, digest)
-        infos.append(_signer_info(signer, name, digests[name], common, algorithm_protection))
+        infos.append(_signer_info(signer, name, digests[name], common, algorithm_protection, baseline))
     certificates = b""
     if include_certificates:
-        unique = sorted({identity(signer.certificate).der for signer in signers})
+        going = [signer.certificate for signer in signers]
+        going += baseline.certificates if baseline is not None else ()
+        unique = sorted({identity(certificate).der for certificate in going})
         certificates = asn1.implicit(0, b"".join(unique), constructed=True)
     return certificates + asn1.set_of(*infos)
 
 
 def _signer_info(
-    signer: Signer, digest: str, content_digest: bytes, common: list[bytes], algorithm_protection: bool
+    signer: Signer,
+    digest: str,
+    content_digest: bytes,
+    common: list[bytes],
+    algorithm_protection: bool,
+    baseline: Baseline | None,
 ) -> bytes:
     """One SignerInfo (RFC 5652 s5.3), its signer named by issuer and serial number."""
     hashed_by = digest_algorithm(digest)
@@ -142,15 +168,32 @@ def _signer_info(
     attributes = [*common, attribute(oids.MESSAGE_DIGEST, asn1.octets(content_digest))]
     if algorithm_protection:
         attributes.append(_algorithm_protection(hashed_by, signed_by))
+    if baseline is not None:
+        attributes.append(_signing_certificate(signer.certificate))
     to_sign = asn1.set_of(*attributes)
+    signature = signer.sign(to_sign, digest)
+    unsigned = b""
+    if baseline is not None and baseline.stamp is not None:
+        token = attribute(oids.SIGNATURE_TIME_STAMP, baseline.stamp(signature))
+        unsigned = asn1.implicit(1, token, constructed=True)
     return asn1.sequence(
         asn1.integer(1),
         identity(signer.certificate).issuer_and_serial,
         hashed_by,
         b"\xa0" + to_sign[1:],  # sent as [0] IMPLICIT, signed as SET OF (RFC 5652 s5.4)
         signed_by,
-        asn1.octets(signer.sign(to_sign, digest)),
+        asn1.octets(signature),
+        unsigned,
     )
+
+
+def _signing_certificate(certificate: x509.Certificate) -> bytes:
+    """The signing-certificate-v2 attribute, with SHA-256, its default, and issuer and serial number (RFC 5035 s3)."""
+    own = identity(certificate)
+    issuer, serial = asn1.parse(own.issuer_and_serial).children
+    named = asn1.sequence(asn1.sequence(asn1.explicit(4, issuer.raw)), serial.raw)
+    identified = asn1.sequence(asn1.octets(sha256(own.der).digest()), named)
+    return attribute(oids.SIGNING_CERTIFICATE_V2, asn1.sequence(asn1.sequence(identified)))
 
 
 def attribute(dotted: str, value: bytes) -> bytes:

@@ -23,7 +23,14 @@ from ecluse.wire.cms._segments import EncryptedSegments, Segments
 from ecluse.wire.cms.algorithms import CIPHERS_BY_NAME
 from ecluse.wire.cms.errors import AlgorithmForbidden, LimitExceeded
 from ecluse.wire.cms.recipients import RecipientKey
-from ecluse.wire.cms.sign import Signer, attribute, digests_needed, signed_data_head, signed_data_tail
+from ecluse.wire.cms.sign import (
+    Baseline,
+    Signer,
+    attribute,
+    digests_needed,
+    signed_data_head,
+    signed_data_tail,
+)
 
 __all__ = ["CIPHERS", "CompressedWriter", "EnvelopedWriter", "Nested", "SignedWriter", "Stage"]
 
@@ -220,6 +227,7 @@ class SignedWriter:
         capabilities: bool = False,
         include_certificates: bool = True,
         content_type: str = oids.DATA,
+        baseline: Baseline | None = None,
     ) -> None:
         """The arguments and errors are those of :func:`ecluse.wire.cms.sign.sign_detached`."""
         self._signers = tuple(signers)
@@ -229,6 +237,7 @@ class SignedWriter:
         self._capabilities = capabilities
         self._include_certificates = include_certificates
         self._content_type = content_type
+        self._baseline = baseline
         self._segments = Segments()
         self._header = (
             _open(oids.SIGNED_DATA)
@@ -258,6 +267,7 @@ class SignedWriter:
             capabilities=self._capabilities,
             include_certificates=self._include_certificates,
             content_type=self._content_type,
+            baseline=self._baseline,
         )
         return self._segments.finish() + _CLOSE_ENCAPSULATED + tail + _CLOSE
 

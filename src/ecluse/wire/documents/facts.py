@@ -17,6 +17,7 @@ __all__ = [
     "Reference",
     "ReferenceKind",
     "day_from",
+    "major_units",
     "minor_units",
     "plain",
     "type_of_code",
@@ -271,6 +272,14 @@ def minor_units(text: str, currency: str) -> int | None:
     if value >= 10**_MAX_DIGITS:
         return None
     return -value if found[1] == "-" else value
+
+
+def major_units(minor: int, currency: str) -> str:
+    """An amount as it is written: 424200 EUR is ``4242.00``. The inverse of :func:`minor_units`."""
+    digits = _EXPONENTS.get(currency, 2)
+    text = str(abs(minor)).rjust(digits + 1, "0")
+    whole = f"{text[:-digits]}.{text[-digits:]}" if digits else text
+    return f"-{whole}" if minor < 0 else whole
 
 
 def currency_from(text: str) -> str:

@@ -1,8 +1,8 @@
 """PDF with an invoice inside (Factur-X, ZUGFeRD): the embedded XML is found as the octets pass.
 
 No PDF is parsed: an embedded file is a stream, which stands in the file itself (ISO 32000-1, 7.5.7 keeps streams out of
-object streams), its dictionary before it says ``/EmbeddedFile``, and Factur-X has it deflated or plain. The first one that is a
-business document counts. What is encrypted is not found.
+object streams), its dictionary before it says ``/EmbeddedFile``, and Factur-X has it deflated or plain. The first
+one that is a business document counts. What is encrypted is not found.
 """
 
 from __future__ import annotations

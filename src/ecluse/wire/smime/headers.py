@@ -13,7 +13,15 @@ from functools import lru_cache
 
 from ecluse.wire.smime.errors import MimeError
 
-__all__ = ["MAX_FIELDS", "MAX_HEADER_BLOCK", "HeaderScanner", "Headers", "parse_headers", "write_headers"]
+__all__ = [
+    "MAX_FIELDS",
+    "MAX_HEADER_BLOCK",
+    "HeaderScanner",
+    "Headers",
+    "field_block",
+    "parse_headers",
+    "write_headers",
+]
 
 MAX_HEADER_BLOCK = 65_536
 """Octets in one header block. HTTP servers stop at 8 to 64 KiB; MIME parts need far less."""
@@ -145,6 +153,14 @@ def write_headers(fields: Sequence[tuple[str, str]]) -> bytes:
         check_field(name, value)
         lines.append(f"{name}: {value}\r\n")
     return ("".join(lines) + "\r\n").encode("utf-8")
+
+
+def field_block(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Fields that came, or went, as one block of octets: what their digest is over.
+
+    Each is ``Name: value`` and CR LF, in UTF-8; there is no blank line.
+    """
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode("utf-8", "backslashreplace")
 
 
 def check_field(name: str, value: str) -> None:

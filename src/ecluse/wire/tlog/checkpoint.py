@@ -1,6 +1,7 @@
 """C2SP tlog-checkpoint: the head of a log (origin, size, root) as the text of a signed note.
 
-Source: <https://c2sp.org/tlog-checkpoint>.
+Source: <https://c2sp.org/tlog-checkpoint>. A log signs with Ed25519 (type 0x01 of signed-note) and, where it has such
+a key, with ML-DSA-44 (type 0x06 of tlog-cosignature, under its own name): a forger then needs to break both.
 """
 
 from __future__ import annotations
@@ -8,46 +9,80 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ecluse.wire.tlog._text import decode_base64, decode_decimal, encode_base64
-from ecluse.wire.tlog.errors import Malformed
-from ecluse.wire.tlog.merkle import HASH_SIZE
-from ecluse.wire.tlog.note import NoteKey, Sign, open_note, sign_note
+from ecluse.wire.tlog.cosignature import CosignerKey, cosign
+from ecluse.wire.tlog.errors import BadSignature, Malformed
+from ecluse.wire.tlog.head import TreeHead, parse_head
+from ecluse.wire.tlog.note import NoteKey, Sign, Verifier, open_note, sign_note
 
-__all__ = ["TreeHead", "open_checkpoint", "parse_head", "sign_head"]
+__all__ = ["LogKey", "TreeHead", "log_key", "open_checkpoint", "parse_head", "sign_checkpoint", "sign_head"]
 
 
 @dataclass(frozen=True, slots=True)
-class TreeHead:
-    """A log at one size.
+class LogKey:
+    """What a log signs with: Ed25519, and ML-DSA-44 where it has such a key.
 
-    Attributes:
-        origin: Which log: not empty, best a URL without its scheme.
-        size: Leaves.
-        root: 32 octets (RFC 6962 section 2.1).
-        extensions: Lines after the root; the hub writes none.
+    Args:
+        ed25519: Its name is the origin of the log.
+        ml_dsa: Of the same name.
+
+    Raises:
+        Malformed: where the two have different names.
     """
 
-    origin: str
-    size: int
-    root: bytes
-    extensions: tuple[str, ...] = ()
+    ed25519: NoteKey
+    ml_dsa: CosignerKey | None = None
 
-    def text(self) -> str:
-        """The text that is signed."""
-        lines = (self.origin, str(self.size), encode_base64(self.root), *self.extensions)
-        return "".join(f"{line}\n" for line in lines)
+    def __post_init__(self) -> None:
+        if self.ml_dsa is not None and self.ml_dsa.name != self.ed25519.name:
+            raise Malformed("The two keys of a log have one name.")
+
+    @property
+    def name(self) -> str:
+        """The origin of the log."""
+        return self.ed25519.name
+
+    @property
+    def parts(self) -> tuple[Verifier, ...]:
+        """The keys."""
+        return (self.ed25519,) if self.ml_dsa is None else (self.ed25519, self.ml_dsa)
+
+    def named(self, origin: str) -> LogKey:
+        """The same keys for a log of another name."""
+        if origin == self.name:
+            return self
+        second = self.ml_dsa
+        return LogKey(
+            NoteKey(origin, self.ed25519.public),
+            None if second is None else CosignerKey(origin, second.algorithm, second.public),
+        )
+
+    def texts(self) -> tuple[str, ...]:
+        """The verifier keys as texts, to be given to who verifies."""
+        return tuple(str(part) for part in self.parts)
 
 
-def parse_head(text: str) -> TreeHead:
-    """Read the text of a checkpoint. Raise :class:`Malformed` where it isn't one."""
-    lines = text.split("\n")
-    if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
-        raise Malformed("A checkpoint has at least three lines, and none is empty.")
-    origin, size, root, *extensions = lines[:-1]
-    digest = decode_base64(root, "root of the checkpoint")
-    if len(digest) != HASH_SIZE:
-        raise Malformed("The root of a checkpoint has 32 octets.")
-    return TreeHead(origin, decode_decimal(size, "size of the checkpoint"), digest, tuple(extensions))
+def log_key(texts: Iterable[str]) -> LogKey:
+    """The key of a log from its verifier keys: one of Ed25519, and perhaps one of ML-DSA-44.
+
+    Raises:
+        Malformed: where they are something else.
+    """
+    first: NoteKey | None = None
+    second: CosignerKey | None = None
+    for text in texts:
+        if first is None:
+            try:
+                first = NoteKey.parse(text)
+                continue
+            except Malformed:
+                pass
+        key = CosignerKey.parse(text)
+        if second is not None or key.algorithm != "ml-dsa-44":
+            raise Malformed("A log has one Ed25519 key, and perhaps one ML-DSA-44 key.")
+        second = key
+    if first is None:
+        raise Malformed("There is no Ed25519 key of a log.")
+    return LogKey(first, second)
 
 
 def sign_head(head: TreeHead, key: NoteKey, sign: Sign) -> bytes:
@@ -58,20 +93,50 @@ def sign_head(head: TreeHead, key: NoteKey, sign: Sign) -> bytes:
     return sign_note(text, key, sign)
 
 
-def open_checkpoint(note: bytes, keys: Iterable[NoteKey], origin: str | None = None) -> TreeHead:
+def sign_checkpoint(head: TreeHead, key: LogKey, sign: Sign, sign_ml_dsa: Sign | None, at: int) -> bytes:
+    """The checkpoint of a head, signed with every key of the log.
+
+    Args:
+        head: What is signed.
+        key: The log's.
+        sign: Makes Ed25519 signatures.
+        sign_ml_dsa: Makes ML-DSA-44 signatures; needed where ``key`` has such a part.
+        at: When, in seconds since 1970; the second signature tells it.
+
+    Raises:
+        Malformed: where the head can't be written.
+        BadSignature: where a signature does not belong to ``key``.
+    """
+    note = sign_head(head, key.ed25519, sign)
+    if key.ml_dsa is None:
+        return note
+    if sign_ml_dsa is None:
+        raise BadSignature("The log's ML-DSA-44 key can't be used.")
+    return note + cosign(head, key.ml_dsa, sign_ml_dsa, at).line
+
+
+def open_checkpoint(
+    note: bytes, keys: Iterable[NoteKey | LogKey], origin: str | None = None, *, both: bool = True
+) -> TreeHead:
     """The head that a known key signed.
 
     Args:
         note: The checkpoint, as it was published.
-        keys: Keys that the log may sign with.
+        keys: Keys that the log may sign with. Of a :class:`LogKey` of two parts both have to have signed.
         origin: The log that is meant; ``None`` takes the names of the keys as the origins that are meant.
+        both: Let the Ed25519 part suffice where it is false: for what was signed before the log had the other.
 
     Raises:
         Malformed: where it isn't a checkpoint, or is another log's.
         BadSignature: unless a known key signed it.
     """
-    keys = tuple(keys)
-    head = parse_head(open_note(note, keys).text)
-    if head.origin not in ({key.name for key in keys} if origin is None else {origin}):
+    known = tuple(key if isinstance(key, LogKey) else LogKey(key) for key in keys)
+    opened = open_note(note, [part for key in known for part in key.parts])
+    head = parse_head(opened.text)
+    if head.origin not in ({key.name for key in known} if origin is None else {origin}):
         raise Malformed(f"The checkpoint is that of another log, {head.origin}.")
+    signed = {(each.name, each.key_id) for each in opened.signatures}
+    needed = [key.parts if both else (key.ed25519,) for key in known]
+    if not any(all((part.name, part.id) in signed for part in parts) for parts in needed):
+        raise BadSignature("The checkpoint lacks the signature of one of the log's two keys.")
     return head

@@ -1,7 +1,8 @@
-"""C2SP signed-note: a text, an empty line, and one line for each signature (Ed25519, type 0x01).
+"""C2SP signed-note: a text, an empty line, and one line for each signature.
 
 Source: <https://c2sp.org/signed-note>. A note is believed only by what its known keys signed: signatures of
-unknown keys (a witness, a former key, another algorithm) are carried along and never looked at.
+unknown keys (a witness, a former key, another algorithm) are carried along and never looked at. Ed25519 (type 0x01)
+is here; the keys of :mod:`ecluse.wire.tlog.cosignature` sign what a checkpoint says.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -24,6 +25,9 @@ __all__ = [
     "NoteKey",
     "Sign",
     "Signature",
+    "Verifier",
+    "check_name",
+    "key_id",
     "open_note",
     "parse_note",
     "sign_note",
@@ -42,7 +46,27 @@ _ID_SIZE: Final = 4
 _PREFIX: Final = "— "
 
 Sign = Callable[[bytes], bytes]
-"""Makes the 64 octets of an Ed25519 signature over a message; the key stays behind it."""
+"""Makes a signature over a message (64 octets of Ed25519, 2,420 of ML-DSA-44); the key stays behind it."""
+
+
+class Verifier(Protocol):
+    """A public key that signature lines may be of."""
+
+    @property
+    def name(self) -> str:
+        """Key name."""
+
+    @property
+    def id(self) -> bytes:
+        """Four octets."""
+
+    def fits(self, message: bytes, signature: bytes) -> bool:
+        """True where ``signature``, as it stands after the key id, is this key's for a note of that text."""
+
+
+def key_id(name: str, kind: bytes, public: bytes) -> bytes:
+    """The four octets that lead a signature to its key (a hint, never a proof): by name, type and public key."""
+    return sha256(name.encode() + b"\n" + kind + public).digest()[:_ID_SIZE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +85,7 @@ class NoteKey:
     public: bytes
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if len(self.public) != _KEY_SIZE:
             raise Malformed("An Ed25519 public key has 32 octets.")
 
@@ -87,7 +111,7 @@ class NoteKey:
     @property
     def id(self) -> bytes:
         """The four octets that lead a signature to its key; a hint, never a proof."""
-        return sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:_ID_SIZE]
+        return key_id(self.name, _ED25519, self.public)
 
     def __str__(self) -> str:
         """The text ``name+hash+base64``, to be given to who verifies."""
@@ -115,6 +139,11 @@ class Signature:
     name: str
     key_id: bytes
     value: bytes
+
+    @property
+    def line(self) -> bytes:
+        """The line, with its newline."""
+        return f"{_PREFIX}{self.name} {encode_base64(self.key_id + self.value)}\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +173,7 @@ def sign_note(text: str, key: NoteKey, sign: Sign) -> bytes:
     value = sign(message)
     if len(value) != _SIGNATURE_SIZE or not key.fits(message, value):
         raise BadSignature("The signing key is not the one that the note would name.")
-    return message + f"\n{_PREFIX}{key.name} {encode_base64(key.id + value)}\n".encode()
+    return message + b"\n" + Signature(key.name, key.id, value).line
 
 
 def parse_note(data: bytes) -> Note:
@@ -159,7 +188,7 @@ def parse_note(data: bytes) -> Note:
     return Note(text + "\n", tuple(map(_parse_signature, rows)))
 
 
-def open_note(data: bytes, keys: Iterable[NoteKey]) -> Note:
+def open_note(data: bytes, keys: Iterable[Verifier]) -> Note:
     """The note with those signatures that known keys made.
 
     Raises:
@@ -194,7 +223,8 @@ def _check_text(data: bytes) -> str:
     return text
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise :class:`Malformed` where it can't be the name of a key."""
     if not name or "+" in name or any(char.isspace() or char < " " for char in name) or not _encodable(name):
         raise Malformed("A key name is not empty and holds neither spaces nor plus signs.")
 
@@ -211,7 +241,7 @@ def _parse_signature(line: str) -> Signature:
     name, gap, encoded = line.removeprefix(_PREFIX).partition(" ")
     if not line.startswith(_PREFIX) or not gap:
         raise Malformed("A signature line is a dash, a key name and base64.")
-    _check_name(name)
+    check_name(name)
     value = decode_base64(encoded, "signature")
     if len(value) <= _ID_SIZE:
         raise Malformed("A signature line holds a key id and a signature.")

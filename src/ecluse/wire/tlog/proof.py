@@ -11,7 +11,7 @@ from typing import Final
 
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog._text import decode_base64, decode_decimal, encode_base64
-from ecluse.wire.tlog.checkpoint import TreeHead, open_checkpoint
+from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, open_checkpoint
 from ecluse.wire.tlog.errors import Malformed
 from ecluse.wire.tlog.note import MAX_NOTE, NoteKey
 
@@ -78,14 +78,14 @@ def parse_proof(data: bytes) -> TlogProof:
 
 
 def verify_proof(
-    proof: TlogProof, leaf: bytes, keys: Iterable[NoteKey], origin: str | None = None
+    proof: TlogProof, leaf: bytes, keys: Iterable[NoteKey | LogKey], origin: str | None = None
 ) -> TreeHead:
     """Check that a record stands in the log whose checkpoint a known key signed.
 
     Args:
         proof: The proof.
         leaf: The record itself, byte for byte.
-        keys: Keys of the log that is trusted.
+        keys: Keys of the log that is trusted; of one of two parts both have to have signed.
         origin: The log that is meant; ``None`` takes the names of the keys.
 
     Returns:

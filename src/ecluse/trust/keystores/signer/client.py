@@ -20,6 +20,7 @@ from ecluse.trust.errors import KeyringError, SecretError
 from ecluse.trust.keystores.signer import frames
 from ecluse.trust.keystores.signer.frames import Answer, Description, HeldKey, Request
 from ecluse.trust.keystores.uses import CountedSigner, Uses
+from ecluse.trust.note_keys import NoteUse
 from ecluse.trust.openpgp import seconds
 from ecluse.trust.secrets import Secret
 from ecluse.wire.cms.events import Recipient
@@ -185,6 +186,14 @@ class SignerKeyring:
         """See the port."""
         return self._known.log
 
+    def note_public(self, use: NoteUse) -> bytes | None:
+        """See the port."""
+        return self._known.notes.get(use)
+
+    def note_sign(self, use: NoteUse, data: bytes) -> bytes:
+        """See the port."""
+        return self._data(frames.NoteSign(use, data))
+
     def ssh_public_key(self, ref: str) -> str:
         """See the port."""
         line = self._held(ref).ssh
@@ -307,6 +316,7 @@ class _Known:
     openpgp: dict[str, Certificate]
     secrets: tuple[str, ...]
     log: bytes
+    notes: dict[str, bytes]
 
     @classmethod
     def of(cls, description: Description) -> _Known:
@@ -315,6 +325,7 @@ class _Known:
             {ref: next(iter(read_certificates(data))) for ref, data in description.openpgp.items()},
             description.secrets,
             description.log,
+            description.notes,
         )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.trust.errors import KeyringError, SecretError
+from ecluse.trust.note_keys import NoteUse
 from ecluse.wire.cms import errors as cms
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.openpgp import errors as openpgp
@@ -92,6 +93,13 @@ class LogSign(_Frame, frozen=True):
     data: bytes
 
 
+class NoteSign(_Frame, frozen=True):
+    """A signature of the log's second key, or of the witness."""
+
+    use: NoteUse
+    data: bytes
+
+
 class SshSign(_Frame, frozen=True):
     """A signature of SSH."""
 
@@ -121,6 +129,7 @@ Request = (
     | WrapKey
     | UnwrapKey
     | LogSign
+    | NoteSign
     | SshSign
     | NamedSecret
     | TlsKey
@@ -151,12 +160,14 @@ class Description(msgspec.Struct, frozen=True):
         openpgp: Certificates, by name.
         secrets: Names of secrets.
         log: The raw public key of the evidence log.
+        notes: Further public keys for notes, by use.
     """
 
     keys: dict[str, HeldKey]
     openpgp: dict[str, bytes]
     secrets: tuple[str, ...]
     log: bytes
+    notes: dict[str, bytes] = {}
 
 
 class Failure(msgspec.Struct, frozen=True):

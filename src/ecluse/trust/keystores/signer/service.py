@@ -26,6 +26,7 @@ from ecluse.trust.errors import KeyringError
 from ecluse.trust.held import HeldKeys
 from ecluse.trust.keystores.signer import frames
 from ecluse.trust.keystores.signer.frames import Answer, Description, HeldKey, Request
+from ecluse.trust.note_keys import NOTE_USES
 from ecluse.wire.openpgp.names import HASHES
 
 __all__ = ["SignerService", "harden"]
@@ -134,6 +135,8 @@ class SignerService:
                 return Answer(keyring.unwrap_key(wrapped))
             case frames.LogSign(content):
                 return Answer(keyring.log_sign(content))
+            case frames.NoteSign(use, content):
+                return Answer(keyring.note_sign(use, content))
             case frames.SshSign(ref, content, algorithm):
                 return Answer(keyring.ssh_sign(ref, content, algorithm))
             case frames.NamedSecret(name):
@@ -151,6 +154,7 @@ class SignerService:
             openpgp={ref: keyring.openpgp_certificate(ref).encoded for ref in keyring.openpgp_references()},
             secrets=keyring.secrets(),
             log=keyring.log_public_key,
+            notes={use: public for use in NOTE_USES if (public := keyring.note_public(use)) is not None},
         )
 
 

@@ -1,8 +1,8 @@
 """For how long: calendar periods as law counts them.
 
 The day that something begins is not counted; a period of years or months ends on the day of the same number, or on the
-last of its month where there is none (Regulation (EEC, Euratom) No 1182/71, article 3), and that day counts whole. Where
-a profile counts from the end of a year, the period begins with the last day of the year that the first day is in.
+last of its month where there is none (Regulation (EEC, Euratom) No 1182/71, article 3), and that day counts whole.
+Where a profile counts from the end of a year, the period begins with the last day of the year that the first day is in.
 """
 
 from __future__ import annotations

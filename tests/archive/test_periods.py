@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.archives import instant, profile
 
-from ecluse.archive.terms import last_day, terms
+from ecluse.archive.periods import last_day, terms
 
 
 def ends(deposited: str, day: str = "", event: str = "", **changes: Any) -> int | None:
@@ -77,7 +77,9 @@ def test_no_period_is_shorter_than_it_says(begun: date, count: int, unit: str, y
     assert last is not None
     least = {"y": 365 * count, "m": 28 * count, "d": count}[unit]
     assert last - begun >= timedelta(days=least)
-    settings = profile(retention=f"{count}{unit}", counts_from="year-end" if year else "day", begins="document")
+    settings = profile(
+        retention=f"{count}{unit}", counts_from="year-end" if year else "day", begins="document"
+    )
     found = terms(settings, instant("2026-01-01"), begun.isoformat())
     assert found.ends is not None
     assert found.ends >= instant((last + timedelta(days=1)).isoformat())

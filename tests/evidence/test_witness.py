@@ -1,0 +1,290 @@
+"""Witnesses: what they sign and refuse, and what a log makes of what they say."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from tests.support.logs import FakeClock
+from tests.support.witnesses import FakeLog, FakeWitness, log_keys
+
+from ecluse.channels.http.errors import Unreachable
+from ecluse.errors import EcluseError
+from ecluse.evidence.errors import RolledBack
+from ecluse.evidence.witness import cosignatures, kept_cosignatures
+from ecluse.evidence.witness.client import WitnessDisagrees, WitnessRefused, states
+from ecluse.evidence.witness.service import witnessed
+from ecluse.wire.tlog import merkle
+from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, sign_checkpoint
+from ecluse.wire.tlog.errors import BadSignature
+from ecluse.wire.tlog.note import open_note
+from ecluse.wire.tlog.witness import SIZE_TYPE, AddCheckpoint
+
+ORIGIN = "aster.example/log"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def log(tmp_path, clock) -> FakeLog:
+    return FakeLog(ORIGIN, tmp_path, clock)
+
+
+@pytest.fixture
+def birch(log, clock) -> FakeWitness:
+    witness = FakeWitness("birch.example/witness", clock)
+    witness.logs = [log.key]
+    return witness
+
+
+def kinds(told: list[tuple[str, dict[str, object]]]) -> list[str]:
+    return [kind for kind, _ in told]
+
+
+def request(log: FakeLog, old: int, *, proof: list[bytes] | None = None, note: bytes = b"") -> bytes:
+    checkpoint = log.store.last_checkpoint()
+    assert checkpoint is not None
+    if proof is None:
+        nodes = log.store.log_nodes(merkle.consistency_nodes(old, checkpoint.size))
+        proof = merkle.consistency_proof(old, checkpoint.size, nodes)
+    return AddCheckpoint(old, tuple(proof), note or checkpoint.note).encode()
+
+
+class TestCosigned:
+    def test_each_checkpoint_is_cosigned_and_the_lines_verify(self, log, birch):
+        client = log.client(birch)
+        for count in (3, 1, 20):
+            log.grow(count)
+            assert client.submit() == log.store.size
+            assert client.submit() is None
+            checkpoint = log.store.last_checkpoint()
+            assert checkpoint is not None
+            note = checkpoint.note + b"".join(cosignatures(log.store, checkpoint.size))  # type: ignore[arg-type]
+            opened = open_note(note, [*log.key.parts, *birch.keys])
+            assert len(opened.signatures) == 4
+            (kept,) = kept_cosignatures(log.store, checkpoint.size)  # type: ignore[arg-type]
+            assert kept.witness == birch.name
+            shown = birch.service.checkpoint(sha256(ORIGIN.encode()).hexdigest())
+            assert shown == note
+        assert kinds(log.told) == ["log.witnessed"]
+        assert kinds(birch.told) == ["witness.began"]
+        assert client.look() == TreeHead(ORIGIN, 24, log.sequencer.check()[0].root)
+
+    def test_a_witness_that_begins_anew_is_told_of(self, log, birch, clock):
+        client = log.client(birch)
+        log.grow(3)
+        client.submit()
+        birch.store.facts.clear()  # it lost its state
+        log.grow(3)
+        assert client.submit() == 6
+        assert "log.witness-went-back" in kinds(log.told)
+        assert states(log.store)[birch.name].went_back == 3  # type: ignore[arg-type]
+
+    def test_a_witness_that_is_away_costs_no_checkpoint(self, log, birch):
+        client = log.client(birch)
+        birch.away = True
+        log.grow(3)
+        with pytest.raises(Unreachable):
+            client.submit()
+        state = states(log.store)[birch.name]  # type: ignore[arg-type]
+        assert (state.error, state.size) == ("http.unreachable", 0)
+        log.grow(3)
+        assert log.store.heads[-1].size == 6
+        birch.away = False
+        assert client.submit() == 6
+        assert states(log.store)[birch.name].error == ""  # type: ignore[arg-type]
+        assert "log.witness-back" in kinds(log.told)
+
+    def test_a_clock_that_differs_from_the_witnesss_is_told(self, log, birch, clock):
+        birch.service._clock = lambda: clock() + 3_600_000_000
+        log.grow(1)
+        log.client(birch).submit()
+        assert ("log.witness-clock-differs", {"witness": birch.name, "ahead": 3600}) in log.told
+
+
+class TestLies:
+    """What a witness says is believed only as far as our own log's key signed it."""
+
+    @pytest.mark.parametrize(
+        "said", ["409 99\n", "409 -1\n", "409 x", "422 no\n", "200 ", "200 \xff", "500 ", "302 "]
+    )
+    def test_stop_nothing(self, log, birch, said):
+        log.grow(3)
+        birch.bend = lambda *_: (int(said[:3]), said[4:].encode("latin-1"))
+        with pytest.raises(EcluseError) as caught:
+            log.client(birch).submit()
+        assert not isinstance(caught.value, RolledBack)
+        assert states(log.store)[birch.name].error == caught.value.code  # type: ignore[arg-type]
+        assert log.client(birch).look() is None
+        log.grow(1)
+        assert log.store.heads[-1].size == 4
+
+    def test_a_larger_size_without_a_head_is_a_lie(self, log, birch):
+        log.grow(3)
+        birch.bend = lambda status, body: (409, b"99\n") if status != 404 else (404, b"")
+        with pytest.raises(WitnessDisagrees):
+            log.client(birch).submit()
+
+    def test_a_signature_over_something_else_is_not_kept(self, log, birch):
+        log.grow(3)
+        first = birch.service.add_checkpoint(request(log, 0)).body
+        log.grow(3)
+        birch.bend = lambda *_: (200, first)
+        with pytest.raises(BadSignature):
+            log.client(birch).submit()
+        assert cosignatures(log.store, 6) == []  # type: ignore[arg-type]
+
+    def test_one_of_its_two_signatures_is_not_enough(self, log, birch):
+        log.grow(3)
+        birch.bend = lambda status, body: (status, body.splitlines(keepends=True)[0])
+        with pytest.raises(BadSignature):
+            log.client(birch).submit()
+
+
+class TestPutBack:
+    """A hub that was restored as a whole, its held file too: only the witness knows."""
+
+    def restored(self, log: FakeLog, birch: FakeWitness) -> None:
+        log.grow(10)
+        log.client(birch).submit()
+        backup = log.copy(held=True)
+        log.grow(5)
+        log.client(birch).submit()
+        log.put_back(backup)
+
+    def test_is_noticed_at_start(self, log, birch):
+        self.restored(log, birch)
+        assert log.sequencer.check()[0].size == 10  # by itself it looks whole
+        with pytest.raises(RolledBack):
+            log.client(birch).look()
+        log.start()
+        log.grow(2, sign=False)
+        with pytest.raises(RolledBack):  # also without the witness from here on
+            log.sequencer.checkpoint()
+
+    @pytest.mark.parametrize("more", [1, 5, 30])
+    def test_is_noticed_by_the_next_cosignature_where_the_witness_was_away_at_start(self, log, birch, more):
+        self.restored(log, birch)
+        log.grow(more)
+        with pytest.raises(RolledBack):
+            log.client(birch).submit()
+        assert log.store.heads[-1].size == 10 + more
+        with pytest.raises(RolledBack):
+            log.sequencer.checkpoint()
+
+    def test_the_witness_notices_too(self, log, birch):
+        self.restored(log, birch)
+        for more, kind in ((1, "behind"), (4, "forked")):
+            log.grow(more)
+            birch.service.add_checkpoint(request(log, 10))
+            found = witnessed(birch.store, ORIGIN)  # type: ignore[arg-type]
+            assert found is not None
+            assert found.trouble == kind
+        assert kinds(birch.told) == ["witness.began", "witness.log-behind", "witness.log-forked"]
+        facts = birch.told[-1][1]
+        both = [open_note(facts[name].encode(), log.key.parts).text for name in ("theirs", "ours")]
+        assert both[0].split("\n")[1] == both[1].split("\n")[1] == "15"
+        assert both[0] != both[1]  # two heads of one size, both signed by the log: proof by itself
+
+    def test_goes_on_under_another_name_with_the_same_witness(self, log, birch):
+        self.restored(log, birch)
+        log.grow(2, sign=False)
+        with pytest.raises(RolledBack):
+            log.client(birch).look()
+        log.decide()
+        log.grow(3)
+        assert log.client(birch).submit() == log.store.size
+        assert log.verify().problem is None
+        # The old name is at its end: a copy of before the break gets no cosignature, and is told of.
+        assert (
+            birch.service.add_checkpoint(
+                request(log, 0, proof=[], note=birch.store.facts and old(log))
+            ).status
+            == 404
+        )
+        found = witnessed(birch.store, f"{ORIGIN}#2")  # type: ignore[arg-type]
+        assert found is not None
+        assert found.trouble == "behind"
+
+
+def old(log: FakeLog) -> bytes:
+    head = TreeHead(ORIGIN, 40, b"\3" * 32)
+    return sign_checkpoint(head, log.key, log.first.sign, log.second.sign, 1)
+
+
+class TestRefusals:
+    def test_follow_the_specification(self, log, birch):
+        log.grow(4)
+        add = birch.service.add_checkpoint
+        assert add(b"nonsense").status == 400
+        stranger = FakeLog("other.example/log", log.folder, log.clock)
+        stranger.held.path.unlink()
+        stranger.start()
+        stranger.grow(2)
+        assert add(request(stranger, 0)).status == 404
+        birch.logs = [log_keys(ORIGIN, seed=2)[0]]
+        assert add(request(log, 0)).status == 403
+        birch.logs = [log.key]
+        assert add(request(log, 0, proof=[b"\0" * 32])).status == 422
+        answer = add(request(log, 2))
+        assert (answer.status, answer.content_type, answer.body) == (409, SIZE_TYPE, b"0\n")
+        assert add(AddCheckpoint(9, (), log.store.heads[-1].note).encode()).status == 400
+        assert add(request(log, 0)).status == 200
+        again = add(request(log, 4))
+        assert again.status == 200
+        log.grow(3)
+        assert add(request(log, 4, proof=[b"\0" * 32])).status == 422
+        assert add(request(log, 0)).body == b"4\n"
+        assert witnessed(birch.store, ORIGIN).trouble == "suspect"  # type: ignore[arg-type, union-attr]
+        assert add(request(log, 4)).status == 200
+        assert witnessed(birch.store, ORIGIN).trouble == ""  # type: ignore[arg-type, union-attr]
+
+    def test_one_signature_of_a_log_with_two_keys_is_refused(self, log, birch):
+        log.grow(1)
+        text, _, lines = log.store.heads[-1].note.rpartition(b"\n\n")
+        one = text + b"\n\n" + lines.splitlines(keepends=True)[0]
+        assert birch.service.add_checkpoint(request(log, 0, note=one)).status == 403
+        birch.logs = [LogKey(log.key.ed25519)]
+        assert birch.service.add_checkpoint(request(log, 0, note=one)).status == 200
+
+    def test_an_empty_log(self, log, birch):
+        for root, status in ((merkle.EMPTY_ROOT, 200), (b"\1" * 32, 422)):
+            note = sign_checkpoint(TreeHead(ORIGIN, 0, root), log.key, log.first.sign, log.second.sign, 1)
+            assert birch.service.add_checkpoint(AddCheckpoint(0, (), note).encode()).status == status
+
+    def test_a_race_cosigns_no_smaller_head(self, log, birch):
+        """Two requests of one log at once: the slower one sees what the other left."""
+        log.grow(3)
+        small = request(log, 0)
+        log.grow(3)
+        large = request(log, 0)
+        store = birch.store
+        write = store.write
+
+        def late(work):  # type: ignore[no-untyped-def]
+            store.write = write  # type: ignore[method-assign]
+            assert birch.service.add_checkpoint(large).status == 200
+            return write(work)
+
+        store.write = late  # type: ignore[method-assign]
+        answer = birch.service.add_checkpoint(small)
+        assert (answer.status, answer.body) == (409, b"6\n")
+
+    def test_replayed_heads_are_one_event_a_day(self, log, birch):
+        log.grow(2)
+        first = request(log, 0)
+        birch.service.add_checkpoint(first)
+        for _ in range(5):
+            log.grow(1)
+            birch.service.add_checkpoint(request(log, log.store.size - 1))
+            birch.service.add_checkpoint(first)
+        assert kinds(birch.told).count("witness.log-behind") == 1
+
+    def test_a_witness_refuses_what_it_can_not_sign(self, log, birch):
+        log.grow(1)
+        birch.logs = []
+        with pytest.raises(WitnessRefused):
+            log.client(birch).submit()

@@ -1,0 +1,7 @@
+"""``python -m ecluse_verify``."""
+
+import sys
+
+from ecluse_verify.cli import main
+
+sys.exit(main())

@@ -30,6 +30,7 @@ from benchmarks import (
     sftp_client,
     sftp_server,
     transfer,
+    witnesses,
 )
 from benchmarks.limits import Row
 from rich.console import Console
@@ -53,6 +54,7 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "archive": archive.run,
     "flat": flat.run,
     "ftps": ftps.run,
+    "witnesses": witnesses.run,
 }
 
 

@@ -125,7 +125,7 @@ def stamper(node: Node, name: str) -> Callable[[bytes], bytes]:
     """
     for settings in node.directory.hub.log.authorities:
         if settings.name == name and settings.ask:
-            authority = _authority(node, settings)
+            authority = _authority(node, settings, _revoked(node))
             return lambda digest: ask_over(authority, "sha256", digest, node.hub.entropy).token.der
     raise NoSuchAuthority(f"No authority {name[:80]!a} is asked.")
 

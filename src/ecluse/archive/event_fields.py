@@ -201,6 +201,15 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "posture.finding-closed": _fields("code severity opened", company="place"),
     "posture.suppressed": _fields("until", company="key", personal="reason owner"),
     "posture.unsuppressed": _fields("ended", company="key"),
+    # Backups: a place is one of the company's, and so are the names of its secrets
+    "backup.made": _fields(
+        "id made log octets written blobs copied keys seconds missing", company="place left_out"
+    ),
+    "backup.failed": _fields("reason", company="place"),
+    "backup.pruned": _fields("dropped objects blobs", company="place"),
+    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs error at"),
+    "hub.restored": _fields("backup made log held erased damaged ok"),
+    "restore.released": {**_COMMENT, **_fields("messages", company="flows")},
     "posture.baseline-approved": {**_COMMENT, **_fields("subjects sha256", company="only")},
     # Configuration and changes to trust
     "config.applied": {
@@ -253,6 +262,33 @@ FIELDS: Final[Mapping[str, Fields]] = {
             "certificate_sha256 since reason source mode", company="certificate subject"
         )
         for done in ("revoked", "restored", "unproven")
+    },
+    # The log, and who vouches for it: authorities and witnesses are companies
+    **{
+        f"log.{done}": {ANY: Sort.TECHNICAL, **_fields(company="authority witness cause source")}
+        for done in (
+            "broken",
+            "clock-differs",
+            "clock-went-back",
+            "evidence-begun",
+            "evidence-not-renewed",
+            "evidence-renewed",
+            "key-added",
+            "stamp-failed",
+            "stamped",
+            "witness-back",
+            "witness-clock-differs",
+            "witness-failed",
+            "witness-went-back",
+            "witnessed",
+        )
+    },
+    # Who decided that a log goes on, in the words that they signed.
+    "log.continuing-proposed": {**_SIGNED, ANY: Sort.TECHNICAL},
+    "log.continued": {**_SIGNED, **_fields("lost", accountable="signatures")},
+    **{
+        f"witness.{done}": {ANY: Sort.TECHNICAL, **_fields(company="log theirs ours")}
+        for done in ("began", "log-behind", "log-forked", "log-suspect")
     },
     # The archive
     "archive.deposited": _fields(

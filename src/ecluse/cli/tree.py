@@ -105,12 +105,12 @@ def root(
 
 
 for group in (hub, configuration, send, rehearse, signer, restore, processing):
+for group in (hub, configuration, send, rehearse, signer, processing, restore):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
 for group in (partner_card, partner_life, hostkey):
     group.add_to(partner.app)
-hostkey.add_to(partner.app)
 roles.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)

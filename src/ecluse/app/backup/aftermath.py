@@ -72,10 +72,10 @@ def restored_from(view: View) -> RestoredFrom | None:
 def hold(node: Node, source: RestoredFrom) -> dict[str, int]:
     """Stop everything that the backup had under way; give the numbers by kind. May be called again after a crash."""
     counts = {"messages": 0, "deliveries": 0, "answers": 0, "flows": 0}
-    for message in _unended(node):
-        stopped = node.store.write(lambda tx, id=message.id: _stop(node, tx, id, source))  # type: ignore[misc]
-        counts["messages"] += stopped > 0
-        counts["deliveries"] += stopped
+    for page in _unended(node):
+        stopped = node.store.write(lambda tx, page=page: [_stop(node, tx, each.id, source) for each in page])  # type: ignore[misc]
+        counts["messages"] += sum(number > 0 for number in stopped)
+        counts["deliveries"] += sum(stopped)
     while ended := node.store.write(lambda tx: _stop_jobs(node, tx, source)):
         counts["answers"] += ended
     for plan in node.hub.flows().plans.values():
@@ -85,13 +85,13 @@ def hold(node: Node, source: RestoredFrom) -> dict[str, int]:
     return counts
 
 
-def _unended(node: Node) -> Iterator[Message]:
+def _unended(node: Node) -> Iterator[list[Message]]:
     before = None
     while True:
         page = node.store.read(
             lambda view, before=before: view.messages(states=_OPEN, before=before, limit=_PAGE)  # type: ignore[misc]
         )
-        yield from page
+        yield page
         if len(page) < _PAGE:
             return
         before = page[-1].id

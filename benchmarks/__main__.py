@@ -31,6 +31,7 @@ from benchmarks import (
     sftp_client,
     sftp_server,
     transfer,
+    witnesses,
 )
 from benchmarks.limits import Row
 from rich.console import Console
@@ -55,6 +56,7 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "backup": backup.run,
     "flat": flat.run,
     "ftps": ftps.run,
+    "witnesses": witnesses.run,
 }
 
 

@@ -269,3 +269,28 @@ def test_a_reason_is_one_line():
 @pytest.mark.parametrize("name", ["a#1", "a#02", "a#", "b", "a#2#3", "a#99999", "a# 2", "a#٣"])
 def test_names_of_no_epoch(name):
     assert epoch_of("a", name) is None
+
+
+class TestClock:
+    """A clock that was put back: told once, and not fatal."""
+
+    def test_is_told_and_the_heads_stay_in_order(self, log):
+        told: list[int] = []
+        log.sequencer._clock_back = told.append
+        log.grow(2)
+        log.clock.now -= 3_600_000_000
+        log.grow(2)
+        log.grow(2)
+        assert len(told) == 1
+        assert 3_590 < told[0] / 1e6 < 3_601
+        times = [head.at for head in log.store.heads]
+        assert times == sorted(times)
+        assert log.verify().problem is None
+
+    def test_a_small_difference_is_no_news(self, log):
+        told: list[int] = []
+        log.sequencer._clock_back = told.append
+        log.grow(1)
+        log.clock.now -= 60_000_000
+        log.grow(1)
+        assert not told

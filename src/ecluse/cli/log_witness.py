@@ -48,7 +48,7 @@ def _draw_witnesses(console: Console, facts: dict[str, Any]) -> None:
 
     console.print(f"The newest checkpoint has {facts['signed']} records.")
     if not facts["witnesses"]:
-        console.print("Nobody cosigns it: name witnesses under [[log.witnesses]] in ecluse.toml.")
+        console.print(Text("Nobody cosigns it: name witnesses under [[log.witnesses]] in ecluse.toml."))
     for each in facts["witnesses"]:
         known = (
             f"cosigned {each['size']} records on {each['at']}" if each["at"] else "has cosigned nothing yet"

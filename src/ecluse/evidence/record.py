@@ -64,7 +64,6 @@ class _Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _read_leaf = msgspec.json.Decoder(_Leaf).decode
-_read_data = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_json = msgspec.json.Decoder().decode
 
 
@@ -158,8 +157,8 @@ def decode_leaf(leaf: bytes) -> Event:
     """
     try:
         parsed = _read_leaf(leaf)
-        _read_data(parsed.data)
-        canonical = _encode(parsed) == leaf and _encode(_read_json(parsed.data)) == bytes(parsed.data)
+        value = _read_json(parsed.data)
+        canonical = type(value) is dict and _encode(parsed) == leaf and _encode(value) == bytes(parsed.data)
         salt = bytes.fromhex(parsed.salt)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
         raise BadRecord("The bytes are not a record of an event.") from None

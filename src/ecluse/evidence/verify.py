@@ -393,6 +393,9 @@ def _check_record(index: int, logged: LoggedEvent | None, stored: bytes | None) 
         event = decode_leaf(logged.leaf)
     except EcluseError as error:
         raise _Wrong(Problem("record-altered", error.cause, index, row.id, "leaf")) from error
+    same = row.id == event.id and row.at == event.at and row.kind == event.kind
+    if same and row.subject == event.subject:
+        return value
     for column in ("id", "at", "kind", "subject"):
         if getattr(row, column) != getattr(event, column):
             cause = f"The row of record {index} says another {column} than the record itself."

@@ -149,9 +149,8 @@ def _note(site: Site, facts: dict[str, Any]) -> None:
         name: facts.get(name)
         for name in ("ok", "backup", "made", "seconds", "lost_seconds", "lost_records", "blobs")
     }
-    told["failure"] = fact.error.partition(":")[
-        0
-    ]  # the code alone: what a sentence names is the safe's keeper's
+    # The code alone: what a sentence names may be anything.
+    told["failure"] = fact.error.partition(":")[0]
 
     def work(tx: Any) -> None:
         note_rehearsal(tx, fact)

@@ -24,7 +24,7 @@ from ecluse.app.backup.aftermath import RESTORED, RestoredFrom
 from ecluse.app.backup.chunks import ChunkReader, Table, read_table
 from ecluse.app.backup.errors import BackupDamaged, BackupMissing, KeysOlder, PlaceTaken
 from ecluse.app.backup.files import CHECKPOINTS, FILES, HubFile, put_files, put_secrets, unpack_files
-from ecluse.app.backup.keys import newest_index, read_keys
+from ecluse.app.backup.keys import newest_index, read_erasures, read_keys
 from ecluse.app.backup.manifest import FORMAT, KeyIndex, Manifest, find_backup, read
 from ecluse.app.backup.places import Place
 from ecluse.app.backup.records import forget_places
@@ -239,7 +239,7 @@ class _Restore:
             for row in self._rows(store):
                 self._blob(row, place, manifest, result)
         durable.replace(request.into / HUB_FILE, text.encode(), 0o600)
-        self._finish(result, gone)
+        self._finish(result, index, gone)
         result.seconds = time.monotonic() - self._began
         return result
 
@@ -405,13 +405,14 @@ class _Restore:
                 raise
         return True
 
-    def _finish(self, result: Result, gone: set[str]) -> None:
+    def _finish(self, result: Result, index: KeyIndex, gone: set[str]) -> None:
         """The folder is a hub: check it, and hold back what was on its way."""
         request, manifest = self._request, result.manifest
         with self._node() as node:
             source = RestoredFrom(manifest.id, manifest.at, request.clock(), manifest.log)
             self._check(node, result)
             result.erased = aftermath.mark_erased(node, gone, source)
+            aftermath.erase_again(node, read_erasures(request.keys, index, request.unlock))
             result.held = aftermath.hold(node, source)
             self._verify(node, result)
             facts = {

@@ -205,6 +205,9 @@ UPDATE events SET place = seq + ? WHERE seq BETWEEN ? AND ? AND place IS NULL;
 -- name: log_node
 SELECT hash FROM log_nodes WHERE level = ? AND place = ?;
 
+-- name: log_nodes_run
+SELECT place, hash FROM log_nodes WHERE level = ? AND place >= ? AND place < ?;
+
 -- name: put_log_node
 INSERT OR REPLACE INTO log_nodes (level, place, hash) VALUES (?, ?, ?);
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -74,6 +74,24 @@ def _json(values: Sequence[object]) -> str:
     return msgspec.json.encode(values).decode()
 
 
+_RUN: Final = 8
+"""Neighbours in one level of the log's tree from which on they are read by one statement."""
+
+
+def _neighbours(wanted: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """(level, first, end) of what stands side by side, in the order given."""
+    level = first = end = -1
+    for each, place in wanted:
+        if each == level and place == end:
+            end += 1
+            continue
+        if end > first:
+            yield level, first, end
+        level, first, end = each, place, place + 1
+    if end > first:
+        yield level, first, end
+
+
 class SqliteView(RowView):
     """Reads over a connection to the main file and one to the key file."""
 
@@ -124,8 +142,17 @@ class SqliteView(RowView):
         return {row.id: (row, keys[row.id]) for row in rows if row.id in keys}
 
     def log_nodes(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
-        found = ((place, self._one("log_node", *place)) for place in wanted)
-        return {place: row[0] for place, row in found if row}
+        nodes: dict[tuple[int, int], bytes] = {}
+        for level, first, end in _neighbours(wanted):
+            if end - first < _RUN:
+                for place in range(first, end):
+                    row = self._one("log_node", level, place)
+                    if row:
+                        nodes[level, place] = row[0]
+            else:
+                found = self._main.execute(SQL["log_nodes_run"], (level, first, end))
+                nodes.update(((level, place), hash) for place, hash in found)
+        return nodes
 
     def blob_key(self, id: str) -> bytes | None:
         if not self._rows("blob_exists", id):

@@ -306,7 +306,15 @@ FIELDS: Final[Mapping[str, Fields]] = {
         f"archive.{done}": _fields("blob place locked primary second lost repaired")
         for done in ("copied", "damaged", "repaired")
     },
-    "archive.held": {**_COMMENT, **_fields("criteria named hold", personal="reference")},
+    "archive.imported": _fields("message sha256 size manifest deposited", company="profile origin"),
+    "archive.import-begun": {
+        **_COMMENT,
+        **_fields("manifest claimed messages documents", company="origin"),
+    },
+    "archive.import-ended": _fields("manifest messages documents there"),
+    "archive.export-begun": _fields("scope", accountable="reason statement fingerprint signature"),
+    "archive.exported": _fields("manifest messages documents lacking resumed"),
+    "archive.held": {**_COMMENT, **_fields("criteria named hold manifest standing", personal="reference")},
     "archive.released": {**_COMMENT, **_fields("hold stood", personal="reference")},
     "archive.disposal-proposed": {**_COMMENT, **_fields("documents list until")},
     "archive.disposal-approved": {
@@ -321,6 +329,16 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "archive.destroyed": _fields("list certificate destroyed kept_back"),
     "archive.clock-doubted": _fields("doubt"),
     "archive.clock-confirmed": {**_COMMENT, **_fields("doubt")},
+    # The log's time
+    "log.stamped": _fields(
+        "size time accuracy ahead hash note_sha256 policy serial signature ends begins_evidence_record",
+        company="authority",
+    ),
+    "log.stamp-failed": _fields("code", company="authority cause"),
+    "log.clock-differs": _fields("time clock ahead", company="authority"),
+    "log.evidence-begun": _fields("source count hash ends", company="authority"),
+    "log.evidence-renewed": _fields("renewal count hash time ends imprint", company="authority"),
+    "log.evidence-not-renewed": _fields("record state", company="cause"),
     # Requests of persons
     "subject.requested": _fields("law wants received due", personal="words"),
     "subject.extended": {**_COMMENT, **_fields("due")},

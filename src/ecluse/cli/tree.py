@@ -16,6 +16,7 @@ from ecluse.cli import (
     acme,
     archive,
     archive_dispose,
+    archive_find,
     archive_hold,
     audit,
     backup,
@@ -129,6 +130,7 @@ app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 stamps.add_to(log.app)
 archive_hold.add_to(archive.app)
+archive_find.add_to(archive.app)
 archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
 app.add_typer(archive.app, name="archive", cls=Group)
 log_witness.add_to(log.app)

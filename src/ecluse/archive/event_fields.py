@@ -207,7 +207,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     ),
     "backup.failed": _fields("reason", company="place"),
     "backup.pruned": _fields("dropped objects blobs", company="place"),
-    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs error at"),
+    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs failure at"),
     "hub.restored": _fields("backup made log held erased damaged ok"),
     "restore.released": {**_COMMENT, **_fields("messages", company="flows")},
     "posture.baseline-approved": {**_COMMENT, **_fields("subjects sha256", company="only")},

@@ -9,20 +9,30 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 from tests.support.hubs import FakeClock
 from tests.support.tsa import POLICY, OpensslAuthority, PlayedAuthority, serve
 
 from ecluse.app.folder import make_hub
 from ecluse.app.node import Node
 from ecluse.app.proofs import verify_evidence
+from ecluse.app.revocation import check_certificates
 from ecluse.app.settings import apply_files
 from ecluse.app.stamp_views import authority_facts, export_records, export_stamps, list_records, verify_stamps
-from ecluse.app.stamps import NoCheckpoint, NoSuchAuthority, renew_evidence, stamp_log
+from ecluse.app.stamps import (
+    NoCheckpoint,
+    NoSuchAuthority,
+    longterm_work,
+    renew_evidence,
+    stamp_log,
+    stamping,
+)
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.sequencer import Sequencer
 from ecluse.model.basics import system_clock
 from ecluse.trust.configuration import read_folder
 from ecluse.trust.errors import ConfigurationError
+from ecluse.trust.revocation import Verdict, record_of
 
 DAY = 86_400
 
@@ -213,6 +223,55 @@ def test_a_clock_that_was_set_back_is_told(node: Node, clock: FakeClock) -> None
     assert event["ahead"] == pytest.approx(2 * 3600 * 1_000_000, abs=60_000_000)
     problems = verify_stamps(node)["problems"]
     assert {each["code"] for each in problems} == {"clock-behind"}
+
+
+def test_an_authority_that_was_revoked_is_refused(node: Node, clock: FakeClock) -> None:
+    beech = young(clock)
+    with serve(played(clock, beech)) as url:
+        put(node, ("beech", url, beech.pem, ""))
+        text = (
+            (node.folder / "ecluse.toml")
+            .read_text()
+            .replace("\n[[log", '\n[revocation]\nmode = "soft"\n[[log', 1)
+        )
+        (node.folder / "ecluse.toml").write_text(text)
+        apply_files(node, read_folder(node.folder), actor="operator:test", reason="test")
+        seal(node)
+        assert stamp_log(node)[0].error is None
+        asked = {each.candidate.name for each in check_certificates(node, everything=True)}
+        assert "authority:beech" in asked
+        signer = beech.certificate.fingerprint(SHA256()).hex()
+        verdict = Verdict(
+            "revoked", node.hub.clock(), since=node.hub.clock(), reason="key-compromise", source="test"
+        )
+        record = record_of(signer, "", verdict, node.hub.clock(), None)
+        node.store.write(lambda tx: tx.put_record(record))
+        (done,) = stamp_log(node, now=True)
+    assert done.error is not None
+    assert "revoked" in done.error.cause
+
+
+class Run:
+    """What a job is given, as far as this work looks at it."""
+
+    def check(self) -> None:
+        """The lease holds."""
+
+
+def test_the_jobs_of_a_serving_hub_do_the_same(node: Node, clock: FakeClock) -> None:
+    stamping(node).work(Run())
+    longterm_work(node).work(Run())
+    beech = young(clock)
+    with serve(played(clock, beech)) as url:
+        put(node, ("beech", url, beech.pem, ""))
+        stamping(node).work(Run())
+        assert beech.requests == [], "there is no checkpoint yet"
+        seal(node)
+        stamping(node).work(Run())
+        stamping(node).work(Run())
+        longterm_work(node).work(Run())
+    assert len(beech.requests) == 1
+    assert verify_stamps(node) == {"stamps": 1, "records": 1, "problems": []}
 
 
 def test_evidence_is_renewed_by_the_job(node: Node, clock: FakeClock) -> None:

@@ -75,3 +75,58 @@ def test_packs_of_both_sides_hold(pair: Pair, tmp_path: Path) -> None:
     assert other.read(f"messages/{id}/wire/signature.p7s") == pack.read(f"{root}/wire/signature.p7s")
     assert other.read(f"messages/{id}/documents/0") == pair.order(4001).read_bytes()
     print(manifest["notes"])
+
+
+def test_a_query_and_a_pack_without_documents(pair: Pair, tmp_path: Path) -> None:
+    sent = send(pair, 4002)
+    out = tmp_path / "pack.zip"
+    words = [
+        "--query",
+        "--direction",
+        "out",
+        "--partner",
+        "birch",
+        "--search",
+        "4002",
+        "--since",
+        "2020-01-01",
+    ]
+    told = say(
+        "evidence", "export", *words, "--without-documents", "--out", out, "--json", hub=pair.aster
+    ).data
+    assert told["messages"] == [sent["id"]]
+    _, pack = check(out, key_of(pair.aster))
+    assert not any("/documents/" in name for name in pack.namelist())
+    text = say("evidence", "show", out).text
+    assert sent["id"] in text
+    assert "nothing of it is checked" in text
+    shown = say("evidence", "show", out, "--json").data
+    assert shown["messages"][0]["mic_equal"] is True
+    assert shown["roles"]["event"] >= 6
+
+
+def refused(*words: object, hub: Path, code: int = 2) -> str:
+    found: str = say("evidence", *words, "--json", hub=hub, code=code).data["error"]["code"]
+    return found
+
+
+def test_what_is_refused(pair: Pair, tmp_path: Path) -> None:
+    out = tmp_path / "pack.zip"
+    assert refused("export", "--out", out, hub=pair.aster) == "evidence.which-messages"
+    assert refused("export", "4711", "--query", "--out", out, hub=pair.aster) == "evidence.which-messages"
+    assert (
+        refused("export", "x", "--partner", "birch", "--out", out, hub=pair.aster)
+        == "evidence.which-messages"
+    )
+    assert (
+        refused("export", "--query", "--since", "soon", "--out", out, hub=pair.aster) == "evidence.bad-time"
+    )
+    assert (
+        refused("export", "--query", "--state", "x", "--out", out, hub=pair.aster) == "message.no-such-state"
+    )
+    nothing = ("export", "--query", "--until", "2001-01-01T00:00:00Z", "--out", out)
+    assert refused(*nothing, hub=pair.aster) == "evidence.nothing-found"
+    assert refused("export", "no-such-message", "--out", out, hub=pair.aster) == "exchange.no-such-message"
+    assert not out.exists()
+    out.write_bytes(b"PK")
+    assert refused("show", out, hub=pair.aster, code=1) == "evidence.bad-pack"

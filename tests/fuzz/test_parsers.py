@@ -6,15 +6,19 @@ The seed is fixed: `make test` tries a slice, `make soak` at least 200,000 input
 from __future__ import annotations
 
 import bz2
+import hashlib
 import random
 import time
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
+from cryptography import x509
 from tests.support import cms
 from tests.support.as2_world import NOW, Entropy, build, open_message, party
 from tests.support.certs import make_identity
+from tests.support.evidence_records import SAMPLES
 from tests.support.openpgp import party as openpgp_party
 
 from ecluse.blobs.sealed import Damaged, Opener, Sealer
@@ -27,6 +31,7 @@ from ecluse.trust.configuration import Configuration
 from ecluse.trust.memory import MemoryKeyring
 from ecluse.trust.openpgp import armored_certificate
 from ecluse.trust.secrets import Secret
+from ecluse.wire import asn1
 from ecluse.wire.as2.build import BuildOptions, Part, ReceiptOptions
 from ecluse.wire.as2.disposition import PROCESSED, parse_disposition
 from ecluse.wire.as2.events import UnwrapPolicy
@@ -37,6 +42,7 @@ from ecluse.wire.cms.events import KeyNeeded, Signers
 from ecluse.wire.cms.reader import Reader
 from ecluse.wire.cms.recipients import for_certificate
 from ecluse.wire.cms.verify import verify
+from ecluse.wire.ers import read_record, verify_record
 from ecluse.wire.http1 import parse_request_head, parse_response_head
 from ecluse.wire.http1.chunked import ChunkReader
 from ecluse.wire.openpgp.certificate import read_certificates
@@ -53,11 +59,12 @@ from ecluse.wire.smime.transfer import decoder
 from ecluse.wire.tlog.checkpoint import open_checkpoint
 from ecluse.wire.tlog.note import NoteKey, parse_note
 from ecluse.wire.tlog.proof import parse_proof
+from ecluse.wire.tsp import read_response, read_token, verify_token
 
 SLICE = 250
 """Inputs for each parser in an ordinary run."""
 SOAK = 12_000
-"""The same in a long one; there are 21 parsers."""
+"""The same in a long one; there are 23 parsers."""
 TAKES_ANYTHING = {"as2 message 5", "quoted-printable"}
 """A plain message is whatever its octets are; RFC 2045 s6.7 has damaged quoted-printable pass as it stands."""
 HANG = 5.0
@@ -256,6 +263,27 @@ def corpus() -> dict[str, tuple[list[bytes], Callable[[bytes, random.Random], ob
             lambda data, rng: rng.choice([_configuration, load_certificates, read_card])(data),
         ),
         **openpgp(),
+        **time_stamps(),
+    }
+
+
+def time_stamps() -> dict[str, tuple[list[bytes], Callable[[bytes, random.Random], object]]]:
+    """Answers of authorities, and evidence records that rest on them."""
+    samples = {path.name: path.read_bytes() for path in SAMPLES.iterdir()}
+    roots = x509.load_pem_x509_certificates(samples["decades.pem"] + samples["openssl.pem"])
+    token, note, now = samples["openssl.tsr"], samples["note"], datetime(2030, 1, 1, tzinfo=UTC)
+    answers = [asn1.sequence(asn1.sequence(asn1.integer(0)), token)]
+
+    def stamp(data: bytes, rng: random.Random) -> None:
+        found = read_response(data) if data[:1] == b"\x30" and rng.random() < 0.5 else data
+        verify_token(read_token(found), roots, data=note)
+
+    def record(data: bytes, rng: random.Random) -> None:
+        verify_record(read_record(data), lambda name: hashlib.new(name, note).digest(), roots, now)
+
+    return {
+        "time-stamp": ([token, *answers], stamp),
+        "evidence record": ([samples["first.ers"], samples["decades.ers"]], record),
     }
 
 
@@ -336,6 +364,8 @@ NAMES = [
     "openpgp message",
     "openpgp inside",
     "openpgp keys",
+    "time-stamp",
+    "evidence record",
 ]
 
 

@@ -95,6 +95,7 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "folders.orders.create": HOW,
         "organisation.keys.0.succeeds": WHO,
         "*.successor": WHO,
+        "archive.*": "what is too long to be of use is refused; within that it is the company's to know",
         "acme": OFF,
         "acme.names": WHO,
         "acme.agree": HOW,

@@ -31,6 +31,7 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.facts import (
     AccessFacts,
     Approved,
+    ArchiveFacts,
     Counts,
     Facts,
     HubFacts,
@@ -127,6 +128,10 @@ def backed_up(hub: HubFacts) -> HubFacts:
 def log(**more: object) -> Make:
     base = hub_facts().log
     return lambda: facts(hub=replace(hub_facts(), log=replace(base, **more)))  # type: ignore[arg-type]
+
+
+def archive(**more: object) -> Make:
+    return lambda: facts(hub=replace(hub_facts(), archive=ArchiveFacts(**more)))  # type: ignore[arg-type]
 
 
 def stamped(**more: object) -> Make:
@@ -609,6 +614,15 @@ CASES: dict[str, tuple[Make, Make]] = {
     "evidence.verified-long-ago": (
         log(verified=Instant(NOW - 40 * DAY)),
         log(verified=Instant(NOW - 20 * DAY)),
+    ),
+    "evidence.archive-damaged": (archive(damaged=1), archive()),
+    "evidence.archive-place-unavailable": (archive(place_error="blobs.unavailable: it is away"), archive()),
+    "evidence.archive-clock-doubted": (archive(clock_doubt="It ran back."), archive()),
+    "evidence.archive-undecided": (archive(refused=2), archive()),
+    "evidence.archive-single-copy": (archive(single=("invoices",)), archive(used=True, administrators=2)),
+    "evidence.archive-few-administrators": (
+        archive(used=True, administrators=1),
+        archive(used=True, administrators=2),
     ),
     "evidence.no-authority": (
         hub("log.authorities", ()),

@@ -118,7 +118,6 @@ def test_what_many_answer_to_is_read_in_the_order_of_days(
 ) -> None:
     monkeypatch.setattr("ecluse.archive.search._FEW", 2)
     monkeypatch.setattr("ecluse.archive.search._LOOKS", (1, 3))
-    monkeypatch.setattr("ecluse.archive.search._STEP", 5)
     monkeypatch.setattr("ecluse.archive.search._MANY", many)
     test_every_condition_alone_and_in_pairs(full)
 

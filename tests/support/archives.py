@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,9 @@ def profile(**changes: Any) -> ArchiveProfile:
 class Person:
     """An operator with a key of their own."""
 
-    def __init__(self, name: str, *roles: str) -> None:
-        self.key = Ed25519PrivateKey.generate()
+    def __init__(self, name: str, *roles: str, seed: bytes = b"") -> None:
+        made = Ed25519PrivateKey.from_private_bytes(sha256(seed).digest()) if seed else None
+        self.key = made or Ed25519PrivateKey.generate()
         line = public_line(self.key)
         self.operator = Operator(name=name, keys=(line,), roles=roles)  # type: ignore[arg-type]
         self._public = public_key(line)
@@ -124,19 +126,28 @@ class ArchiveWorld:
     """A hub with an archive."""
 
     def __init__(
-        self, folder: Path, *, url: str = "", start: str = "2026-04-01", **profiles: ArchiveProfile
+        self,
+        folder: Path,
+        *,
+        url: str = "",
+        start: str = "2026-04-01",
+        seed: bytes = b"",
+        **profiles: ArchiveProfile,
     ) -> None:
         self.clock = FakeClock(instant(start))
         self.hub = bare_hub(folder, self.clock, url=url)
         self.second: Any = FakeSecond()
-        self.anne, self.bea = Person("anne", "archive"), Person("bea", "archive")
+        self.anne = Person("anne", "archive", seed=seed and seed + b"anne")
+        self.bea = Person("bea", "archive", seed=seed and seed + b"bea")
         self.book = Book(
             ArchiveSettings(profile="invoices"),
             profiles or {"invoices": profile()},
             operators=(self.anne.operator, self.bea.operator),
             version=3,
         )
-        key = Ed25519PrivateKey.generate()
+        made = Ed25519PrivateKey.from_private_bytes(sha256(seed).digest()) if seed else None
+        key = made or Ed25519PrivateKey.generate()
+        self.log_sign = key.sign
         self.note_key = NoteKey.of("aster.example/log", key.public_key())
         self.room = Room(
             self.hub,

@@ -18,9 +18,8 @@ from ecluse.app.backup.run import Backup, make_backup, open_site
 from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.folder import make_hub
 from ecluse.app.node import Node, open_node
+from ecluse.app.sequencing import make_sequencer
 from ecluse.app.settings import apply_files
-from ecluse.evidence.held import HeldCheckpoints
-from ecluse.evidence.sequencer import Sequencer
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import MessageId, PartnerId, system_clock, system_entropy
 from ecluse.trust.certificates import to_pem
@@ -31,7 +30,7 @@ from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.wire.openpgp.making import make_key
 from ecluse.wire.openpgp.names import Tag
 
-__all__ = ["World", "content", "recipient", "sequencer"]
+__all__ = ["World", "content", "recipient"]
 
 
 @functools.cache
@@ -122,8 +121,10 @@ class World:
 
     def seal(self) -> None:
         """Put the log's records into the tree, and sign it."""
-        sequencer(self.node).seal(10_000)
-        sequencer(self.node).checkpoint()
+        sequencer = make_sequencer(self.node)
+        while sequencer.seal():
+            pass
+        sequencer.checkpoint()
 
     def backup(self, **given: Any) -> Backup:
         """Make a backup."""
@@ -153,18 +154,6 @@ class World:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def sequencer(node: Node) -> Sequencer:
-    """What seals and signs the log of a node that does not serve."""
-    return Sequencer(
-        node.store,
-        node.hub.clock,
-        node.log_key,
-        node.keyring.log_sign,
-        held=HeldCheckpoints(node.checkpoint_file),
-        node=node.name,
-    )
 
 
 def content(node: Node, id: MessageId) -> bytes:

@@ -9,6 +9,7 @@ import msgspec
 from ecluse.app.node import Node
 from ecluse.archive.care import CARE_SETTING
 from ecluse.archive.clock import doubt_of
+from ecluse.archive.commitments import revealed
 from ecluse.archive.deposit import body_of, refused_messages
 from ecluse.archive.disposal import EYES, Disposal, eyes_of, over
 from ecluse.archive.holding import holds_of
@@ -103,7 +104,7 @@ def journal(view: View, subject: str) -> list[dict[str, Any]]:
     found = []
     for each in view.events(subject):
         event = decode_leaf(each.leaf)
-        facts = msgspec.json.decode(event.data, type=dict[str, Any])
+        facts = revealed(each)
         facts.pop("signature", None)
         facts.pop("statement", None)
         found.append(

@@ -35,6 +35,22 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "message",
         "Every copy of the keys and bytes that message.shredded deleted has let go of them; copies names them.",
     ),
+    "subject.requested": (
+        "request",
+        "A person asked for the data that the hub holds about them, or to have it erased.",
+    ),
+    "subject.extended": ("request", "The answer takes longer, as the law allows; why."),
+    "subject.planned": (
+        "request",
+        "What would be erased, and what not, was written down; its digest is told.",
+    ),
+    "subject.approved": ("request", "An operator signed exactly that plan."),
+    "subject.erased": (
+        "request",
+        "The plan was carried out: how much went, and how much was refused on a legal ground.",
+    ),
+    "subject.exported": ("request", "What was found was handed out, in a file of that digest."),
+    "subject.refused": ("request", "All of it was refused, with the legal reason."),
     "copy.forsaken": (
         "copy",
         "A person said that a copy of keys or bytes is no more: deletions wait for it no longer.",
@@ -149,6 +165,20 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "archive",
         "A document was put into the archive; the digest of its receipt is told.",
     ),
+    "archive.imported": (
+        "archive",
+        "A document came from the archive of another hub; the digest of the export's manifest is told.",
+    ),
+    "archive.import-begun": (
+        "import",
+        "An export of another hub was checked whole, and begins to be taken in.",
+    ),
+    "archive.import-ended": ("import", "All of an export is in the archive."),
+    "archive.export-begun": (
+        "export",
+        "Somebody has the archive written out, and why; before its first octet is.",
+    ),
+    "archive.exported": ("export", "An export ended; the digest of its manifest is told."),
     "archive.refused": (
         "message",
         "The archive profile does not take a document of it: somebody has to decide.",

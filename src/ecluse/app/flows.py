@@ -103,7 +103,14 @@ def protection_of(node: Node) -> Protection:
 
 def seals_of(node: Node) -> Seals:
     """Signatures on documents, with our keys and those whom the configuration believes."""
-    return SealDesk(lambda: node.directory, node.hub.clock)
+    from ecluse.app.stamps import stamper, trusted_roots
+
+    return SealDesk(
+        lambda: node.directory,
+        node.hub.clock,
+        stamps=lambda name: stamper(node, name),
+        authorities=lambda: trusted_roots(node),
+    )
 
 
 def source_of(node: Node) -> Callable[[str], Source]:

@@ -17,7 +17,7 @@ from ecluse.app.changes.proposal import NAMESPACE, Signer
 from ecluse.app.node import Node
 from ecluse.app.sequencing import BROKEN
 from ecluse.errors import EcluseError, Fault
-from ecluse.evidence.breaks import SUBJECT, Break, Decider, breaks, parse_break
+from ecluse.evidence.breaks import RESTORED, SUBJECT, Break, Decider, breaks, parse_break
 from ecluse.evidence.continuing import Damage, assess, propose
 from ecluse.evidence.errors import BadBreak
 from ecluse.evidence.held import HeldCheckpoints
@@ -156,6 +156,7 @@ def _write(node: Node, found: Break, actor: str) -> None:
         node.hub.event(tx, "log.continued", SUBJECT, signed.data(), actor=actor)
         tx.drop_record(_PENDING, "pending")
         tx.put_setting(BROKEN, b"")
+        tx.put_setting(RESTORED, b"")
 
     node.store.write(work)
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from ecluse.app.node import REVOCATION_SETTING
+from ecluse.app.stamps import authority_chains
 from ecluse.channels.http.client import post
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
 from ecluse.channels.http.limits import ClientLimits
@@ -142,7 +143,8 @@ def is_named(node: Node, text: str) -> Callable[[Candidate], bool]:
         by_print = len(digits) >= 8 and candidate.fingerprint.startswith(digits)
         return text in (candidate.owner or "us", candidate.name) or by_print
 
-    known = {"us", *node.keyring.references(), *node.directory.configuration.partners}
+    authorities = {f"authority:{each.name}" for each in node.directory.hub.log.authorities}
+    known = {"us", *node.keyring.references(), *node.directory.configuration.partners, *authorities}
     if text not in known and not any(map(means, _in_use(node))):
         raise NoSuchCertificate(f"No certificate in use goes by {text[:80]!a}.")
     return means
@@ -158,7 +160,7 @@ class NoSuchCertificate(EcluseError):
 
 def _in_use(node: Node) -> Iterator[Candidate]:
     own = [(ref, node.keyring.chain(ref)) for ref in node.keyring.references()]
-    return candidates(node.directory.configuration, own)
+    return candidates(node.directory.configuration, [*own, *authority_chains(node)])
 
 
 def _authorities(node: Node) -> list[tuple[x509.Certificate, int]]:
@@ -247,7 +249,8 @@ def _tell(node: Node, tx: Tx, checked: Checked) -> None:
         "source": verdict.source,
         "mode": node.directory.hub.revocation.mode,
     }
-    subject = f"partner:{candidate.owner}" if candidate.owner else f"key:{candidate.name}"
+    ours = candidate.name if candidate.name.startswith("authority:") else f"key:{candidate.name}"
+    subject = f"partner:{candidate.owner}" if candidate.owner else ours
     node.hub.event(tx, kind, subject, facts)
 
 

@@ -1,7 +1,7 @@
 """Time-stamping authorities are asked as ``[[log.authorities]]`` says, and evidence records are renewed in time.
 
 Two recurring jobs of the hub, which any node may do: one asks the authorities that are due, the other one renews. What
-they do is also done by hand, by the commands of ``ecluse log``.
+they do is also done by hand, by commands.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from ecluse.evidence.longterm.algorithms import Algorithms
 from ecluse.evidence.longterm.beginning import Longterm, gather
 from ecluse.evidence.longterm.renewing import Renewed, renew, replan
 from ecluse.evidence.record import Json
-from ecluse.evidence.stamps.asking import Authority, ask
+from ecluse.evidence.stamps.asking import Authority, ask, ask_over
 from ecluse.evidence.stamps.keeping import authority_state, due_at, keep, keep_failure
-from ecluse.evidence.stamps.stamp import Stamp
+from ecluse.evidence.stamps.stamp import Stamp, stamps
 from ecluse.model.nouns import Checkpoint
-from ecluse.store.port import Tx
+from ecluse.store.port import Tx, View
 from ecluse.trust.fields import seconds
+from ecluse.trust.revocation import refused
 from ecluse.trust.stamp_settings import TimeStampAuthority
 from ecluse.wire.tsp.request import CONTENT_TYPE as ASKED
 from ecluse.wire.tsp.response import CONTENT_TYPE as ANSWERED
@@ -46,10 +47,12 @@ __all__ = [
     "NoSuchAuthority",
     "Stamped",
     "authorities",
+    "authority_chains",
     "longterm",
     "longterm_work",
     "renew_evidence",
     "stamp_log",
+    "stamper",
     "stamping",
     "trusted_roots",
 ]
@@ -103,13 +106,28 @@ class Stamped:
 
 def authorities(node: Node) -> list[Authority]:
     """The authorities that are asked, in the order of the configuration."""
-    return [_authority(node, each) for each in node.directory.hub.log.authorities if each.ask]
+    revoked = _revoked(node)
+    return [_authority(node, each, revoked) for each in node.directory.hub.log.authorities if each.ask]
 
 
 def trusted_roots(node: Node) -> list[x509.Certificate]:
     """Roots of every authority, also of those that are not asked any more."""
     found = (root for each in node.directory.hub.log.authorities for root in _roots(node, each)[0])
     return list(dict.fromkeys(found))
+
+
+def stamper(node: Node, name: str) -> Callable[[bytes], bytes]:
+    """What gives an authority's token over a SHA-256 digest.
+
+    Raises:
+        NoSuchAuthority: There is none of that name that is asked. What it gives raises where the authority does not
+            answer as it should.
+    """
+    for settings in node.directory.hub.log.authorities:
+        if settings.name == name and settings.ask:
+            authority = _authority(node, settings, _revoked(node))
+            return lambda digest: ask_over(authority, "sha256", digest, node.hub.entropy).token.der
+    raise NoSuchAuthority(f"No authority {name[:80]!a} is asked.")
 
 
 def longterm(node: Node, *, actor: str = "hub") -> Longterm:
@@ -192,7 +210,8 @@ def stamp_log(node: Node, *, name: str | None = None, now: bool = False, actor: 
     if not due:
         return []
     with ThreadPoolExecutor(min(ASKERS, len(due)), thread_name_prefix="stamps") as pool:
-        return list(pool.map(partial(_stamp, node, checkpoint, longterm(node, actor=actor)), due))
+        work = partial(_stamp, node, checkpoint, longterm(node, actor=actor), _revoked(node))
+        return list(pool.map(work, due))
 
 
 def renew_evidence(
@@ -219,9 +238,15 @@ def renew_evidence(
     return renew(work, asked, trusted_roots(node), sources, everything=everything, check=check)
 
 
-def _stamp(node: Node, checkpoint: Checkpoint, work: Longterm, settings: TimeStampAuthority) -> Stamped:
+def _stamp(
+    node: Node,
+    checkpoint: Checkpoint,
+    work: Longterm,
+    revoked: frozenset[str],
+    settings: TimeStampAuthority,
+) -> Stamped:
     try:
-        stamp = ask(_authority(node, settings), checkpoint, node.hub.clock, node.hub.entropy)
+        stamp = ask(_authority(node, settings, revoked), checkpoint, node.hub.clock, node.hub.entropy)
     except EcluseError as error:
         failure = error
         at = node.hub.clock()
@@ -231,7 +256,32 @@ def _stamp(node: Node, checkpoint: Checkpoint, work: Longterm, settings: TimeSta
     return Stamped(settings.name, stamp, None)
 
 
-def _authority(node: Node, settings: TimeStampAuthority) -> Authority:
+def _revoked(node: Node) -> frozenset[str]:
+    """Certificates that ``[revocation]`` has us refuse."""
+    mode = node.directory.hub.revocation.mode
+    return frozenset() if mode == "off" else frozenset(node.store.read(lambda view: refused(view, mode)))
+
+
+def authority_chains(node: Node) -> list[tuple[str, tuple[x509.Certificate, ...]]]:
+    """For each authority that is asked, ``authority:NAME`` and the chain of its newest time-stamp."""
+
+    def read(view: View) -> list[tuple[str, tuple[bytes, ...]]]:
+        found = []
+        for each in node.directory.hub.log.authorities:
+            state = authority_state(view, each.name) if each.ask else None
+            kept = stamps(view, state.size) if state is not None and state.kept is not None else []
+            found += [
+                (f"authority:{each.name}", stamp.chain) for stamp in kept if stamp.authority == each.name
+            ]
+        return found
+
+    return [
+        (name, tuple(x509.load_der_x509_certificate(each) for each in chain))
+        for name, chain in node.store.read(read)
+    ]
+
+
+def _authority(node: Node, settings: TimeStampAuthority, revoked: frozenset[str]) -> Authority:
     roots, others = _roots(node, settings)
     return Authority(
         settings.name,
@@ -240,6 +290,7 @@ def _authority(node: Node, settings: TimeStampAuthority) -> Authority:
         settings.hash.replace("sha-", "sha").replace("sha3-", "sha3_"),
         settings.policy,
         others,
+        revoked,
     )
 
 

@@ -35,6 +35,7 @@ RECORDED: Final = 32_768
 
 _PERSONAL: Final = re.compile(
     r"(organisation\.)?contacts\[\d+\]\.(name|email|phone)|verification\.(with|evidence)"
+    r"|processing\.(officer|controller)"
 )
 """Fields that name people."""
 

@@ -36,6 +36,8 @@ AGAIN: Final = 15 * 60 * 1_000_000
 """Microseconds until a place that could not be used is tried again."""
 DAILY: Final = 86_400 * 1_000_000
 """Microseconds until what is damaged beyond repair is looked at again."""
+_ENTERED: Final = frozenset({"archive.deposited", "archive.imported"})
+"""Events that say with which digest a document came into this archive."""
 _STEP: Final = 1 << 20
 _PAGE: Final = 50
 _JITTER: Final = 10
@@ -269,7 +271,7 @@ def _fits(room: Room, archived: Archived, chunks: Callable[[int, int], Iterator[
     if digest.digest() != archived.sha256:
         return False
     events = room.hub.store.read(lambda view: view.events(archived.id))
-    told = next((each for each in events if each.event.kind == "archive.deposited"), None)
+    told = next((each for each in events if each.event.kind in _ENTERED), None)
     if told is None:
         return False
     facts = msgspec.json.decode(decode_leaf(told.leaf).data, type=dict[str, object])

@@ -72,9 +72,9 @@ _MESSAGE: Final = {
     **_fields(
         "direction protocol config documents sha256 size protections mic mics warnings answer_sha256 answer_positive "
         "reason flow origin file_size first opened released sealed_anew fault deliveries received_sha256 wire_sha256 "
-        "wire_size action delivery passed_over duplicate_of opening inside unpacked packed headers_sha256 entity_sha256 "
-        "signature_sha256 answer_headers_sha256 mic_canonical mic_algorithm",
-        company="partner channel signed_by how sealed",
+        "wire_size action delivery passed_over duplicate_of opening inside unpacked packed headers_sha256 "
+        "entity_sha256 signature_sha256 answer_headers_sha256 mic_canonical mic_algorithm",
+        company="partner channel signed_by how sealed seals",
         path="protocol_id",
         personal="path",
     ),
@@ -103,7 +103,9 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "delivery.held": {**_DELIVERY, **_fields("reason")},
     "delivery.relayed": {
         **_DELIVERY,
-        **_fields("children child reason opened inside unpacked packed", company="signed_by how sealed"),
+        **_fields(
+            "children child reason opened inside unpacked packed", company="signed_by how sealed seals"
+        ),
     },
     **{
         f"delivery.{done}": {
@@ -117,7 +119,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "delivery.refused": _RECEIPT,
     "delivery.given-up": _RECEIPT,
     "delivery.retried": {**_DELIVERY, **_fields("reason")},
-    "delivery.dead": {**_DELIVERY, **_fields("reason child")},
+    "delivery.dead": {**_DELIVERY, **_fields("reason child was")},
     "delivery.overdue": {**_DELIVERY, **_fields("resent")},
     "receipt.repeated": _RECEIPT,
     "receipt.kept": _RECEIPT,
@@ -199,6 +201,15 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "posture.finding-closed": _fields("code severity opened", company="place"),
     "posture.suppressed": _fields("until", company="key", personal="reason owner"),
     "posture.unsuppressed": _fields("ended", company="key"),
+    # Backups: a place is one of the company's, and so are the names of its secrets
+    "backup.made": _fields(
+        "id made log octets written blobs copied keys seconds missing", company="place left_out"
+    ),
+    "backup.failed": _fields("reason", company="place"),
+    "backup.pruned": _fields("dropped objects blobs", company="place"),
+    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs error at"),
+    "hub.restored": _fields("backup made log held erased damaged ok"),
+    "restore.released": {**_COMMENT, **_fields("messages", company="flows")},
     "posture.baseline-approved": {**_COMMENT, **_fields("subjects sha256", company="only")},
     # Configuration and changes to trust
     "config.applied": {
@@ -252,6 +263,33 @@ FIELDS: Final[Mapping[str, Fields]] = {
         )
         for done in ("revoked", "restored", "unproven")
     },
+    # The log, and who vouches for it: authorities and witnesses are companies
+    **{
+        f"log.{done}": {ANY: Sort.TECHNICAL, **_fields(company="authority witness cause source")}
+        for done in (
+            "broken",
+            "clock-differs",
+            "clock-went-back",
+            "evidence-begun",
+            "evidence-not-renewed",
+            "evidence-renewed",
+            "key-added",
+            "stamp-failed",
+            "stamped",
+            "witness-back",
+            "witness-clock-differs",
+            "witness-failed",
+            "witness-went-back",
+            "witnessed",
+        )
+    },
+    # Who decided that a log goes on, in the words that they signed.
+    "log.continuing-proposed": {**_SIGNED, ANY: Sort.TECHNICAL},
+    "log.continued": {**_SIGNED, **_fields("lost", accountable="signatures")},
+    **{
+        f"witness.{done}": {ANY: Sort.TECHNICAL, **_fields(company="log theirs ours")}
+        for done in ("began", "log-behind", "log-forked", "log-suspect")
+    },
     # The archive
     "archive.deposited": _fields(
         "message part sha256 size type receipt starts ends configuration blob copied place",
@@ -283,6 +321,14 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "archive.destroyed": _fields("list certificate destroyed kept_back"),
     "archive.clock-doubted": _fields("doubt"),
     "archive.clock-confirmed": {**_COMMENT, **_fields("doubt")},
+    # Requests of persons
+    "subject.requested": _fields("law wants received due", personal="words"),
+    "subject.extended": {**_COMMENT, **_fields("due")},
+    "subject.refused": {**_COMMENT, **_fields("in_time")},
+    "subject.planned": _fields("plan erase refuse in_documents"),
+    "subject.approved": {**_SIGNED, **_fields("plan")},
+    "subject.erased": {**_COMMENT, **_fields("plan erased refused nothing_left in_time")},
+    "subject.exported": _fields("found sha256 size in_time"),
     "keyring.passphrase-changed": {},
     "secret.put": {},
     "secret.removed": {},

@@ -28,9 +28,8 @@ _LOOKS: Final = (1000, 16_000)
 _LAST: Final = chr(0x10FFFF)
 _EQUAL: Final = ("state", "partner", "type", "profile", "currency")
 """Conditions that may drive, that with fewest documents first, as archives are; what is kept is not sought by that."""
-_STEP: Final = 1000
-_MANY: Final = 20_000
-"""Documents looked up one by one where a number begins as that of many: after these, days are read instead."""
+_MANY: Final = 200_000
+"""Numbers that are read to see in which days they are: 0.1 us each. Of more, some are found in any days."""
 _DAY: Final = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 _PLACE: Final = re.compile(r"([0-9-]{0,10})/(a[0-9a-z]{1,40})")
 
@@ -161,36 +160,13 @@ def _found(view: View, query: Query, after: Place | None, limit: int) -> list[tu
         return view.archive_search(conditions, limit) if few[1] else []
     equal: dict[str, object] = {name: getattr(query, name) for name in _EQUAL if getattr(query, name)}
     driver, count = _driver(view, equal, _amounts(query))
+    conditions = _conditions(query, after, driver, numbers)
     if numbers and count >= _LOOKS[-1]:
-        found = _by_number(view, query, after, numbers, limit)
-        if found is not None:
-            return found
-    return view.archive_search(_conditions(query, after, driver, numbers), limit)
-
-
-def _by_number(
-    view: View, query: Query, after: Place | None, numbers: list[_Condition], limit: int
-) -> list[tuple[str, ArchiveId]] | None:
-    """Read what has such numbers, newest day first, and look the rest up; ``None`` where that leads too far."""
-    alone = (
-        len(numbers) == 1
-        and all(not getattr(query, name) for name in (*_EQUAL, "direction"))
-        and _amounts(query) is None
-    )
-    place, looked = after, 0
-    found: list[tuple[str, ArchiveId]] = []
-    while looked < _MANY:
-        page = view.archive_dated([numbers[0], *_days(query, place, "")], limit if alone else _STEP)
-        if alone:
-            return page
-        looked += len(page)
-        ids: _Condition = ("ids", [id for _, id in page])
-        if page:
-            place = Place(*page[-1])
-            found += view.archive_search(_conditions(query, None, ids, numbers[1:]), limit)
-        if len(page) < _STEP or len(found) >= limit:
-            return found[:limit]
-    return None
+        # Numbers go by years: days in which there is no such number are not to be read through.
+        first, last, read = view.archive_span(numbers[0], _MANY)
+        if read < _MANY:
+            conditions += [("since", first), ("last", last)]
+    return view.archive_search(conditions, limit)
 
 
 def _days(query: Query, after: Place | None, suffix: str) -> list[_Condition]:

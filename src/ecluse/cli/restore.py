@@ -89,7 +89,7 @@ Sample = Annotated[
 
 
 RESTORED: Final = (
-    "ok, backup, made, files, blobs, octets, keys, erased, held{messages, deliveries, answers, flows}, log, states, "
+    "ok, backup, made, files, blobs, octets, keys, erased, held{messages, deliveries, answers, flows}, log, "
     "damaged[], left_out[], seconds"
 )
 
@@ -300,8 +300,8 @@ def draw_restored(console: Console, facts: dict[str, Any]) -> None:
     )
     if log["problem"]:
         console.print(f"{log['problem']['code']}: {log['problem']['cause']}", style="bold red", markup=False)
-    if facts["states"]:
-        console.print(f"{facts['states']} messages are not in the state that the log says.", style="red")
+    for state in log["states"]:
+        console.print(f"{state['code']}: {state['cause']}", style="red", markup=False)
     if facts["erased"]:
         console.print(f"{facts['erased']} messages were erased after the backup: their documents stay gone.")
     stopped = facts["held"]

@@ -26,6 +26,11 @@ Out = Annotated[
     Path | None, typer.Option("--out", help="A new file; by default beside it.", show_default=False)
 ]
 
+TimeStamp = Annotated[
+    str | None,
+    typer.Option("--time-stamp", help="Authority of [[log.authorities]] that stamps it.", show_default=False),
+]
+
 
 def sign(
     frame: Frame,
@@ -40,6 +45,7 @@ def sign(
     ] = "auto",
     key: Key = None,
     out: Out = None,
+    time_stamp: TimeStamp = None,
     reason: Annotated[
         str | None, typer.Option("--reason", help="Why, for readers of a PDF.", show_default=False)
     ] = None,
@@ -49,7 +55,9 @@ def sign(
     from ecluse.trust.seal_settings import Sealing
 
     with frame.node() as node:
-        facts = seal_file(node, file, Sealing(format=form, key=key, reason=reason), out)
+        facts = seal_file(
+            node, file, Sealing(format=form, key=key, reason=reason, time_stamp=time_stamp), out
+        )
     frame.show(facts, lambda console: console.print(_made(facts), markup=False, soft_wrap=True))
 
 
@@ -69,13 +77,14 @@ def container(
         Path, typer.Option("--out", help="The container, a new file (.asice).", show_default=False)
     ],
     key: Key = None,
+    time_stamp: TimeStamp = None,
 ) -> None:
     """Put documents into one container with one seal over all of them (ASiC-E)."""
     from ecluse.app.seals import contain_files
     from ecluse.trust.seal_settings import Sealing
 
     with frame.node() as node:
-        facts = contain_files(node, files, Sealing(format="asic-e", key=key), out)
+        facts = contain_files(node, files, Sealing(format="asic-e", key=key, time_stamp=time_stamp), out)
     frame.show(facts, lambda console: console.print(_made(facts), markup=False, soft_wrap=True))
 
 

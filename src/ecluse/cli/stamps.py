@@ -22,7 +22,7 @@ Size = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands to ``ecluse log``."""
+    """Add these commands to those of the log."""
     command(
         app,
         "stamp",

@@ -39,6 +39,7 @@ from ecluse.cli import (
     partner_life,
     pgp,
     posture,
+    processing,
     rehearse,
     restore,
     retention,
@@ -49,6 +50,7 @@ from ecluse.cli import (
     signer,
     ssh,
     stamps,
+    subject,
 )
 from ecluse.cli.frame import HUB_HELP, JSON_HELP, QUIET_HELP, Group, Options, show_error
 from ecluse.errors import EcluseError, Fault
@@ -102,13 +104,12 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse, signer, restore):
+for group in (hub, configuration, send, rehearse, signer, processing, restore):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
 for group in (partner_card, partner_life, hostkey):
     group.add_to(partner.app)
-hostkey.add_to(partner.app)
 roles.add_to(partner.app)
 app.add_typer(partner.app, name="partner", cls=Group)
 ssh.add_to(cert.app)
@@ -135,6 +136,7 @@ app.add_typer(log.app, name="log", cls=Group)
 app.add_typer(backup.app, name="backup", cls=Group)
 app.add_typer(evidence.app, name="evidence", cls=Group)
 app.add_typer(retention.app, name="retention", cls=Group)
+app.add_typer(subject.app, name="subject", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 

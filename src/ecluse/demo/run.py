@@ -20,6 +20,7 @@ from ecluse.demo.evidence import evidence
 from ecluse.demo.fraud import fraud
 from ecluse.demo.interrupts import terminable, uninterrupted
 from ecluse.demo.intruder import refusals
+from ecluse.demo.packs import packs
 from ecluse.demo.screen import Screen, size_text
 from ecluse.demo.stage import Stage
 from ecluse.demo.supplier import bridge
@@ -83,6 +84,7 @@ def _scenes(stage: Stage) -> list[Scene]:
         ("What must not pass", refusals),
         ("Somebody writes in a partner's name", fraud),
         ("What can be proven", evidence),
+        ("What a third party gets", packs),
         ("What is left", scenes.closing),
     ]
 
@@ -144,6 +146,7 @@ def _next(screen: Screen, root: Path, stage: Stage) -> None:
         f"{ecluse} --hub {hub} message trace {order.arrived.id}",
         f"{ecluse} --hub {hub} log verify",
         f"less {folder / 'traces' / f'order-received-{order.receiver.id}.txt'}",
+        f"{ecluse} evidence show {folder / 'evidence' / f'order-received-{order.receiver.id}.zip'}",
         f"ls {folder / 'traces'} {hub / 'inbox' / order.sender.id}",
     ):
         screen.text(f"  {command}")

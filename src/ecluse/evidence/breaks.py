@@ -38,6 +38,7 @@ from ecluse.wire.tlog.note import Sign, open_note, parse_note, sign_note
 
 __all__ = [
     "CONTINUED",
+    "RESTORED",
     "SUBJECT",
     "Break",
     "Decider",
@@ -54,6 +55,10 @@ __all__ = [
 
 CONTINUED: Final = "log.continued"
 """Kind of the record that begins an epoch."""
+
+RESTORED: Final = "log.restored"
+"""Setting: of when the backup is that the database was restored from, until a person decided that the log goes on.
+What was signed after it is not known here."""
 
 SUBJECT: Final = "log:epochs"
 """Subject of those records."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ecluse.errors import EcluseError
-from ecluse.evidence.breaks import Break, Decider, base_of, epoch_of, origin_of, sealed_breaks
+from ecluse.evidence.breaks import RESTORED, Break, Decider, base_of, epoch_of, origin_of, sealed_breaks
 from ecluse.evidence.errors import BadBreak, NotBroken
 from ecluse.evidence.sequencer import LOST_HEAD
 from ecluse.model.nouns import Checkpoint
@@ -73,6 +73,12 @@ def assess(store: Store, key: LogKey, held: Iterable[bytes]) -> Damage:
             right.append(head.size)
         elif _is_ours(note, head, key):
             wrong.append(head)
+    restored, last = store.read(lambda view: (view.setting(RESTORED), view.last_checkpoint()))
+    if not wrong and restored:
+        # What was signed after the backup may turn up one day: nothing that is known is lost, and so it is said.
+        known = _head(last.note) if last is not None else None
+        known = known or TreeHead(origin, 0, merkle.root(0, {}))
+        return Damage(present, known, known.size, 0)
     if not wrong:
         raise NotBroken("The log continues everything that was signed.")
     base = base_of(key.name)

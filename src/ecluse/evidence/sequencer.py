@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from ecluse.errors import EcluseError
-from ecluse.evidence.breaks import Break, base_of, epoch_of, sealed_breaks
+from ecluse.evidence.breaks import RESTORED, Break, base_of, epoch_of, sealed_breaks
 from ecluse.evidence.errors import HeldUnreadable, KeyAway, RolledBack
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.model.basics import Clock, Instant
@@ -184,9 +184,18 @@ class Sequencer:
 
     def _check(self) -> tuple[TreeHead, Checkpoint | None]:
         outside = self._read_outside()
-        past, last, shown = self._store.read(
-            lambda view: (sealed_breaks(view, self._key), view.last_checkpoint(), view.records(LOST_HEAD))
+        past, last, shown, restored = self._store.read(
+            lambda view: (
+                sealed_breaks(view, self._key),
+                view.last_checkpoint(),
+                view.records(LOST_HEAD),
+                view.setting(RESTORED),
+            )
         )
+        if restored:
+            raise RolledBack(
+                f"The database was restored from a backup of {restored.decode()}; what was signed since is not known."
+            )
         origin = past[-1].origin if past else self._key.name
         heads = [self._open(each.body, _origin_in(each.body, self._key.name)) for each in shown]
         if outside is not None:

@@ -371,6 +371,29 @@ class AccessFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveFacts:
+    """The archive.
+
+    Attributes:
+        used: Whether there is a profile, or anything archived.
+        damaged: Documents that are damaged beyond repair.
+        place_error: What a second place last said; empty while all can be used.
+        clock_doubt: Why the clock can't be believed; empty where it can.
+        refused: Messages that wait for a decision.
+        single: Profiles that name no second copy.
+        administrators: Operators who can sign a disposal.
+    """
+
+    used: bool = False
+    damaged: int = 0
+    place_error: str = ""
+    clock_doubt: str = ""
+    refused: int = 0
+    single: tuple[str, ...] = ()
+    administrators: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HubFacts:
     """The hub.
 
@@ -387,6 +410,7 @@ class HubFacts:
         counts: Work that waits.
         approved: The baseline; ``None`` where there is none.
         access: The last review of who can do what.
+        archive: The archive.
     """
 
     settings: Hub
@@ -401,6 +425,7 @@ class HubFacts:
     counts: Counts = Counts()
     approved: Approved | None = None
     access: AccessFacts = AccessFacts()
+    archive: ArchiveFacts = ArchiveFacts()
 
     @property
     def subject(self) -> str:

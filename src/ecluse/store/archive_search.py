@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from ecluse.model.archive import Archived, ArchiveId
+from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Message
 from ecluse.store.archive import archived_from
 from ecluse.store.archive_numbers import numbers
@@ -44,8 +45,9 @@ class RowSearchView(Protocol):
     def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
         return [ArchiveId(row[0]) for row in self._list("archive_numbered", [condition], limit)]
 
-    def archive_dated(self, conditions: Conditions, limit: int) -> list[tuple[str, ArchiveId]]:
-        return [(day, ArchiveId(id)) for day, id in self._list("archive_dated", list(conditions), limit)]
+    def archive_span(self, condition: tuple[str, object], limit: int) -> tuple[str, str, int]:
+        first, last, count = self._list("archive_span", [condition], limit)[0]
+        return first or "", last or "", int(count)
 
     def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
         return [(kind, ArchiveId(id)) for kind, id in self._rows("archive_kinds", number, limit)]
@@ -56,6 +58,9 @@ class RowSearchView(Protocol):
 
     def archive_from(self, after: str, limit: int) -> list[Archived]:
         return [archived_from(row) for row in self._rows("archive_from", after, limit)]
+
+    def archive_messages(self, after: str, limit: int) -> list[MessageId]:
+        return [MessageId(row[0]) for row in self._rows("archive_messages", after, limit)]
 
     def messages_between(self, after: str, before: str, limit: int) -> list[Message]:
         return [message_from(row) for row in self._rows("messages_between", after, before, limit)]

@@ -38,6 +38,9 @@ class RowErasureView(Protocol):
             for row, id, kind, subject, at, values in self._rows("besides", after, limit)
         ]
 
+    def record_kinds(self) -> list[str]:
+        return [row[0] for row in self._rows("record_kinds")]
+
 
 class RowErasureTx(RowErasureView, Protocol):
     """The writes."""

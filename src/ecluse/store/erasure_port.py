@@ -21,6 +21,9 @@ class ErasureView(Protocol):
     def message_files(self, message: MessageId) -> list[FileRow]:
         """Names in partners' folders that stand for its documents."""
 
+    def record_kinds(self) -> list[str]:
+        """Kinds of which there are records."""
+
     def besides(self, after: int, limit: int) -> list[Beside]:
         """Events whose personal values are kept, in order of row number, after one."""
 

@@ -242,10 +242,8 @@ class View(ErasureView, Protocol):
     def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
         """Documents that have or name a number, in no order."""
 
-    def archive_dated(
-        self, conditions: Sequence[tuple[str, object]], limit: int
-    ) -> list[tuple[str, ArchiveId]]:
-        """Day and id of documents that have or name a number, newest day first."""
+    def archive_span(self, condition: tuple[str, object], limit: int) -> tuple[str, str, int]:
+        """First and last day of documents that have or name a number, and of how many entries that was read."""
 
     def archive_kinds(self, number: str, limit: int) -> list[tuple[str, ArchiveId]]:
         """Which documents have exactly this number (kind ``own:TYPE``) or name it (kind of what is named)."""
@@ -255,6 +253,9 @@ class View(ErasureView, Protocol):
 
     def archive_from(self, after: str, limit: int) -> list[Archived]:
         """Documents whose id is greater, in order of ids."""
+
+    def archive_messages(self, after: str, limit: int) -> list[MessageId]:
+        """Messages that have archived documents and whose ids are greater, in order of ids."""
 
     def messages_between(self, after: str, before: str, limit: int) -> list[Message]:
         """Messages whose ids lie between these two, in order of ids, which is that of time."""

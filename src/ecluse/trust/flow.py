@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from ecluse.trust.archive_settings import Archiving
 from ecluse.trust.fields import ChannelName, Day, Duration, FolderPath, Label, Name, Size, Strict, Weekday
+from ecluse.trust.processing_settings import Phrase
 from ecluse.trust.retention_settings import Retention
 from ecluse.trust.seal_settings import Sealing, SealsAsked
 
@@ -227,6 +228,7 @@ class Flow(Strict, frozen=True, kw_only=True):
         retention: How long what of the documents is kept; without it, [retention] of ecluse.toml says it.
         archive: Its documents are archived: what comes for it, and what it sends to partners.
         since: Files that are older are left.
+        purpose: What its documents are exchanged for, for the record of processing activities.
     """
 
     name: Name
@@ -243,3 +245,4 @@ class Flow(Strict, frozen=True, kw_only=True):
     retention: Retention | None = None
     archive: Archiving | None = None
     since: Day | None = None
+    purpose: Phrase | None = None

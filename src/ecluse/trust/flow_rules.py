@@ -121,6 +121,15 @@ def _target(file: str, field: str, target: FlowTarget, hub: Hub, partners: _Part
     if target.subject is not None:
         subject = target.subject
         yield from _read(file, f"{field}.subject", lambda: Template.parse(subject))
+    stamped_by = target.seal.time_stamp if target.seal is not None else None
+    if stamped_by is not None and all(stamped_by != each.name for each in hub.log.authorities if each.ask):
+        yield Problem(
+            "config.no-authority",
+            file,
+            f"{field}.seal.time_stamp",
+            f'There is no authority "{stamped_by}" that is asked.',
+            "Name one of [[log.authorities]] in ecluse.toml, or leave it out.",
+        )
     if target.openpgp == "none":
         return
     name = target.channel.partition(":")[2]

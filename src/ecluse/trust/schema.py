@@ -44,6 +44,7 @@ from ecluse.trust.listeners import FtpsListener, SftpListener
 from ecluse.trust.log_settings import LogListener, LogSettings
 from ecluse.trust.operators import Changes, Operator
 from ecluse.trust.places import Account, Bucket, Ftps, OpenPgp, Sftp, WebDav
+from ecluse.trust.processing_settings import ProcessingSettings
 from ecluse.trust.retention_settings import HubRetention
 from ecluse.trust.revocation_settings import RevocationAuthority, RevocationSettings
 from ecluse.trust.seal_settings import SealSettings
@@ -297,6 +298,7 @@ class Hub(Strict, frozen=True, kw_only=True):
         changes: Changes to trust that wait for approval.
         seals: Whose seals on documents are believed.
         retention: How long documents are kept where no flow says it; for ever without it.
+        processing: What the record of processing activities says besides.
         archive: The archive.
         backup: Copies of the hub, sealed, in places of their own; without it there are none.
     """
@@ -317,6 +319,7 @@ class Hub(Strict, frozen=True, kw_only=True):
     changes: Changes = Changes()
     seals: SealSettings = SealSettings()
     retention: HubRetention = HubRetention()
+    processing: ProcessingSettings = ProcessingSettings()
     archive: ArchiveSettings = ArchiveSettings()
     backup: BackupSettings | None = None
 

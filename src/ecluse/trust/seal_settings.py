@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ecluse.trust.fields import CertificatePath, Name, Reference, Strict
+from ecluse.trust.fields import CertificatePath, Label, Name, Reference, Strict
 
 __all__ = ["SealSettings", "Sealing", "SealsAsked"]
 
@@ -20,12 +20,15 @@ class Sealing(Strict, frozen=True, kw_only=True):
             (.p7s), asic-e around all documents that go together (.asice). auto takes what fits: pades, xades, or
             cades.
         key: Its name in the keyring; by default the organisation's key for sign.
+        time_stamp: Authority of [[log.authorities]] that stamps the seal, so that it can be checked after its
+            certificate has ended; not for xades.
         reason: Why, as readers of a PDF show it.
         location: Where, likewise.
     """
 
     format: SealFormat = "auto"
     key: Reference | None = None
+    time_stamp: Label | None = None
     reason: Name | None = None
     location: Name | None = None
 

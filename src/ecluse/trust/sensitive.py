@@ -383,6 +383,10 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
             for name in ("relayed", "payload", "wire", "receipts", "names", "undelivered", "quarantined")
         },
         **{
+            f"processing.{name}": "It is told to authorities; nothing is decided by it."
+            for name in ("role", "controller", "officer", "purpose", "basis", "persons", "data")
+        },
+        **{
             f"organisation.contacts[].{name}": "Whom partners may reach; nothing is decided by it."
             for name in ("role", "name", "email", "phone")
         },
@@ -529,11 +533,12 @@ FREE: Final[Mapping[str, Mapping[str, str]]] = {
         },
         **{f"order.{name}": _PACE for name in ("key", "on_failure")},
         **{f"duplicates.{name}": _ONES_OWN for name in ("window", "action")},
-        **{f"to[].seal.{name}": _FORM for name in ("reason", "location")},
+        **{f"to[].seal.{name}": _FORM for name in ("reason", "location", "time_stamp")},
         **{
             f"retention.{name}": _ONES_OWN for name in ("payload", "wire", "receipts", "names", "undelivered")
         },
         "since": _ONES_OWN,
+        "purpose": "It is told to authorities; nothing is decided by it.",
     },
     "archive": {
         "name": "What it is called.",

@@ -38,7 +38,7 @@ def erase(world: World, id: MessageId) -> None:
 def copied_keys(world: World) -> set[str]:
     """Ids of the keys in the copy, as whoever holds the private key reads them."""
     site = open_site(world.node)
-    index = newest_index(site.keys, world.node.note_keys)
+    index = newest_index(site.keys, [open_site(world.node).key])
     assert index is not None
     return {id for id, _ in read_keys(site.keys, index, PrivateKeys(world.private))}
 
@@ -85,7 +85,7 @@ def test_the_copy_follows_an_erasure_without_a_backup(tmp_path: Path) -> None:
         # Of the state that had it nothing is left in the place.
         assert len([each for each in (tmp_path / "keys").rglob("i*") if each.is_file()]) == 1
         sealed = sum(each.is_file() for each in (tmp_path / "keys").rglob("k0*"))
-        index = newest_index(open_site(world.node).keys, world.node.note_keys)
+        index = newest_index(open_site(world.node).keys, [open_site(world.node).key])
         assert index is not None
         assert sealed == len(index.shards)
         assert world.restore(tmp_path / "again").erased == 1

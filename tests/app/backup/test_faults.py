@@ -74,7 +74,7 @@ def whole(world: World) -> None:
     site = open_site(world.node)
     assert verify(site, deep=True)["wrong"] == []
     named: set[str] = set()
-    for manifest in manifests(site.place, world.node.note_keys):
+    for manifest in manifests(site.place, [open_site(world.node).key]):
         table = read_table(site.place, manifest.table, manifest.table_sha256)
         named |= {manifest.table, *(pack.id for pack in table.packs)}
     assert {id for kind in (PACK, TABLE) for id in site.place.ids(kind)} == named

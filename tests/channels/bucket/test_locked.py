@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -59,8 +58,8 @@ class Locked:
 
 
 @pytest.fixture
-def governed(request: pytest.FixtureRequest) -> Iterator[Locked]:
-    yield Locked(f"gov-{abs(hash(request.node.name))}", "governance")
+def governed(request: pytest.FixtureRequest) -> Locked:
+    return Locked(f"gov-{abs(hash(request.node.name))}", "governance")
 
 
 @pytest.mark.parametrize("mode", ["governance", "compliance"])

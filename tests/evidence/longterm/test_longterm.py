@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.support.postgres import PostgresServer
 from tests.support.stamped import DAY, StampedLog
 from tests.support.tsa import PlayedAuthority
 
@@ -24,6 +25,7 @@ from ecluse.evidence.stamps.keeping import AuthorityState, authority_state, due_
 from ecluse.evidence.stamps.stamp import KIND as STAMP
 from ecluse.evidence.stamps.stamp import as_instant
 from ecluse.model.basics import Instant
+from ecluse.store.postgres import PostgresStore
 from ecluse.store.sqlite import SqliteStore
 from ecluse.trust.stamp_settings import ALGORITHMS
 from ecluse.wire.ers import read_record
@@ -42,6 +44,24 @@ def log(tmp_path: Path) -> Iterator[StampedLog]:
     store = SqliteStore(tmp_path / "hub.db")
     store.migrate()
     yield StampedLog(store, START)
+    store.close()
+
+
+@pytest.mark.peer("postgresql")
+def test_the_same_on_postgresql(postgres: PostgresServer) -> None:
+    store = PostgresStore(postgres.new_database(), node="n1", password=None)
+    store.migrate()
+    log = StampedLog(store, START)
+    log.work = replace(log.work, table=LONG)
+    log.add("alder", PlayedAuthority("Alder", begins=year(2026), years=4))
+    log.add("beech", PlayedAuthority("Beech", begins=year(2028), years=20))
+    log.stamp("alder")
+    log.now += timedelta(days=1)
+    log.stamp("alder")
+    log.pass_years(6, step=90)
+    assert log.problems() == []
+    assert [each.by for each in log.records()] == ["beech", "beech"]
+    assert log.store.read(lambda view: stamped_size(view, 11)) == 20
     store.close()
 
 

@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         anchors = _certificates(options.trust)
         path = Path(options.file)
         if path.suffix == ".tlog-proof":
+            if not keys.log:
+                raise Bad("proof.key")
             report = verify_proof(path, keys)
         else:
             report = verify_pack(path, keys, anchors, int(options.max_size * (1 << 30)))

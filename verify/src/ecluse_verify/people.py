@@ -34,10 +34,12 @@ class People:
     Args:
         report: Where findings go.
         anchors: Those that the reader trusts.
+        seen: When somebody else than the hub first saw the head of the log; ``None`` where nobody did.
     """
 
     report: Report
     anchors: tuple[x509.Certificate, ...] = ()
+    seen: datetime | None = None
     known: list[x509.Certificate] = field(default_factory=list)
     answers: Answers = field(default_factory=Answers)
 
@@ -122,6 +124,8 @@ class People:
             )
         if not valid_at(certificate, when):
             report.add(Level.BROKEN, "certificate.ended", file, name=name, when=when)
+        elif self.seen is not None and self.seen > certificate.not_valid_after_utc:
+            report.add(Level.MISSING, "certificate.late", file, name=name, when=self.seen)
         count, since = self.answers.revoked(certificate, others)
         if since is not None and since <= when:
             report.add(Level.BROKEN, "certificate.revoked", file, name=name, since=since, when=when)

@@ -104,7 +104,11 @@ def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], repor
         log = log_of(pack.read("log/checkpoint"), keys, origin)
         code = f"log.{log.level.value}"
         report.add(log.level, code, "log/checkpoint", origin=origin, size=log.head.size)
-    people = People(report, anchors)
+    times: list[datetime] = []
+    if log is not None:
+        with report.guard("log/"):
+            times = check_head(pack, log, keys, about, datetime.now(UTC), report)
+    people = People(report, anchors, min(times, default=None))
     people.load(pack)
     ids = manifest.get("messages")
     listed = set(ids if isinstance(ids, list) else ())
@@ -115,18 +119,15 @@ def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], repor
         check_message(pack, id, log, people, report)
     if log is not None:
         _check_configurations(pack, log, report)
-        times = []
-        with report.guard("log/"):
-            times = check_head(pack, log, keys, about, datetime.now(UTC), report)
-        newest = max((step.at for step in report.story), default=None)
-        if times and newest is not None and (newest - min(times)).total_seconds() > _AHEAD:
-            report.add(Level.BROKEN, "time.ahead", "log/checkpoint", newest=newest, when=min(times))
+    newest = max((step.at for step in report.story), default=None)
+    if times and newest is not None and (newest - min(times)).total_seconds() > _AHEAD:
+        report.add(Level.BROKEN, "time.ahead", "log/checkpoint", newest=newest, when=min(times))
     check_breaks(pack, report)
     for path in sorted(path for path in pack.names if not path.startswith(_CHECKED)):
         report.add(Level.CLAIMED, "file.unknown", path)
     notes = manifest.get("notes")
     for note in notes if isinstance(notes, list) else []:
-        report.add(Level.MISSING, "note", _MANIFEST, note=note)
+        report.add(Level.MISSING, "manifest.says", _MANIFEST, note=note)
 
 
 def _manifest(pack: Pack, report: Report) -> tuple[dict[str, object], dict[str, str]]:

@@ -97,8 +97,9 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "A key that only the pack names signed the list of all {count} files for {origin}, made {made}.",
         "Une clé que seul le dossier désigne a signé la liste des {count} fichiers pour {origin}, établie {made}.",
     ),
-    "note": ("The hub says: {note}", "Le hub dit : {note}"),
+    "manifest.says": ("The hub says: {note}", "Le hub dit : {note}"),
     # The log
+    "note": ("It is not a signed note.", "Ce n'est pas une note signée."),
     "note.signature": (
         "The signature of {signer} does not fit.",
         "La signature de {signer} n'est pas la bonne.",
@@ -114,6 +115,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "proof": (
         "It is not a proof that carries its record.",
         "Ce n'est pas une preuve qui porte son enregistrement.",
+    ),
+    "proof.key": (
+        "A proof says nothing without the log's key: give it by --key.",
+        "Une preuve ne dit rien sans la clé du journal : donnez-la par --key.",
     ),
     "proof.checkpoint": (
         "It is under another checkpoint than the pack's.",
@@ -347,6 +352,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "Que {name} est le certificat du hub lui-même.",
     ),
     "certificate.ended": ("{name} was not valid at {when}.", "{name} n'était pas valide le {when}."),
+    "certificate.late": (
+        "{name} had ended when somebody else first saw this log, at {when}: when it signed is its own word.",
+        "{name} avait pris fin quand un tiers a vu ce journal, le {when} : l'heure de signature n'est que sa parole.",
+    ),
     "certificate.revoked": (
         "{name} was revoked at {since}, before {when}.",
         "{name} a été révoqué le {since}, avant le {when}.",

@@ -190,8 +190,8 @@ def _mark(node: Node, tx: Tx, id: MessageId, source: RestoredFrom) -> None:
         "flow": message.flow,
         "size": message.size,
         "documents": len(message.parts),
-        "reason": "it was erased after the backup that the hub was restored from",
-        "backup": source.backup,
+        "reason": "restored",
+        "because": source.backup,
     }
     node.hub.event(tx, "message.shredded", id, facts, at=now)
 

@@ -91,11 +91,10 @@ class _Verify:
     def backups(self, name: str) -> None:
         """Manifests, tables and packs."""
         site = self._site
-        keys = site.node.note_keys
         ids = [find_backup(site.place, name).id] if name else list(site.place.ids(MANIFEST))
         for id in ids:
             try:
-                manifest = read(site.place, id, FORMAT, Manifest, keys)
+                manifest = read(site.place, id, FORMAT, Manifest, [site.key])
                 self.count += 1
                 table = read_table(site.place, manifest.table, manifest.table_sha256)
             except (BackupDamaged, BackupMissing) as error:
@@ -132,7 +131,7 @@ class _Verify:
         """The copy of the keys."""
         site = self._site
         try:
-            index = newest_index(site.keys, site.node.note_keys)
+            index = newest_index(site.keys, [site.key])
         except (BackupDamaged, BackupMissing) as error:
             self.wrong.append(Wrong("keys", error.cause))
             return
@@ -151,7 +150,7 @@ class _Verify:
         if newest is None:
             return
         try:
-            at = read(site.place, newest, FORMAT, Manifest, site.node.note_keys).at
+            at = read(site.place, newest, FORMAT, Manifest, [site.key]).at
         except (BackupDamaged, BackupMissing):
             return  # it is named already
         # A blob may get its row half a day after its id: then it came after the backup. The next one looks again.

@@ -34,7 +34,7 @@ def list_backups(site: Site) -> list[dict[str, Any]]:
             "release": each.release,
             "left_out": each.left_out,
         }
-        for each in manifests(site.place, site.node.note_keys)
+        for each in manifests(site.place, [site.key])
     ]
     return found[::-1]
 
@@ -84,7 +84,7 @@ def prune(
     """
     node, place = site.node, site.place
     with site.lease() as lease:
-        found = list(manifests(place, node.note_keys))
+        found = list(manifests(place, [site.key]))
         names = kept(found, keep)
         stay = [each for each in found if each.id in names]
         dropped = [each.id for each in found if each.id not in names]

@@ -45,7 +45,6 @@ class KeyCopier:
         recipients: For whom.
         digest_key: 32 octets of the hub's own.
         key: The log's verifier key.
-        known: All that it ever had.
         sign: Signs with it.
         tick: Called between steps.
     """
@@ -57,7 +56,6 @@ class KeyCopier:
         recipients: Recipients,
         digest_key: bytes,
         key: NoteKey,
-        known: Sequence[NoteKey],
         sign: Sign,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
@@ -66,7 +64,6 @@ class KeyCopier:
         self._recipients = recipients
         self._digest_key = digest_key
         self._key = key
-        self._known = known
         self._sign = sign
         self._tick = tick
 
@@ -81,7 +78,7 @@ class KeyCopier:
             PlaceChanged: The state that was written last is not there.
             BlobUnavailable: The place can't take it; what was there stands.
         """
-        before = newest_index(self._place, self._known)
+        before = newest_index(self._place, [self._key])
         if expected and before is None:
             raise PlaceChanged(
                 f"{self._place.name} does not hold the copy of the keys that was written there."

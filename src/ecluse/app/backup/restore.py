@@ -29,14 +29,15 @@ from ecluse.app.backup.manifest import FORMAT, KeyIndex, Manifest, find_backup, 
 from ecluse.app.backup.places import Place
 from ecluse.app.backup.records import forget_places
 from ecluse.app.node import RESTORING_SETTING, Node, open_node, open_place
+from ecluse.app.proofs import verify_evidence
 from ecluse.blobs import durable
 from ecluse.blobs.port import BlobExists, BlobMissing, BlobPlace
 from ecluse.blobs.sealed import sealed_size
 from ecluse.blobs.vault import BlobDamaged
 from ecluse.errors import EcluseError
+from ecluse.evidence.breaks import RESTORED as LOG_RESTORED
 from ecluse.evidence.held import HeldCheckpoints
-from ecluse.evidence.states import verify_states
-from ecluse.evidence.verify import verify_log
+from ecluse.evidence.sequencer import LEASE_SETTING
 from ecluse.model.basics import Clock, system_clock
 from ecluse.model.nouns import BlobRow
 from ecluse.store.open import open_store
@@ -79,6 +80,7 @@ class Request:
         log_key: The log's verifier key, where it is known from elsewhere.
         accept_older_keys: Take a copy of the keys that is older than the backup.
         sample: Open every blob at its beginning only, instead of to its end.
+        digests: Compare every document with its digest in the log, too.
         clock: Time.
     """
 
@@ -97,6 +99,7 @@ class Request:
     log_key: NoteKey | None = None
     accept_older_keys: bool = False
     sample: bool = False
+    digests: bool = False
     clock: Clock = system_clock
 
 
@@ -114,7 +117,6 @@ class Result:
         erased: Messages whose bytes were erased after the backup.
         held: What was on its way and waits now, by kind.
         log: Verdict over the log.
-        states: Messages that are in another state than the log says.
         damaged: Blobs that are missing from the backup, or do not open.
         seconds: How long it took.
     """
@@ -127,15 +129,14 @@ class Result:
     keys: int = 0
     erased: int = 0
     held: dict[str, int] = field(default_factory=dict)
-    log: dict[str, object] = field(default_factory=dict)
-    states: int = 0
+    log: dict[str, Any] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
         """Whether all of it is there and as it was."""
-        return bool(self.log.get("ok")) and not self.states and not self.damaged
+        return bool(self.log.get("ok")) and not self.damaged
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -151,7 +152,6 @@ class Result:
             "erased": self.erased,
             "held": self.held,
             "log": self.log,
-            "states": self.states,
             "damaged": self.damaged[:_PROBLEMS],
             "left_out": self.manifest.left_out,
             "seconds": round(self.seconds, 3),
@@ -423,6 +423,8 @@ class _Restore:
 
             def done(tx: Any) -> None:
                 tx.put_setting(RESTORED, msgspec.json.encode(source))
+                tx.put_setting(LOG_RESTORED, manifest.made.encode())
+                tx.put_setting(LEASE_SETTING, b"")  # who held it is no more
                 tx.put_setting(RESTORING_SETTING, b"")
                 forget_places(tx)
                 node.hub.event(tx, "hub.restored", "hub", facts)
@@ -456,9 +458,7 @@ class _Restore:
         def told(done: int, total: int) -> None:
             self._progress("log", done, total)
 
-        held = HeldCheckpoints(node.checkpoint_file)
-        result.log = verify_log(node.store, [node.log_key], told, held=held).as_dict()
-        result.states = sum(1 for _ in verify_states(node.store))
+        result.log = verify_evidence(node, told, contents=self._request.digests)
 
 
 def _ids(store: Store) -> Iterator[str]:

@@ -37,6 +37,7 @@ from ecluse.store.port import Tx
 from ecluse.store.snapshot import CHUNK, Snapshot, cut_rows
 from ecluse.trust.backup_settings import BackupSettings
 from ecluse.trust.fields import octets
+from ecluse.wire.tlog.note import NoteKey
 
 __all__ = ["ABANDONED", "Backup", "Progress", "Site", "make_backup", "open_site"]
 
@@ -74,6 +75,11 @@ class Site:
     keys: Place
     recipients: Recipients
 
+    @property
+    def key(self) -> NoteKey:
+        """What manifests are signed with: the log's key under its first name, which no break of the log changes."""
+        return self.node.log.ed25519
+
     def lease(self) -> Lease:
         """The right to change them."""
         return Lease(self.node.store, self.node.hub.clock, self.node.hub.new_id("l"))
@@ -87,8 +93,7 @@ class Site:
             node.store,
             self.recipients,
             key,
-            node.log_key,
-            node.note_keys,
+            self.key,
             node.keyring.log_sign,
             tick,
         )
@@ -209,7 +214,7 @@ class _Run:
         site.place.still_has(
             [*([before[0].id] if before is not None else []), *writer.landmarks, manifest.table]
         )
-        site.place.put(id, sign(FORMAT, manifest, node.log_key, node.keyring.log_sign))
+        site.place.put(id, sign(FORMAT, manifest, site.key, node.keyring.log_sign))
         backup.manifest = manifest
         backup.swept = swept
         backup.seconds = time.monotonic() - self._began
@@ -267,7 +272,7 @@ class _Run:
             raise NewerThere(
                 f"{site.place.name} holds {newest}, and the hub was restored from {source.backup}."
             )
-        manifest = read(site.place, newest, FORMAT, Manifest, site.node.note_keys)
+        manifest = read(site.place, newest, FORMAT, Manifest, [site.key])
         self._total = manifest.streams
         return manifest, read_table(site.place, manifest.table, manifest.table_sha256)
 
@@ -295,7 +300,7 @@ class _Run:
             made=iso(at),
             at=at,
             hub=node.directory.organisation.name,
-            origin=node.log_key.name,
+            origin=site.key.name,
             release=_release(),
             database=taken.kind,
             log=taken.view.log_size(),

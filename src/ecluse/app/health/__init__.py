@@ -9,6 +9,7 @@ configuration there are no keys to look at, without a database no messages.
     parties     keys, certificates, partners' servers
     work        messages that wait for a person, jobs, the log
     flows       runs that fail, documents that did not come
+    archive     what is archived, its copies, and what waits for a decision
     assurance   partners' certifications, and the review of access
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from ecluse.app.health import assurance, eyes, flows, machine, parties, places, work
+from ecluse.app.health import archive, assurance, eyes, flows, machine, parties, places, work
 from ecluse.app.health.finding import Finding, failed, ok, warning, worst
 from ecluse.app.node import Node, NotMigrated, open_hub_store, open_node, unlock
 from ecluse.errors import EcluseError
@@ -89,6 +90,7 @@ def check_hub(
             ("sftp", machine.sftp),
             ("ftps", machine.ftps),
             ("log", work.log),
+            ("archive", archive.archive),
             ("witnesses", work.witnesses),
             ("partners", parties.partners),
             ("assurance", assurance.assurance),

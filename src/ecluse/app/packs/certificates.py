@@ -49,6 +49,7 @@ class Shelf:
         self._node = node
         self._known: dict[str, x509.Certificate] = {}
         self._taken: dict[str, str] = {}
+        self._judged: dict[str, dict[str, Any]] = {}
         self._answers: dict[str, tuple[bytes, str]] = {}
         self._ours: tuple[x509.Certificate, ...] | None = None
         self._theirs: dict[tuple[int, PartnerId], tuple[x509.Certificate, ...]] = {}
@@ -106,7 +107,7 @@ class Shelf:
             "owner": owner,
             "path": certificate_path(print_) if certificate is not None else None,
             "issuers": issuers,
-            **self._revocation((print_, *issuers)),
+            **self._revocation(print_, issuers),
         }
         return facts, certificate is not None
 
@@ -124,8 +125,13 @@ class Shelf:
             certificate = issuer
         return chain
 
-    def _revocation(self, chain: Iterable[str]) -> dict[str, Any]:
+    def _revocation(self, print_: str, issuers: Iterable[str]) -> dict[str, Any]:
         """What is known of a certificate's revocation, and the answers that are held for it and its issuers."""
+        if print_ not in self._judged:
+            self._judged[print_] = self._look_at((print_, *issuers))
+        return self._judged[print_]
+
+    def _look_at(self, chain: Iterable[str]) -> dict[str, Any]:
         verdicts = [self._verdict(each) for each in chain]
         paths = [
             path for each in verdicts if each is not None and (path := self._take_answer(each)) is not None

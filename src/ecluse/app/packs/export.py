@@ -27,7 +27,7 @@ from ecluse.evidence.pack.manifest import MANIFEST, NOTE, Manifest, manifest_not
 from ecluse.evidence.pack.proofs import choose_checkpoint
 from ecluse.model.basics import Instant, MessageId, iso
 from ecluse.model.nouns import Checkpoint
-from ecluse.wire.tlog.note import NoteKey
+from ecluse.wire.tlog.checkpoint import LogKey
 
 __all__ = ["PATIENCE", "Exported", "export_pack"]
 
@@ -172,7 +172,7 @@ def _for_people(
 def _finish(
     node: Node,
     writer: PackWriter,
-    key: NoteKey,
+    key: LogKey,
     ids: Sequence[MessageId],
     notes: Sequence[Note],
     made: Instant,
@@ -180,7 +180,7 @@ def _finish(
     sentences = list(dict.fromkeys(note.text("en") for note in notes))
     manifest = new_manifest(writer.entries, key.name, ids, sentences, made)
     data = manifest.encode()
-    note = manifest_note(data, manifest.made, key, node.keyring.log_sign)
+    note = manifest_note(data, manifest.made, key.ed25519, node.keyring.log_sign)
     return manifest, writer.close(((MANIFEST, data), (NOTE, note)))
 
 

@@ -14,17 +14,18 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ecluse.app.node import Node
 from ecluse.app.packs.notes import Note
 from ecluse.app.packs.summary import Vouchers
+from ecluse.app.sequencing import BROKEN
 from ecluse.evidence.breaks import Break, breaks
 from ecluse.evidence.longterm import records_for
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.evidence.stamps import Stamp, stamps
 from ecluse.evidence.stamps.stamp import KIND as STAMP
-from ecluse.evidence.witness import COSIGNATURE, Cosignature, kept_cosignatures
+from ecluse.evidence.witness import COSIGNATURE, kept_cosignatures
 from ecluse.model.basics import iso
 from ecluse.model.nouns import Checkpoint
 from ecluse.store.port import View
-from ecluse.wire.tlog.checkpoint import parse_head
-from ecluse.wire.tlog.note import NoteKey, parse_note
+from ecluse.wire.tlog.checkpoint import LogKey, parse_head
+from ecluse.wire.tlog.note import parse_note
 
 __all__ = ["key_of", "vouched_sizes", "write_heads"]
 
@@ -48,21 +49,22 @@ def vouched_sizes(view: View, size: int) -> dict[int, int]:
     return dict(found)
 
 
-def key_of(node: Node, checkpoint: Checkpoint) -> NoteKey:
-    """The log's key under the name that the log had at a checkpoint: a log that broke goes on under another one."""
-    return NoteKey(parse_head(parse_note(checkpoint.note).text).origin, node.log_key.public)
+def key_of(node: Node, checkpoint: Checkpoint) -> LogKey:
+    """The log's keys under the name that the log had at a checkpoint: a log that broke goes on under another one."""
+    return node.log.named(parse_head(parse_note(checkpoint.note).text).origin)
 
 
 def write_heads(node: Node, writer: PackWriter, checkpoint: Checkpoint) -> tuple[Vouchers, list[Note]]:
     """Write the checkpoint with all that others say of it; give who they are, and what is missing."""
     size = checkpoint.size
     writer.add("log/checkpoint", "checkpoint", checkpoint.note)
-    found, records, signed, broken = node.store.read(
+    found, records, signed, broken, open_break = node.store.read(
         lambda view: (
             stamps(view, size, checkpoint.note),
             records_for(view, size, checkpoint.note),
             kept_cosignatures(view, size),
             breaks(view),
+            view.setting(BROKEN),
         )
     )
     # Others looked at the note of that moment: one that covers another note of this size proves nothing here.
@@ -77,18 +79,18 @@ def write_heads(node: Node, writer: PackWriter, checkpoint: Checkpoint) -> tuple
     if signed:
         lines = "".join(line for each in signed for line in each.lines)
         writer.add("log/cosignatures", "cosignatures", lines.encode())
-    _json(writer, "log/keys.json", "keys", _keys(node, key, signed, broken))
+    _json(writer, "log/keys.json", "keys", _keys(node, key))
     if broken:
         _json(writer, "log/breaks.json", "breaks", {"breaks": [_break(each) for each in broken]})
     vouchers = Vouchers(
         key.name,
-        str(key),
+        " ".join(key.texts()),
         size,
         checkpoint.root.hex(),
         tuple((stamp.authority, iso(stamp.time)) for stamp in found),
         tuple(each.witness for each in signed),
     )
-    missing = [("no-stamp", found), ("no-cosignature", signed)]
+    missing = [("no-stamp", found), ("no-cosignature", signed), ("log-broken", not open_break)]
     return vouchers, [Note(code) for code, there in missing if not there]
 
 
@@ -102,13 +104,18 @@ def _pem(chain: Iterable[bytes]) -> bytes:
     return b"".join(x509.load_der_x509_certificate(each).public_bytes(Encoding.PEM) for each in chain)
 
 
-def _keys(node: Node, key: NoteKey, signed: Iterable[Cosignature], broken: Iterable[Break]) -> dict[str, Any]:
-    names = dict.fromkeys(name for each in broken for name in (each.before, each.origin) if name != key.name)
+def _keys(node: Node, key: LogKey) -> dict[str, Any]:
+    witnesses = node.directory.hub.log.witnesses
     return {
         "origin": key.name,
-        "log": [str(key)],
-        "former": [{"origin": name, "key": str(NoteKey(name, key.public))} for name in names],
-        "witnesses": [],
+        "log": list(key.texts()),
+        "former": [
+            {"origin": each.name, "key": text}
+            for each in node.log_keys
+            if each.name != key.name
+            for text in each.texts()
+        ],
+        "witnesses": [{"name": each.name, "key": text} for each in witnesses for text in each.keys],
     }
 
 

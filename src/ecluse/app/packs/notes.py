@@ -63,6 +63,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "No answer about the revocation of the certificates is held.",
         "Aucune réponse sur la révocation des certificats n'est détenue.",
     ),
+    "log-broken": (
+        "The hub found that its log does not continue what was signed before, and no person has decided yet.",
+        "Le hub a constaté que son journal ne continue pas ce qui avait été signé, et nul n'a encore décidé.",
+    ),
     "no-stamp": (
         "No time-stamp of an authority covers this head of the log: the times are those that the hub claims.",
         "Aucun horodatage d'une autorité ne couvre cette tête du journal : les heures sont celles qu'affirme le hub.",

@@ -29,18 +29,23 @@ from ecluse.app.posture.stamps import stamp_facts
 from ecluse.app.proofs import VERIFIED
 from ecluse.app.sequencing import BROKEN
 from ecluse.app.witnesses import silent_witnesses
+from ecluse.archive.care import CARE_SETTING
+from ecluse.archive.clock import doubt_of
+from ecluse.archive.deposit import refused_messages
 from ecluse.errors import EcluseError
 from ecluse.evidence.breaks import sealed_breaks
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.record import decode_leaf
 from ecluse.evidence.witness.service import witnessed_logs
 from ecluse.exchange.flows.state import last_run, paused
+from ecluse.model.archive import ArchiveState
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.posture.baseline import MARK, Baseline, read_baseline, texts_of
 from ecluse.posture.facts import (
     AccessFacts,
     Approved,
+    ArchiveFacts,
     Counts,
     Facts,
     FlowFacts,
@@ -63,7 +68,7 @@ from ecluse.store.port import View
 from ecluse.trust.assurance import KIND as ASSURANCE
 from ecluse.trust.assurance import Entry, entry_from
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.operators import approvers
+from ecluse.trust.operators import approvers, archivists
 from ecluse.trust.plan import subject_words
 from ecluse.trust.revocation import KIND as REVOCATION
 from ecluse.trust.revocation import verdict_of
@@ -108,6 +113,7 @@ class Gatherer:
         self._shared: tuple[Shared, ...] = ()
         self._as2: tuple[PartnerId, ...] = ()
         self._counts = Counts()
+        self._kept = ArchiveFacts()
         self._weekly = Weekly()
         self._pending = Pending(node.folder)
         self._changes = 0
@@ -184,6 +190,7 @@ class Gatherer:
             if flow:
                 flows[flow] += number
         self._weekly = Weekly(dict(partners), dict(flows))
+        self._kept = self._archive(view, now)
 
     # --- what is cheap --------------------------------------------------------------------------------------------
 
@@ -329,6 +336,22 @@ class Gatherer:
             counts=self._counts,
             approved=approved,
             access=self._access,
+            archive=self._kept,
+        )
+
+    def _archive(self, view: View, now: Instant) -> ArchiveFacts:
+        room = self._node.archive
+        book = room.book()
+        counts = view.archive_counts()
+        error = view.setting(CARE_SETTING) or b""
+        return ArchiveFacts(
+            used=bool(book.profiles or counts),
+            damaged=sum(count for (_, state), count in counts.items() if state is ArchiveState.DAMAGED),
+            place_error=error.decode("utf-8", "replace"),
+            clock_doubt=doubt_of(view, room, now) if counts else "",
+            refused=len(refused_messages(view)),
+            single=tuple(id for id, profile in book.profiles.items() if profile.copy is None),
+            administrators=len(archivists(book.operators)),
         )
 
     def _log(self, view: View) -> LogFacts:

@@ -20,6 +20,7 @@ from ecluse.wire.tsp import (
     read_token,
     verify_token,
 )
+from ecluse.wire.tsp.errors import UntrustedAuthority
 from ecluse.wire.tsp.request import NONCE_SIZE
 
 __all__ = ["Ask", "Authority", "ask", "ask_over"]
@@ -39,6 +40,7 @@ class Authority:
         hash: Lower-case name of the hash of the imprint.
         policy: Dotted policy that is asked for; ``None`` takes its own.
         others: Certificates that the way to a root may lead over.
+        revoked: SHA-256 of certificates that are known to be revoked, hexadecimal.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Authority:
     hash: str = "sha512"
     policy: str | None = None
     others: tuple[x509.Certificate, ...] = ()
+    revoked: frozenset[str] = frozenset()
 
 
 def ask_over(authority: Authority, hash: str, digest: bytes, entropy: Entropy) -> VerifiedToken:
@@ -58,7 +61,15 @@ def ask_over(authority: Authority, hash: str, digest: bytes, entropy: Entropy) -
     request = TimeStampRequest(hash, digest, int.from_bytes(entropy(NONCE_SIZE), "big"), authority.policy)
     token = read_token(read_response(authority.ask(request.encode())))
     check_answer(token, request)
-    return verify_token(token, authority.roots, others=authority.others)
+    verified = verify_token(token, authority.roots, others=authority.others)
+    if authority.revoked and not authority.revoked.isdisjoint(
+        hashlib.sha256(each).hexdigest() for each in verified.chain
+    ):
+        raise UntrustedAuthority(
+            "A certificate that the time-stamp rests on was revoked.",
+            remedy="Ask the authority what happened, and name another one.",
+        )
+    return verified
 
 
 def ask(authority: Authority, checkpoint: Checkpoint, clock: Clock, entropy: Entropy) -> Stamp:

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.exchange.seals.facts import Indication, SealFacts, Verdict, name_of
-from ecluse.exchange.seals.trust import Anchors, fingerprint, weigh
+from ecluse.exchange.seals.trust import Anchors, fingerprint, read_certificate, weigh
 from ecluse.model.basics import Instant
 from ecluse.wire import asn1
 from ecluse.wire.asn1 import Asn1Error
@@ -161,7 +161,7 @@ _COUNTED: Final = frozenset({"sha256", "sha384", "sha512"})
 
 def judge(signers: Signers, digests: Mapping[str, bytes], anchors: Anchors, now: Instant) -> list[SealFacts]:
     """A fact for each signer of a CMS signature over content with these digests."""
-    certificates = [found for each in signers.certificates if (found := _certificate(each)) is not None]
+    certificates = [found for each in signers.certificates if (found := read_certificate(each)) is not None]
     if not signers.signers:
         return [SealFacts("cms", _broken("format-failure", "Nobody signed it."))]
     return [
@@ -232,13 +232,6 @@ def _stamped(signer: SignerInfo, anchors: Anchors) -> Instant | None:
 
 def _broken(ground: str, sentence: str) -> Verdict:
     return Verdict(Indication.FAILED, ground, sentence)
-
-
-def _certificate(der: bytes) -> x509.Certificate | None:
-    try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError:
-        return None
 
 
 def _signing_time(signer: SignerInfo) -> Instant | None:

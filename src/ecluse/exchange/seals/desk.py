@@ -12,8 +12,15 @@ from typing import Any, Final
 from cryptography import x509
 
 from ecluse.errors import EcluseError
-from ecluse.exchange.seals.cades import MAX_SEAL, Opened, check_beside, open_around, seal_around, seal_beside
-from ecluse.exchange.seals.container import check_container, pack_container
+from ecluse.exchange.seals.cades import (
+    MAX_SEAL,
+    Opened,
+    Stamp,
+    check_beside,
+    open_around,
+    seal_around,
+    seal_beside,
+)
 from ecluse.exchange.seals.errors import CanNotSeal, KeyUnfit, TooLargeToSeal
 from ecluse.exchange.seals.facts import MAX_PDF, MAX_XML, SealFacts
 from ecluse.exchange.seals.inside import Inside, is_around, is_container
@@ -40,11 +47,21 @@ class SealDesk:
     Args:
         directory: Gives the present configuration.
         clock: Gives the time.
+        stamps: Gives, for the name of an authority, what asks it for time-stamps.
+        authorities: Gives the roots of authorities whose time-stamps count.
     """
 
-    def __init__(self, directory: Callable[[], Directory], clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: Callable[[], Directory],
+        clock: Clock,
+        stamps: Callable[[str], Stamp] | None = None,
+        authorities: Callable[[], Sequence[x509.Certificate]] = tuple,
+    ) -> None:
         self._directory = directory
         self._clock = clock
+        self._stamps = stamps
+        self._authorities = authorities
 
     # Sealing
 
@@ -69,9 +86,9 @@ class SealDesk:
         """
         form = self.form(how, kind, size)
         signer, issuers = self._signer(how.key)
-        now = self._clock()
+        stamp, now = self._stamp(how), self._clock()
         if form == "cades":
-            seal_around(octets(), write, signer, now=now, issuers=issuers)
+            seal_around(octets(), write, signer, now=now, issuers=issuers, stamp=stamp)
         elif form == "pades":
             from ecluse.exchange.seals.pades import seal_pdf
 
@@ -82,6 +99,7 @@ class SealDesk:
                     signer,
                     now=now,
                     issuers=issuers,
+                    stamp=stamp,
                     reason=how.reason or "",
                     location=how.location or "",
                 )
@@ -97,19 +115,28 @@ class SealDesk:
     def beside(self, how: Sealing, octets: Octets) -> tuple[bytes, dict[str, Any]]:
         """The seal of a document, to lie beside it, and facts as :meth:`seal` gives them."""
         signer, issuers = self._signer(how.key)
-        made = seal_beside(octets(), signer, now=self._clock(), issuers=issuers)
+        stamp = self._stamp(how)
+        made = seal_beside(octets(), signer, now=self._clock(), issuers=issuers, stamp=stamp)
         return made, self._facts("cades-detached", signer, ".p7s")
 
     def contain(
         self, how: Sealing, documents: Sequence[Inside], write: Callable[[bytes], object]
     ) -> dict[str, Any]:
         """Write one container with documents; facts as :meth:`seal` gives them."""
+        from ecluse.exchange.seals.container import pack_container
+
         signer, issuers = self._signer(how.key)
-        pack_container(documents, write, signer, now=self._clock(), issuers=issuers)
+        stamp = self._stamp(how)
+        pack_container(documents, write, signer, now=self._clock(), issuers=issuers, stamp=stamp)
         return self._facts("asic-e", signer, ".asice")
 
     def _facts(self, form: str, signer: Signer, ending: str) -> dict[str, Any]:
         return {"seal": form, "certificate": fingerprint(signer.certificate), "ending": ending}
+
+    def _stamp(self, how: Sealing) -> Stamp | None:
+        if how.time_stamp is None or self._stamps is None:
+            return None
+        return self._stamps(how.time_stamp)
 
     def _signer(self, key: str | None) -> tuple[Signer, tuple[x509.Certificate, ...]]:
         directory = self._directory()
@@ -136,7 +163,7 @@ class SealDesk:
                 pinned += directory.partner(partner).certificates.at("verify", self._clock())
         else:
             pinned += (directory.keyring.certificate(ref) for ref in directory.keyring.references())
-        return Anchors(tuple(pinned), tuple(roots))
+        return Anchors(tuple(pinned), tuple(roots), (*roots, *self._authorities()))
 
     def check(
         self, partner: PartnerId | None, name: str, kind: str, size: int, octets: Octets
@@ -150,6 +177,8 @@ class SealDesk:
         if is_around(name):
             return open_around(octets(), lambda _: None, anchors, now=now, limit=MAX_CHECKED).seals
         if is_container(name):
+            from ecluse.exchange.seals.container import check_container
+
             return check_container(octets(), anchors, now=now, limits=CONTAINER)
         if kind == "pdf" and size <= MAX_PDF:
             from ecluse.exchange.seals.pades import check_pdf

@@ -9,13 +9,14 @@ from hashlib import sha256
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecluse.exchange.seals.facts import Indication, Verdict
 from ecluse.model.basics import Instant
 
-__all__ = ["Anchors", "fingerprint", "moment", "weigh"]
+__all__ = ["Anchors", "fingerprint", "moment", "read_certificate", "weigh"]
 
 LONGEST_CHAIN: Final = 8
 """Certificates from a signer to a root: public authorities use three or four."""
@@ -40,6 +41,23 @@ class Anchors:
     roots: tuple[x509.Certificate, ...] = ()
     authorities: tuple[x509.Certificate, ...] = ()
     refused: frozenset[str] = field(default_factory=frozenset)
+
+
+def read_certificate(der: bytes) -> x509.Certificate | None:
+    """A stranger's certificate, or ``None`` where the library reads less of it than will be asked for."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        # What is wrong with these is found only when they are asked for.
+        _ = (
+            certificate.subject.rfc4514_string(),
+            certificate.issuer.rfc4514_string(),
+            certificate.serial_number,
+        )
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.extensions
+        certificate.public_key()
+    except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm):
+        return None
+    return certificate
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

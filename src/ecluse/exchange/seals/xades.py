@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, cast
@@ -30,7 +31,7 @@ from ecluse.errors import EcluseError
 from ecluse.exchange.seals.errors import CanNotSeal, TooLargeToSeal
 from ecluse.exchange.seals.facts import MAX_XML, Indication, SealFacts, Verdict, name_of
 from ecluse.exchange.seals.hand import XmlHand
-from ecluse.exchange.seals.trust import Anchors, fingerprint, moment, weigh
+from ecluse.exchange.seals.trust import Anchors, fingerprint, moment, read_certificate, weigh
 from ecluse.model.basics import Instant
 from ecluse.wire.cms.sign import Signer
 
@@ -204,10 +205,10 @@ def _certificates(element: Any) -> list[x509.Certificate]:
     """Those that stand in the signature, the signer's first."""
     found = []
     for each in element.iterfind(f"{_DS}KeyInfo/{_DS}X509Data/{_DS}X509Certificate"):
-        try:
-            found.append(x509.load_der_x509_certificate(base64.b64decode(each.text or "")))
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            certificate = read_certificate(base64.b64decode(each.text or ""))
+            if certificate is not None:
+                found.append(certificate)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ecluse.posture.facts import FlowFacts, HubFacts, PartnerFacts
 from ecluse.posture.rule import Rule
 from ecluse.posture.rules import (
+    archive,
     assurance,
     authentication,
     crypto,
@@ -34,6 +35,7 @@ HUB_RULES: Final[tuple[Rule[HubFacts], ...]] = (
     *secrets.HUB,
     *flows.HUB,
     *evidence.HUB,
+    *archive.HUB,
     *stamps.HUB,
     *operations.HUB,
 )

@@ -31,6 +31,8 @@ state = %s AND state <> 'kept'
 day >= %s
 -- name: archive_search.since_too
 (day || '') >= %s
+-- name: archive_search.last
+day <= %s
 -- name: archive_search.until
 day <= %s AND day <> ''
 -- name: archive_search.until_too
@@ -41,13 +43,13 @@ amount BETWEEN %s AND %s
 (amount + 0) BETWEEN %s AND %s
 -- name: archive_search.ids
 id = ANY(%s)
--- OFFSET keeps the planner from reading the whole range of numbers to join with it.
+-- OFFSET, and the number in an expression, keep the planner from reading the whole range of numbers.
 -- name: archive_search.number_too
-EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s OFFSET 0)
+EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND (number || '') >= %s AND (number || '') < %s OFFSET 0)
 -- name: archive_search.own_too
-EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s AND kind >= 'own:' AND kind < 'own;' OFFSET 0)
+EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND (number || '') >= %s AND (number || '') < %s AND kind >= 'own:' AND kind < 'own;' OFFSET 0)
 -- name: archive_search.invoice_too
-EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND number >= %s AND number < %s AND kind IN ('own:invoice', 'invoice', 'text') OFFSET 0)
+EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND (number || '') >= %s AND (number || '') < %s AND kind IN ('own:invoice', 'invoice', 'text') OFFSET 0)
 -- name: archive_search.before
 (day, id) < (%s, %s)
 -- name: archive_search.before_too
@@ -87,24 +89,18 @@ number >= %s AND number < %s AND kind IN ('own:invoice', 'invoice', 'text')
 -- name: archive_numbered.order
 LIMIT %s
 
--- name: archive_dated
--- The same, newest day first.
-SELECT DISTINCT day, archive FROM archive_refs;
+-- name: archive_span
+-- From when to when their days are, read from the primary key alone, so far and no further.
+SELECT min(day), max(day), count(*) FROM (SELECT day FROM archive_refs;
 
--- name: archive_dated.number
+-- name: archive_span.number
 number >= %s AND number < %s
--- name: archive_dated.own
+-- name: archive_span.own
 number >= %s AND number < %s AND kind >= 'own:' AND kind < 'own;'
--- name: archive_dated.invoice
+-- name: archive_span.invoice
 number >= %s AND number < %s AND kind IN ('own:invoice', 'invoice', 'text')
--- name: archive_dated.since
-day >= %s
--- name: archive_dated.until
-day <= %s AND day <> ''
--- name: archive_dated.before
-(day, archive) < (%s, %s)
--- name: archive_dated.order
-ORDER BY day DESC, archive DESC LIMIT %s
+-- name: archive_span.order
+LIMIT %s) AS found
 
 -- name: archive_kinds
 -- Which documents have or name exactly this number, and as what.
@@ -143,3 +139,7 @@ FROM messages WHERE id > %s AND id < %s ORDER BY id LIMIT %s;
 SELECT id, message, part, blob, partner, direction, deposited, profile, sha256, size, flow, type, reference, refs, day,
     amount, currency, starts, ends, state, body
 FROM archive WHERE message > %s AND message <= %s ORDER BY message, part;
+
+-- name: archive_messages
+-- Messages that have archived documents, in the order of ids (index archive_by_message).
+SELECT DISTINCT message FROM archive WHERE message > %s ORDER BY message LIMIT %s;

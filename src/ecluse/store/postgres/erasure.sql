@@ -44,3 +44,6 @@ UPDATE deliveries SET reason = '' WHERE message = %s AND reason <> '';
 
 -- name: blank_protocol_id
 UPDATE messages SET protocol_id = %s WHERE id = %s;
+
+-- name: record_kinds
+SELECT DISTINCT kind FROM records ORDER BY kind;

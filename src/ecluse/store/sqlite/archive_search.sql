@@ -31,6 +31,8 @@ state = ? AND state <> 'kept'
 day >= ?
 -- name: archive_search.since_too
 +day >= ?
+-- name: archive_search.last
+day <= ?
 -- name: archive_search.until
 day <= ? AND day <> ''
 -- name: archive_search.until_too
@@ -86,24 +88,18 @@ number >= ? AND number < ? AND kind IN ('own:invoice', 'invoice', 'text')
 -- name: archive_numbered.order
 LIMIT ?
 
--- name: archive_dated
--- The same, newest day first.
-SELECT DISTINCT day, archive FROM archive_refs;
+-- name: archive_span
+-- From when to when their days are, read from the primary key alone, so far and no further.
+SELECT min(day), max(day), count(*) FROM (SELECT day FROM archive_refs;
 
--- name: archive_dated.number
+-- name: archive_span.number
 number >= ? AND number < ?
--- name: archive_dated.own
+-- name: archive_span.own
 number >= ? AND number < ? AND kind >= 'own:' AND kind < 'own;'
--- name: archive_dated.invoice
+-- name: archive_span.invoice
 number >= ? AND number < ? AND kind IN ('own:invoice', 'invoice', 'text')
--- name: archive_dated.since
-day >= ?
--- name: archive_dated.until
-day <= ? AND day <> ''
--- name: archive_dated.before
-(day, archive) < (?, ?)
--- name: archive_dated.order
-ORDER BY day DESC, archive DESC LIMIT ?
+-- name: archive_span.order
+LIMIT ?)
 
 -- name: archive_kinds
 -- Which documents have or name exactly this number, and as what.
@@ -142,3 +138,7 @@ FROM messages WHERE id > ? AND id < ? ORDER BY id LIMIT ?;
 SELECT id, message, part, blob, partner, direction, deposited, profile, sha256, size, flow, type, reference, refs, day,
     amount, currency, starts, ends, state, body
 FROM archive WHERE message > ? AND message <= ? ORDER BY message, part;
+
+-- name: archive_messages
+-- Messages that have archived documents, in the order of ids (index archive_by_message).
+SELECT DISTINCT message FROM archive WHERE message > ? ORDER BY message LIMIT ?;

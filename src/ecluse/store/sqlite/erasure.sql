@@ -44,3 +44,6 @@ UPDATE deliveries SET reason = '' WHERE message = ? AND reason <> '';
 
 -- name: blank_protocol_id
 UPDATE messages SET protocol_id = ? WHERE id = ?;
+
+-- name: record_kinds
+SELECT DISTINCT kind FROM records ORDER BY kind;

@@ -22,6 +22,7 @@ _EVENTS: Final = {
     "message.resumed": "Une personne a demandé la tentative suivante sans attendre.",
     "message.given-up": "Abandonné par une personne, ou plus rien à tenter.",
     "message.shredded": "Les clés de ses octets ont été détruites ; le reste demeure.",
+    "message.erased-everywhere": "Aucune copie que le hub tient n'a plus ce qui a été effacé.",
     "delivery.attempted": "Une tentative a commencé.",
     "delivery.held": "Un flux ne le transmet pas encore.",
     "delivery.relayed": "Un flux en a fait des messages qui portent cette remise.",

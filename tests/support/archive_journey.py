@@ -1,0 +1,355 @@
+"""Deposit, hold and disposal in a process of its own, which may be killed at any call; and what must hold afterwards.
+
+Run as a program it goes through the journey in a folder and tells, with the time, what it was acknowledged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.archives import INVOICE, ArchiveWorld, profile
+from tests.support.children import ROOT, child_env
+
+from ecluse.archive import destroying
+from ecluse.archive.clock import confirm_clock
+from ecluse.archive.copies import BytesCopy, finish_erasures, pending_erasures
+from ecluse.archive.deposit import body_of
+from ecluse.archive.disposal import approve, disposals, propose
+from ecluse.archive.holding import all_holds, place_hold
+from ecluse.archive.holds import Criteria, obstacles
+from ecluse.archive.place import FolderSecond
+from ecluse.archive.statement import check_statement
+from ecluse.blobs.local import LocalPlace
+from ecluse.errors import EcluseError
+from ecluse.model.archive import Archived, ArchiveState
+from ecluse.model.basics import MessageId
+from ecluse.store.sqlite.connection import key_path
+
+__all__ = ["DONE", "MUTANTS", "After", "Nursery", "journey", "open_world"]
+
+LARGE = b"#" * 40_000 + INVOICE
+YEARS = 3 * 366 * 86_400
+DONE = ("accepted", "accepted", "accepted", "deposited", "copied", "held", "approved", "destroyed")
+"""What is told on a journey on which all is well."""
+
+
+def open_world(folder: Path, start: str = "2026-04-01") -> ArchiveWorld:
+    """The hub of the journey."""
+    world = ArchiveWorld(folder, start=start, seed=b"journey", invoices=profile(retention="1y"))
+    world.hub.vault.place = LocalPlace(folder / "blobs")
+    world.hub.copies.add(BytesCopy(world.hub.vault.place))
+    world.second = FolderSecond("far", folder / "far")
+    world.hub.copies.add(world.second)
+    return world
+
+
+def journey(world: ArchiveWorld, tell: Callable[..., None]) -> None:
+    """Three documents are deposited and copied; one is held; a disposal takes the others, and keeps that one back."""
+    messages = [world.came(LARGE, partner="birch"), world.came(INVOICE), world.came(LARGE, partner="cedar")]
+    for message in messages:
+        tell("accepted", message.id)
+    world.work()
+    tell("deposited")
+    world.care()
+    tell("copied")
+    rows = [world.rows(message)[0] for message in messages]
+    for row in rows:
+        world.ended(row)
+    world.clock.forward(YEARS)
+    confirm_clock(world.room, actor="operator:anne", reason="it is so late")
+    disposal = propose(world.room, actor="operator:carl", reason="yearly")
+    place_hold(
+        world.room, Criteria(partner="cedar"), reason="a dispute", reference="TC 1", actor="operator:anne"
+    )
+    tell("held", messages[2].id)
+    for person in (world.anne, world.bea):
+        approve(
+            world.room,
+            disposal.id,
+            person.operator.name,
+            person.sign(disposal.statement(person.operator.name)),
+        )
+    tell("approved", disposal.id)
+    destroying.run(world.room, disposal.id, actor="operator:anne")
+    tell("destroyed", disposal.id)
+
+
+# --- mutants ------------------------------------------------------------------------------------------------
+
+
+def _events_apart(world: ArchiveWorld) -> None:
+    """What the archive's events tell is done in one transaction, and they are written in the next."""
+    late: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    event, write = world.hub.event, world.hub.store.write
+
+    def later(tx: Any, kind: str, *rest: Any, **more: Any) -> None:
+        if kind.startswith("archive."):
+            late.append(((kind, *rest), more))
+        else:
+            event(tx, kind, *rest, **more)
+
+    def both(work: Any) -> Any:
+        result = write(work)
+        due, late[:] = list(late), []
+        for rest, more in due:
+            write(lambda tx, rest=rest, more=more: event(tx, *rest, **more))
+        return result
+
+    object.__setattr__(world.hub, "store", _Wrapped(world.hub.store, both))
+    type(world.hub).event = lambda hub, *rest, **more: later(*rest, **more)  # type: ignore[method-assign]
+
+
+def _keys_later(world: ArchiveWorld) -> None:
+    """Documents are marked as disposed of, and their keys are deleted in a transaction of their own."""
+    shred, write = destroying.shred, world.hub.store.write
+    due: list[tuple[Any, Any]] = []
+    destroying.shred = lambda *rest, **more: due.append((rest, more)) or 0  # type: ignore[assignment,func-returns-value]
+
+    def both(work: Any) -> Any:
+        result = write(work)
+        owed, due[:] = list(due), []
+        for rest, more in owed:
+            with contextlib.suppress(EcluseError):
+                write(lambda tx, rest=rest, more=more: shred(tx, *rest[1:], **more))
+        return result
+
+    object.__setattr__(world.hub, "store", _Wrapped(world.hub.store, both))
+
+
+class _Wrapped:
+    """A store with another way to write."""
+
+    def __init__(self, store: Any, write: Any) -> None:
+        self._store = store
+        self.write = write
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+MUTANTS: dict[str, Callable[[ArchiveWorld], None]] = {
+    "events apart": _events_apart,
+    "keys later": _keys_later,
+}
+
+
+# --- afterwards ---------------------------------------------------------------------------------------------
+
+
+class After:
+    """What a process left that ended at some call.
+
+    Args:
+        folder: Its folder.
+        told: What it had told: words, each with an id or an empty text.
+    """
+
+    def __init__(self, folder: Path, told: list[tuple[str, str]]) -> None:
+        self.folder = folder
+        self.told = told
+        self.world = open_world(folder, "2029-06-01")
+        # The first thing that a hub does when it starts: a deletion that was cut off is finished with it.
+        self.world.hub.store.write(lambda tx: tx.beat("test", self.world.clock()))
+
+    def close(self) -> None:
+        """Let the database go."""
+        self.world.close()
+
+    def check(self) -> None:
+        """All that must hold, as it was left and once everything was gone on with."""
+        self._check_rows()
+        self._check_told()
+        self._go_on()
+        self._check_rows()
+        self._check_told()
+
+    def _rows(self) -> list[Archived]:
+        return self.world.hub.store.read(lambda view: view.archive_list(limit=100))
+
+    def _check_rows(self) -> None:
+        world = self.world
+        rows = {row.id: row for row in self._rows()}
+        told: dict[str, set[str]] = {}
+        for kind in ("archive.deposited", "archive.disposed", "archive.held"):
+            told[kind] = self._subjects(kind)
+        assert told["archive.deposited"] == {*rows}, (
+            "a document without its evidence, or evidence without its document"
+        )
+        gone = {id for id, row in rows.items() if row.state is ArchiveState.DISPOSED}
+        assert told["archive.disposed"] == gone, (
+            "destroyed without its evidence, or evidence without destruction"
+        )
+        holds = {hold.id for hold in world.hub.store.read(lambda view: all_holds(view, released=True))}
+        assert told["archive.held"] == holds, "a hold without its evidence, or evidence without its hold"
+        keys = self._keys()
+        for row in rows.values():
+            if row.state is ArchiveState.DISPOSED:
+                assert row.blob not in keys, "a key outlives its deletion"
+                assert "message.shredded" in world.kinds(row.message)
+                self._check_bytes_gone(row)
+                continue
+            receipt = body_of(row).receipt
+            assert receipt is not None
+            assert check_statement(receipt, world.note_key)["sha256"] == row.sha256.hex()
+            with world.hub.blob(row.blob) as blob:
+                assert b"".join(blob.chunks()) in (LARGE, INVOICE), "a document is not whole"
+
+    def _check_bytes_gone(self, row: Archived) -> None:
+        """Sealed octets may be there still, as long as somebody is noted who goes on deleting them."""
+        waiting = self.world.hub.store.read(pending_erasures)
+        noted = {blob for _, erasure in waiting for blob in erasure.blobs}
+        left = [*(self.folder / "blobs").rglob(row.blob), *(self.folder / "far").rglob(row.blob)]
+        assert not left or row.blob in noted, "sealed octets that nobody goes on deleting"
+
+    def _check_told(self) -> None:
+        world = self.world
+        rows = {row.message: row for row in self._rows()}
+        for word, id in self.told:
+            if word == "accepted":
+                message = world.hub.store.read(lambda view, id=id: view.message(MessageId(id)))  # type: ignore[misc]
+                assert message is not None, "lost what was acknowledged"
+                row = rows.get(message.id)
+                if row is None or row.state is not ArchiveState.DISPOSED:
+                    why = world.hub.store.write(lambda tx, id=id: obstacles(tx, MessageId(id)))  # type: ignore[misc]
+                    assert why, "what is to be archived may be deleted"
+            elif word == "deposited":
+                assert len(rows) == 3, "a deposit that was told of is lost"
+            elif word == "held":
+                assert rows[MessageId(id)].state is not ArchiveState.DISPOSED, "what was held is destroyed"
+                assert world.hub.store.read(lambda view: all_holds(view, released=False)), "a hold is lost"
+            elif word == "approved":
+                state, _ = world.hub.store.read(disposals)[0]
+                assert state in ("approved", "running", "done"), "an approval is lost"
+            elif word == "destroyed":
+                state, found = world.hub.store.read(disposals)[0]
+                assert state == "done"
+                assert found.certificate is not None, "destroyed without a certificate"
+
+    def _go_on(self) -> None:
+        """What a hub does that starts again."""
+        world = self.world
+        world.work()
+        world.care()
+        confirm_clock(world.room, actor="operator:anne", reason="it is so late")
+        for state, found in world.hub.store.read(disposals):
+            if state == "running":
+                done = destroying.run(world.room, found.id, actor="hub")
+                assert done.certificate is not None
+                check_statement(done.certificate, world.note_key)
+        world.clock.forward(3600)
+        finish_erasures(world.hub, world.hub.store, world.hub.copies)
+        assert not world.hub.store.read(pending_erasures), "a deletion that never ends"
+
+    def _subjects(self, kind: str) -> set[str]:
+        """Subjects of events of a kind; of holds, only the holds themselves."""
+        with contextlib.closing(sqlite3.connect(self.folder / "state.db")) as raw:
+            found = [row[0] for row in raw.execute("SELECT subject FROM events WHERE kind = ?", (kind,))]
+        subjects = {each for each in found if kind != "archive.held" or each.startswith("h")}
+        assert kind == "archive.held" or len(found) == len(subjects), f"{kind} was told twice"
+        return subjects
+
+    def _keys(self) -> set[str]:
+        with contextlib.closing(sqlite3.connect(key_path(self.folder / "state.db"))) as raw:
+            return {row[0] for row in raw.execute("SELECT id FROM blob_keys")}
+
+
+def main(folder: Path, mutant: str) -> None:
+    """Go through the journey in ``folder``."""
+    world = open_world(folder)
+    if mutant:
+        MUTANTS[mutant](world)
+
+    def tell(word: str, id: str = "") -> None:
+        os.write(1, f"{time.time():.6f} {word} {id}\n".encode())
+
+    try:
+        journey(world, tell)
+    except (EcluseError, sqlite3.Error) as error:
+        os.write(2, f"{error}\n".encode())
+    world.close()
+
+
+def nursery() -> None:
+    """Fork a process for every line (folder and mutant) that waits until it is told to go; tell its id and its end."""
+    for line in iter(sys.stdin.readline, ""):
+        folder, mutant = line.rstrip("\n").split("\t")
+        process = os.fork()
+        if process == 0:
+            with open(f"{folder}.go") as go:
+                go.read()
+            with contextlib.suppress(BaseException):
+                main(Path(folder), mutant)
+            os._exit(0)
+        os.write(1, f"pid {process}\n".encode())
+        os.waitpid(process, 0)
+        os.write(1, b"ended\n")
+
+
+class Nursery:
+    """Processes that go through the journey, each under strace."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.archive_journey"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=child_env(),
+            cwd=ROOT,
+        )
+
+    def run(
+        self, folder: Path, *options: str, mutant: str = ""
+    ) -> tuple[list[tuple[float, str, str]], list[Path]]:
+        """One journey in a new folder.
+
+        Args:
+            folder: Where; a hub is there.
+            options: Of strace.
+            mutant: Which of :data:`MUTANTS`.
+
+        Returns:
+            What was told, with its time; and the traces, one for each thread.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        os.mkfifo(f"{folder}.go")
+        self._process.stdin.write(f"{folder}\t{mutant}\n")
+        self._process.stdin.flush()
+        process = self._process.stdout.readline().split()[1]
+        logs = f"{folder}.strace"
+        tracer = subprocess.Popen(
+            ["strace", "-ff", "-y", "-p", process, "-o", logs, *options], stderr=subprocess.PIPE, text=True
+        )
+        assert tracer.stderr is not None
+        assert "attached" in tracer.stderr.readline()
+        with open(f"{folder}.go", "w") as go:
+            go.write("go")
+        told = []
+        while (line := self._process.stdout.readline().split()) != ["ended"]:
+            assert line, "the nursery ended"
+            told.append((float(line[0]), line[1], line[2] if len(line) > 2 else ""))
+        tracer.wait(20)
+        tracer.stderr.close()
+        return told, sorted(folder.parent.glob(f"{folder.name}.strace.*"))
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+        self._process.stdout.close()
+
+
+if __name__ == "__main__":
+    nursery()

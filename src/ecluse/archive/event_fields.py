@@ -332,20 +332,5 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "keyring.passphrase-changed": {},
     "secret.put": {},
     "secret.removed": {},
-    "log.key-added": _fields("key"),
-    "log.witnessed": _fields("size", company="witness"),
-    "log.witness-failed": _fields("reason cause"),
-    "log.witness-back": _fields("size", company="witness"),
-    "log.witness-went-back": _fields("size cosigned", company="witness"),
-    "log.witness-clock-differs": _fields("ahead", company="witness"),
-    "log.clock-went-back": _fields("behind"),
-    "log.broken": _fields("reason cause"),
-    "log.continuing-proposed": _SIGNED,
-    "log.continued": _fields("lost", accountable="statement signatures"),
-    "witness.began": _fields("size", company="log"),
-    **dict.fromkeys(
-        ("witness.log-forked", "witness.log-suspect", "witness.log-behind"),
-        _fields("size root cosigned cosigned_root theirs ours", company="log"),
-    ),
 }
 """Kind of event to what its fields say."""

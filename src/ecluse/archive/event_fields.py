@@ -74,7 +74,7 @@ _MESSAGE: Final = {
         "reason flow origin file_size first opened released sealed_anew fault deliveries received_sha256 wire_sha256 "
         "wire_size action delivery passed_over duplicate_of opening inside unpacked packed headers_sha256 "
         "entity_sha256 signature_sha256 answer_headers_sha256 mic_canonical mic_algorithm",
-        company="partner channel signed_by how sealed seals",
+        company="partner channel signed_by how sealed seals openpgp openpgp_facts openpgp_sealed",
         path="protocol_id",
         personal="path",
     ),
@@ -104,7 +104,8 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "delivery.relayed": {
         **_DELIVERY,
         **_fields(
-            "children child reason opened inside unpacked packed", company="signed_by how sealed seals"
+            "children child reason opened inside unpacked packed",
+            company="signed_by how sealed seals openpgp openpgp_facts openpgp_sealed",
         ),
     },
     **{

@@ -74,7 +74,7 @@ _MESSAGE: Final = {
         "reason flow origin file_size first opened released sealed_anew fault deliveries received_sha256 wire_sha256 "
         "wire_size action delivery passed_over duplicate_of opening inside unpacked packed headers_sha256 "
         "entity_sha256 signature_sha256 answer_headers_sha256 mic_canonical mic_algorithm",
-        company="partner channel signed_by how sealed seals",
+        company="partner channel signed_by how sealed seals openpgp openpgp_facts openpgp_sealed",
         path="protocol_id",
         personal="path",
     ),
@@ -104,7 +104,8 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "delivery.relayed": {
         **_DELIVERY,
         **_fields(
-            "children child reason opened inside unpacked packed", company="signed_by how sealed seals"
+            "children child reason opened inside unpacked packed",
+            company="signed_by how sealed seals openpgp openpgp_facts openpgp_sealed",
         ),
     },
     **{
@@ -207,7 +208,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     ),
     "backup.failed": _fields("reason", company="place"),
     "backup.pruned": _fields("dropped objects blobs", company="place"),
-    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs failure at"),
+    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs failure error at"),
     "hub.restored": _fields("backup made log held erased damaged ok"),
     "restore.released": {**_COMMENT, **_fields("messages", company="flows")},
     "posture.baseline-approved": {**_COMMENT, **_fields("subjects sha256", company="only")},
@@ -262,33 +263,6 @@ FIELDS: Final[Mapping[str, Fields]] = {
             "certificate_sha256 since reason source mode", company="certificate subject"
         )
         for done in ("revoked", "restored", "unproven")
-    },
-    # The log, and who vouches for it: authorities and witnesses are companies
-    **{
-        f"log.{done}": {ANY: Sort.TECHNICAL, **_fields(company="authority witness cause source")}
-        for done in (
-            "broken",
-            "clock-differs",
-            "clock-went-back",
-            "evidence-begun",
-            "evidence-not-renewed",
-            "evidence-renewed",
-            "key-added",
-            "stamp-failed",
-            "stamped",
-            "witness-back",
-            "witness-clock-differs",
-            "witness-failed",
-            "witness-went-back",
-            "witnessed",
-        )
-    },
-    # Who decided that a log goes on, in the words that they signed.
-    "log.continuing-proposed": {**_SIGNED, ANY: Sort.TECHNICAL},
-    "log.continued": {**_SIGNED, **_fields("lost", accountable="signatures")},
-    **{
-        f"witness.{done}": {ANY: Sort.TECHNICAL, **_fields(company="log theirs ours")}
-        for done in ("began", "log-behind", "log-forked", "log-suspect")
     },
     # The archive
     "archive.deposited": _fields(
@@ -357,15 +331,6 @@ FIELDS: Final[Mapping[str, Fields]] = {
         f"witness.{done}": _fields("size root cosigned cosigned_root theirs ours", company="log")
         for done in ("began", "log-behind", "log-forked", "log-suspect")
     },
-    # Backups
-    "backup.made": _fields(
-        "id made octets written blobs copied keys seconds missing left_out", company="place log"
-    ),
-    "backup.failed": _fields("reason", company="place"),
-    "backup.pruned": _fields("dropped objects blobs", company="place"),
-    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs error at"),
-    "hub.restored": _fields("backup made held erased damaged ok", company="log"),
-    "restore.released": {**_COMMENT, **_fields("messages flows")},
     # Requests of persons
     "subject.requested": _fields("law wants received due", personal="words"),
     "subject.extended": {**_COMMENT, **_fields("due")},

@@ -16,6 +16,7 @@ from ecluse.cli import (
     acme,
     archive,
     archive_dispose,
+    archive_find,
     archive_hold,
     audit,
     backup,
@@ -104,7 +105,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse, signer, processing, restore):
+for group in (hub, configuration, send, rehearse, signer, restore, processing):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
@@ -129,6 +130,7 @@ app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 stamps.add_to(log.app)
 archive_hold.add_to(archive.app)
+archive_find.add_to(archive.app)
 archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
 app.add_typer(archive.app, name="archive", cls=Group)
 log_witness.add_to(log.app)

@@ -238,7 +238,7 @@ class View(ErasureView, Protocol):
         """How many documents answer to one condition; no more than ``limit`` are counted."""
 
     def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
-        """Documents that have or name a number, in no order."""
+        """Documents that have or name a number, in no order, and some several times."""
 
     def archive_span(self, condition: tuple[str, object], limit: int) -> tuple[str, str, int]:
         """First and last day of documents that have or name a number, and of how many entries that was read."""

@@ -13,7 +13,12 @@ from ecluse.trust.errors import ConfigurationError
 HUB = '[organisation]\nname = "Aster"\nas2_id = "ASTER"\n'
 PROFILE = 'name = "Invoices"\nretention = "10y"\nbasis = "the law"\n'
 PLACE = '[archive.places.far]\nplace = "/far"\n'
-BUCKET = '[archive.places.far]\nplace = "s3://one/two"\naccess_key = "env:A"\nsecret_key = "env:B"\nobject_lock = "compliance"\n'
+BUCKET = """[archive.places.far]
+place = "s3://one/two"
+access_key = "env:A"
+secret_key = "env:B"
+object_lock = "compliance"
+"""
 
 
 def read(profile: str = PROFILE, hub: str = "", **more: str) -> Configuration:

@@ -24,8 +24,8 @@ from ecluse.archive.disposal import (
     propose,
     refuse,
 )
-from ecluse.archive.holding import BadHold, all_holds, held, holds_of, place_hold, release_hold
-from ecluse.archive.holds import Criteria
+from ecluse.archive.holding import BadHold, all_holds, held, place_hold, release_hold
+from ecluse.archive.holds import Criteria, holds_of
 from ecluse.archive.signing import NotAllowed
 from ecluse.archive.statement import check_statement
 from ecluse.blobs.port import BlobMissing

@@ -59,9 +59,7 @@ class WriteOnce(EcluseError):
 
     code = "store.write-once"
     fault = Fault.OURS
-    remedy = (
-        "Leave it: what is archived goes by `ecluse archive dispose` alone, once its retention has ended."
-    )
+    remedy = "Leave it: what is archived goes by `ecluse archive dispose propose` alone, once its retention is over."
 
 
 class StoreUnavailable(EcluseError):

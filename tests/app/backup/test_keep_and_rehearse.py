@@ -100,7 +100,7 @@ def test_a_rehearsal_that_fails_says_why(tmp_path: Path) -> None:
         room.mkdir()
         facts = rehearse(open_site(world.node), PrivateKeys(world.private), folder=room)
         assert not facts["ok"]
-        assert pack.name in facts["error"]
+        assert pack.name in facts["failure"]
         assert list(room.iterdir()) == []
         told = world.node.store.read(last_rehearsal)
         assert told is not None

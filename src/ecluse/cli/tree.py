@@ -104,7 +104,6 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse, signer, restore, processing):
 for group in (hub, configuration, send, rehearse, signer, processing, restore):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)

@@ -226,6 +226,8 @@ class _Restore:
         key = request.log_key or NoteKey(configuration.hub.log_origin, keyring.log_public_key)
         # Up to here everything hung on a manifest that anybody could have written.
         manifest = read(request.place, claimed.id, FORMAT, Manifest, [key])
+        if manifest != claimed:
+            raise BackupDamaged(f"The manifest {claimed.id} changed while it was read.")
         index = self._index(manifest, key)
         result = Result(manifest, request.into, files=files)
         self._state(manifest, configuration, reader, table)

@@ -234,8 +234,8 @@ class _Restore:
         self._checkpoints(reader, key)
         gone: set[str] = set()
         with closing(self._open(configuration)) as store:
-            store.write(lambda tx: tx.put_setting(RESTORING_SETTING, manifest.id.encode()))
             store.migrate()
+            store.write(lambda tx: tx.put_setting(RESTORING_SETTING, manifest.id.encode()))
             result.keys = self._keys(store, index, gone)
             place = open_place(request.into, configuration, self._resolver(keyring))
             for row in self._rows(store):

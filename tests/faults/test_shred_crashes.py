@@ -77,8 +77,8 @@ def points_of(base: Path, mutant: str = "") -> list[Point]:
                 points.append(Point(name, call, counts[call]))
     if not mutant:
         steps = [each.step for each in child.told]
-        assert steps.count("erased third") == 1
-        assert len([step for step in steps if step.startswith("shredded")]) == 3
+        assert steps.count("erased fresh") == 4
+        assert len([step for step in steps if step.startswith("shredded")]) == 4
     shutil.rmtree(folder)
     return points
 

@@ -27,6 +27,7 @@ __all__ = [
     "log_attacks",
     "proof_attacks",
     "sealed_attacks",
+    "swap_attacks",
     "unsigned",
     "zip_attacks",
 ]
@@ -69,6 +70,7 @@ def class_of(path: str) -> str:
         ("log/checkpoint", "checkpoint"),
         ("log/keys", "keys"),
         ("message.json", "account"),
+        ("openings.json", "openings"),
         ("manifest", "manifest"),
     ):
         if mark in path:
@@ -107,6 +109,17 @@ def byte_attacks(files: Files, other: Files, dice: random.Random) -> Iterator[At
             exchanged = {**files, path: files[swapped], swapped: data}
             yield Attack(of, "exchanged with its neighbour", path, exchanged)
     yield Attack("container", "a file put in", "extra.txt", {**files, "extra.txt": b"more"})
+
+
+def swap_attacks(files: Files) -> Iterator[Attack]:
+    """In a pack of several messages: each file of one exchanged with the same one of another."""
+    first, *others = sorted({path.split("/")[1] for path in files if path.startswith("messages/")})
+    for path in sorted(path for path in files if path.startswith(f"messages/{first}/")):
+        for other in others:
+            theirs = path.replace(first, other)
+            if theirs in files and files[theirs] != files[path]:
+                swapped = {**files, path: files[theirs], theirs: files[path]}
+                yield Attack("swapped", f"with {other}", path, swapped)
 
 
 def _shape(path: str) -> str:

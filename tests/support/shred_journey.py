@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -43,6 +44,10 @@ DOCUMENTS: Final = {
     "third": b"x" * 9000,
 }
 """In a row, and larger than what rides in one."""
+
+
+FRESH: Final = "fresh"
+"""One that comes on the journey: its key is in the write-ahead log when it is deleted."""
 
 
 class Told(NamedTuple):
@@ -79,22 +84,25 @@ def prepare(folder: Path) -> list[Kept]:
     store.migrate()
     store.close()
     hub = open_hub(folder)
-    found = []
-    for name, data in DOCUMENTS.items():
-        intake = Intake(hub, Arrival(PartnerId("birch"), "as2", f"<{len(found)}@birch>"))
-        intake.begin_document("application/octet-stream", name)
-        intake.document_data(data, in_exact=False)
-        intake.end_document(None)
-        message: Message = intake.accept(b"{}", {}, None).result().message
-        hub.store.write(
-            lambda tx, m=message: tx.update_message(msgspec.structs.replace(m, state=MessageState.DELIVERED))  # type: ignore[misc]
-        )
-        blob = message.parts[0].blob
-        key = hub.store.read(lambda view, b=blob: view.blob_key(b))  # type: ignore[misc]
-        assert key is not None
-        found.append(Kept(name, message.id, blob, key))
+    found = [arrive(hub, name, data) for name, data in DOCUMENTS.items()]
     hub.store.close()
     return found
+
+
+def arrive(hub: Hub, name: str, data: bytes) -> Kept:
+    """A document that came, and that everything is done with."""
+    intake = Intake(hub, Arrival(PartnerId("birch"), "as2", f"<{name}@birch>"))
+    intake.begin_document("application/octet-stream", name)
+    intake.document_data(data, in_exact=False)
+    intake.end_document(None)
+    message: Message = intake.accept(b"{}", {}, None).result().message
+    hub.store.write(
+        lambda tx: tx.update_message(msgspec.structs.replace(message, state=MessageState.DELIVERED))
+    )
+    blob = message.parts[0].blob
+    key = hub.store.read(lambda view: view.blob_key(blob))
+    assert key is not None
+    return Kept(name, message.id, blob, key)
 
 
 def journey(hub: Hub, kept: Sequence[Kept], told: Callable[[str], None]) -> None:
@@ -113,7 +121,11 @@ def journey(hub: Hub, kept: Sequence[Kept], told: Callable[[str], None]) -> None
             classes=frozenset(DataClass),
         )
 
-    for each in kept:
+    with suppress(EcluseError):
+        fresh = arrive(hub, FRESH, bytes(9000))
+        told(f"arrived {fresh.id} {fresh.blob} {fresh.key.hex()}")
+        kept = [*kept, fresh]
+    for each in reversed(kept):
         try:
             hub.store.write(lambda tx, id=each.id: one(tx, id))  # type: ignore[misc]
             told(f"shredded {each.name}")
@@ -245,8 +257,12 @@ class After:
 
     def __init__(self, folder: Path, kept: Sequence[Kept], told: Sequence[Told]) -> None:
         self.folder = folder
-        self.kept = kept
         self.told = {each.step for each in told}
+        came = [step.split() for step in self.told if step.startswith("arrived ")]
+        self.kept = [
+            *kept,
+            *(Kept(FRESH, MessageId(id), blob, bytes.fromhex(key)) for _, id, blob, key in came),
+        ]
 
     def check(self) -> None:
         """Nothing is half deleted, and what was said to be gone is gone."""

@@ -94,7 +94,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "message.resent": {**_COMMENT, **_fields("deliveries answer")},
     "message.resumed": {**_COMMENT, **_fields("deliveries")},
     "message.given-up": {**_COMMENT, **_fields("deliveries")},
-    "message.shredded": _fields("reason classes blobs whole flow size documents because"),
+    "message.shredded": _fields("reason classes blobs whole flow size documents because backup"),
     "evidence.exported": _fields("manifest_sha256 checkpoint documents count messages"),
     "message.erased-everywhere": _fields("reason deleted blobs copies destroyed"),
     "copy.forsaken": {**_COMMENT, **_fields("deletions")},
@@ -306,14 +306,6 @@ FIELDS: Final[Mapping[str, Fields]] = {
         f"archive.{done}": _fields("blob place locked primary second lost repaired")
         for done in ("copied", "damaged", "repaired")
     },
-    "archive.imported": _fields("message sha256 size manifest deposited", company="profile origin"),
-    "archive.import-begun": {
-        **_COMMENT,
-        **_fields("manifest claimed messages documents", company="origin"),
-    },
-    "archive.import-ended": _fields("manifest messages documents there"),
-    "archive.export-begun": _fields("scope", accountable="reason statement fingerprint signature"),
-    "archive.exported": _fields("manifest messages documents lacking resumed"),
     "archive.held": {**_COMMENT, **_fields("criteria named hold manifest standing", personal="reference")},
     "archive.released": {**_COMMENT, **_fields("hold stood", personal="reference")},
     "archive.disposal-proposed": {**_COMMENT, **_fields("documents list until")},
@@ -329,16 +321,51 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "archive.destroyed": _fields("list certificate destroyed kept_back"),
     "archive.clock-doubted": _fields("doubt"),
     "archive.clock-confirmed": {**_COMMENT, **_fields("doubt")},
-    # The log's time
+    "archive.export-begun": _fields("scope", accountable="reason statement fingerprint signature"),
+    "archive.exported": _fields("manifest messages documents lacking resumed"),
+    "archive.import-begun": {**_COMMENT, **_fields("manifest claimed messages documents", company="origin")},
+    "archive.import-ended": _fields("manifest messages documents there", company="origin"),
+    "archive.imported": _fields(
+        "message sha256 size manifest deposited former part", company="profile origin partner"
+    ),
+    # The log itself, its witnesses and time-stamps
     "log.stamped": _fields(
         "size time accuracy ahead hash note_sha256 policy serial signature ends begins_evidence_record",
         company="authority",
     ),
-    "log.stamp-failed": _fields("code", company="authority cause"),
     "log.clock-differs": _fields("time clock ahead", company="authority"),
+    "log.stamp-failed": _fields("code cause", company="authority"),
     "log.evidence-begun": _fields("source count hash ends", company="authority"),
     "log.evidence-renewed": _fields("renewal count hash time ends imprint", company="authority"),
-    "log.evidence-not-renewed": _fields("record state", company="cause"),
+    "log.evidence-not-renewed": _fields("record state cause"),
+    "log.broken": _fields("kind cause size root at present lost reason code", company="origin"),
+    "log.continued": _fields("lost", accountable="statement signatures"),
+    "log.continuing-proposed": _fields(accountable="statement operator key signature"),
+    "log.key-added": _fields(company="key"),
+    "log.clock-went-back": _fields("behind"),
+    **{
+        f"log.{done}": _fields("size cosigned ahead reason cause", company="witness")
+        for done in (
+            "witnessed",
+            "witness-back",
+            "witness-went-back",
+            "witness-clock-differs",
+            "witness-failed",
+        )
+    },
+    **{
+        f"witness.{done}": _fields("size root cosigned cosigned_root theirs ours", company="log")
+        for done in ("began", "log-behind", "log-forked", "log-suspect")
+    },
+    # Backups
+    "backup.made": _fields(
+        "id made octets written blobs copied keys seconds missing left_out", company="place log"
+    ),
+    "backup.failed": _fields("reason", company="place"),
+    "backup.pruned": _fields("dropped objects blobs", company="place"),
+    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs error at"),
+    "hub.restored": _fields("backup made held erased damaged ok", company="log"),
+    "restore.released": {**_COMMENT, **_fields("messages flows")},
     # Requests of persons
     "subject.requested": _fields("law wants received due", personal="words"),
     "subject.extended": {**_COMMENT, **_fields("due")},

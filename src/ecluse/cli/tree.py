@@ -105,7 +105,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse, signer, processing, restore):
+for group in (hub, configuration, send, rehearse, signer, restore, processing):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)

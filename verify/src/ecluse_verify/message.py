@@ -6,7 +6,7 @@ import base64
 from typing import Final
 
 from ecluse_verify.account import Account
-from ecluse_verify.cms import SignedData, signed_data
+from ecluse_verify.cms import WEAK, SignedData, signed_data
 from ecluse_verify.content import Content
 from ecluse_verify.log import Log
 from ecluse_verify.mime import read_entity
@@ -160,6 +160,8 @@ class _Message:
             same = {said.get("ours"), said.get("theirs")} == {base64.b64encode(mic.value).decode()}
             if said.get("theirs_algorithm") == mic.name == said.get("algorithm") and not same:
                 raise self.account.differs("mic", path)
+        if mic.name in WEAK:
+            self.report.add(Level.MISSING, "weak", path, digest=mic.name)
         self.report.add(level, "mic.equal", path, name=name, algorithm=mic.name)
 
     def _check_logged_mic(self, mic: Mic, path: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from ecluse.store.port import StoreUnavailable
 
-__all__ = ["BUSY_SECONDS", "connect", "create_private", "file_failure", "is_busy", "key_path"]
+__all__ = ["BUSY_SECONDS", "connect", "create_private", "file_failure", "is_busy", "key_path", "sync_log"]
 
 BUSY_SECONDS: Final = 5.0
 """How long SQLite itself waits for another process's lock before it reports it."""
@@ -83,6 +83,29 @@ def create_private(path: Path) -> None:
             os.close(folder)
     except OSError as error:
         raise StoreUnavailable(f"The database {path} can't be created: {error.strerror}.") from error
+
+
+def sync_log(path: Path) -> None:
+    """Return when the write-ahead log of a file is durably as long as it is.
+
+    SQLite does not sync it after it was emptied (``PRAGMA wal_checkpoint(TRUNCATE)``): a power cut would bring back
+    what it held, with what was deleted since. Nothing locks this file, so that opening it by itself ends no lock.
+
+    Raises:
+        StoreUnavailable: The disk reports an error.
+    """
+    try:
+        handle = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreUnavailable(f"The write-ahead log of {path} can't be read: {error.strerror}.") from error
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        raise StoreUnavailable(f"The write-ahead log of {path} can't be synced: {error.strerror}.") from error
+    finally:
+        os.close(handle)
 
 
 def connect(path: Path, *, reader: bool = False, erase: bool = False) -> sqlite3.Connection:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ecluse.store.port import StoreUnavailable
-from ecluse.store.sqlite.connection import connect, file_failure
+from ecluse.store.sqlite.connection import connect, file_failure, sync_log
 from ecluse.store.sqlite.held import together
 
 __all__ = ["KeyFile"]
@@ -45,6 +45,7 @@ class KeyFile:
     def _empty_log(self) -> None:
         if self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             raise StoreUnavailable("The key file is being read: its write-ahead log can't be emptied yet.")
+        sync_log(self._path)
 
     def _in_one(self, step: Callable[[], object]) -> None:
         self._guarded(lambda: self._transact(step))

@@ -17,7 +17,7 @@ from ecluse.store.port import StoreUnavailable, Tx, View
 from ecluse.store.queries import SchemaMismatch
 from ecluse.store.snapshot import Snapshot
 from ecluse.store.sqlite import schema
-from ecluse.store.sqlite.connection import connect, file_failure, key_path
+from ecluse.store.sqlite.connection import connect, file_failure, key_path, sync_log
 from ecluse.store.sqlite.snapshot import snapshot
 from ecluse.store.sqlite.verbs import SqliteTx, SqliteView
 from ecluse.store.sqlite.writer import Writer
@@ -118,6 +118,7 @@ class SqliteStore:
                 ) from error
         if busy:
             raise StoreUnavailable("The database is being read: its write-ahead log can't be emptied yet.")
+        sync_log(self._path)
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
         end = time.monotonic() + timeout

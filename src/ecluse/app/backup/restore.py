@@ -226,14 +226,16 @@ class _Restore:
         key = request.log_key or NoteKey(configuration.hub.log_origin, keyring.log_public_key)
         # Up to here everything hung on a manifest that anybody could have written.
         manifest = read(request.place, claimed.id, FORMAT, Manifest, [key])
+        if manifest != claimed:
+            raise BackupDamaged(f"The manifest {claimed.id} changed while it was read.")
         index = self._index(manifest, key)
         result = Result(manifest, request.into, files=files)
         self._state(manifest, configuration, reader, table)
         self._checkpoints(reader, key)
         gone: set[str] = set()
         with closing(self._open(configuration)) as store:
-            store.write(lambda tx: tx.put_setting(RESTORING_SETTING, manifest.id.encode()))
             store.migrate()
+            store.write(lambda tx: tx.put_setting(RESTORING_SETTING, manifest.id.encode()))
             result.keys = self._keys(store, index, gone)
             place = open_place(request.into, configuration, self._resolver(keyring))
             for row in self._rows(store):

@@ -12,6 +12,7 @@ from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Reply
 from ecluse.model.basics import MessageId, PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.model.states import MessageState
+from ecluse.wire.smime.headers import field_block
 
 ARRIVAL = Arrival(PartnerId("birch"), "as2", "<one@birch>", "An order", {"address": "192.0.2.7"})
 ORDER = b"UNB+UNOC:3+ASTER+BIRCH'UNH+1+ORDERS'BGM+220+4711+9'UNZ+1+1'"
@@ -56,8 +57,10 @@ def test_accepted_with_its_bytes_answer_and_event_in_one(hub):
     [logged] = hub.store.read(lambda view: view.events(message.id))
     event = decode_leaf(logged.leaf)
     assert event.kind == "message.accepted"
-    assert b"192.0.2.7" in event.data
+    assert b"192.0.2.7" not in event.data
+    assert b"192.0.2.7" in logged.beside, "an address may be a person's: it is committed to, and erasable"
     assert sha256(b"processed").hexdigest().encode() in event.data
+    assert sha256(field_block(answer.headers)).hexdigest().encode() in event.data
     assert list(verify_states(hub.store)) == []
 
 

@@ -90,7 +90,6 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "seals.roots": WHO,
         "log.witness_name": WHO,
         "log.pace": HOW,
-        "processing.role": WHO,
         "folders.orders.path": WHO,
         "folders.orders.create": HOW,
         "organisation.keys.0.succeeds": WHO,

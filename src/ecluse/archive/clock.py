@@ -2,8 +2,8 @@
 
 The hub notes every minute what its clock says. Who would destroy something compares the clock with that note, and with
 the newest signed head of the log: where it ran back, where it jumped, or where nobody watched it for longer than
-``[archive] clock_gap``, nothing is destroyed until a person says that the clock is right, which stands in the log. Where
-authorities stamp the log, one of them has to have said within that time that it is so late.
+``[archive] clock_gap``, nothing is destroyed until a person says that the clock is right, which stands in the log.
+Where authorities stamp the log, one of them has to have said within that time that it is so late.
 """
 
 from __future__ import annotations

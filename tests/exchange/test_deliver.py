@@ -19,7 +19,7 @@ from ecluse.model.basics import Instant, MessageId, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import Conflict
 
-ORDER = b"UNB+UNOC:3+ASTER+BIRCH'BGM+220+4711+9'"
+ORDER = b"UNB+UNOC:3+ASTER+BIRCH'UNH+1+ORDERS:D:96A:UN'BGM+220+4711+9'"
 GOOD = ReceiptBytes("mdn", "ok", b"h", b"signed receipt")
 BAD = ReceiptBytes("mdn", "negative", b"h", b"no")
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from benchmarks import (
     archive,
+    backup,
     buckets,
     codec,
     commits,
@@ -52,6 +53,7 @@ MODULES: Final[dict[str, Callable[[], list[Row]]]] = {
     "buckets": buckets.run,
     "posture": posture.run,
     "archive": archive.run,
+    "backup": backup.run,
     "flat": flat.run,
     "ftps": ftps.run,
     "witnesses": witnesses.run,

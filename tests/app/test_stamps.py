@@ -17,6 +17,7 @@ from ecluse.app.folder import make_hub
 from ecluse.app.node import Node
 from ecluse.app.proofs import verify_evidence
 from ecluse.app.revocation import check_certificates
+from ecluse.app.sequencing import make_sequencer
 from ecluse.app.settings import apply_files
 from ecluse.app.stamp_views import authority_facts, export_records, export_stamps, list_records, verify_stamps
 from ecluse.app.stamps import (
@@ -27,8 +28,6 @@ from ecluse.app.stamps import (
     stamp_log,
     stamping,
 )
-from ecluse.evidence.held import HeldCheckpoints
-from ecluse.evidence.sequencer import Sequencer
 from ecluse.model.basics import system_clock
 from ecluse.trust.configuration import read_folder
 from ecluse.trust.errors import ConfigurationError
@@ -63,14 +62,7 @@ def put(node: Node, *authorities: tuple[str, str, bytes, str]) -> None:
 
 def seal(node: Node) -> None:
     """What a serving node does all the time."""
-    sequencer = Sequencer(
-        node.store,
-        node.hub.clock,
-        node.log_key,
-        node.keyring.log_sign,
-        held=HeldCheckpoints(node.checkpoint_file),
-        node=node.name,
-    )
+    sequencer = make_sequencer(node)
     while sequencer.seal():
         pass
     sequencer.checkpoint()

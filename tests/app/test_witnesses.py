@@ -46,7 +46,9 @@ def quiet(done: int, total: int) -> None:
 
 def cause_events(node: Node, count: int = 1) -> None:
     for number in range(count):
-        node.store.write(lambda tx, n=number: node.hub.event(tx, "flow.paused", "flow:orders", {"number": n}))
+        node.store.write(
+            lambda tx, n=number: node.hub.event(tx, "flow.paused", "flow:orders", {"reason": f"{n}"})
+        )
 
 
 class Town:

@@ -11,6 +11,8 @@ import pytest
 from tests.support.archives import INVOICE, ArchiveWorld, FakeSecond, drop_bytes, instant, profile
 
 from ecluse.archive.care import CARE_SETTING, Seen, known_blobs, look_after
+from ecluse.archive.holding import place_hold, release_hold
+from ecluse.archive.holds import Criteria
 from ecluse.archive.place import FolderSecond
 from ecluse.blobs.port import BlobUnavailable
 from ecluse.model.archive import ArchiveState, BytesState
@@ -195,6 +197,23 @@ def test_a_copy_is_locked_until_the_retention_ends_and_longer_where_that_moves(t
     world.clock.forward(91 * DAY)
     world.care()
     assert world.second.until[row.blob] == instant("2040-01-01")
+    world.close()
+
+
+def test_a_hold_is_set_at_the_place_too_and_released_there(tmp_path: Path) -> None:
+    world = ArchiveWorld(tmp_path, invoices=profile(write_once=True))
+    world.second = FakeSecond(locks=True)
+    row = world.archived()
+    world.care()
+    assert world.second.holding == set()
+    hold = place_hold(
+        world.room, Criteria(partner="birch"), reason="a dispute", reference="TC 1", actor="operator:anne"
+    )
+    assert len(world.care()) == 1
+    assert world.second.holding == {row.blob}
+    release_hold(world.room, hold.id, reason="settled", actor="operator:anne")
+    assert len(world.care()) == 1
+    assert world.second.holding == set()
     world.close()
 
 

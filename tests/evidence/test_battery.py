@@ -245,6 +245,7 @@ DISK: tuple[Tampering, ...] = (
     Tampering("events.at", "altered", alter("events", "at"), "record-altered"),
     Tampering("events.kind", "altered", alter("events", "kind"), "record-altered"),
     Tampering("events.subject", "altered", alter("events", "subject"), "record-altered"),
+    Tampering("events.beside", "altered", alter("events", "beside", "beside IS NOT NULL"), "value-altered"),
     Tampering("events.place", "reordered", swap_places, "record-altered"),
     Tampering("events", "deleted", delete("events", "place = 5"), "record-missing"),
     Tampering("events", "truncated", truncate_log, "log-truncated"),

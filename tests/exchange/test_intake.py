@@ -60,6 +60,7 @@ def test_accepted_with_its_bytes_answer_and_event_in_one(hub):
     assert b"192.0.2.7" not in event.data
     assert revealed(logged)["address"] == "192.0.2.7"
     assert sha256(b"processed").hexdigest().encode() in event.data
+    assert sha256(field_block(answer.headers)).hexdigest().encode() in event.data
     assert list(verify_states(hub.store)) == []
 
 

@@ -37,6 +37,7 @@ BACKUP = """
 [backup]
 recipients = ["openpgp/safe.asc"]
 every = false
+secrets = true
 [backup.to]
 place = "../to"
 [backup.keys_to]

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.nouns import NOW, archived
+from tests.support.nouns import NOW, archived, message
 
 from ecluse.archive.search import BadQuery, Place, Query, search, search_all
 from ecluse.model.archive import Archived, ArchiveState
@@ -171,3 +171,28 @@ def test_a_place_that_is_none(text: str) -> None:
 def test_a_number_is_found_from_each_of_its_words_on(number: str, ends: set[str]) -> None:
     found = numbers(archived(type="invoice", reference=number))
     assert found == {(number.casefold(), "own:invoice"), *((end, "word") for end in ends)}
+
+
+def test_what_is_read_in_the_order_of_messages(store: Store) -> None:
+    for n in (3, 1, 2):
+        sent = message(f"m{n}", protocol_id=f"p{n}")
+        row = archived(f"a{n}", message=f"m{n}", blob=f"b{n}")
+        more = archived(f"a{n}x", message=f"m{n}", blob=f"b{n}", part=1)
+        store.write(
+            lambda tx, m=sent, r=row, o=more: (
+                tx.add_message(m),
+                tx.add_archived(r, ()),
+                tx.add_archived(o, ()),
+            )
+        )  # type: ignore[misc]
+    assert store.read(lambda view: view.archive_messages("", 2)) == ["m1", "m2"]
+    assert store.read(lambda view: view.archive_messages("m2", 2)) == ["m3"]
+    assert [each.id for each in store.read(lambda view: view.messages_between("m1", "m3", 9))] == ["m2"]
+    assert [each.id for each in store.read(lambda view: view.archived_between("m1", "m3"))] == [
+        "a2",
+        "a2x",
+        "a3",
+        "a3x",
+    ]
+    assert [each.id for each in store.read(lambda view: view.archive_from("a1", 3))] == ["a1x", "a2", "a2x"]
+    assert [*store.read(lambda view: view.archived_in(["a1", "a9"]))] == ["a1"]  # type: ignore[list-item]

@@ -89,6 +89,7 @@ class FakeSecond:
         self.locks = locks
         self.held: dict[str, bytes] = {}
         self.until: dict[str, Instant] = {}
+        self.holding: set[str] = set()
         self.away: Exception | None = None
 
     def put(self, id: str, size: int, chunks: Chunks, until: Instant | None) -> None:
@@ -111,6 +112,10 @@ class FakeSecond:
 
     def lock(self, id: str, until: Instant) -> None:
         self.until[id] = until
+
+    def hold(self, id: str, on: bool) -> None:
+        self._here()
+        (self.holding.add if on else self.holding.discard)(id)
 
     def forget(self, ids: Sequence[str]) -> None:
         self._here()

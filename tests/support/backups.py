@@ -66,7 +66,7 @@ def _make(home: Path, settings: str, to: str, database: str | None) -> None:
     place = to or 'place = "../to"'
     with (home / "ecluse.toml").open("a") as file:
         file.write(
-            f'\n[backup]\nrecipients = ["openpgp/safe.asc"]\n{settings}\n'
+            f'\n[backup]\nrecipients = ["openpgp/safe.asc"]\nsecrets = true\n{settings}\n'
             f'[backup.to]\n{place}\n[backup.keys_to]\nplace = "../keys"\n'
         )
     apply_files(node, read_folder(home), actor="operator:test", reason="backups")

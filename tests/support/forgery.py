@@ -13,8 +13,10 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import pairwise
+from typing import Any
 
 from tests.support.openssl_bytes import OpenSsl
 from tests.support.packs import Company, Files, canonical
@@ -27,6 +29,7 @@ __all__ = [
     "log_attacks",
     "proof_attacks",
     "sealed_attacks",
+    "swap_attacks",
     "unsigned",
     "zip_attacks",
 ]
@@ -69,6 +72,7 @@ def class_of(path: str) -> str:
         ("log/checkpoint", "checkpoint"),
         ("log/keys", "keys"),
         ("message.json", "account"),
+        ("openings.json", "openings"),
         ("manifest", "manifest"),
     ):
         if mark in path:
@@ -107,6 +111,17 @@ def byte_attacks(files: Files, other: Files, dice: random.Random) -> Iterator[At
             exchanged = {**files, path: files[swapped], swapped: data}
             yield Attack(of, "exchanged with its neighbour", path, exchanged)
     yield Attack("container", "a file put in", "extra.txt", {**files, "extra.txt": b"more"})
+
+
+def swap_attacks(files: Files) -> Iterator[Attack]:
+    """In a pack of several messages: each file of one exchanged with the same one of another."""
+    first, *others = sorted({path.split("/")[1] for path in files if path.startswith("messages/")})
+    for path in sorted(path for path in files if path.startswith(f"messages/{first}/")):
+        for other in others:
+            theirs = path.replace(first, other)
+            if theirs in files and files[theirs] != files[path]:
+                swapped = {**files, path: files[theirs], theirs: files[path]}
+                yield Attack("swapped", f"with {other}", path, swapped)
 
 
 def _shape(path: str) -> str:
@@ -254,6 +269,22 @@ def proof_attacks(files: Files) -> Iterator[Attack]:
         yield Attack("record", f"reordered with {two}", one, {**files, one: files[two], two: files[one]})
 
 
+def _account_of(files: Files, path: str, event: dict[str, Any]) -> Files:
+    """The account (of a message, or of a configuration) told anew, as the changed record has it."""
+    when = datetime.fromtimestamp(event["at"] // 1_000_000, UTC)
+    at = f"{when:%Y-%m-%dT%H:%M:%S}.{event['at'] % 1_000_000 // 1000:03d}Z"
+    name = path.partition("/events/")[0] + "/message.json"
+    if path.startswith("configuration/"):
+        name = path.replace(".tlog-proof", ".json")
+    account = json.loads(files[name])
+    if name.startswith("configuration/"):
+        account.update(at=at, actor=event["actor"])
+    else:
+        entry = next(each for each in account["events"] if each["path"] == path)
+        entry.update(at=at, kind=event["kind"])
+    return {**files, name: json.dumps(account).encode()}
+
+
 def log_attacks(company: Company, files: Files) -> Iterator[Attack]:
     """A log that says something else, built and signed by who has its key; who else vouched stays, or is taken out."""
     vouched = [
@@ -270,7 +301,7 @@ def log_attacks(company: Company, files: Files) -> Iterator[Attack]:
             ("another kind", {**event, "kind": "message.failed"}),
             ("other facts", {**event, "data": {**event["data"], "more": 1}}),
         ):
-            made = rebuilt(company, files, {index: canonical(changed)})
+            made = rebuilt(company, _account_of(files, path, changed), {index: canonical(changed)})
             yield Attack("another log", f"{what}, vouchers kept", path, made)
             gone = {name: data for name, data in made.items() if name not in vouched}
             yield Attack("another log", f"{what}, vouchers taken out", path, gone)

@@ -21,7 +21,7 @@ from ecluse.app.node import Node
 from ecluse.app.packs.export import export_pack
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.exchange.handin import HandIn, hand_in
-from ecluse.model.basics import PartnerId
+from ecluse.model.basics import MessageId, PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.wire.tlog.errors import Malformed
 from ecluse.wire.tlog.note import sign_note
@@ -72,6 +72,8 @@ class Company:
     node: Node
     folder: Path
     packs: list[Path] = field(default_factory=list)
+    ids: list[MessageId] = field(default_factory=list)
+    all: Path = Path()
 
     @property
     def key(self) -> str:
@@ -152,6 +154,10 @@ def make_world(base: Path) -> Iterator[World]:
                 out = base / f"{name}-{number}.zip"
                 export_pack(company.node, [message.id], out, actor="operator:auditor")
                 company.packs.append(out)
+                company.ids.append(message.id)
+        for name, company in companies.items():
+            company.all = base / f"{name}-all.zip"
+            export_pack(company.node, company.ids, company.all, actor="operator:auditor")
         sent = read_pack(companies["aster"].packs[0])
         (account,) = (json.loads(data) for path, data in sent.items() if path.endswith("message.json"))
         for each in account["certificates"]:

@@ -110,6 +110,9 @@ class TamperedHub:
             toml.write_text(toml.read_text() + more)
             apply_files(node, read_folder(self.folder), actor="operator:test", reason="a witness")
             self.witness.logs = [node.log]
+            node.store.write(
+                lambda tx: node.hub.event(tx, "flow.paused", "flow:orders", {"reason": "Ada is ill."})
+            )
             sequencer = make_sequencer(node)
             for _ in range(3):
                 while sequencer.seal():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.support.packs import Company, Vouchers, World, read_pack, spelt, write_pack
 
 from ecluse_verify.cli import main
+from ecluse_verify.notes import MLDSA44, VerifierKey
 
 
 @pytest.fixture
@@ -98,10 +99,12 @@ def test_wrong_usage(run, aster: Company, tmp_path: Path) -> None:
 
 
 def test_a_key_may_stand_in_a_file(run, aster: Company, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(aster.key + "\n")
+    hybrid = spelt(VerifierKey("ecluse/aster", MLDSA44, bytes(1312)))
+    (tmp_path / "key").write_text(f"{aster.key}\n{hybrid}\n")
     code, text, _ = run(aster.packs[0], "--key", tmp_path / "key")
     assert code == 0
     assert "The key that you gave signed the head" in text
+    assert "Your ML-DSA-44 key did not sign this head" in text
 
 
 def test_single_proofs(run, aster: Company, birch: Company, tmp_path: Path) -> None:

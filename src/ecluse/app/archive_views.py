@@ -12,8 +12,7 @@ from ecluse.archive.clock import doubt_of
 from ecluse.archive.commitments import revealed
 from ecluse.archive.deposit import body_of, refused_messages
 from ecluse.archive.disposal import EYES, Disposal, eyes_of, over
-from ecluse.archive.holding import holds_of
-from ecluse.archive.holds import Hold
+from ecluse.archive.holds import Hold, holds_of
 from ecluse.archive.room import archived_or_raise
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.archive import Archived, ArchiveState

@@ -146,6 +146,7 @@ def card_facts(card: Card) -> dict[str, Any]:
         "phrase": phrase(card),
         "fingerprint": digest(card),
         "log_origin": card.log_origin,
+        "log_keys": list(card.log_keys),
         "identifiers": msgspec.to_builtins(card.identifiers) if card.identifiers is not None else {},
         "certificates": certificates,
         "host_keys": [key_print(line) for line in card.host_keys],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import msgspec
 from ecluse.app.lookup import find_message
 from ecluse.app.node import Node
 from ecluse.app.stamp_views import verify_stamps
-from ecluse.archive.commitments import values_of
+from ecluse.archive.commitments import FORGED, values_of
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.contents import missing_messages, verify_bytes, verify_messages, verify_versions
 from ecluse.evidence.held import HeldCheckpoints
@@ -69,7 +69,9 @@ def verify_evidence(
         [node.log],
         progress,
         held=held,
-        watch=lambda logged: gone.extend(islice(missing_messages(node.store, logged), _MAX_PROBLEMS)),
+        watch=lambda logged: gone.extend(
+            islice(chain(missing_messages(node.store, logged), _bad_values(logged)), _MAX_PROBLEMS)
+        ),
     ).as_dict()
     witnesses = [key for each in node.directory.hub.log.witnesses for key in witness_keys(each)]
     found = chain(
@@ -86,6 +88,16 @@ def verify_evidence(
         now = node.hub.clock()
         node.store.write(lambda tx: tx.put_setting(VERIFIED, str(now).encode()))
     return {**verdict, "ok": ok, "states": states, "stamped": stamped}
+
+
+def _bad_values(logged: list[LoggedEvent]) -> Iterator[Problem]:
+    """Records beside which values stand that are not what was committed to."""
+    for each in logged:
+        if each.beside:
+            values = values_of(each.beside)
+            if not values or FORGED in values.values():
+                cause = f"A value beside record {each.index} is not what its record was made of."
+                yield Problem("value-altered", cause, each.index, each.event.id, "beside")
 
 
 def find_record(node: Node, text: str, kind: str | None = None) -> LoggedEvent:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -31,7 +32,7 @@ from ecluse.evidence.stamps.asking import Authority, ask, ask_over
 from ecluse.evidence.stamps.keeping import authority_state, due_at, keep, keep_failure
 from ecluse.evidence.stamps.stamp import Stamp, stamps
 from ecluse.model.nouns import Checkpoint
-from ecluse.store.port import Tx, View
+from ecluse.store.port import Conflict, Tx, View
 from ecluse.trust.fields import seconds
 from ecluse.trust.revocation import refused
 from ecluse.trust.stamp_settings import TimeStampAuthority
@@ -252,7 +253,8 @@ def _stamp(
         at = node.hub.clock()
         node.store.write(lambda tx: keep_failure(tx, work, settings.name, failure, at))
         return Stamped(settings.name, None, failure)
-    node.store.write(lambda tx: keep(tx, work, stamp))
+    with suppress(Conflict):  # another node had the same one stamped at the same moment, and kept it
+        node.store.write(lambda tx: keep(tx, work, stamp))
     return Stamped(settings.name, stamp, None)
 
 

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from ecluse.archive.holds import holds_of
 from ecluse.archive.place import SecondPlace
 from ecluse.archive.room import Room
 from ecluse.blobs.port import BlobMissing
@@ -86,6 +87,7 @@ class _Known:
     row: BlobRow | None
     key: bytes | None
     holders: tuple[Archived, ...]
+    held: bool
 
 
 def known_blobs(view: View, after: str, limit: int) -> list[str]:
@@ -151,7 +153,8 @@ def _known(view: View, blob: str) -> _Known | None:
         return None
     rows = [view.archived(id) for id in view.archive_holders(blob)]
     holders = tuple(row for row in rows if row is not None and row.state is not ArchiveState.DISPOSED)
-    return _Known(kept, view.blob(blob), view.blob_key(blob), holders)
+    held = any(holds_of(view, each) for each in holders)
+    return _Known(kept, view.blob(blob), view.blob_key(blob), holders, held)
 
 
 def _gone(kept: ArchivedBytes) -> ArchivedBytes:
@@ -198,6 +201,8 @@ def _look(room: Room, known: _Known, pace: Pace) -> Look:
         if locked is None or locked < until:
             place.lock(kept.blob, until)
             locked = place.locked_until(kept.blob)
+    if place is not None and has_copy and place.locks:
+        place.hold(kept.blob, known.held)
     found = Look(kept.blob, primary, second, tuple(repaired), copied, lost=not whole)
     now = room.hub.clock()
     after = msgspec.structs.replace(
@@ -254,7 +259,13 @@ def _primary(room: Room, known: _Known, pace: Pace) -> tuple[Seen, bytes, int]:
             if row.sha256 and whole.digest() != row.sha256:
                 return Seen.DAMAGED, b"", 0
             for each in known.holders:
-                if each.blob == row.id and not _fits(room, each, reader.chunks):
+                if each.blob != row.id:
+                    continue
+                if (_offset(each), each.size) == (0, row.size):
+                    same = whole.digest() == each.sha256
+                else:
+                    same = _digest(reader.chunks(_offset(each), each.size)) == each.sha256
+                if not same or not _told(room, each):
                     return Seen.DAMAGED, b"", 0
     except BlobMissing:
         return Seen.MISSING, b"", 0
@@ -263,13 +274,15 @@ def _primary(room: Room, known: _Known, pace: Pace) -> tuple[Seen, bytes, int]:
     return Seen.SOUND, digest.digest(), size
 
 
-def _fits(room: Room, archived: Archived, chunks: Callable[[int, int], Iterator[bytes]]) -> bool:
-    """Whether a document's octets are those of its row, and of the log's record of its deposit."""
+def _digest(chunks: Iterator[bytes]) -> bytes:
     digest = sha256()
-    for chunk in chunks(_offset(archived), archived.size):
+    for chunk in chunks:
         digest.update(chunk)
-    if digest.digest() != archived.sha256:
-        return False
+    return digest.digest()
+
+
+def _told(room: Room, archived: Archived) -> bool:
+    """Whether a document's row says what the log's record of its deposit says."""
     events = room.hub.store.read(lambda view: view.events(archived.id))
     told = next((each for each in events if each.event.kind in _ENTERED), None)
     if told is None:

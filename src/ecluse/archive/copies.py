@@ -168,13 +168,26 @@ class Copies:
 
     def __init__(self, store: Store, vault: Vault) -> None:
         self._copies: dict[str, Copy] = {}
+        self._of_rows = {ROWS}
         self.add(OwnKeys(store))
         self.add(BytesCopy(vault.place))
         self.add(OwnRows(store))
 
-    def add(self, copy: Copy) -> None:
-        """Have deletions reach a copy; one of the same name is replaced."""
+    def add(self, copy: Copy, *, rows: bool = False) -> None:
+        """Have deletions reach a copy; one of the same name is replaced.
+
+        Args:
+            copy: The copy.
+            rows: Whether it has to follow also where rows were blanked and no key was deleted.
+        """
         self._copies[copy.name] = copy
+        if rows:
+            self._of_rows.add(copy.name)
+
+    @property
+    def of_rows(self) -> frozenset[str]:
+        """Names of those that have to follow where rows were blanked."""
+        return frozenset(self._of_rows & self._copies.keys())
 
     def remove(self, name: str) -> None:
         """A copy is no more. Deletions that wait for it go on waiting."""

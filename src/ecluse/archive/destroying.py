@@ -26,7 +26,7 @@ from ecluse.archive.disposal import (
     find_disposal,
     over,
 )
-from ecluse.archive.holding import holds_of
+from ecluse.archive.holds import holds_of
 from ecluse.archive.room import Room
 from ecluse.archive.shredding import Kept, Reason, family_of, shred
 from ecluse.archive.signing import NotAllowed

@@ -14,7 +14,7 @@ import msgspec
 
 from ecluse.archive.clock import check_clock
 from ecluse.archive.deposit import body_of
-from ecluse.archive.holding import holds_of
+from ecluse.archive.holds import holds_of
 from ecluse.archive.periods import terms
 from ecluse.archive.room import Book, Room, archived_or_raise
 from ecluse.archive.signing import NotAllowed, Signed, checked, counting

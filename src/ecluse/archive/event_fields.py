@@ -208,7 +208,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     ),
     "backup.failed": _fields("reason", company="place"),
     "backup.pruned": _fields("dropped objects blobs", company="place"),
-    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs failure at"),
+    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs failure error at"),
     "hub.restored": _fields("backup made log held erased damaged ok"),
     "restore.released": {**_COMMENT, **_fields("messages", company="flows")},
     "posture.baseline-approved": {**_COMMENT, **_fields("subjects sha256", company="only")},
@@ -263,33 +263,6 @@ FIELDS: Final[Mapping[str, Fields]] = {
             "certificate_sha256 since reason source mode", company="certificate subject"
         )
         for done in ("revoked", "restored", "unproven")
-    },
-    # The log, and who vouches for it: authorities and witnesses are companies
-    **{
-        f"log.{done}": {ANY: Sort.TECHNICAL, **_fields(company="authority witness cause source")}
-        for done in (
-            "broken",
-            "clock-differs",
-            "clock-went-back",
-            "evidence-begun",
-            "evidence-not-renewed",
-            "evidence-renewed",
-            "key-added",
-            "stamp-failed",
-            "stamped",
-            "witness-back",
-            "witness-clock-differs",
-            "witness-failed",
-            "witness-went-back",
-            "witnessed",
-        )
-    },
-    # Who decided that a log goes on, in the words that they signed.
-    "log.continuing-proposed": {**_SIGNED, ANY: Sort.TECHNICAL},
-    "log.continued": {**_SIGNED, **_fields("lost", accountable="signatures")},
-    **{
-        f"witness.{done}": {ANY: Sort.TECHNICAL, **_fields(company="log theirs ours")}
-        for done in ("began", "log-behind", "log-forked", "log-suspect")
     },
     # The archive
     "archive.deposited": _fields(

@@ -16,7 +16,7 @@ from ecluse.store.archive import HOLD
 from ecluse.store.port import Tx, View
 from ecluse.wire.documents import DocumentType
 
-__all__ = ["BadHold", "all_holds", "held", "holds_of", "place_hold", "release_hold"]
+__all__ = ["BadHold", "all_holds", "held", "place_hold", "release_hold"]
 
 _SHOWN: Final = 1000
 """Archived documents that are told for a hold by query."""
@@ -80,6 +80,7 @@ def place_hold(room: Room, criteria: Criteria, *, reason: str, reference: str, a
             )
 
     room.hub.store.write(work)
+    _have_looked_at(room, hold)
     return hold
 
 
@@ -119,7 +120,25 @@ def release_hold(room: Room, id: str, *, reason: str, actor: str) -> Hold:
             room.hub.event(tx, "archive.released", named, {"hold": id}, actor=actor, at=now)
         return after
 
-    return room.hub.store.write(work)
+    ended = room.hub.store.write(work)
+    _have_looked_at(room, ended)
+    return ended
+
+
+def _have_looked_at(room: Room, hold: Hold) -> None:
+    """Have second copies that their place can hold looked at soon, so that they are held or released there too."""
+    if not any(profile.write_once for profile in room.book().profiles.values()):
+        return
+    ids = [row.id for row in room.hub.store.read(lambda view: held(view, hold))]
+
+    def work(tx: Tx) -> None:
+        now = room.hub.clock()
+        for blob in sorted({blob for id in ids for blob in tx.archive_blobs_of(id)}):
+            kept = tx.archive_bytes(blob)
+            if kept is not None and kept.due is not None and kept.due > now:
+                tx.update_archive_bytes(msgspec.structs.replace(kept, due=now))
+
+    room.hub.store.write(work)
 
 
 def all_holds(view: View, *, released: bool) -> list[Hold]:
@@ -134,15 +153,6 @@ def all_holds(view: View, *, released: bool) -> list[Hold]:
         if len(page) < _PAGE:
             return found
         after = page[-1].key
-
-
-def holds_of(view: View, archived: Archived) -> list[Hold]:
-    """The standing holds that an archived document is under."""
-    message = view.message(archived.message)
-    if message is None:
-        return []
-    rows = view.archived_of(archived.message)
-    return [hold for hold in standing(view) if covers(hold.criteria, message, rows)]
 
 
 def held(view: View, hold: Hold) -> list[Archived]:

@@ -222,6 +222,15 @@ def obstacles(view: View, message: MessageId) -> tuple[Obstacle, ...]:
     )
 
 
+def holds_of(view: View, archived: Archived) -> list[Hold]:
+    """The standing holds that an archived document is under."""
+    message = view.message(archived.message)
+    if message is None:
+        return []
+    rows = view.archived_of(archived.message)
+    return [hold for hold in standing(view) if covers(hold.criteria, message, rows)]
+
+
 def deposit_key(message: MessageId) -> str:
     """Key of the job that puts a message into the archive."""
     return f"{DEPOSIT_JOB}:{message}"

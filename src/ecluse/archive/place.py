@@ -62,6 +62,9 @@ class SecondPlace(Protocol):
     def lock(self, id: str, until: Instant) -> None:
         """Lock what is there until a time that is later than before."""
 
+    def hold(self, id: str, on: bool) -> None:
+        """Let nobody delete what is there while ``on``, whatever its lock says; nothing where the place can't."""
+
     def forget(self, ids: Sequence[str]) -> None:
         """Return when nothing of these is there any more; also where there never was anything.
 
@@ -111,6 +114,9 @@ class FolderSecond:
 
     def lock(self, id: str, until: Instant) -> None:
         """See the port: a folder locks nothing."""
+
+    def hold(self, id: str, on: bool) -> None:
+        """See the port: a folder holds nothing."""
 
     def forget(self, ids: Sequence[str]) -> None:
         """See the port."""

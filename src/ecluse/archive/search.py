@@ -227,8 +227,9 @@ def _few_ids(view: View, numbers: list[_Condition]) -> tuple[_Condition, list[Ar
     """The condition on numbers that few documents answer to, and which these are."""
     best: tuple[_Condition, list[ArchiveId]] | None = None
     for condition in numbers:
-        ids = view.archive_numbered(condition, _FEW + 1)
-        if len(ids) <= _FEW and (best is None or len(ids) < len(best[1])):
+        found = view.archive_numbered(condition, _FEW + 1)
+        ids = sorted(set(found))
+        if len(found) <= _FEW and (best is None or len(ids) < len(best[1])):
             best = condition, ids
     return best
 

@@ -148,7 +148,7 @@ def shred(
         shredder.event(tx, "message.shredded", each.id, facts, actor=actor, at=at)
         told += 1
     if told:
-        copies = [name for name in shredder.copies.names if going or name == ROWS]
+        copies = [name for name in shredder.copies.names if going or name in shredder.copies.of_rows]
         ids = tuple(each.id for each in family)
         waiting = tuple(name for name in copies if blanked or name != ROWS)
         note_erasure(tx, Erasure(ids, tuple(sorted(going)), reason.value, actor, at, waiting))

@@ -17,9 +17,11 @@ from ecluse.cli.restore import (
     Keyring,
     Passphrase,
     Sample,
+    Secrets,
     draw_restored,
     held,
     private_keys,
+    reference_of,
     release,
     secret_of,
     size_text,
@@ -113,13 +115,13 @@ def list_(frame: Frame, to: To = None) -> None:
             )
         console.print(table if rows else "There is none.")
 
-    frame.show(rows, draw)
+    frame.show({"backups": rows}, draw)
 
 
 command(
     app,
     "list",
-    gives="[]{id, made, log, version, octets, blobs, written, database, release, left_out[]}",
+    gives="backups[]{id, made, log, version, octets, blobs, written, database, release, left_out[]}",
     example="ecluse --hub hub backup list",
 )(list_)
 
@@ -216,6 +218,7 @@ def rehearse(
     ] = None,
     passphrase: Passphrase = None,
     keyring: Keyring = None,
+    secrets: Secrets = None,
     database: Database = None,
     database_password: DatabasePassword = None,
     sample: Sample = False,
@@ -237,15 +240,16 @@ def rehearse(
             folder=folder,
             passphrase=secret_of(frame, passphrase),
             keyring=keyring,
+            secrets=secrets,
             database=database,
-            database_password=secret_of(frame, database_password),
+            database_password=reference_of(database_password),
             sample=sample,
             progress=progress,
         )
 
     def draw(console: Console) -> None:
-        if facts["error"]:
-            console.print(f"The restore failed: {facts['error']}", style="bold red", markup=False)
+        if facts["failure"]:
+            console.print(f"The restore failed: {facts['failure']}", style="bold red", markup=False)
         else:
             draw_restored(console, facts)
         console.print(
@@ -262,7 +266,7 @@ def rehearse(
 command(
     app,
     "rehearse",
-    gives=f"{RESTORED}, lost_seconds, lost_records, message, error",
+    gives=f"{RESTORED}, lost_seconds, lost_records, message, failure",
     example="ecluse --hub hub backup rehearse --key safe.key --key-passphrase file:safe.txt",
 )(rehearse)
 

@@ -126,8 +126,8 @@ def proof(
 command(
     app,
     "proof",
-    gives="index, event{id, at, kind, subject, actor, node, data}, key, keys[], proof; with --out file in "
-    "place of proof",
+    gives="index, event{id, at, kind, subject, actor, node, data}, key, keys[], values{}, proof; with --out file "
+    "in place of proof",
     example="ecluse --hub hub log proof 4711 --out 4711.tlog-proof",
 )(proof)
 

@@ -57,8 +57,8 @@ def add_to(app: typer.Typer) -> None:
         app,
         "add",
         gives="id, version, state, verification, card{format, serial, name, names, as2_id, url, sftp, ftps, email, "
-        "made, expires, phrase, fingerprint, log_origin, identifiers, certificates[], host_keys[], ssh_keys[], "
-        "openpgp[], contacts[], bank, invitation, alarms[]}, changes[]",
+        "made, expires, phrase, fingerprint, log_origin, log_keys[], identifiers, certificates[], host_keys[], "
+        "ssh_keys[], openpgp[], contacts[], bank, invitation, alarms[]}, changes[]",
         example="ecluse --hub hub partner add birch.card\n"
         "ecluse --hub hub partner add birch.card --id birch --phrase '01234 56789 01234 56789' "
         "--verified-with 'Jo Birch'\n"

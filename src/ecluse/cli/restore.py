@@ -27,10 +27,12 @@ __all__ = [
     "Keyring",
     "Passphrase",
     "Sample",
+    "Secrets",
     "add_to",
     "draw_restored",
     "held",
     "private_keys",
+    "reference_of",
     "release",
     "secret_of",
     "size_text",
@@ -79,6 +81,15 @@ Database = Annotated[
         show_default=False,
     ),
 ]
+Secrets = Annotated[
+    Path | None,
+    typer.Option(
+        "--secrets",
+        metavar="FOLDER",
+        help="Files that file: references name, such as that of the passphrase, where the backup has none.",
+        show_default=False,
+    ),
+]
 DatabasePassword = Annotated[
     str | None,
     typer.Option("--database-password", metavar="REFERENCE", help="Its password.", show_default=False),
@@ -113,6 +124,7 @@ def restore(
     backup: Annotated[str, typer.Option("--backup", help="Which backup: its name, or newest.")] = "newest",
     passphrase: Passphrase = None,
     keyring: Keyring = None,
+    secrets: Secrets = None,
     database: Database = None,
     database_password: DatabasePassword = None,
     blobs: Annotated[
@@ -186,8 +198,9 @@ def restore(
             backup=backup,
             passphrase=secret_of(frame, passphrase),
             keyring=keyring,
+            secrets=secrets,
             database=database,
-            database_password=secret_of(frame, database_password),
+            database_password=reference_of(database_password),
             blobs=blobs,
             checkpoints=checkpoints,
             log_key=NoteKey.parse(log_key) if log_key is not None else None,
@@ -338,6 +351,12 @@ def told(frame: Frame) -> AbstractContextManager[Progress]:
             yield lambda what, done, total: progress(done, total) if what in ("state", "blobs") else None
 
     return shown()
+
+
+def reference_of(reference: str | None) -> str | None:
+    """A reference to a secret that means the same wherever it is read: files are named absolutely."""
+    kind, _, place = (reference or "").partition(":")
+    return f"file:{Path(place).absolute()}" if kind == "file" else reference
 
 
 def size_text(octets: int) -> str:

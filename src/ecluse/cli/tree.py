@@ -15,7 +15,10 @@ from ecluse.cli import (
     account,
     acme,
     archive,
+    archive_care,
+    archive_deposit,
     archive_dispose,
+    archive_find,
     archive_hold,
     audit,
     backup,
@@ -104,7 +107,7 @@ def root(
     context.obj = Options(hub, json, quiet)
 
 
-for group in (hub, configuration, send, rehearse, signer, processing, restore):
+for group in (hub, configuration, send, rehearse, signer, restore, processing):
     group.add_to(app)
 app.add_typer(decide.app, name="message", cls=Group)
 app.add_typer(flow.app, name="flow", cls=Group)
@@ -128,7 +131,10 @@ app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 stamps.add_to(log.app)
+archive_deposit.add_to(archive.app)
+archive_care.add_to(archive.app)
 archive_hold.add_to(archive.app)
+archive_find.add_to(archive.app)
 archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)
 app.add_typer(archive.app, name="archive", cls=Group)
 log_witness.add_to(log.app)

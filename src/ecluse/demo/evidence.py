@@ -11,6 +11,7 @@ import msgspec
 from ecluse.demo.checks import Unheld, until
 from ecluse.demo.company import Company
 from ecluse.demo.stage import Exchange, Stage
+from ecluse.demo.witnesses import cosigned
 from ecluse.errors import EcluseError
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.proof import check_proof, prove
@@ -34,6 +35,7 @@ def evidence(stage: Stage) -> None:
     folder.mkdir()
     for company in (stage.aster, stage.birch):
         _verify(stage, company, folder)
+    cosigned(stage)
     count = 0
     for key, done in stage.exchanges.items():
         for company, message, part in (

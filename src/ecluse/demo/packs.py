@@ -36,8 +36,8 @@ def packs(stage: Stage) -> None:
             octets += path.stat().st_size
     stage.check(
         all(_complete(facts) for facts in made),
-        f"{len(made)} evidence packs ({size_text(octets)}) are in {folder.relative_to(stage.root)}: records with proofs, "
-        "signed octets, receipts, certificates, configuration; every MIC is the same on both sides",
+        f"{len(made)} evidence packs ({size_text(octets)}) are in {folder.relative_to(stage.root)}: records with "
+        "proofs, signed octets, receipts, certificates, configuration; every MIC is the same on both sides",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from ecluse.demo.checks import until
 from ecluse.demo.company import Company
 from ecluse.demo.stage import PATIENCE, Exchange, Stage
+from ecluse.demo.witnesses import agree_to_witness
 from ecluse.exchange.trace import Trace
 from ecluse.trust.card import phrase, read_card
 
@@ -54,6 +55,8 @@ def partners(stage: Stage) -> None:
             reader.node.directory.partner(other.id).active,
             f"{reader.name} applies version {reader.node.version} of its configuration: {other.name} is active",
         )
+    agree_to_witness(stage)
+    stage.screen.held("each hub cosigns the other's log from here on")
     for company in (aster, birch):
         company.start()
         stage.screen.held(f"{company.whose} hub answers on port {company.port}")

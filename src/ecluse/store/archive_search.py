@@ -43,7 +43,8 @@ class RowSearchView(Protocol):
         return int(self._list("archive_probe", [condition], limit)[0][0])
 
     def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
-        return [ArchiveId(row[0]) for row in self._list("archive_numbered", [condition], limit)]
+        found = self._list("archive_numbered", [condition], limit)
+        return [ArchiveId(row[0]) for row in found]
 
     def archive_span(self, condition: tuple[str, object], limit: int) -> tuple[str, str, int]:
         first, last, count = self._list("archive_span", [condition], limit)[0]

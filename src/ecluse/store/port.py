@@ -59,9 +59,7 @@ class WriteOnce(EcluseError):
 
     code = "store.write-once"
     fault = Fault.OURS
-    remedy = (
-        "Leave it: what is archived goes by `ecluse archive dispose` alone, once its retention has ended."
-    )
+    remedy = "Leave it: what is archived goes by `ecluse archive dispose propose` alone, once its retention is over."
 
 
 class StoreUnavailable(EcluseError):
@@ -240,7 +238,7 @@ class View(ErasureView, Protocol):
         """How many documents answer to one condition; no more than ``limit`` are counted."""
 
     def archive_numbered(self, condition: tuple[str, object], limit: int) -> list[ArchiveId]:
-        """Documents that have or name a number, in no order."""
+        """Documents that have or name a number, in no order, and some several times."""
 
     def archive_span(self, condition: tuple[str, object], limit: int) -> tuple[str, str, int]:
         """First and last day of documents that have or name a number, and of how many entries that was read."""

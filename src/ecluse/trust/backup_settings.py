@@ -66,7 +66,8 @@ class BackupSettings(Strict, frozen=True, kw_only=True):
         rate: The most that is read in a second.
         keyring: Put the keyring's files (sealed under its passphrase) into backups. Without, keep them yourself: a hub
             can't be restored without them.
-        secrets: Put the files that file: references name, such as that of the passphrase, into backups.
+        secrets: Put the files that file: references name, such as that of the passphrase, into backups. Without, keep
+            them yourself, apart from backups: whoever opens these then opens no key.
     """
 
     to: BackupPlace
@@ -78,4 +79,4 @@ class BackupSettings(Strict, frozen=True, kw_only=True):
     keep: Keep = Keep()
     rate: Size | None = None
     keyring: bool = True
-    secrets: bool = True
+    secrets: bool = False

@@ -3,6 +3,7 @@
     keyring.json      how the passphrase opens the master key
     storage.keys      keys that blobs' keys are wrapped under        sealed
     log.seed          key of the evidence log                        sealed
+    notes.seeds       its second key, and those of our witness       sealed
     <ref>.key         a private key                                  sealed
     <ref>.bound       where a key is that stays in a key store       sealed
     <ref>.pem         its certificate and chain

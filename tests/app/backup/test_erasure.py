@@ -14,22 +14,28 @@ from ecluse.app.backup.run import open_site
 from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.node import open_node
 from ecluse.archive.copies import finish_erasures
-from ecluse.archive.shredding import Reason, family_of, shred
+from ecluse.archive.shredding import BYTES, DataClass, Reason, family_of, shred
 from ecluse.blobs.port import BlobMissing
 from ecluse.model.basics import MessageId
 from ecluse.store.port import Tx
 from ecluse.trust.backup_settings import Keep
 
 
-def erase(world: World, id: MessageId) -> None:
-    """The hub deletes the bytes of a message."""
+def erase(world: World, id: MessageId, classes: frozenset[DataClass] = BYTES) -> None:
+    """The hub deletes the bytes of a message, or what else of it."""
     hub = world.node.hub
 
     def work(tx: Tx) -> None:
         message = tx.message(id)
         assert message is not None
         shred(
-            tx, hub, family_of(tx, message), reason=Reason.DATA_SUBJECT, actor="operator:test", at=hub.clock()
+            tx,
+            hub,
+            family_of(tx, message),
+            reason=Reason.DATA_SUBJECT,
+            actor="operator:test",
+            at=hub.clock(),
+            classes=classes,
         )
 
     world.node.store.write(work)
@@ -138,3 +144,26 @@ def test_an_older_copy_of_the_keys_is_not_taken_unasked(tmp_path: Path) -> None:
             world.restore(tmp_path / "again")
         assert not (tmp_path / "again").exists()
         assert world.restore(tmp_path / "again", accept_older_keys=True).erased == 1
+
+
+def test_what_was_blanked_in_rows_is_blanked_again(tmp_path: Path) -> None:
+    with World(tmp_path) as world:
+        id, other = world.message(b"of a person", 1), world.message(b"of another", 2)
+        world.seal()
+        old = world.backup().manifest
+        erase(world, id, frozenset({DataClass.NAMES}))
+        assert finish_erasures(world.node.hub, world.node.store, world.node.hub.copies) == 1
+        assert world.restore(tmp_path / "again", backup=old.id).ok
+        with open_node(tmp_path / "again") as node:
+            message = node.store.read(lambda view: view.message(id))
+            assert message is not None
+            assert message.parts[0].name == ""
+            assert content(node, id) == b"of a person"
+            kept = node.store.read(lambda view: view.message(other))
+            assert kept is not None
+            assert kept.parts[0].name == "2.edi"
+        # Once no backup is older, nothing of it needs to be told.
+        world.backup()
+        prune(open_site(world.node), Keep(last=1, daily=0, weekly=0, monthly=0))
+        world.backup()
+        assert not [each for each in (tmp_path / "keys").rglob("e0*") if each.is_file()]

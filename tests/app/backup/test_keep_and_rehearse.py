@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.support.backups import World, recipient
-from tests.support.children import ROOT
 
 from ecluse.app.backup import run as run_module
 from ecluse.app.backup.errors import NoPrivateKey
@@ -19,6 +18,7 @@ from ecluse.app.backup.rehearse import rehearse
 from ecluse.app.backup.run import open_site
 from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.backup.work import backup_work
+from ecluse.app.node import open_node
 from ecluse.engine.context import JobContext
 from ecluse.engine.retry import RetryPolicy
 from ecluse.evidence.record import decode_leaf
@@ -100,7 +100,7 @@ def test_a_rehearsal_that_fails_says_why(tmp_path: Path) -> None:
         room.mkdir()
         facts = rehearse(open_site(world.node), PrivateKeys(world.private), folder=room)
         assert not facts["ok"]
-        assert pack.name in facts["error"]
+        assert pack.name in facts["failure"]
         assert list(room.iterdir()) == []
         told = world.node.store.read(last_rehearsal)
         assert told is not None
@@ -141,4 +141,16 @@ def test_a_serving_hub_makes_them_when_they_are_due(tmp_path: Path) -> None:
             if b'"backup.made"' in leaf
         ]
         assert len(made) == 1
-        assert (ROOT / "docs").is_dir()
+
+
+def test_the_first_backup_after_a_restore_is_a_persons(tmp_path: Path) -> None:
+    with World(tmp_path, settings='every = "1h"') as world:
+        world.backup()
+        world.restore(tmp_path / "again")
+        with open_node(tmp_path / "again") as node:
+            job = Job("k", "backup.run", "", b"{}", Instant(0))
+            context = JobContext(job, node.store, node.hub.clock, node.hub.entropy, RetryPolicy())
+            backup_work(node).work(context)
+            assert len(list_backups(open_site(node))) == 1
+            run_module.make_backup(open_site(node))
+            assert len(list_backups(open_site(node))) == 2

@@ -10,28 +10,56 @@ from tests.support.backups import World
 
 from ecluse.app.backup.check import verify
 from ecluse.app.backup.run import open_site
+from ecluse.archive.copies import finish_erasures
+from ecluse.archive.shredding import DataClass, Reason, shred
 from ecluse.blobs import vault as vault_module
 from ecluse.errors import EcluseError
+from ecluse.model.basics import MessageId
+from ecluse.store.port import Tx
 
-KINDS = {"manifest": "m", "table": "t", "pack": "p", "blob": "b", "key index": "i", "keys": "k"}
+KINDS = {
+    "manifest": "m",
+    "table": "t",
+    "pack": "p",
+    "blob": "b",
+    "key index": "i",
+    "keys": "k",
+    "erasures": "e",
+}
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with World(tmp_path_factory.mktemp("tampering")) as world:
-        for number in range(2):
-            world.message(bytes([number]) * 30_000, number)
+        first = world.message(bytes(30_000), 1)
+        world.message(b"second" * 5_000, 2)
         world.seal()
         world.backup()
         world.message(b"later" * 9_000, 3)
         world.seal()
         world.backup()
+        blank_names(world, first)
         yield world
+
+
+def blank_names(world: World, id: MessageId) -> None:
+    """Something is erased after the last backup."""
+    hub = world.node.hub
+
+    def work(tx: Tx) -> None:
+        message = tx.message(id)
+        assert message is not None
+        names = frozenset({DataClass.NAMES})
+        at = hub.clock()
+        shred(tx, hub, [message], reason=Reason.DATA_SUBJECT, actor="operator:test", at=at, classes=names)
+
+    world.node.store.write(work)
+    assert finish_erasures(hub, world.node.store, hub.copies) == 1
 
 
 def objects(world: World, letter: str) -> list[Path]:
     """Objects of a kind, oldest first."""
-    folder = world.folder / ("keys" if letter in "ik" else "to")
+    folder = world.folder / ("keys" if letter in "ike" else "to")
     return sorted((each for each in folder.rglob(f"{letter}*") if each.is_file()), key=lambda each: each.name)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.hubs import FakeClock
 from tests.support.stores import moto
 
@@ -106,6 +108,19 @@ def test_a_copy_that_was_put_without_a_lock_gets_one(governed: Locked) -> None:
     assert (governed.place.locked_until(ID) or 0) >= until
 
 
+def test_a_legal_hold_keeps_what_no_lock_does(governed: Locked) -> None:
+    governed.put(b"some sealed octets")
+    governed.place.hold(ID, True)
+    governed.place.hold(ID, True)
+    with pytest.raises(EcluseError):
+        governed.place.forget([ID])
+    assert b"".join(governed.place.read(ID)) == b"some sealed octets"
+    governed.place.hold(ID, False)
+    governed.place.forget([ID])
+    with pytest.raises(BlobMissing):
+        list(governed.place.read(ID))
+
+
 def test_a_repair_writes_a_version_more_and_all_of_them_go(governed: Locked) -> None:
     governed.put(b"damaged octets")
     governed.put(b"some sealed octets")
@@ -142,3 +157,9 @@ def test_pages_of_versions() -> None:
     ):
         with pytest.raises(XmlError):
             read_versions(bad)
+
+
+@given(st.binary(max_size=300) | st.text("<>/=&;abLVK ", max_size=200).map(str.encode))
+def test_garbage_is_no_page_of_versions(data: bytes) -> None:
+    with pytest.raises(XmlError):
+        read_versions(data)

@@ -207,6 +207,10 @@ def test_the_rest_of_a_keyring_is_there(ring: Any) -> None:
         ring.unwrap_key(wrapped[:-1] + b"x")
     assert caught.value.code == "keyring.not-ours"
     Ed25519PublicKey.from_public_bytes(ring.log_public_key).verify(ring.log_sign(b"data"), b"data")
+    public = ring.note_public("witness")
+    Ed25519PublicKey.from_public_bytes(public).verify(ring.note_sign("witness", b"data"), b"data")
+    assert len(ring.note_public("log-ml-dsa")) == 1312
+    assert len(ring.note_sign("log-ml-dsa", b"data")) == 2420
     assert ring.secret("mail").reveal() == b"hunter2"
     assert ring.secrets() == ("mail",)
     with pytest.raises(SecretError):

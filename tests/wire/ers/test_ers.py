@@ -115,6 +115,14 @@ def test_what_is_left_out_put_elsewhere_or_changed_is_noticed(change) -> None:
         verify_record(EvidenceRecord(change(KEPT.chains)), digest_of(DATA), ROOTS, day(2070))
 
 
+def test_a_chain_keeps_to_one_hash() -> None:
+    """RFC 4998 s5.2: what is renewed by another hash begins a chain of its own, over the data too."""
+    record = begun(ALDER, "sha256", DATA, day(2026, 11))
+    mixed = record.with_stamp(stamp(BEECH, "sha512", [hashlib.sha512(record.last.token).digest()], day(2031)))
+    with pytest.raises(BadEvidence, match="hash changes within a chain"):
+        verify_record(mixed, digest_of(DATA), ROOTS, day(2032))
+
+
 def test_every_flipped_octet_is_noticed() -> None:
     der = KEPT.encode()
     unnoticed = []

@@ -268,6 +268,21 @@ def test_the_signer_has_to_be_named_in_what_is_signed(
         verify_token(read_token(stamped(authority)), [authority.root])
 
 
+@pytest.mark.parametrize(("more", "good"), [(0, True), (1, False)])
+def test_a_serial_number_beside_the_digest_has_to_be_the_signers(more: int, good: bool) -> None:
+    authority = PlayedAuthority()
+    digest = hashlib.sha256(authority.certificate.public_bytes(serialization_der())).digest()
+    serial = asn1.integer(authority.certificate.serial_number + more)
+    named = asn1.sequence(asn1.octets(digest), asn1.sequence(asn1.sequence(), serial))
+    authority.attributes = lambda given: [*given[:2], attribute_of(asn1.sequence(asn1.sequence(named)))]
+    token = read_token(stamped(authority))
+    if good:
+        assert verify_token(token, [authority.root])
+        return
+    with pytest.raises(BadTimeStamp, match="two different"):
+        verify_token(token, [authority.root])
+
+
 def test_every_flipped_octet_of_a_token_is_noticed() -> None:
     authority = PlayedAuthority()
     der = stamped(authority)

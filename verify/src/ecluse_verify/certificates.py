@@ -13,7 +13,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -183,8 +183,6 @@ def _answers(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> bool:
     key, algorithm = signer.public_key(), response.signature_hash_algorithm
     try:
         if isinstance(key, rsa.RSAPublicKey) and algorithm is not None:
-            from cryptography.hazmat.primitives.asymmetric import padding
-
             key.verify(response.signature, response.tbs_response_bytes, padding.PKCS1v15(), algorithm)
         elif isinstance(key, ec.EllipticCurvePublicKey) and algorithm is not None:
             key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(algorithm))

@@ -34,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        witnesses = tuple(_key(text) for text in options.witness)
+        witnesses = _keys(options.witness)
         if not all(key.kind >= COSIGNATURE for key in witnesses):
             raise Bad("vkey")
-        keys = Keys(tuple(_key(text) for text in options.key), witnesses, _certificates(options.tsa))
+        keys = Keys(_keys(options.key), witnesses, _certificates(options.tsa))
         anchors = _certificates(options.trust)
         path = Path(options.file)
         if path.suffix == ".tlog-proof":
@@ -87,11 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _key(text: str) -> VerifierKey:
-    """A verifier key, or the first one of a file."""
-    if "+" not in text:
-        text = Path(text).read_bytes().decode("utf-8", "replace").strip().split("\n")[0]
-    return VerifierKey.parse(text)
+def _keys(words: Sequence[str]) -> tuple[VerifierKey, ...]:
+    """Verifier keys, each given as it is, or in a file with one in each line."""
+    lines: list[str] = []
+    for word in words:
+        lines += [word] if "+" in word else Path(word).read_bytes().decode("utf-8", "replace").split("\n")
+    return tuple(VerifierKey.parse(line) for line in lines if line.strip())
 
 
 def _certificates(paths: Sequence[str]) -> tuple[x509.Certificate, ...]:

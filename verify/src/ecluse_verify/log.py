@@ -15,16 +15,26 @@ from typing import Final
 from cryptography import x509
 
 from ecluse_verify.certificates import load_pem, name_of
-from ecluse_verify.notes import ED25519, Note, VerifierKey, read_line, read_note
+from ecluse_verify.notes import ED25519, KINDS, Note, VerifierKey, read_line, read_note
 from ecluse_verify.pack import Pack
 from ecluse_verify.proofs import Head, check_inclusion, read_head, read_proof
 from ecluse_verify.records import Record, read_record
 from ecluse_verify.renewals import check_record
 from ecluse_verify.report import Level, Report
 from ecluse_verify.stamps import read_token
-from ecluse_verify.text import Bad, read_json, shown
+from ecluse_verify.text import Bad, read_json
 
-__all__ = ["Keys", "Log", "check_head", "log_of", "proven_record"]
+__all__ = [
+    "Keys",
+    "Log",
+    "check_breaks",
+    "check_head",
+    "check_kinds",
+    "check_signed",
+    "claimed_keys",
+    "log_of",
+    "proven_record",
+]
 
 _CHECKPOINT: Final = "log/checkpoint"
 
@@ -100,6 +110,17 @@ def log_of(checkpoint: bytes, keys: Keys, origin: str | None = None) -> Log:
     if origin is not None and head.origin != origin:
         raise Bad("checkpoint.origin", origin=head.origin)
     return Log(head, checkpoint, check_signed(note, keys, head.origin))
+
+
+def check_kinds(log: Log, keys: Keys, report: Report) -> None:
+    """Tell of each kind of key that the reader gave for this log, and that did not sign its head.
+
+    A head from before the log had its second key is in order. One whose second signature was taken off looks the same.
+    """
+    lines, given = read_note(log.note).lines, [key for key in keys.log if key.name == log.head.origin]
+    signed = {key.kind for key in given if any(map(key.made, lines))}
+    for kind in sorted({key.kind for key in given} - signed):
+        report.add(Level.MISSING, "log.kind", "log/checkpoint", kind=KINDS[kind])
 
 
 def proven_record(path: str, data: bytes, log: Log) -> Record:
@@ -193,16 +214,17 @@ def check_breaks(pack: Pack, report: Report) -> None:
         if not isinstance(breaks, list):
             raise Bad("json")
         for entry in breaks:
-            report.add(
-                Level.CLAIMED,
-                "break",
-                path,
-                what=shown(
-                    entry
-                    if not isinstance(entry, dict)
-                    else ", ".join(f"{name}: {entry[name]}" for name in sorted(entry) if entry[name])
-                ),
+            if not isinstance(entry, dict):
+                raise Bad("json")
+            lost, by = entry.get("lost"), entry.get("by")
+            who = (
+                [str(each.get("operator")) for each in by if isinstance(each, dict)]
+                if isinstance(by, list)
+                else []
             )
+            facts = {name: entry.get(name) for name in ("before", "origin", "reason")}
+            size = lost.get("size") if isinstance(lost, dict) else "?"
+            report.add(Level.CLAIMED, "break", path, size=size, who=", ".join(who) or "?", **facts)
 
 
 def _digest(pack: Pack, path: str, name: str) -> bytes:

@@ -20,11 +20,22 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 from ecluse_verify.proofs import read_head
 from ecluse_verify.text import Bad, base64_octets
 
-__all__ = ["COSIGNATURE", "ED25519", "MLDSA44", "Line", "Note", "VerifierKey", "read_line", "read_note"]
+__all__ = [
+    "COSIGNATURE",
+    "ED25519",
+    "KINDS",
+    "MLDSA44",
+    "Line",
+    "Note",
+    "VerifierKey",
+    "read_line",
+    "read_note",
+]
 
 ED25519: Final = 0x01
 COSIGNATURE: Final = 0x04
 MLDSA44: Final = 0x06
+KINDS: Final = {ED25519: "Ed25519", COSIGNATURE: "Ed25519 (cosignature)", MLDSA44: "ML-DSA-44"}
 _KEY_SIZES: Final = {ED25519: 32, COSIGNATURE: 32, MLDSA44: 1312}
 _MAX_NOTE: Final = 1_000_000
 _MAX_LINES: Final = 100

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from typing import Final
 
 __all__ = [
@@ -23,12 +22,10 @@ __all__ = [
     "shown",
 ]
 
-MAX_JSON: Final = 16 << 20
-"""Octets of a JSON file: a manifest with 100,000 files takes half of it."""
+MAX_JSON: Final = 64 << 20
+"""Octets of a JSON file (docs/evidence-pack-format.md, the container)."""
 _MAX_DECIMAL: Final = 20
-_PEM: Final = re.compile(
-    rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\s+([A-Za-z0-9+/=\s]{1,400000}?)-----END \1-----"
-)
+_MAX_BLOCKS: Final = 1_000
 
 
 class Bad(Exception):
@@ -92,11 +89,18 @@ def decimal(text: str) -> int:
 
 
 def pem_blocks(data: bytes, label: str) -> list[bytes]:
-    """The DER of every block of that label, in order."""
-    found = []
-    for name, body in _PEM.findall(data):
-        if name == label.encode("ascii"):
-            found.append(base64_octets(b"".join(body.split()).decode("ascii")))
+    """The DER of every block of that label, in order. Raises :class:`Bad` where one does not end."""
+    begin, end, at, found = (
+        f"-----BEGIN {label}-----".encode(),
+        f"-----END {label}-----".encode(),
+        0,
+        list[bytes](),
+    )
+    while (start := data.find(begin, at)) >= 0:
+        at = data.find(end, start)
+        if at < 0 or len(found) == _MAX_BLOCKS:
+            raise Bad("pem")
+        found.append(base64_octets("".join(data[start + len(begin) : at].decode("latin-1").split())))
     return found
 
 

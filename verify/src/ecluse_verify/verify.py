@@ -15,6 +15,7 @@ from ecluse_verify.log import (
     Log,
     check_breaks,
     check_head,
+    check_kinds,
     check_signed,
     claimed_keys,
     log_of,
@@ -104,6 +105,7 @@ def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], repor
         log = log_of(pack.read("log/checkpoint"), keys, origin)
         code = f"log.{log.level.value}"
         report.add(log.level, code, "log/checkpoint", origin=origin, size=log.head.size)
+        check_kinds(log, keys, report)
     times: list[datetime] = []
     if log is not None:
         with report.guard("log/"):

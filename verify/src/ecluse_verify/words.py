@@ -148,6 +148,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "The head of {origin} with {size} records is signed by a key that only the pack names: give it by --key.",
         "La tête de {origin}, de {size} enregistrements, vient d'une clé que seul le dossier désigne : voir --key.",
     ),
+    "log.kind": (
+        "Your {kind} key did not sign this head: it is older than that key, or the signature was taken off.",
+        "Votre clé {kind} n'a pas signé cette tête : elle est plus ancienne, ou la signature a été retirée.",
+    ),
     "events.proven": (
         "The {count} records about {message} that are here stand in the log {origin}, in this order.",
         "Les {count} enregistrements sur {message} ici présents sont dans le journal {origin}, dans cet ordre.",
@@ -238,7 +242,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "A record of {newest} is under a head that others saw at {when}: the hub's clock was wrong, or was set.",
         "Un enregistrement du {newest} est sous une tête vue par d'autres le {when} : l'horloge du hub était fausse.",
     ),
-    "break": ("The log was broken off once: {what}", "Le journal a été rompu une fois : {what}"),
+    "break": (
+        "The log {before} was lost at {size} records and goes on as {origin}, as {who} decided: {reason}",
+        "Le journal {before} fut perdu à {size} enregistrements et continue en {origin}, décision de {who} : {reason}",
+    ),
     # Messages
     "message": ("It is not the account of this message.", "Ce n'est pas le récit de ce message."),
     "message.unlisted": (
@@ -399,8 +406,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "La clé du hub {name} a signé le {when} qu'elle refuse {original} : {disposition}.",
     ),
     "receipt.unsigned": (
-        "The receipt for {message} is not signed: anybody could have written it.",
-        "L'accusé pour {message} n'est pas signé : n'importe qui a pu l'écrire.",
+        "This says {disposition} of {original}, and is not signed: anybody could have written it.",
+        "Ceci dit {disposition} de {original}, sans signature : n'importe qui a pu l'écrire.",
     ),
     "receipt.other": (
         "The hub noted a receipt of kind {kind}, {verdict}.",

@@ -8,13 +8,16 @@ that collect are paused. What comes in from now on goes its usual way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from ecluse.app.backup.copy import Erased
 from ecluse.app.backup.errors import Restored
 from ecluse.app.node import Node
+from ecluse.archive.blanking import blank
+from ecluse.archive.classes import DataClass
 from ecluse.errors import EcluseError
 from ecluse.exchange import actions
 from ecluse.exchange.deliver import buried
@@ -27,7 +30,16 @@ from ecluse.model.nouns import JobState, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Tx, View
 
-__all__ = ["RESTORED", "RestoredFrom", "held", "hold", "mark_erased", "release", "restored_from"]
+__all__ = [
+    "RESTORED",
+    "RestoredFrom",
+    "erase_again",
+    "held",
+    "hold",
+    "mark_erased",
+    "release",
+    "restored_from",
+]
 
 RESTORED: Final = "backup.restored"
 """Setting: what the hub was restored from last."""
@@ -72,10 +84,10 @@ def restored_from(view: View) -> RestoredFrom | None:
 def hold(node: Node, source: RestoredFrom) -> dict[str, int]:
     """Stop everything that the backup had under way; give the numbers by kind. May be called again after a crash."""
     counts = {"messages": 0, "deliveries": 0, "answers": 0, "flows": 0}
-    for message in _unended(node):
-        stopped = node.store.write(lambda tx, id=message.id: _stop(node, tx, id, source))  # type: ignore[misc]
-        counts["messages"] += stopped > 0
-        counts["deliveries"] += stopped
+    for page in _unended(node):
+        stopped = node.store.write(lambda tx, page=page: [_stop(node, tx, each.id, source) for each in page])  # type: ignore[misc]
+        counts["messages"] += sum(number > 0 for number in stopped)
+        counts["deliveries"] += sum(stopped)
     while ended := node.store.write(lambda tx: _stop_jobs(node, tx, source)):
         counts["answers"] += ended
     for plan in node.hub.flows().plans.values():
@@ -85,13 +97,13 @@ def hold(node: Node, source: RestoredFrom) -> dict[str, int]:
     return counts
 
 
-def _unended(node: Node) -> Iterator[Message]:
+def _unended(node: Node) -> Iterator[list[Message]]:
     before = None
     while True:
         page = node.store.read(
             lambda view, before=before: view.messages(states=_OPEN, before=before, limit=_PAGE)  # type: ignore[misc]
         )
-        yield from page
+        yield page
         if len(page) < _PAGE:
             return
         before = page[-1].id
@@ -194,6 +206,34 @@ def _mark(node: Node, tx: Tx, id: MessageId, source: RestoredFrom) -> None:
         "because": source.backup,
     }
     node.hub.event(tx, "message.shredded", id, facts, at=now)
+
+
+def erase_again(node: Node, erased: Iterable[Erased]) -> int:
+    """Blank in the rows what was blanked after the backup (names, receipts); give the number of messages."""
+    return sum(node.store.write(lambda tx, each=each: _erase(node, tx, each)) for each in erased)  # type: ignore[misc]
+
+
+def _erase(node: Node, tx: Tx, erased: Erased) -> int:
+    message = tx.message(erased.message)
+    if message is None:
+        return 0
+    known = {each.value for each in DataClass}
+    after, gone = blank(tx, message, frozenset(DataClass(each) for each in erased.classes if each in known))
+    if not gone:
+        return 0
+    tx.update_message(after)
+    facts = {
+        "reason": erased.reason,
+        "because": erased.because,
+        "classes": sorted(gone),
+        "blobs": 0,
+        "whole": False,
+        "flow": message.flow,
+        "size": message.size,
+        "documents": len(message.parts),
+    }
+    node.hub.event(tx, "message.shredded", message.id, facts)
+    return 1
 
 
 def _drop(tx: Tx, ids: Sequence[str]) -> None:

@@ -139,9 +139,11 @@ class _Verify:
             self.wrong.append(Wrong("keys", f"There is no copy of the keys in {site.keys.name}."))
             return
         self.seen.add(index.id)
-        for shard in index.shards:
-            self.seen.add(shard.object)
-            self._object(site.keys, shard.object, shard.size, shard.sha256)
+        named = [(each.object, each.size, each.sha256) for each in index.shards]
+        named += [(each.object, each.size, each.sha256) for each in index.erasures]
+        for id, size, sha256 in named:
+            self.seen.add(id)
+            self._object(site.keys, id, size, sha256)
 
     def blobs(self) -> None:
         """The bytes of every blob that the newest backup may have."""

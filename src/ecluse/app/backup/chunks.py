@@ -198,8 +198,7 @@ class ChunkWriter:
             if number >= _OURS:
                 return digest + (number - _OURS).to_bytes(4, "big") + known[4:]
             return digest + self._taken_over(number).to_bytes(4, "big") + known[4:]
-        packed = zlib.compress(chunk, _LEVEL)
-        stored = packed if len(packed) < len(chunk) else chunk
+        stored = _packed(chunk)
         if len(self._filling) + len(stored) > PACK_SIZE and self._filling:
             self._close()
         if not self._filling:
@@ -230,6 +229,21 @@ class ChunkWriter:
         self._packs[self._present] = Pack(id, len(sealed), digest, len(self._filling))
         self._filling = bytearray()
 
+
+def _packed(chunk: bytes) -> bytes:
+    """The chunk compressed, or itself where that gains nothing: much of a state is sealed, and looks like chance."""
+    step = max(1, len(chunk) // _PROBES)
+    probe = b"".join(chunk[at : at + _PROBE] for at in range(0, len(chunk), step))
+    if len(chunk) > 2 * len(probe) and len(zlib.compress(probe, _LEVEL)) > len(probe) * _GAIN:
+        return chunk
+    packed = zlib.compress(chunk, _LEVEL)
+    return packed if len(packed) < len(chunk) else chunk
+
+
+_GAIN: Final = 0.9
+_PROBES: Final = 8
+_PROBE: Final = 512
+"""Octets of a chunk that are tried first, so many times: a twentieth of the work of trying all of it."""
 
 _OURS: Final = 1 << 31
 """Marks the number of a pack of this run, so that it is not taken for one of the run before."""

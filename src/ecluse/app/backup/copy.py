@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from ecluse.app.backup.records import last_backup
+from ecluse.archive.copies import pending_erasures
+from ecluse.evidence.record import decode_leaf
+from ecluse.model.basics import Instant, MessageId
+from ecluse.store.port import View
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
 
-__all__ = ["BackupKeys", "join_backup"]
+__all__ = ["BackupKeys", "Erased", "join_backup"]
+
+
+_SHREDDED: Final = "message.shredded"
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """One deletion, as the log tells of it.
+
+    Attributes:
+        message: Whose.
+        at: When.
+        classes: What of it.
+        reason: Why.
+        because: What it rests on.
+    """
+
+    message: MessageId
+    at: Instant
+    classes: tuple[str, ...]
+    reason: str
+    because: str = ""
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    classes: tuple[str, ...] = ()
+    reason: str = ""
+    because: str = ""
 
 
 class BackupKeys:
@@ -38,14 +71,33 @@ class BackupKeys:
         if settings is None:
             return
         last = self._node.store.read(lambda view: last_backup(view, settings.to.place))
-        if not last.keys or not ids:
+        if not last.keys:
             return
         site = open_site(self._node)
         with site.lease() as lease:
-            site.copier(lease.renew).copy("", only=ids)
+            erased = list(self._node.store.read(self._erased))
+            site.copier(lease.renew).copy("", only=ids, erased=erased)
+
+    def _erased(self, view: View) -> list[Erased]:
+        """What waits for this copy, as the log tells of it: backups that are older have to be told."""
+        found: list[Erased] = []
+        after = ""
+        while page := pending_erasures(view, after):
+            after = page[-1][0]
+            for _, erasure in page:
+                if self.name in erasure.waiting:
+                    found += [each for message in erasure.messages for each in _told(view, message)]
+        return found
+
+
+def _told(view: View, message: MessageId) -> Iterator[Erased]:
+    for logged in view.events(message):
+        if logged.event.kind == _SHREDDED:
+            facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_Facts)
+            yield Erased(message, logged.event.at, facts.classes, facts.reason, facts.because)
 
 
 def join_backup(node: Node) -> None:
     """Have erasures reach the copy of the keys, where the configuration has one."""
     if node.directory.hub.backup is not None:
-        node.hub.copies.add(BackupKeys(node))
+        node.hub.copies.add(BackupKeys(node), rows=True)

@@ -18,7 +18,16 @@ from ecluse.blobs import durable
 from ecluse.trust.configuration import HUB_FILE, Configuration
 from ecluse.trust.shape import special_fields
 
-__all__ = ["CHECKPOINTS", "FILES", "HubFile", "hub_files", "pack_files", "put_files", "unpack_files"]
+__all__ = [
+    "CHECKPOINTS",
+    "FILES",
+    "HubFile",
+    "hub_files",
+    "pack_files",
+    "put_files",
+    "put_secrets",
+    "unpack_files",
+]
 
 FILES: Final = "files"
 """Stream of the files."""
@@ -87,6 +96,18 @@ def _read(folder: Path, paths: Iterable[str]) -> Iterator[HubFile]:
                 yield HubFile(path, stat.S_IMODE(facts.st_mode), file.read_bytes())
         except FileNotFoundError:
             continue  # it went while we looked; who refers to it learns that without us
+
+
+def put_secrets(folder: Path, configuration: Configuration, source: Path) -> None:
+    """Copy the files that ``file:`` references name, where they are in ``source`` and not in the hub's folder."""
+    for reference in sorted(_references(configuration)):
+        kind, _, place = reference.partition(":")
+        path = PurePosixPath(place)
+        if kind != "file" or path.is_absolute() or ".." in path.parts:
+            continue
+        if (source / path).is_file() and not (folder / path).exists():
+            durable.make_folder((folder / path).parent)
+            durable.write_new(folder / path, [(source / path).read_bytes()], 0o600)
 
 
 def _references(configuration: Configuration) -> set[str]:

@@ -16,9 +16,12 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
+import msgspec
+
+from ecluse.app.backup.copy import Erased
 from ecluse.app.backup.errors import BackupDamaged, KeysLost, PlaceChanged
-from ecluse.app.backup.manifest import KEYS_FORMAT, KeyIndex, KeyShard, read, sign
-from ecluse.app.backup.places import KEY_INDEX, KEYS, Place
+from ecluse.app.backup.manifest import KEYS_FORMAT, Erasures, KeyIndex, KeyShard, read, sign
+from ecluse.app.backup.places import ERASURES, KEY_INDEX, KEYS, Place
 from ecluse.app.backup.sealing import Recipients, open_object
 from ecluse.blobs.port import BlobMissing
 from ecluse.model.basics import Instant, iso, new_id
@@ -26,7 +29,7 @@ from ecluse.store.port import Store, View
 from ecluse.wire.openpgp.reader import Unlock
 from ecluse.wire.tlog.note import NoteKey, Sign
 
-__all__ = ["KeyCopier", "check_keys", "newest_index", "read_keys"]
+__all__ = ["KeyCopier", "check_keys", "newest_index", "read_erasures", "read_keys"]
 
 _PREFIX: Final = 6
 """Letters of a blob's id that shards are made by: nine hours each, so that an erasure rewrites some of them."""
@@ -67,12 +70,21 @@ class KeyCopier:
         self._sign = sign
         self._tick = tick
 
-    def copy(self, expected: str, only: Sequence[str] | None = None) -> KeyIndex:
+    def copy(
+        self,
+        expected: str,
+        only: Sequence[str] | None = None,
+        *,
+        erased: Sequence[Erased] = (),
+        since: Instant | None = None,
+    ) -> KeyIndex:
         """Bring the copy to the present state of the key store, and delete what it was before.
 
         Args:
             expected: The state that was written last; empty where there was none, or any will do.
             only: Blobs whose keys changed; all keys are looked at where it is ``None``.
+            erased: What was erased, to be told to whoever restores an older backup.
+            since: Erasures that were told before this moment need not be told any more.
 
         Raises:
             PlaceChanged: The state that was written last is not there.
@@ -93,14 +105,24 @@ class KeyCopier:
                 shards.update(self._shards(prefix, held))
         now = self._recipients.clock()
         listed = [shards[prefix] for prefix in sorted(shards)]
-        if before is not None and before.shards == listed and only is not None:
+        erasures = [
+            each
+            for each in (before.erasures if before is not None else ())
+            if since is None or each.at >= since
+        ]
+        if erased:
+            erasures.append(self._tell(erased, now))
+        same = before is not None and (before.shards, before.erasures) == (listed, erasures)
+        if before is not None and same and only is not None:
             self._drop_others(before)
             return before
         id = new_id(KEY_INDEX, now, self._recipients.entropy)
         if before is not None and id <= before.id:
             # A clock that was set back must not bring back a state that was replaced.
             id = new_id(KEY_INDEX, Instant(max(now, before.at) + 1_000_000), self._recipients.entropy)
-        index = KeyIndex(id=id, made=iso(now), at=now, origin=self._key.name, shards=listed)
+        index = KeyIndex(
+            id=id, made=iso(now), at=now, origin=self._key.name, shards=listed, erasures=erasures
+        )
         first = [listed[0].object] if listed else []
         self._place.still_has([*first, *([before.id] if before is not None else [])])
         self._place.put(id, sign(KEYS_FORMAT, index, self._key, self._sign))
@@ -125,6 +147,12 @@ class KeyCopier:
         self._place.put(id, sealed)
         return KeyShard(prefix, id, count, len(sealed), hashlib.sha256(sealed).hexdigest(), digest)
 
+    def _tell(self, erased: Sequence[Erased], now: Instant) -> Erasures:
+        id = new_id(ERASURES, now, self._recipients.entropy)
+        sealed = self._recipients.seal(id, b"".join(msgspec.json.encode(each) + b"\n" for each in erased))
+        self._place.put(id, sealed)
+        return Erasures(id, now, len(sealed), hashlib.sha256(sealed).hexdigest())
+
     def _rows(self, within: str) -> Iterator[tuple[str, bytes]]:
         after = within
         while True:
@@ -143,10 +171,11 @@ class KeyCopier:
         for id in list(self._place.ids(KEY_INDEX)):
             if id != index.id:
                 self._place.delete(id)
-        named = {shard.object for shard in index.shards}
-        for id in list(self._place.ids(KEYS)):
-            if id not in named:
-                self._place.delete(id)
+        named = {each.object for each in index.shards} | {each.object for each in index.erasures}
+        for kind in (KEYS, ERASURES):
+            for id in list(self._place.ids(kind)):
+                if id not in named:
+                    self._place.delete(id)
 
 
 def newest_index(place: Place, keys: Sequence[NoteKey] | None) -> KeyIndex | None:
@@ -158,18 +187,33 @@ def newest_index(place: Place, keys: Sequence[NoteKey] | None) -> KeyIndex | Non
 def read_keys(place: Place, index: KeyIndex, unlock: Unlock) -> Iterator[tuple[str, bytes]]:
     """Ids and wrapped keys, in order. Raises :class:`BackupDamaged`, which names the object."""
     for shard in index.shards:
+        data = _sealed(place, shard, unlock)
         try:
-            data = place.get(shard.object)
-        except BlobMissing:
-            raise BackupDamaged(f"The keys {shard.object} are not in {place.name}.") from None
-        if hashlib.sha256(data).hexdigest() != shard.sha256:
-            raise BackupDamaged(f"The keys {shard.object} are not those that were written.")
-        try:
-            for line in open_object(shard.object, data, unlock).decode("ascii").splitlines():
+            for line in data.decode("ascii").splitlines():
                 id, _, wrapped = line.partition(" ")
                 yield id, base64.b64decode(wrapped, validate=True)
         except (UnicodeDecodeError, binascii.Error, ValueError):
             raise BackupDamaged(f"The keys {shard.object} can't be read.") from None
+
+
+def read_erasures(place: Place, index: KeyIndex, unlock: Unlock) -> Iterator[Erased]:
+    """What was erased, oldest first. Raises :class:`BackupDamaged`, which names the object."""
+    for each in index.erasures:
+        data = _sealed(place, each, unlock)
+        try:
+            yield from (msgspec.json.decode(line, type=Erased) for line in data.splitlines())
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise BackupDamaged(f"The erasures {each.object} can't be read.") from None
+
+
+def _sealed(place: Place, named: KeyShard | Erasures, unlock: Unlock) -> bytes:
+    try:
+        data = place.get(named.object)
+    except BlobMissing:
+        raise BackupDamaged(f"The object {named.object} is not in {place.name}.") from None
+    if hashlib.sha256(data).hexdigest() != named.sha256:
+        raise BackupDamaged(f"The object {named.object} is not the one that was written.")
+    return open_object(named.object, data, unlock)
 
 
 def check_keys(store: Store, tick: Callable[[], None] = lambda: None) -> None:

@@ -22,6 +22,7 @@ from ecluse.wire.tlog.note import NoteKey, Sign, open_note, parse_note, sign_not
 __all__ = [
     "FORMAT",
     "KEYS_FORMAT",
+    "Erasures",
     "KeyIndex",
     "KeyShard",
     "Manifest",
@@ -105,6 +106,22 @@ class KeyShard(msgspec.Struct, frozen=True):
     digest: str
 
 
+class Erasures(msgspec.Struct, frozen=True):
+    """What was erased since: a restored hub has to erase it again.
+
+    Attributes:
+        object: Where it stands.
+        at: When it was written, in microseconds since 1970.
+        size: Octets of the object.
+        sha256: Of the object, hexadecimal.
+    """
+
+    object: str
+    at: Instant
+    size: int
+    sha256: str
+
+
 class KeyIndex(msgspec.Struct, frozen=True, kw_only=True):
     """The one state of the copy of the keys.
 
@@ -114,6 +131,7 @@ class KeyIndex(msgspec.Struct, frozen=True, kw_only=True):
         at: The same in microseconds since 1970.
         origin: Name of the log.
         shards: In order of their prefix.
+        erasures: What was erased, oldest first, as long as a backup is older.
     """
 
     id: str
@@ -121,6 +139,7 @@ class KeyIndex(msgspec.Struct, frozen=True, kw_only=True):
     at: Instant
     origin: str
     shards: list[KeyShard]
+    erasures: list[Erasures] = []
 
 
 def sign(kind: str, facts: msgspec.Struct, key: NoteKey, signer: Sign) -> bytes:

@@ -7,6 +7,7 @@ An object's id says what it is by its first letter, and when it was made by the 
     t…  a table: which chunks make up the streams of one backup, and in which packs they are
     m…  a manifest: a backup is there once its manifest is
     k…  keys of blobs (in their own place), sealed for the recipients
+    e…  what was erased, for whoever restores an older backup (likewise)
     i…  which of those count
 """
 
@@ -25,6 +26,7 @@ from ecluse.trust.backup_settings import BackupPlace
 from ecluse.trust.secrets import SecretResolver
 
 __all__ = [
+    "ERASURES",
     "KEYS",
     "KEY_INDEX",
     "MANIFEST",
@@ -41,6 +43,7 @@ TABLE: Final = "t"
 PACK: Final = "p"
 KEYS: Final = "k"
 KEY_INDEX: Final = "i"
+ERASURES: Final = "e"
 
 PlaceLike = BackupPlace | str
 """As the configuration has it, or a folder."""

@@ -17,12 +17,12 @@ from ecluse.app.backup.manifest import find_backup
 from ecluse.app.backup.records import Rehearsed, note_rehearsal
 from ecluse.app.backup.restore import Progress, Request, restore
 from ecluse.app.backup.run import Site
-from ecluse.app.node import open_node
+from ecluse.app.node import Node, open_node
 from ecluse.errors import EcluseError
 from ecluse.model.basics import iso
 from ecluse.store.open import drop_database
 from ecluse.store.port import View
-from ecluse.trust.secrets import Secret
+from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.wire.openpgp.reader import Unlock
 
 __all__ = ["rehearse"]
@@ -39,7 +39,8 @@ def rehearse(
     passphrase: Secret | None = None,
     keyring: Path | None = None,
     database: str | None = None,
-    database_password: Secret | None = None,
+    database_password: str | None = None,
+    secrets: Path | None = None,
     environ: Mapping[str, str] | None = None,
     sample: bool = False,
     progress: Progress = lambda what, done, total: None,
@@ -54,14 +55,15 @@ def rehearse(
         passphrase: As of :class:`~ecluse.app.backup.restore.Request`, and so are the others.
         keyring: Likewise.
         database: URL of an empty database, for a hub on PostgreSQL; what was put into it is dropped again.
-        database_password: Its password.
+        database_password: Reference to its password.
+        secrets: As of :class:`~ecluse.app.backup.restore.Request`.
         environ: Likewise.
         sample: Likewise.
         progress: Likewise.
 
     Returns:
         ``ok``, ``backup``, ``seconds`` (the whole restore), ``lost_seconds`` and ``lost_records``, what was checked,
-        and ``error`` where it came to none.
+        and ``failure`` where it came to none.
 
     Raises:
         EcluseError: The rehearsal can't begin: there is no backup, or a hub on PostgreSQL and no database for it.
@@ -70,7 +72,7 @@ def rehearse(
     manifest = find_backup(site.place, backup, [site.key])
     if manifest.database == "sqlite":
         database = "sqlite:state/rehearsal.db"
-    facts: dict[str, Any] = {"ok": False, "backup": manifest.id, "made": manifest.made, "error": None}
+    facts: dict[str, Any] = {"ok": False, "backup": manifest.id, "made": manifest.made, "failure": None}
     began = time.monotonic()
     now = node.hub.clock()
     facts["lost_seconds"] = round((now - manifest.at) / 1_000_000, 3)
@@ -89,6 +91,7 @@ def rehearse(
             keyring=keyring,
             database=database,
             database_password=database_password,
+            secrets=secrets,
             blobs="state/blobs",
             sample=sample,
             digests=not sample,
@@ -102,16 +105,19 @@ def rehearse(
     except EcluseError as error:
         if error.code == "store.not-empty":
             used = False
-        facts["error"] = f"{error.code}: {error.cause}"
+        facts["failure"] = f"{error.code}: {error.cause}"
     finally:
         if used and database is not None and not database.startswith("sqlite:"):
-            password = database_password.reveal_text() if database_password is not None else None
-            drop_database(database, password=password)
+            drop_database(database, password=_reveal(node, database_password))
         shutil.rmtree(parent, ignore_errors=True)
     facts.pop("into", None)
     facts["seconds"] = round(time.monotonic() - began, 3)
     _note(site, facts)
     return facts
+
+
+def _reveal(node: Node, reference: str | None) -> str | None:
+    return SecretResolver(node.folder)(reference).reveal_text() if reference is not None else None
 
 
 def _records(view: View) -> int:
@@ -138,14 +144,13 @@ def _one_message(request: Request) -> str | None:
 def _note(site: Site, facts: dict[str, Any]) -> None:
     node = site.node
     now = node.hub.clock()
-    fact = Rehearsed(now, bool(facts["ok"]), facts["backup"], facts["error"] or "")
+    fact = Rehearsed(now, bool(facts["ok"]), facts["backup"], facts["failure"] or "")
     told = {
         name: facts.get(name)
         for name in ("ok", "backup", "made", "seconds", "lost_seconds", "lost_records", "blobs")
     }
-    told["error"] = fact.error.partition(":")[
-        0
-    ]  # the code alone: what a sentence names is the safe's keeper's
+    # The code alone: what a sentence names may be anything.
+    told["failure"] = fact.error.partition(":")[0]
 
     def work(tx: Any) -> None:
         note_rehearsal(tx, fact)

@@ -23,8 +23,8 @@ from ecluse.app.backup import aftermath
 from ecluse.app.backup.aftermath import RESTORED, RestoredFrom
 from ecluse.app.backup.chunks import ChunkReader, Table, read_table
 from ecluse.app.backup.errors import BackupDamaged, BackupMissing, KeysOlder, PlaceTaken
-from ecluse.app.backup.files import CHECKPOINTS, FILES, HubFile, put_files, unpack_files
-from ecluse.app.backup.keys import newest_index, read_keys
+from ecluse.app.backup.files import CHECKPOINTS, FILES, HubFile, put_files, put_secrets, unpack_files
+from ecluse.app.backup.keys import newest_index, read_erasures, read_keys
 from ecluse.app.backup.manifest import FORMAT, KeyIndex, Manifest, find_backup, read
 from ecluse.app.backup.places import Place
 from ecluse.app.backup.records import forget_places
@@ -74,7 +74,8 @@ class Request:
         passphrase: Of the keyring, where the reference in ``ecluse.toml`` will not lead to it here.
         keyring: Folder of the keyring, where the backup has none.
         database: URL of an empty database, instead of the configured one.
-        database_password: Its password.
+        database_password: Reference to its password.
+        secrets: A folder with the files that ``file:`` references name, where the backup does not have them.
         blobs: A folder for the blobs, instead of the configured place.
         checkpoints: A file of signed heads of the log that were kept elsewhere, newer than the backup's own.
         log_key: The log's verifier key, where it is known from elsewhere.
@@ -93,7 +94,8 @@ class Request:
     passphrase: Secret | None = None
     keyring: Path | None = None
     database: str | None = None
-    database_password: Secret | None = None
+    database_password: str | None = None
+    secrets: Path | None = None
     blobs: str | None = None
     checkpoints: Path | None = None
     log_key: NoteKey | None = None
@@ -218,24 +220,28 @@ class _Restore:
             raise BackupDamaged(f"The backup {claimed.id} has no {HUB_FILE}.")
         text = self._rewritten(hub_file)
         configuration = Configuration.from_files({HUB_FILE: text})
+        if request.secrets is not None:
+            put_secrets(request.into, configuration, request.secrets)
         keyring = self._keyring(configuration)
         key = request.log_key or NoteKey(configuration.hub.log_origin, keyring.log_public_key)
         # Up to here everything hung on a manifest that anybody could have written.
         manifest = read(request.place, claimed.id, FORMAT, Manifest, [key])
+        if manifest != claimed:
+            raise BackupDamaged(f"The manifest {claimed.id} changed while it was read.")
         index = self._index(manifest, key)
         result = Result(manifest, request.into, files=files)
         self._state(manifest, configuration, reader, table)
         self._checkpoints(reader, key)
         gone: set[str] = set()
         with closing(self._open(configuration)) as store:
-            store.write(lambda tx: tx.put_setting(RESTORING_SETTING, manifest.id.encode()))
             store.migrate()
+            store.write(lambda tx: tx.put_setting(RESTORING_SETTING, manifest.id.encode()))
             result.keys = self._keys(store, index, gone)
             place = open_place(request.into, configuration, self._resolver(keyring))
             for row in self._rows(store):
                 self._blob(row, place, manifest, result)
         durable.replace(request.into / HUB_FILE, text.encode(), 0o600)
-        self._finish(result, gone)
+        self._finish(result, index, gone)
         result.seconds = time.monotonic() - self._began
         return result
 
@@ -257,7 +263,8 @@ class _Restore:
         except (UnicodeDecodeError, tomllib.TOMLDecodeError):
             raise BackupDamaged(f"The {HUB_FILE} of the backup can't be read.") from None
         if request.database is not None:
-            table["store"] = {"database": request.database}
+            password = {"password": request.database_password} if request.database_password else {}
+            table["store"] = {"database": request.database, **password}
         if request.blobs is not None:
             inline = table.get("blobs", {}).get("inline_limit")
             table["blobs"] = {"place": request.blobs, **({"inline_limit": inline} if inline else {})}
@@ -309,9 +316,7 @@ class _Restore:
         return f"sqlite:{self._request.into / place}" if kind == "sqlite" else url
 
     def _password(self, configuration: Configuration) -> str | None:
-        given, settings = self._request.database_password, configuration.hub.store
-        if given is not None:
-            return given.reveal_text()
+        settings = configuration.hub.store
         return self._resolver()(settings.password).reveal_text() if settings.password else None
 
     def _open(self, configuration: Configuration) -> Store:
@@ -402,13 +407,14 @@ class _Restore:
                 raise
         return True
 
-    def _finish(self, result: Result, gone: set[str]) -> None:
+    def _finish(self, result: Result, index: KeyIndex, gone: set[str]) -> None:
         """The folder is a hub: check it, and hold back what was on its way."""
         request, manifest = self._request, result.manifest
         with self._node() as node:
             source = RestoredFrom(manifest.id, manifest.at, request.clock(), manifest.log)
             self._check(node, result)
             result.erased = aftermath.mark_erased(node, gone, source)
+            aftermath.erase_again(node, read_erasures(request.keys, index, request.unlock))
             result.held = aftermath.hold(node, source)
             self._verify(node, result)
             facts = {

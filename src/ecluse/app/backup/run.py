@@ -233,7 +233,11 @@ class _Run:
             check_keys(site.node.store, self._tick)
         except KeysLost as lost:
             return last.keys, lost
-        return site.copier(self._tick).copy(known).id, None
+        oldest = next(site.place.ids(MANIFEST), None)
+        since = (
+            read(site.place, oldest, FORMAT, Manifest, [site.key]).at if oldest is not None else Instant(0)
+        )
+        return site.copier(self._tick).copy(known, since=since).id, None
 
     def _sweep(self, before: tuple[Manifest, Table] | None) -> int:
         """Delete what a run left that was killed: it is newer than the newest backup, and that does not name it."""

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from ecluse.app.backup.aftermath import restored_from
 from ecluse.app.backup.errors import BackupBusy
 from ecluse.app.backup.keep import prune
 from ecluse.app.backup.records import last_backup, note_failure
@@ -34,7 +35,11 @@ def backup_work(node: Node) -> Recurring:
         settings = node.directory.hub.backup
         if settings is None or not isinstance(settings.every, str):
             return
-        last = node.store.read(lambda view: last_backup(view, settings.to.place))
+        last, restored = node.store.read(
+            lambda view: (last_backup(view, settings.to.place), restored_from(view))
+        )
+        if restored is not None and not last.id:
+            return  # the first one after a restore is a person's: the hub that it was restored from may be alive
         now = node.hub.clock()
         if now < last.at + seconds(settings.every) * 1_000_000 or 0 <= now - failed_at[0] < AGAIN:
             return

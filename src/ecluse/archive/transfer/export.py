@@ -1,7 +1,7 @@
 """Writing an export: message by message in the order of ids, so that what was cut goes on where it was.
 
 A message counts as written once its lines stand in the manifest, which come after its files are durable. What has no
-manifest lines yet is written again. The declaration ``bagit.txt`` is the last file: without it, it is no export.
+manifest lines yet is written again. The declaration ``bagit.txt`` is the last file, and then ``export.state`` goes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ecluse.archive.transfer.layout import (
     INFO,
     MANIFEST,
     NOTE,
+    STATE,
     TAG_MANIFEST,
     TAGS,
     message_folder,
@@ -50,8 +51,6 @@ from ecluse.store.port import View
 
 __all__ = ["Exported", "Owner", "Scope", "export_archive"]
 
-_STATE: Final = "export.state"
-"""Which export a folder is of, while it is written."""
 _PAGE: Final = 500
 
 
@@ -211,14 +210,15 @@ def _begun(room: Room, folder: Path, scope: Scope) -> tuple[_State, bool]:
     names = {entry.name for entry in os.scandir(folder)}
     if not names:
         state = _State(room.hub.new_id("x"), room.origin(), scope)
-        put(folder / _STATE, msgspec.json.encode(state))
+        put(folder / STATE, msgspec.json.encode(state))
         return state, False
-    if _STATE in names:
+    if STATE in names:
         try:
-            state = msgspec.json.decode((folder / _STATE).read_bytes(), type=_State)
+            state = msgspec.json.decode((folder / STATE).read_bytes(), type=_State)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise WrongFolder(f"{_STATE} in {folder} can't be read.") from None
+            raise WrongFolder(f"{STATE} in {folder} can't be read.") from None
         if (state.origin, state.scope) == (room.origin(), scope):
+            (folder / BAGIT).unlink(missing_ok=True)
             return state, True
     raise WrongFolder(f"The folder {folder} has something else in it than this export.")
 
@@ -371,8 +371,10 @@ def _seal(room: Room, folder: Path, owner: Owner, state: _State, done: Exported)
     put(folder / NOTE, note)
     put(folder / TAG_MANIFEST, "".join(f"{digests[name]}  {name}\n" for name in TAGS).encode())
     sync(folder)
-    (folder / _STATE).unlink()
     put(folder / BAGIT, DECLARATION)
+    sync(folder)
+    # The last to go: as long as it is there, another run may go on, and nobody takes the folder for an export.
+    (folder / STATE).unlink()
     sync(folder)
 
 

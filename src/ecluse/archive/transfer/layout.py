@@ -38,6 +38,8 @@ TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
 INFO: Final = "bag-info.txt"
 NOTE: Final = "export.note"
 BAGIT: Final = "bagit.txt"
+STATE: Final = "export.state"
+"""Which export a folder is of, while it is written."""
 TAGS: Final = (INFO, BAGIT, NOTE, MANIFEST)
 """Tag files, in the order of the tag manifest."""
 MESSAGES: Final = "data/messages"
@@ -112,10 +114,10 @@ class Bag:
         Raises:
             BadExport: One is missing, changed, or more than there should be.
         """
-        if not (self.folder / BAGIT).exists():
+        if not (self.folder / BAGIT).exists() or (self.folder / STATE).exists():
             raise BadExport(
                 BAGIT,
-                "it is not there: this is no export, or one that has not ended.",
+                "it is not there for good: this is no export, or one that has not ended.",
                 remedy="Run `ecluse archive export` again with the same folder: it goes on where it was cut.",
             )
         listed: dict[str, str] = {}

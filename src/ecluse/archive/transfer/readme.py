@@ -16,7 +16,7 @@ Everything in it is plain files in a BagIt bag (RFC 8493). To see that none of t
 To see that the hub's log signed exactly this manifest: export.note is a signed note (C2SP signed-note) over three
 lines, of which the second is the SHA-256 of manifest-sha256.txt. The key is in bag-info.txt and in
 data/system/log/key: take it from the hub's operator by another way before you rely on it.
-`ecluse archive verify-export FOLDER --key KEY` does all of it.
+`ecluse archive verify-export FOLDER --log-key KEY` does all of it.
 
 data/messages/PREFIX/ID
     message.json        what the hub says of the message that carried the documents

@@ -29,6 +29,7 @@ LockMode = Literal["none", "governance", "compliance"]
 
 _MODE: Final = "x-amz-object-lock-mode"
 _UNTIL: Final = "x-amz-object-lock-retain-until-date"
+_HOLD: Final = "x-amz-object-lock-legal-hold"
 
 
 class LockRefused(EcluseError):
@@ -109,6 +110,21 @@ class BucketSecond:
     def _is_locked(self, id: str, until: Instant) -> bool:
         locked = self.locked_until(id)
         return locked is not None and locked >= until
+
+    def hold(self, id: str, on: bool) -> None:
+        """See the port: a legal hold of Object Lock, set only where it is another."""
+        if not self.locks:
+            return
+        with self._store.call("HEAD", self._key(id)) as answer:
+            self._store.ok(answer)
+            present = answer.header(_HOLD).upper() == "ON"
+        if present is on:
+            return
+        body = (
+            '<LegalHold xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"<Status>{'ON' if on else 'OFF'}</Status></LegalHold>"
+        ).encode()
+        self._store.put(self._key(id), {"legal-hold": ""}, (), body)
 
     def forget(self, ids: Sequence[str]) -> None:
         """See the port. Every version goes, or stays until its lock ends."""

@@ -105,6 +105,7 @@ def snapshot(connector: Connector) -> Iterator[PostgresSnapshot]:
     with closing(_patient(connector)) as connection:
         try:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            connection.execute("SELECT 1")  # the moment is that of the first statement, and not of BEGIN
             yield PostgresSnapshot(connection)
         except psycopg.Error as error:
             failure = failure_of(error)

@@ -7,13 +7,13 @@ runs at the disk's speed; what takes long, sealing and sending, is done from the
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from ecluse.blobs import durable
 from ecluse.store.port import StoreUnavailable, View
 from ecluse.store.snapshot import CHUNK, BadSnapshot, DatabaseNotEmpty, Kind
 from ecluse.store.sqlite import schema
@@ -43,7 +43,7 @@ class SqliteSnapshot:
         yield _STREAM, self._chunks()
 
     def _chunks(self) -> Iterator[bytes]:
-        with durable.disk_errors(self._path), self._path.open("rb") as file:
+        with _disk(self._path), self._path.open("rb") as file:
             while chunk := file.read(CHUNK):
                 yield chunk
 
@@ -68,7 +68,7 @@ def snapshot(path: Path) -> Iterator[SqliteSnapshot]:
     Raises:
         StoreUnavailable: The disk has no room for it (it takes as much as the database), or fails.
     """
-    with durable.disk_errors(path.parent):
+    with _disk(path):
         for left in path.parent.glob(f".{path.stem}.snapshot*.part*"):
             left.unlink(missing_ok=True)
     copy = path.with_name(f".{path.stem}.snapshot.part")
@@ -82,7 +82,7 @@ def snapshot(path: Path) -> Iterator[SqliteSnapshot]:
         except sqlite3.Error as error:
             raise _unavailable(error, copy) from error
     finally:
-        with durable.disk_errors(copy):
+        with _disk(copy):
             copy.unlink(missing_ok=True)
 
 
@@ -104,11 +104,12 @@ def load_file(path: Path, streams: Iterable[tuple[str, Callable[[], Iterator[byt
     """Make the main file and an empty key file. See :func:`~ecluse.store.snapshot.load_snapshot`."""
     if path.exists() or key_path(path).exists():
         raise DatabaseNotEmpty(f"There is a database {path} already.")
-    durable.make_folder(path.parent)
     found = dict(streams)
     if set(found) != {_STREAM}:
         raise BadSnapshot("The snapshot is not one of an embedded database.")
-    durable.write_new(path, found[_STREAM]())
+    with _disk(path):
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        _write(path, found[_STREAM]())
     try:
         with closing(connect(path)) as connection:
             problems = connection.execute("PRAGMA quick_check(1)").fetchall()
@@ -118,6 +119,29 @@ def load_file(path: Path, streams: Iterable[tuple[str, Callable[[], Iterator[byt
         schema.pending(path)
     except sqlite3.Error as error:
         raise BadSnapshot(f"The snapshot is damaged: {error}.") from error
+
+
+def _write(path: Path, chunks: Iterator[bytes]) -> None:
+    """A file of its owner's alone; return when it is durable."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(handle, "wb") as file:
+        file.writelines(chunks)
+        file.flush()
+        os.fsync(handle)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """What the disk refuses, as an error of the store."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"The database {path} can't be copied: {error.strerror}.") from error
 
 
 def _unavailable(error: sqlite3.Error, path: Path) -> StoreUnavailable:

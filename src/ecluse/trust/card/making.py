@@ -55,12 +55,14 @@ def make_card(
     contacts = ours.contacts
     if ours.email is not None and not any(each.role == "edi" for each in contacts):
         contacts = (Contact(role="edi", email=ours.email), *contacts)
+    second = keyring.note_public("log-ml-dsa")
     card = Card(
         format=SECOND,
         name=ours.name,
         made=iso(now),
         log_key=base64.b64encode(keyring.log_public_key).decode("ascii"),
         log_origin=hub.log_origin,
+        log_ml_dsa=None if second is None else base64.b64encode(second).decode("ascii"),
         serial=now // 1000,
         expires=iso(Instant(now + days * _DAY)),
         as2_id=ours.as2_id,

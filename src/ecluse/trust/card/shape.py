@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,6 +10,10 @@ from msgspec import Meta
 
 from ecluse.trust.company import Bank, Contact, Identifiers
 from ecluse.trust.fields import As2Id, HostKey, HostPort, Moment, Name, PartnerUse, SshPublicKey, Url
+from ecluse.wire.tlog.checkpoint import LogKey
+from ecluse.wire.tlog.cosignature import CosignerKey
+from ecluse.wire.tlog.errors import Malformed
+from ecluse.wire.tlog.note import NoteKey
 
 __all__ = ["FIRST", "SECOND", "Card", "CardCertificate", "Endpoints", "Offers"]
 
@@ -75,6 +80,7 @@ class Card(_Part, frozen=True, kw_only=True, omit_defaults=True):
         made: When, RFC 3339.
         log_key: Raw Ed25519 public key of its evidence log, base64; it signs the card.
         log_origin: Name of that log in checkpoints.
+        log_ml_dsa: Raw ML-DSA-44 public key of that log, base64, where it has one: both sign its checkpoints.
         serial: Its number: a later card has a higher one; 0 on a card of the first format.
         expires: Until when it may be taken; ``None`` on a card of the first format.
         names: Further names that the company goes by.
@@ -96,6 +102,7 @@ class Card(_Part, frozen=True, kw_only=True, omit_defaults=True):
     made: str
     log_key: str
     log_origin: str
+    log_ml_dsa: Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{1750}==$")] | None = None
     serial: Annotated[int, Meta(ge=0, le=1 << 62)] = 0
     expires: Moment | None = None
     names: tuple[Name, ...] = ()
@@ -110,6 +117,18 @@ class Card(_Part, frozen=True, kw_only=True, omit_defaults=True):
     contacts: tuple[Contact, ...] = ()
     bank: Bank | None = None
     invitation: Annotated[str, Meta(pattern=r"^[a-z0-9]{8,64}$")] | None = None
+
+    @property
+    def log_keys(self) -> tuple[str, ...]:
+        """Verifier keys of the log; none where what the card says of them is no such key."""
+        try:
+            first = NoteKey(self.log_origin, base64.b64decode(self.log_key, validate=True))
+            second = self.log_ml_dsa and base64.b64decode(self.log_ml_dsa, validate=True)
+            return LogKey(
+                first, CosignerKey(self.log_origin, "ml-dsa-44", second) if second else None
+            ).texts()
+        except (Malformed, ValueError):
+            return ()
 
     @property
     def email(self) -> str | None:

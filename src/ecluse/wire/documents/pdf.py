@@ -1,7 +1,7 @@
 """PDF with an invoice inside (Factur-X, ZUGFeRD): the embedded XML is found as the octets pass.
 
 No PDF is parsed: an embedded file is a stream, which stands in the file itself (ISO 32000-1, 7.5.7 keeps streams out of
-object streams), its dictionary before it says ``/EmbeddedFile``, and Factur-X has it deflated or plain. The first
+object streams), its dictionary before it says what it is, and Factur-X has it deflated or plain. The first
 one that is a business document counts. What is encrypted is not found.
 """
 
@@ -20,6 +20,8 @@ MAX_EMBEDDED: Final = 16 << 20
 """Octets read of embedded files, inflated: invoices have some 10 KB, with attachments in them some megabytes."""
 _DICTIONARY: Final = 2048
 """Octets looked at before ``stream``: the dictionary of an embedded file has some 200."""
+_MARKS: Final = (b"/EmbeddedFile", b"/text#2Fxml", b"/application#2Fxml")
+"""One of these stands in the dictionary: its type may be left out (ISO 32000-1, table 45), its media type then not."""
 _STREAM: Final = re.compile(rb"stream\r?\n")
 _END: Final = b"endstream"
 _STEP: Final = 64 * 1024
@@ -45,7 +47,7 @@ class PdfReader:
         while (found := _STREAM.search(data, at)) is not None:
             head = data[max(0, found.start() - _DICTIONARY) : found.start()]
             head = head[head.rfind(b"obj") + 1 :] if b"obj" in head else head
-            if b"/EmbeddedFile" in head and not head.endswith(b"end"):
+            if any(mark in head for mark in _MARKS) and not head.endswith(b"end"):
                 self._inside = _Embedded(b"/FlateDecode" in head, self._left)
                 return data[found.end() :]
             at = found.end()

@@ -13,6 +13,7 @@ from ecluse.exchange.intake import Arrival, Duplicate, Intake, Kept, Reply
 from ecluse.model.basics import MessageId, PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.model.states import MessageState
+from ecluse.wire.smime.headers import field_block
 
 ARRIVAL = Arrival(PartnerId("birch"), "as2", "<one@birch>", "An order", {"address": "192.0.2.7"})
 ORDER = b"UNB+UNOC:3+ASTER+BIRCH'UNH+1+ORDERS'BGM+220+4711+9'UNZ+1+1'"

@@ -194,6 +194,10 @@ CASES: dict[str, tuple[Make, Make]] = {
         lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY, ("partner:birch: log in",)))),
         lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),
     ),
+    "operations.request-due": (
+        lambda: facts(replace(hub_facts(), asked=(("q1", Instant(NOW + 3 * DAY)),))),
+        lambda: facts(replace(hub_facts(), asked=(("q1", Instant(NOW + 9 * DAY)),))),
+    ),
     "authentication.access-review-due": (
         lambda: facts(replace(hub_facts(), access=AccessFacts(NOW - DAY))),
         lambda: facts(replace(hub_facts(), access=AccessFacts(NOW + DAY))),

@@ -264,6 +264,33 @@ FIELDS: Final[Mapping[str, Fields]] = {
         )
         for done in ("revoked", "restored", "unproven")
     },
+    # The log, and who vouches for it: authorities and witnesses are companies
+    **{
+        f"log.{done}": {ANY: Sort.TECHNICAL, **_fields(company="authority witness cause source key")}
+        for done in (
+            "broken",
+            "clock-differs",
+            "clock-went-back",
+            "evidence-begun",
+            "evidence-not-renewed",
+            "evidence-renewed",
+            "key-added",
+            "stamp-failed",
+            "stamped",
+            "witness-back",
+            "witness-clock-differs",
+            "witness-failed",
+            "witness-went-back",
+            "witnessed",
+        )
+    },
+    # Who decided that a log goes on, in the words that they signed.
+    "log.continuing-proposed": {**_SIGNED, ANY: Sort.TECHNICAL},
+    "log.continued": {**_SIGNED, **_fields("lost", accountable="signatures")},
+    **{
+        f"witness.{done}": {ANY: Sort.TECHNICAL, **_fields(company="log theirs ours")}
+        for done in ("began", "log-behind", "log-forked", "log-suspect")
+    },
     # The archive
     "archive.deposited": _fields(
         "message part sha256 size type receipt starts ends configuration blob copied place",

@@ -411,6 +411,7 @@ class HubFacts:
         approved: The baseline; ``None`` where there is none.
         access: The last review of who can do what.
         archive: The archive.
+        asked: Requests of persons that were not answered yet: id, and the beginning of the last day.
     """
 
     settings: Hub
@@ -426,6 +427,7 @@ class HubFacts:
     approved: Approved | None = None
     access: AccessFacts = AccessFacts()
     archive: ArchiveFacts = ArchiveFacts()
+    asked: tuple[tuple[str, Instant], ...] = ()
 
     @property
     def subject(self) -> str:

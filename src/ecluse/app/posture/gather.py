@@ -28,6 +28,7 @@ from ecluse.app.posture.partners import Material, materials, shared_things
 from ecluse.app.posture.stamps import stamp_facts
 from ecluse.app.proofs import VERIFIED
 from ecluse.app.sequencing import BROKEN
+from ecluse.app.subjects.requests import KIND as REQUESTS
 from ecluse.app.witnesses import silent_witnesses
 from ecluse.archive.care import CARE_SETTING
 from ecluse.archive.clock import doubt_of
@@ -337,6 +338,7 @@ class Gatherer:
             approved=approved,
             access=self._access,
             archive=self._kept,
+            asked=_asked(view),
         )
 
     def _archive(self, view: View, now: Instant) -> ArchiveFacts:
@@ -431,3 +433,9 @@ class Gatherer:
 
 def _seen(each: Sighting) -> Seen:
     return Seen(each.channel, each.role, each.value, each.first, Instant(each.last // DAY * DAY))
+
+
+def _asked(view: View) -> tuple[tuple[str, Instant], ...]:
+    """Requests of persons that wait for their answer."""
+    rows = [row for state in ("open", "extended") for row in view.records(REQUESTS, state=state)]
+    return tuple((row.key, row.due) for row in rows if row.due is not None)

@@ -158,36 +158,25 @@ def _streamed(chunks: Iterator[bytes], words: _Words) -> bool:
 
 
 def _in_log(node: Node, words: _Words, check: Check) -> Iterator[Found]:
-    rows = _rows_of_values(node, words)
-    index = 0
-    while True:
-        page: list[LoggedEvent] = node.store.read(lambda view, index=index: view.events_from(index, _PAGE))  # type: ignore[misc]
-        for logged in page:
-            event = logged.event
-            if logged.beside and event.id in rows:
-                values = [text for text in values_of(logged.beside).values() if words.within(text)]
-                yield Found(
-                    "log", event.id, event.kind, "; ".join(values)[:_CUT], event.subject, rows[event.id]
-                )
-            leaf = logged.leaf.decode("utf-8", "replace")
-            if words.within(leaf):
-                yield Found("log-in-clear", event.id, event.kind, event.subject[:_CUT], event.subject)
-        if not page:
-            return
-        index = (page[-1].index or 0) + 1
-        check("events", index)
-
-
-def _rows_of_values(node: Node, words: _Words) -> dict[str, int]:
-    """Events whose values have one of the words, by id: their rows' numbers."""
-    found: dict[str, int] = {}
     after = 0
     while page := node.store.read(lambda view, after=after: view.besides(after, _PAGE)):  # type: ignore[misc]
         for each in page:
-            if any(words.within(text) for text in values_of(each.values).values()):
-                found[each.id] = each.row
+            values = [text for text in values_of(each.values).values() if words.within(text)]
+            if values:
+                yield Found("log", each.id, each.kind, "; ".join(values)[:_CUT], each.subject, each.row)
         after = page[-1].row
-    return found
+        check("values", after)
+    index = 0
+    while True:
+        batch: list[LoggedEvent] = node.store.read(lambda view, index=index: view.events_from(index, _PAGE))  # type: ignore[misc]
+        for logged in batch:
+            event = logged.event
+            if words.within(logged.leaf.decode("utf-8", "replace")):
+                yield Found("log-in-clear", event.id, event.kind, event.subject[:_CUT], event.subject)
+        if not batch:
+            return
+        index = (batch[-1].index or 0) + 1
+        check("events", index)
 
 
 def _in_archive(node: Node, words: _Words, check: Check) -> Iterator[Found]:

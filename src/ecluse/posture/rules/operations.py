@@ -21,6 +21,8 @@ SKEW: Final = 5 * 1_000_000
 """Microseconds by which clocks that are kept by NTP may differ, and generously."""
 REHEARSE_DAYS: Final = 183
 """Days after which a backup should be restored on trial again."""
+ANSWER_DAYS: Final = 7
+"""A person's request is told of so many days before its last one."""
 BACKUP_DAYS: Final = 2
 RELEASE_DAYS: Final = 270
 """Days after which a release without a successor would be a surprise."""
@@ -124,6 +126,13 @@ def _pending(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
         yield Hit(
             "configuration", f"the files hold {words}", fix=Fix(commands=("ecluse plan", "ecluse apply"))
         )
+
+
+def _asked(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    for id, due in facts.asked:
+        if moment.passed(Instant(due - ANSWER_DAYS * DAY)):
+            late = "its last day has passed" if moment.passed(Instant(due + DAY)) else "its last day is near"
+            yield Hit(id, late, fix=Fix(commands=("ecluse subject list",)))
 
 
 def _dead_jobs(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
@@ -284,6 +293,16 @@ HUB: Final = (
         "files that say what is in force",
         "Look with `ecluse plan`; apply them, or put the files back with `ecluse export`.",
         _pending,
+    ),
+    Rule[HubFacts](
+        "operations.request-due",
+        Severity.HIGH,
+        "A person's request is to be answered within days, or is late",
+        "The law gives a month (GDPR, article 12(3)) or 45 days (Civ. Code 1798.130).",
+        "an answer in time",
+        "Answer it: `ecluse subject export`, `ecluse subject erase` or `ecluse subject refuse`.",
+        _asked,
+        "Regulation (EU) 2016/679, article 12(3)",
     ),
     Rule[HubFacts](
         "operations.dead-jobs",

@@ -201,15 +201,6 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "posture.finding-closed": _fields("code severity opened", company="place"),
     "posture.suppressed": _fields("until", company="key", personal="reason owner"),
     "posture.unsuppressed": _fields("ended", company="key"),
-    # Backups: a place is one of the company's, and so are the names of its secrets
-    "backup.made": _fields(
-        "id made log octets written blobs copied keys seconds missing", company="place left_out"
-    ),
-    "backup.failed": _fields("reason", company="place"),
-    "backup.pruned": _fields("dropped objects blobs", company="place"),
-    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs failure at"),
-    "hub.restored": _fields("backup made log held erased damaged ok"),
-    "restore.released": {**_COMMENT, **_fields("messages", company="flows")},
     "posture.baseline-approved": {**_COMMENT, **_fields("subjects sha256", company="only")},
     # Configuration and changes to trust
     "config.applied": {
@@ -363,7 +354,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     ),
     "backup.failed": _fields("reason", company="place"),
     "backup.pruned": _fields("dropped objects blobs", company="place"),
-    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs error at"),
+    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs failure at"),
     "hub.restored": _fields("backup made held erased damaged ok", company="log"),
     "restore.released": {**_COMMENT, **_fields("messages flows")},
     # Requests of persons

@@ -6,10 +6,10 @@ export PYTHONPATH := src:.
 
 .PHONY: setup demo test check bench soak docs lock clean peers
 
-$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.ready: requirements.lock pyproject.toml verify/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable ./verify
 	touch $@
 
 setup: $(VENV)/.ready

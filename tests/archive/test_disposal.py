@@ -347,6 +347,40 @@ def test_a_head_from_the_future_counts_until_a_person_has_looked(world: ArchiveW
     assert world.hub.store.read(lambda view: doubt_of(view, world.room, world.clock())) == ""
 
 
+def test_where_authorities_stamp_the_log_one_of_them_has_to_have_said_so(world: ArchiveWorld) -> None:
+    from ecluse.archive.clock import doubt_of
+    from ecluse.evidence.stamps.keeping import STATE, AuthorityState
+    from ecluse.model.records import Record
+
+    def doubt() -> str:
+        return world.hub.store.read(lambda view: doubt_of(view, world.room, world.clock()))
+
+    def stamped(time: int) -> None:
+        body = msgspec.json.encode(AuthorityState(asked=time, kept=time, time=time))  # type: ignore[arg-type]
+        world.hub.store.write(lambda tx: tx.put_record(Record(STATE, "alder", world.clock(), body)))
+
+    world.book = replace_book(world, authorities=("alder", "never-asked"))
+    watch = ClockWatch(world.room, lambda: world.clock.now / 1_000_000)
+    stamped(world.clock())
+    assert watch.beat() == ""
+    for _ in range(8):  # a day at a time: the hub's own notes follow
+        world.clock.forward(86_400)
+        beaten = watch.beat()
+    assert "no authority has stamped the log" in beaten
+    stamped(world.clock())
+    assert "no authority" in doubt(), "a doubt stays until a person has looked"
+    confirm_clock(world.room, actor="operator:anne", reason="compared")
+    assert doubt() == ""
+    stamped(world.clock() + 3_600_000_000)
+    assert "ran back" in doubt()
+
+
+def replace_book(world: ArchiveWorld, **changes: Any) -> Any:
+    import dataclasses
+
+    return dataclasses.replace(world.book, **changes)
+
+
 def test_what_was_destroyed_is_not_read(world: ArchiveWorld) -> None:
     from ecluse.archive.consult import consult
 

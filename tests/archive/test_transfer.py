@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from tests.support import documents as samples
 from tests.support.archives import INVOICE, ArchiveWorld, drop_bytes, profile
+from tests.support.postgres import PostgresServer, postgres_server
 
 from ecluse.archive.holding import place_hold, release_hold
 from ecluse.archive.holds import Criteria, obstacles
@@ -28,6 +29,8 @@ from ecluse.evidence.sequencer import Sequencer
 from ecluse.model.archive import Archived
 from ecluse.model.basics import system_entropy
 from ecluse.model.nouns import Answer, Receipt
+
+__all__ = ["postgres_server"]
 
 
 @pytest.fixture
@@ -375,7 +378,7 @@ def test_an_import_goes_on_where_it_was_cut(world: ArchiveWorld, fresh: ArchiveW
 
     with pytest.raises(KeyboardInterrupt):
         load(fresh, tmp_path / "a", progress=stop)
-    assert len(fresh.hub.store.read(lambda view: view.messages())) == 2
+    fresh.hub.store.write(lambda tx: None)  # what was under way is durable before this is
     loaded = load(fresh, tmp_path / "a")
     assert (loaded.messages, loaded.there) == (2, 2)
     again = load(fresh, tmp_path / "a")
@@ -446,3 +449,24 @@ def test_a_damaged_document_is_told_and_left_out(
     assert len(loaded.left_out) == 1
     assert fresh.row(whole).sha256 == whole.sha256
     assert fresh.hub.store.read(lambda view: view.archived(row.id)) is None
+
+
+@pytest.mark.peer("postgresql")
+def test_into_the_other_database_and_back(
+    world: ArchiveWorld, tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    rows = filled(world)
+    export(world, tmp_path / "a")
+    grown = _world(tmp_path / "grown", 4, start="2027-01-01", url=postgres_server.new_database())
+    back = _world(tmp_path / "back", 5, start="2028-01-01")
+    try:
+        assert load(grown, tmp_path / "a").documents == len(rows)
+        assert load(grown, tmp_path / "a").there == 4
+        sequence(grown)
+        export(grown, tmp_path / "b")
+        assert load(back, tmp_path / "b").documents == len(rows)
+        export(back, tmp_path / "c")
+    finally:
+        grown.close()
+        back.close()
+    assert told(tmp_path / "b") == told(tmp_path / "c")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.support.archives import INVOICE
-from tests.support.commands import say
+from tests.support.commands import free_port, say, serving
 from tests.support.operators import person, write_key
 
 from ecluse.app.node import open_node
@@ -205,3 +206,28 @@ def test_a_profile_that_is_named_and_missing_is_told(archive: Path) -> None:
     assert "config.unknown-place" in say("apply", "--yes", "--reason", "x", hub=archive, code=2).err
     (archive / "archive" / "invoices.toml").write_text(PROFILE + "write_once = true\n")
     assert "config.no-lock" in say("apply", "--yes", "--reason", "x", hub=archive, code=2).err
+
+
+def test_a_hub_that_serves_archives_and_copies_by_itself(archive: Path, tmp_path: Path) -> None:
+    (archive / "flows").mkdir(exist_ok=True)
+    (archive / "flows" / "books.toml").write_text('name = "Books"\n[[to]]\nchannel = "folder:books"\n')
+    path = archive / "ecluse.toml"
+    path.write_text(f'{path.read_text()}[folders.books]\npath = "{tmp_path}/books"\ncreate = true\n')
+    text = path.read_text().replace('address = "127.0.0.1:1"', f'address = "127.0.0.1:{free_port()}"')
+    path.write_text(text)
+    say("apply", "--yes", "--reason", "books", hub=archive)
+    document = tmp_path / "invoice.xml"
+    document.write_bytes(INVOICE)
+    with serving(archive):
+        say("send", "--flow", "books", document, hub=archive)
+        deadline = time.monotonic() + 40
+        copied: list[str] = []
+        while not copied and time.monotonic() < deadline:
+            time.sleep(0.5)
+            rows = say("archive", "list", "--json", hub=archive).data["archived"]
+            shown = [say("archive", "show", row["id"], "--json", hub=archive).data for row in rows]
+            copied = [each["id"] for each in shown if all(kept["copied"] for kept in each["bytes"])]
+    (row,) = rows
+    assert (row["type"], row["flow"], row["partner"]) == ("invoice", "books", "")
+    assert copied == [row["id"]]
+    assert shown[0]["submitter"] == "flow:books"

@@ -12,8 +12,9 @@ from ecluse.channels.http.errors import Unreachable
 from ecluse.errors import EcluseError
 from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.witness import cosignatures, kept_cosignatures
+from ecluse.evidence.witness.check import verify_cosignatures
 from ecluse.evidence.witness.client import WitnessDisagrees, WitnessRefused, states
-from ecluse.evidence.witness.service import witnessed
+from ecluse.evidence.witness.service import witnessed, witnessed_logs
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, sign_checkpoint
 from ecluse.wire.tlog.errors import BadSignature
@@ -288,3 +289,30 @@ class TestRefusals:
         birch.logs = []
         with pytest.raises(WitnessRefused):
             log.client(birch).submit()
+
+
+def test_the_same_on_every_database(store, tmp_path, clock):
+    """Cosigned, broken by a head that somebody else shows, decided, cosigned again: on one database after the other."""
+    log = FakeLog(ORIGIN, tmp_path, clock, store=store)
+    witness = FakeWitness("birch.example/witness", clock)
+    witness.service._store = store  # a hub is both on one database
+    witness.logs = [log.key]
+    log.grow(7)
+    assert log.client(witness).submit() == 7
+    assert store.read(lambda view: witnessed(view, ORIGIN)).size == 7
+    assert len(store.read(lambda view: cosignatures(view, 7))) == 2
+    head = TreeHead(ORIGIN, 9, b"\4" * 32)
+    note = sign_checkpoint(head, log.key, log.first.sign, log.second.sign, 1)
+    with pytest.raises(RolledBack):
+        log.sequencer.confront(note)
+    log.grow(5, sign=False)
+    with pytest.raises(RolledBack):
+        log.sequencer.checkpoint()
+    decided = log.decide()
+    assert (decided.lost.size, decided.common) == (9, 7)
+    assert log.client(witness).submit() == 13
+    assert [each.origin for each in store.read(witnessed_logs)] == [ORIGIN, f"{ORIGIN}#2"]
+    verdict = log.verify()
+    assert verdict.problem is None
+    assert (len(verdict.breaks), verdict.lost) == (1, 1)
+    assert list(verify_cosignatures(store, witness.keys)) == []

@@ -5,6 +5,7 @@ from hashlib import sha256
 import pytest
 from tests.support.hubs import FakeClock, bare_hub
 
+from ecluse.archive.commitments import revealed
 from ecluse.evidence.record import decode_leaf
 from ecluse.evidence.states import verify_states
 from ecluse.exchange.actions import NotNow, give_up, release
@@ -56,7 +57,8 @@ def test_accepted_with_its_bytes_answer_and_event_in_one(hub):
     [logged] = hub.store.read(lambda view: view.events(message.id))
     event = decode_leaf(logged.leaf)
     assert event.kind == "message.accepted"
-    assert b"192.0.2.7" in event.data
+    assert b"192.0.2.7" not in event.data
+    assert revealed(logged)["address"] == "192.0.2.7"
     assert sha256(b"processed").hexdigest().encode() in event.data
     assert list(verify_states(hub.store)) == []
 

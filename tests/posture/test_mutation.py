@@ -101,6 +101,7 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "acme.agree": HOW,
         "acme.email": WHO,
         "acme.ca": WHO,
+        "processing.role": "it is told to authorities; nothing is decided by it",
         "calendars.*": "which days are working days is the company's to know",
     },
     "partner:birch": {

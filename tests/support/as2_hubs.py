@@ -16,15 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from tests.support.as2_world import Entropy, Party, party
 
 from ecluse.app.folder import make_hub
 from ecluse.app.node import Node
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
+from ecluse.archive.commitments import revealed
 from ecluse.channels.as2.sender import message_id_for
-from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import Clock, MessageId, PartnerId, system_clock
 from ecluse.model.nouns import Delivery, Direction, Message
@@ -173,15 +172,15 @@ class Aster:
 
     def events(self, subject: str) -> list[tuple[str, dict[str, Any]]]:
         """Kind and facts of the events about ``subject``."""
-        found = [decode_leaf(each.leaf) for each in self.node.store.read(lambda v: v.events(subject))]
-        return [(event.kind, msgspec.json.decode(event.data)) for event in found]
+        found = self.node.store.read(lambda v: v.events(subject))
+        return [(each.event.kind, revealed(each)) for each in found]
 
     def kinds(self, subject: str) -> list[str]:
         return [kind for kind, _ in self.events(subject)]
 
     def refusals(self) -> list[dict[str, Any]]:
         """What the listener refused without a message to tell it of."""
-        return [facts for _, facts in self.events(f"listener:as2:{HOST}")]
+        return [facts for _, facts in self.events("listener:as2")]
 
     def refusal(self, number: int) -> dict[str, Any]:
         """The refusal of that number, once it is written: an event of its own does not hold up the answer."""

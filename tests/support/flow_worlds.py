@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from tests.support.hubs import FakeClock, bare_hub
 from tests.support.remotes import MemorySource
 
+from ecluse.archive.commitments import revealed
 from ecluse.engine.runner import Runner
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.deliver import buried, handlers
@@ -241,12 +241,10 @@ class World:
         return [each.event.kind for each in self.hub.store.read(lambda view: view.events(subject))]
 
     def facts(self, subject: str, kind: str) -> dict[str, Any]:
-        from ecluse.evidence.record import decode_leaf
-
         leaves = self.hub.store.read(lambda view: view.events(subject))
-        found = [decode_leaf(each.leaf) for each in leaves if each.event.kind == kind]
+        found = [revealed(each) for each in leaves if each.event.kind == kind]
         assert found, self.events(subject)
-        return msgspec.json.decode(found[-1].data)
+        return found[-1]
 
     def arrived(self, kind: str) -> list[tuple[str, str, bytes]]:
         return self.servers[kind].files

@@ -13,8 +13,10 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import pairwise
+from typing import Any
 
 from tests.support.openssl_bytes import OpenSsl
 from tests.support.packs import Company, Files, canonical
@@ -267,6 +269,22 @@ def proof_attacks(files: Files) -> Iterator[Attack]:
         yield Attack("record", f"reordered with {two}", one, {**files, one: files[two], two: files[one]})
 
 
+def _account_of(files: Files, path: str, event: dict[str, Any]) -> Files:
+    """The account (of a message, or of a configuration) told anew, as the changed record has it."""
+    when = datetime.fromtimestamp(event["at"] // 1_000_000, UTC)
+    at = f"{when:%Y-%m-%dT%H:%M:%S}.{event['at'] % 1_000_000 // 1000:03d}Z"
+    name = path.partition("/events/")[0] + "/message.json"
+    if path.startswith("configuration/"):
+        name = path.replace(".tlog-proof", ".json")
+    account = json.loads(files[name])
+    if name.startswith("configuration/"):
+        account.update(at=at, actor=event["actor"])
+    else:
+        entry = next(each for each in account["events"] if each["path"] == path)
+        entry.update(at=at, kind=event["kind"])
+    return {**files, name: json.dumps(account).encode()}
+
+
 def log_attacks(company: Company, files: Files) -> Iterator[Attack]:
     """A log that says something else, built and signed by who has its key; who else vouched stays, or is taken out."""
     vouched = [
@@ -283,7 +301,7 @@ def log_attacks(company: Company, files: Files) -> Iterator[Attack]:
             ("another kind", {**event, "kind": "message.failed"}),
             ("other facts", {**event, "data": {**event["data"], "more": 1}}),
         ):
-            made = rebuilt(company, files, {index: canonical(changed)})
+            made = rebuilt(company, _account_of(files, path, changed), {index: canonical(changed)})
             yield Attack("another log", f"{what}, vouchers kept", path, made)
             gone = {name: data for name, data in made.items() if name not in vouched}
             yield Attack("another log", f"{what}, vouchers taken out", path, gone)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 from tests.support.trees import MemoryMailbox
 
+from ecluse.archive.commitments import revealed
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.mailbox import SessionFacts, open_tree
@@ -229,7 +230,7 @@ class RealWorld:
             for logged in self.hub.store.read(lambda view, subject=subject: view.events(subject)):
                 event = decode_leaf(logged.leaf)
                 if event.kind == kind:
-                    found.append((event.at, subject, msgspec.json.decode(event.data)))
+                    found.append((event.at, subject, revealed(logged)))
         return [(subject, data) for _, subject, data in sorted(found, key=lambda each: each[0])]
 
     def picked_up(self) -> list[str]:

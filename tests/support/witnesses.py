@@ -99,13 +99,21 @@ class FakeWitness:
 class FakeLog:
     """A log with its held file, that can be copied and put back."""
 
-    def __init__(self, origin: str, folder: Path, clock: FakeClock, *, hybrid: bool = True) -> None:
+    def __init__(
+        self,
+        origin: str,
+        folder: Path,
+        clock: FakeClock,
+        *,
+        hybrid: bool = True,
+        store: MemoryLog | None = None,
+    ) -> None:
         self.key, self.first, self.second = log_keys(origin)
         if not hybrid:
             self.key = LogKey(self.key.ed25519)
         self.folder = folder
         self.clock = clock
-        self.store = MemoryLog()
+        self.store = MemoryLog() if store is None else store
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.seed = 0
         self.start()

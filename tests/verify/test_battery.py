@@ -151,7 +151,7 @@ def test_with_the_disk_alone(side: Side) -> None:
     """Whatever is changed is found and named, whether or not the manifest is made anew."""
     whole = proven(side.verify(side.files))
     outcomes: dict[str, Counter[str]] = {}
-    for number, attack in enumerate(islice(attacks(side), None, None, 2)):
+    for number, attack in enumerate(islice(attacks(side), None, None, 2 * STEP)):
         own = attack.files.get("manifest.json") != side.files["manifest.json"]
         anew = number % 2 and not own
         report = side.verify(side.company.relist(attack.files) if anew else attack.files)

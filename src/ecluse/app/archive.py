@@ -80,6 +80,7 @@ class ArchiveBook:
                 },
                 hub.operators,
                 self._node.version,
+                tuple(each.name for each in hub.log.authorities if each.ask),
             )
             for name in hub.archive.places:
                 self._node.hub.copies.add(_Copy(self._node.store, self._places, name))

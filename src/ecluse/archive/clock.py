@@ -2,7 +2,8 @@
 
 The hub notes every minute what its clock says. Who would destroy something compares the clock with that note, and with
 the newest signed head of the log: where it ran back, where it jumped, or where nobody watched it for longer than
-``[archive] clock_gap``, nothing is destroyed until a person says that the clock is right, which stands in the log.
+``[archive] clock_gap``, nothing is destroyed until a person says that the clock is right, which stands in the log. Where
+authorities stamp the log, one of them has to have said within that time that it is so late.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from ecluse.archive.room import Room
 from ecluse.errors import EcluseError, Fault
+from ecluse.evidence.stamps.keeping import authority_state
 from ecluse.model.basics import Instant, iso
 from ecluse.store.port import Tx, View
 from ecluse.trust.fields import seconds
@@ -45,11 +47,13 @@ class _Seen(msgspec.Struct, frozen=True, omit_defaults=True):
         doubt: Why it is not believed; empty where it is.
         head: Size of the log whose signed head was believed when a person confirmed the clock: what it and those
             before say of the time does not count any more.
+        confirmed: When a person confirmed the clock last.
     """
 
     at: Instant
     doubt: str = ""
     head: int = 0
+    confirmed: Instant = Instant(0)
 
 
 _read = msgspec.json.Decoder(_Seen).decode
@@ -77,6 +81,20 @@ def doubt_of(view: View, room: Room, now: Instant) -> str:
         return (
             f"The clock says {iso(now)}, and was last seen at {iso(newest)}: it jumped, or nobody watched it."
         )
+    return _doubt_of_authorities(view, room, now, seen.confirmed if seen is not None else Instant(0), gap)
+
+
+def _doubt_of_authorities(view: View, room: Room, now: Instant, confirmed: Instant, gap: int) -> str:
+    """The same by those outside who say what time it is, where the hub asks any."""
+    states = [authority_state(view, name) for name in room.book().authorities]
+    times = [state.time for state in states if state is not None and state.time is not None]
+    if not times:
+        return ""
+    newest = max(times)
+    if now < newest - TOLERANCE and confirmed < newest - TOLERANCE:
+        return f"The clock says {iso(now)}, and an authority stamped the log at {iso(newest)}: it ran back."
+    if now - max(newest, confirmed) > gap:
+        return f"The clock says {iso(now)}, and no authority has stamped the log since {iso(newest)}."
     return ""
 
 
@@ -117,8 +135,8 @@ class ClockWatch:
         if doubt and (before is None or not before.doubt):
             self._room.hub.event(tx, "archive.clock-doubted", "clock", {"doubt": doubt}, at=now)
         at = before.at if before is not None and doubt else now
-        head = before.head if before is not None else 0
-        tx.put_setting(CLOCK_SETTING, msgspec.json.encode(_Seen(at, doubt, head)))
+        head, confirmed = (before.head, before.confirmed) if before is not None else (0, Instant(0))
+        tx.put_setting(CLOCK_SETTING, msgspec.json.encode(_Seen(at, doubt, head, confirmed)))
         return doubt
 
 
@@ -130,9 +148,8 @@ def confirm_clock(room: Room, *, actor: str, reason: str) -> Instant:
         before = _seen(tx)
         facts = {"doubt": before.doubt if before is not None else "", "reason": reason}
         head = tx.last_checkpoint()
-        tx.put_setting(
-            CLOCK_SETTING, msgspec.json.encode(_Seen(now, "", head.size if head is not None else 0))
-        )
+        size = head.size if head is not None else 0
+        tx.put_setting(CLOCK_SETTING, msgspec.json.encode(_Seen(now, "", size, now)))
         room.hub.event(tx, "archive.clock-confirmed", "clock", facts, actor=actor, at=now)
 
     room.hub.store.write(work)

@@ -74,7 +74,7 @@ _MESSAGE: Final = {
         "reason flow origin file_size first opened released sealed_anew fault deliveries received_sha256 wire_sha256 "
         "wire_size action delivery passed_over duplicate_of opening inside unpacked packed headers_sha256 "
         "entity_sha256 signature_sha256 answer_headers_sha256 mic_canonical mic_algorithm",
-        company="partner channel signed_by how sealed seals",
+        company="partner channel signed_by how sealed seals openpgp openpgp_facts openpgp_sealed",
         path="protocol_id",
         personal="path",
     ),
@@ -104,7 +104,8 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "delivery.relayed": {
         **_DELIVERY,
         **_fields(
-            "children child reason opened inside unpacked packed", company="signed_by how sealed seals"
+            "children child reason opened inside unpacked packed",
+            company="signed_by how sealed seals openpgp openpgp_facts openpgp_sealed",
         ),
     },
     **{
@@ -201,6 +202,15 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "posture.finding-closed": _fields("code severity opened", company="place"),
     "posture.suppressed": _fields("until", company="key", personal="reason owner"),
     "posture.unsuppressed": _fields("ended", company="key"),
+    # Backups: a place is one of the company's, and so are the names of its secrets
+    "backup.made": _fields(
+        "id made log octets written blobs copied keys seconds missing", company="place left_out"
+    ),
+    "backup.failed": _fields("reason", company="place"),
+    "backup.pruned": _fields("dropped objects blobs", company="place"),
+    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs failure at"),
+    "hub.restored": _fields("backup made log held erased damaged ok"),
+    "restore.released": {**_COMMENT, **_fields("messages", company="flows")},
     "posture.baseline-approved": {**_COMMENT, **_fields("subjects sha256", company="only")},
     # Configuration and changes to trust
     "config.applied": {
@@ -254,33 +264,6 @@ FIELDS: Final[Mapping[str, Fields]] = {
         )
         for done in ("revoked", "restored", "unproven")
     },
-    # The log, and who vouches for it: authorities and witnesses are companies
-    **{
-        f"log.{done}": {ANY: Sort.TECHNICAL, **_fields(company="authority witness cause source")}
-        for done in (
-            "broken",
-            "clock-differs",
-            "clock-went-back",
-            "evidence-begun",
-            "evidence-not-renewed",
-            "evidence-renewed",
-            "key-added",
-            "stamp-failed",
-            "stamped",
-            "witness-back",
-            "witness-clock-differs",
-            "witness-failed",
-            "witness-went-back",
-            "witnessed",
-        )
-    },
-    # Who decided that a log goes on, in the words that they signed.
-    "log.continuing-proposed": {**_SIGNED, ANY: Sort.TECHNICAL},
-    "log.continued": {**_SIGNED, **_fields("lost", accountable="signatures")},
-    **{
-        f"witness.{done}": {ANY: Sort.TECHNICAL, **_fields(company="log theirs ours")}
-        for done in ("began", "log-behind", "log-forked", "log-suspect")
-    },
     # The archive
     "archive.deposited": _fields(
         "message part sha256 size type receipt starts ends configuration blob copied place",
@@ -319,44 +302,6 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "archive.imported": _fields(
         "message sha256 size manifest deposited former part", company="profile origin partner"
     ),
-    # The log itself, its witnesses and time-stamps
-    "log.stamped": _fields(
-        "size time accuracy ahead hash note_sha256 policy serial signature ends begins_evidence_record",
-        company="authority",
-    ),
-    "log.clock-differs": _fields("time clock ahead", company="authority"),
-    "log.stamp-failed": _fields("code cause", company="authority"),
-    "log.evidence-begun": _fields("source count hash ends", company="authority"),
-    "log.evidence-renewed": _fields("renewal count hash time ends imprint", company="authority"),
-    "log.evidence-not-renewed": _fields("record state cause"),
-    "log.broken": _fields("kind cause size root at present lost reason code", company="origin"),
-    "log.continued": _fields("lost", accountable="statement signatures"),
-    "log.continuing-proposed": _fields(accountable="statement operator key signature"),
-    "log.key-added": _fields(company="key"),
-    "log.clock-went-back": _fields("behind"),
-    **{
-        f"log.{done}": _fields("size cosigned ahead reason cause", company="witness")
-        for done in (
-            "witnessed",
-            "witness-back",
-            "witness-went-back",
-            "witness-clock-differs",
-            "witness-failed",
-        )
-    },
-    **{
-        f"witness.{done}": _fields("size root cosigned cosigned_root theirs ours", company="log")
-        for done in ("began", "log-behind", "log-forked", "log-suspect")
-    },
-    # Backups
-    "backup.made": _fields(
-        "id made octets written blobs copied keys seconds missing left_out", company="place log"
-    ),
-    "backup.failed": _fields("reason", company="place"),
-    "backup.pruned": _fields("dropped objects blobs", company="place"),
-    "backup.rehearsed": _fields("ok backup made seconds lost_seconds lost_records blobs failure at"),
-    "hub.restored": _fields("backup made held erased damaged ok", company="log"),
-    "restore.released": {**_COMMENT, **_fields("messages flows")},
     # Requests of persons
     "subject.requested": _fields("law wants received due", personal="words"),
     "subject.extended": {**_COMMENT, **_fields("due")},

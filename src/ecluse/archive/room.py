@@ -83,6 +83,7 @@ class Book:
         partners: Profile of each partner that names one.
         operators: Who works on the hub.
         version: Number of the configuration version.
+        authorities: Names of the authorities that stamp the log.
     """
 
     settings: ArchiveSettings = field(default_factory=ArchiveSettings)
@@ -91,6 +92,7 @@ class Book:
     partners: Mapping[str, str] = field(default_factory=dict)
     operators: tuple[Operator, ...] = ()
     version: int = 0
+    authorities: tuple[str, ...] = ()
 
     def governing(self, message: Message) -> str:
         """The profile that a message is archived by: its flow's, else its partner's, else the hub's; empty for none."""

@@ -62,7 +62,7 @@ def run(
 command(
     app,
     "run",
-    gives="looked, deleted, kept, given_up, erased_everywhere, pending; with --dry-run: looked, goes, kept, "
+    gives="looked, deleted, kept, given_up, values, erased_everywhere, pending; with --dry-run: looked, goes, kept, "
     "messages[]{id, flow, partner, messages, size, ended, classes[], gives_up, goes, kept, kept_by[]}, "
     "held[]{likewise}",
     example="ecluse --hub hub retention run --dry-run\necluse --hub hub retention run",

@@ -15,6 +15,8 @@ from ecluse.cli import (
     account,
     acme,
     archive,
+    archive_care,
+    archive_deposit,
     archive_dispose,
     archive_find,
     archive_hold,
@@ -129,6 +131,8 @@ app.add_typer(operator.app, name="operator", cls=Group)
 app.add_typer(audit.app, name="audit", cls=Group)
 app.add_typer(access.app, name="access", cls=Group)
 stamps.add_to(log.app)
+archive_deposit.add_to(archive.app)
+archive_care.add_to(archive.app)
 archive_hold.add_to(archive.app)
 archive_find.add_to(archive.app)
 archive.app.add_typer(archive_dispose.app, name="dispose", cls=Group)

@@ -66,6 +66,3 @@ class RowErasureTx(RowErasureView, Protocol):
 
     def forget_besides(self, rows: Sequence[int]) -> int:
         return sum(self._run("forget_beside_row", row) for row in rows)
-
-    def forget_old_besides(self, after: int, until: int, before: Instant) -> int:
-        return self._run("forget_old_besides", after, until, before)

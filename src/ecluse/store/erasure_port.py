@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ecluse.model.basics import Instant, MessageId
+from ecluse.model.basics import MessageId
 from ecluse.model.files import FileRow
 from ecluse.model.nouns import Beside, Message
 
@@ -48,6 +48,3 @@ class ErasureTx(Protocol):
 
     def forget_besides(self, rows: Sequence[int]) -> int:
         """The same of single events, by row number."""
-
-    def forget_old_besides(self, after: int, until: int, before: Instant) -> int:
-        """The same of events after a row number and up to another, older than ``before``, and about no message."""

@@ -52,7 +52,8 @@ class HubRetention(Strict, frozen=True, kw_only=True):
         payload: Documents that no flow takes.
         wire: The bytes as they were signed and sent; as the documents by default.
         receipts: The bytes of receipts, ours and theirs.
-        names: Subject, reference and file names, and what the log's commitments stand for.
+        names: Subject, reference and file names, and what the log's commitments stand for, also in events about no
+            message (addresses, users, comments).
         undelivered: Documents that were refused or given up; as the documents by default, and 30d where these
             go once delivered.
         quarantined: Documents in quarantine that nobody decides about: they are given up then, and deleted.

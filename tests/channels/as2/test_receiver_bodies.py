@@ -110,7 +110,7 @@ def test_a_stranger_s_slow_bodies_leave_the_partner_room(pair):
     assert (refused.status, dict(refused.headers)["Retry-After"]) == (503, "5")
     assert taken.status == again.status == 200
     birch.store.write(lambda tx: None)
-    [event] = birch.store.read(lambda view: view.events("listener:as2:2001:db8::ffff"))
+    [event] = birch.store.read(lambda view: view.events("listener:as2"))
     assert b"as2.too-many" in decode_leaf(event.leaf).data
 
 
@@ -168,7 +168,7 @@ def test_who_is_refused_can_t_make_the_log_grow_without_end(pair):
     ]
     post(birch, strange, body, count=REFUSALS + 50)
     birch.store.write(lambda tx: None)  # those before it are durable then
-    events = birch.store.read(lambda view: view.events("listener:as2:192.0.2.7"))
+    events = birch.store.read(lambda view: view.events("listener:as2"))
     assert {decode_leaf(event.leaf).kind for event in events} == {"request.refused"}
     assert REFUSALS <= len(events) <= REFUSALS + 10  # a slow machine earns one every few seconds
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.hubs import FakeClock
 from tests.support.stores import moto
 
@@ -155,3 +157,9 @@ def test_pages_of_versions() -> None:
     ):
         with pytest.raises(XmlError):
             read_versions(bad)
+
+
+@given(st.binary(max_size=300) | st.text("<>/=&;abLVK ", max_size=200).map(str.encode))
+def test_garbage_is_no_page_of_versions(data: bytes) -> None:
+    with pytest.raises(XmlError):
+        read_versions(data)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.flow_worlds import EDIFACT, World, flow
+from tests.support.flow_worlds import EDIFACT, World, flow, flow_of
 
 from ecluse.archive.classes import DataClass, Keeping
 from ecluse.archive.retention import judge as end_of
 from ecluse.blobs.port import BlobMissing
-from ecluse.exchange.actions import NotNow, resend
+from ecluse.exchange.actions import NotNow, give_up, resend
 from ecluse.exchange.flows.expect import Met, judge, look_for_missing, standings
-from ecluse.exchange.flows.plan import Expected
+from ecluse.exchange.flows.plan import Expected, FlowBook
 from ecluse.exchange.flows.retain import retain
 from ecluse.model.basics import Instant
 from ecluse.model.calendars import Deadline, zone_of
@@ -258,3 +259,54 @@ def test_remembered_content_is_forgotten(make: Make) -> None:
         lambda view: view.digest_seen("x", bytes.fromhex(world.messages()[0].parts[0].sha256))
     )
     assert again is None
+
+
+def test_names_and_values_of_the_log_go_with_time(make: Make) -> None:
+    world = make({"x": flow(SFTP) + '[retention]\npayload = "forever"\nnames = "30d"\n'})
+    hub_wide = HubRetention(names="90d")
+    book = FlowBook.read({"x": flow_of(flow(SFTP) + '[retention]\nnames = "30d"\n')}, {}, hub_wide)
+    world.hub.flows = lambda: book
+    message = world.arrive(EDIFACT, name="jane-doe.edi")
+    world.work()
+    world.hub.store.write(lambda tx: world.hub.event(tx, "flow.paused", "flow:x", {"reason": "jane rang"}))
+    world.clock.forward(31 * 86400)
+    assert retain(world.hub).values == 0
+    assert world.message(message.id).parts[0].name == ""
+    assert world.facts("flow:x", "flow.paused")["reason"] == "jane rang"
+    world.clock.forward(60 * 86400)
+    assert retain(world.hub).values == 1
+    assert retain(world.hub).values == 0
+    assert world.facts("flow:x", "flow.paused")["reason"] == "(erased)"
+
+
+def test_delivered_at_once_and_refused_after_a_month(make: Make) -> None:
+    world = make({"x": flow(SFTP) + '[retention]\npayload = "delivered"\n'})
+    first = world.arrive(EDIFACT)
+    world.work()
+    world.clock.forward(1)
+    assert retain(world.hub).deleted == 1
+    assert world.message(first.id).shredded
+    world.servers["sftp"].refuses = True
+    second = world.arrive(EDIFACT + b"2")
+    world.work()
+    give_up(world.hub, second.id, actor="operator:test", reason="no more")
+    assert retain(world.hub).deleted == 0
+    world.clock.forward(31 * 86400)
+    assert retain(world.hub).deleted == 1
+    assert world.message(second.id).shredded
+
+
+def test_what_nobody_decides_about_is_given_up(make: Make) -> None:
+    world = make({"x": flow(SFTP)})
+    book = FlowBook.read({"x": flow_of(flow(SFTP))}, {}, HubRetention(quarantined="10d", undelivered="5d"))
+    world.hub.flows = lambda: book
+    message = world.arrive(b"MZ\x90\x00" + bytes(200), name="order.edi")
+    held = msgspec.structs.replace(world.message(message.id), state=MessageState.QUARANTINED)
+    world.hub.store.write(lambda tx: tx.update_message(held))
+    world.clock.forward(9 * 86400)
+    assert retain(world.hub).given_up == 0
+    world.clock.forward(2 * 86400)
+    assert retain(world.hub).given_up == 1
+    assert world.message(message.id).state is MessageState.GIVEN_UP
+    world.clock.forward(6 * 86400)
+    assert retain(world.hub).deleted == 0  # the flow keeps for ever what it relays

@@ -225,12 +225,28 @@ def test_amounts_in_minor_units(text, currency, minor):
         ("202611031415", "2026-11-03"),
         ("2026-11-03+01:00", "2026-11-03"),
         ("2026-02-30", ""),
+        ("2611031415", "2026-11-03"),
+        ("990802", "1999-08-02"),
+        ("09030314", ""),
         ("", ""),
         ("２０２６１１０３", ""),
     ],
 )
 def test_days(text, day):
     assert day_from(text) == day
+
+
+@pytest.mark.parametrize("name", ["INVOIC", "ORDERS", "X12_850"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_lines_that_are_broken_anywhere_are_one(name, end):
+    flat = samples.ALL[name].replace(b"\n", b"")
+    width = 107 if name.startswith("X12") else 80
+    broken = end.join(flat[at : at + width] for at in range(0, len(flat), width))
+    assert read([broken]) == read([flat])
+
+
+def test_the_date_of_an_invoice_that_has_no_date_of_its_message():
+    assert facts([samples.INVOIC.replace(b"DTM+137", b"DTM+3")]).day == "2026-11-18"
 
 
 def test_words_of_a_remittance_that_may_be_numbers():

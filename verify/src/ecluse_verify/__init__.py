@@ -3,8 +3,8 @@
 It needs no hub and no network, and shares no code with the hub: it is written from the specifications, so that the two
 check each other. Read it from below: ``text`` and ``der`` read octets; ``proofs``, ``notes``, ``cms``, ``mime``,
 ``receipts``, ``certificates``, ``stamps`` and ``renewals`` each know one standard; ``pack`` opens the file,
-``records``, ``log``, ``content``, ``people`` and ``message`` put the pieces together, and ``verify`` is the order in
-which that is done. ``words`` holds the sentences.
+``records``, ``log``, ``account``, ``content``, ``people`` and ``message`` put the pieces together, and ``verify``
+is the order in which that is done. ``words`` holds the sentences.
 """
 
 from ecluse_verify.log import Keys

@@ -125,33 +125,31 @@ class _Message:
 
     def _check_mdn(self, receipt: Receipt, path: str, partner: str) -> None:
         """Who signed it, which message it answers, how, and over which octets."""
-        level, name, when, whose = Level.CLAIMED, "?", None, "receipt" if partner else "answer"
-        if receipt.signed is None:
-            self.report.add(Level.CLAIMED, "receipt.unsigned", path, message=self.account.id)
-        else:
-            at = self.account.when(
-                *(("delivery.confirmed", "delivery.refused") if partner else ("message.accepted",))
-            )
-            signed = receipt.signed
+        signer, whose, signed = None, "receipt" if partner else "answer", receipt.signed
+        if signed is not None:
+            kinds = ("delivery.confirmed", "delivery.refused") if partner else ("message.accepted",)
+            at = self.account.when(*kinds)
             signer = self.people.check(signed.cms, signed.digest, path, at=at, named=(), partner=partner)
-            self._compare_signer(f"{whose}-signed", signer, path)
-            level, name, when = Level.PROVEN, signer.name, signer.when
+        self._compare_signer(f"{whose}-signed", signer, path)
         if not same_id(receipt.original, self.account.protocol_id):
             raise Bad("receipt.message", original=receipt.original, expected=self.account.protocol_id)
         said = self.account.said.get("answer") if not partner else self._said_of(path)
         if isinstance(said, dict) and said.get("disposition", receipt.disposition) != receipt.disposition:
             raise self.account.differs(f"{whose}.disposition", path)
-        code = f"{whose}.{'positive' if receipt.positive else 'negative'}"
-        facts = {"name": name, "when": when or "?", "original": receipt.original}
-        self.report.add(level, code, path, disposition=receipt.disposition, **facts)
+        facts = {"original": receipt.original, "disposition": receipt.disposition}
+        if signer is None:
+            self.report.add(Level.CLAIMED, "receipt.unsigned", path, **facts)
+        else:
+            code = f"{whose}.{'positive' if receipt.positive else 'negative'}"
+            self.report.add(Level.PROVEN, code, path, name=signer.name, when=signer.when or "?", **facts)
         if receipt.mic is None:
             self.report.add(Level.MISSING, "mic.none", path)
         elif self.content is not None:
-            self._check_mic(receipt.mic, self.content, path, level, name)
+            self._check_mic(receipt.mic, self.content, path, signer)
         else:
             self._check_logged_mic(receipt.mic, path)
 
-    def _check_mic(self, mic: Mic, content: Content, path: str, level: Level, name: str) -> None:
+    def _check_mic(self, mic: Mic, content: Content, path: str, signer: Signer | None) -> None:
         """The receipt's digest is that of the content."""
         if content.digest(mic.name) != mic.value:
             raise Bad("mic.differs", algorithm=mic.name)
@@ -162,7 +160,8 @@ class _Message:
                 raise self.account.differs("mic", path)
         if mic.name in WEAK:
             self.report.add(Level.MISSING, "weak", path, digest=mic.name)
-        self.report.add(level, "mic.equal", path, name=name, algorithm=mic.name)
+        if signer is not None:
+            self.report.add(Level.PROVEN, "mic.equal", path, name=signer.name, algorithm=mic.name)
 
     def _check_logged_mic(self, mic: Mic, path: str) -> None:
         """The content is not here: the log says what its digest was."""
@@ -193,8 +192,8 @@ class _Message:
                 found += [str(entry.get("certificate_sha256") or "")] if isinstance(entry, dict) else []
         return [each for each in found if each]
 
-    def _compare_signer(self, use: str, signer: Signer, path: str) -> None:
+    def _compare_signer(self, use: str, signer: Signer | None, path: str) -> None:
         """The account names the same certificate, where it names one for this."""
         said = [each.get("sha256") for each in self.account.entries("certificates") if each.get("use") == use]
-        if said and signer.fingerprint not in said:
+        if said and (signer is None or signer.fingerprint not in said):
             raise self.account.differs("certificates", path)

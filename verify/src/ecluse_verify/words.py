@@ -406,8 +406,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "La clé du hub {name} a signé le {when} qu'elle refuse {original} : {disposition}.",
     ),
     "receipt.unsigned": (
-        "The receipt for {message} is not signed: anybody could have written it.",
-        "L'accusé pour {message} n'est pas signé : n'importe qui a pu l'écrire.",
+        "This says {disposition} of {original}, and is not signed: anybody could have written it.",
+        "Ceci dit {disposition} de {original}, sans signature : n'importe qui a pu l'écrire.",
     ),
     "receipt.other": (
         "The hub noted a receipt of kind {kind}, {verdict}.",

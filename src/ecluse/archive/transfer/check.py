@@ -293,7 +293,10 @@ def _check_file(bag: Bag, unit: Unit, done: Checked, hold: Callable[[Hold], None
     data = bag.read(unit.path, digest)
     done.octets += len(data)
     if unit.path.startswith("data/system/holds/"):
-        hold(read_facts(unit.path, data, Hold))
+        found = read_facts(unit.path, data, Hold)
+        if unit.path != f"data/system/holds/{found.id}.json":
+            raise BadExport(unit.path, "it is another hold than its name says.")
+        hold(found)
 
 
 def units_again(bag: Bag) -> Iterator[Message]:

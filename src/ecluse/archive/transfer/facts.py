@@ -131,7 +131,7 @@ class DocumentFacts(msgspec.Struct, frozen=True):
     """``metadata.json`` (see :class:`~ecluse.model.archive.Archived`); ``body`` without the place in a blob."""
 
     format: str
-    id: str
+    id: Annotated[str, Meta(pattern="^a[0-9a-z]{8,40}$")]
     message: str
     part: Annotated[int, Meta(ge=0, le=100_000)]
     partner: str

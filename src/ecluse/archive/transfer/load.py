@@ -8,6 +8,7 @@ that is there already came with the same export, or the import is refused before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -32,6 +33,8 @@ __all__ = ["Loaded", "NotLoadable", "load_export"]
 
 _OWN: Final = ("journal", "protocol")
 """Folders of a message that are evidence of the hub that exported it."""
+_TOGETHER: Final = 32
+"""Messages whose transactions are under way at once, so that they share the wait for the disk."""
 
 
 class NotLoadable(EcluseError):
@@ -125,9 +128,21 @@ def load_export(
     for hold in holds:
         done.holds += room.hub.store.write(lambda tx, hold=hold: _hold(room, tx, hold, checked, actor))  # type: ignore[misc]
     bag = Bag(folder)
+    under_way: list[_Taken] = []
+
+    def settle() -> None:
+        for each in under_way:
+            each.settle(done)
+        under_way.clear()
+
     for message in units_again(bag):
-        _take(room, bag, message, done, actor)
-        progress("import", done.messages + done.there)
+        if message.facts.origin or len(under_way) >= _TOGETHER:
+            settle()  # what a message was made of is there before it
+        taken = _take(room, bag, message, done, actor)
+        if taken is not None:
+            under_way.append(taken)
+        progress("import", done.messages + done.there + len(under_way))
+    settle()
     ended = {
         "manifest": checked.manifest,
         "messages": done.messages,
@@ -169,12 +184,37 @@ def _hold(room: Room, tx: Tx, hold: Hold, checked: Checked, actor: str) -> int:
     return 1
 
 
-def _take(room: Room, bag: Bag, message: Message, done: Loaded, actor: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message whose transaction is under way.
+
+    Attributes:
+        path: Of the message.
+        documents: How many it has.
+        ended: Whether it was taken.
+    """
+
+    path: str
+    documents: int
+    ended: Future[bool]
+
+    def settle(self, done: Loaded) -> None:
+        """Return once it is durable. Raises :class:`NotLoadable`."""
+        try:
+            taken = self.ended.result()
+        except Conflict as error:
+            raise NotLoadable(f"{self.path}: {error.cause}") from None
+        done.messages += taken
+        done.there += not taken
+        done.documents += self.documents if taken else 0
+
+
+def _take(room: Room, bag: Bag, message: Message, done: Loaded, actor: str) -> _Taken | None:
     facts = message.facts
     id = MessageId(facts.id)
     if known_former(room, id) is not None:
         done.there += 1
-        return
+        return None
     sealed: list[Sealed] = []
     wire = _sealed(room, bag, message, "wire", sealed) if "wire" in message.unit.files else ""
     blobs = [""] * len(facts.parts)
@@ -214,13 +254,7 @@ def _take(room: Room, bag: Bag, message: Message, done: Loaded, actor: str) -> N
         tx.add_record(former_record(former, id, facts.partner, room.hub.clock()))
         return True
 
-    try:
-        taken = room.hub.store.write(work)
-    except Conflict as error:
-        raise NotLoadable(f"{message.unit.path}: {error.cause}") from None
-    done.messages += taken
-    done.there += not taken
-    done.documents += len(rows) if taken else 0
+    return _Taken(message.unit.path, len(rows), room.hub.store.submit(work))
 
 
 def _row(

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from ecluse.archive.classes import Outcome
+from ecluse.archive.classes import DataClass, Outcome
 from ecluse.archive.retention import Verdict, judge
 from ecluse.archive.shredding import Reason, family_of, shred
 from ecluse.exchange.actions import give_up_within
@@ -32,6 +32,9 @@ KIND: Final = "retention"
 """Kind of the records of what is looked at again."""
 
 _PAGE: Final = 200
+_VALUES: Final = "retention.values"
+_ID: Final = 27
+"""Characters of a message's id."""
 _NOBODY: Final = "Nobody decided about it for as long as [retention] quarantined says."
 
 
@@ -44,12 +47,14 @@ class Retained:
         deleted: Families of which something was deleted.
         kept: Families of which something was due, and stays as something stands in its way.
         given_up: Families that were given up, as nobody decided about them.
+        values: Events about no message whose personal values were deleted.
     """
 
     looked: int = 0
     deleted: int = 0
     kept: int = 0
     given_up: int = 0
+    values: int = 0
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -81,11 +86,41 @@ def retain(hub: Hub, check: Callable[[], None] = lambda: None, *, afresh: bool =
     digest = _digest(book)
     for flow in ("", *book.plans):
         _sweep(hub, book, flow, digest, check, done, afresh=afresh)
+    done.values = _forget_values(hub, book, check)
     while page := hub.store.read(lambda view: view.records_due(KIND, hub.clock(), _PAGE)):
         for record in page:
             check()
             _attend(hub, book, MessageId(record.key), done)
     return done
+
+
+def _forget_values(hub: Hub, book: FlowBook, check: Callable[[], None]) -> int:
+    """Delete what the commitments of old events stand for that are about no message; give the number of events."""
+    keep = book.direct.keep(DataClass.NAMES, Outcome.DELIVERED)
+    if keep is None:
+        return 0
+    before = hub.clock() - keep
+    raw = hub.store.read(lambda view: view.setting(_VALUES))
+    after, gone = int(raw) if raw else 0, 0
+    while True:
+        check()
+        page = hub.store.read(lambda view, after=after: view.besides(after, _PAGE))  # type: ignore[misc]
+        old = [each for each in page if each.at < before]
+        if not old:
+            return gone
+        after = old[-1].row
+        rows = [each.row for each in old if not _is_message(each.subject)]
+        gone += hub.store.write(partial(_forget, rows, after))
+
+
+def _forget(rows: list[int], mark: int, tx: Tx) -> int:
+    tx.overwrite()
+    tx.put_setting(_VALUES, str(mark).encode())
+    return tx.forget_besides(rows)
+
+
+def _is_message(subject: str) -> bool:
+    return len(subject) == _ID and subject.startswith("m")
 
 
 def _prune(flow: str, before: Instant, tx: Tx) -> int:

@@ -8,35 +8,35 @@ SELECT day, id FROM archive;
 -- name: archive_search.partner
 partner = %s
 -- name: archive_search.partner_too
-(partner || '') = %s
+coalesce(partner, '') = %s
 -- name: archive_search.type
 type = %s
 -- name: archive_search.type_too
-(type || '') = %s
+coalesce(type, '') = %s
 -- name: archive_search.currency
 currency = %s
 -- name: archive_search.currency_too
-(currency || '') = %s
+coalesce(currency, '') = %s
 -- name: archive_search.profile
 profile = %s
 -- name: archive_search.profile_too
-(profile || '') = %s
+coalesce(profile, '') = %s
 -- name: archive_search.direction_too
-(direction || '') = %s
+coalesce(direction, '') = %s
 -- name: archive_search.state
 state = %s AND state <> 'kept'
 -- name: archive_search.state_too
-(state || '') = %s
+coalesce(state, '') = %s
 -- name: archive_search.since
 day >= %s
 -- name: archive_search.since_too
-(day || '') >= %s
+coalesce(day, '') >= %s
 -- name: archive_search.last
 day <= %s
 -- name: archive_search.until
 day <= %s AND day <> ''
 -- name: archive_search.until_too
-(day || '') <= %s AND day <> ''
+coalesce(day, '') <= %s AND day <> ''
 -- name: archive_search.amount
 amount BETWEEN %s AND %s
 -- name: archive_search.amount_too
@@ -45,15 +45,15 @@ amount BETWEEN %s AND %s
 id = ANY(%s)
 -- OFFSET, and the number in an expression, keep the planner from reading the whole range of numbers.
 -- name: archive_search.number_too
-EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND (number || '') >= %s AND (number || '') < %s OFFSET 0)
+EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND coalesce(number, '') >= %s AND coalesce(number, '') < %s OFFSET 0)
 -- name: archive_search.own_too
-EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND (number || '') >= %s AND (number || '') < %s AND kind >= 'own:' AND kind < 'own;' OFFSET 0)
+EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND coalesce(number, '') >= %s AND coalesce(number, '') < %s AND kind >= 'own:' AND kind < 'own;' OFFSET 0)
 -- name: archive_search.invoice_too
-EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND (number || '') >= %s AND (number || '') < %s AND kind IN ('own:invoice', 'invoice', 'text') OFFSET 0)
+EXISTS (SELECT 1 FROM archive_refs AS r WHERE r.archive = archive.id AND coalesce(number, '') >= %s AND coalesce(number, '') < %s AND kind IN ('own:invoice', 'invoice', 'text') OFFSET 0)
 -- name: archive_search.before
 (day, id) < (%s, %s)
 -- name: archive_search.before_too
-((day || ''), id) < (%s, %s)
+(coalesce(day, ''), id) < (%s, %s)
 -- name: archive_search.order
 ORDER BY day DESC, id DESC LIMIT %s
 

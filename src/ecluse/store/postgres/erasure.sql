@@ -28,11 +28,6 @@ UPDATE events SET beside = NULL WHERE subject = %s AND beside IS NOT NULL;
 -- name: forget_beside_row
 UPDATE events SET beside = NULL WHERE seq = %s AND beside IS NOT NULL;
 
--- name: forget_old_besides
--- Of a range of events that are older than a time, and about no message.
-UPDATE events SET beside = NULL
-WHERE seq > %s AND seq <= %s AND at < %s AND beside IS NOT NULL AND subject NOT LIKE 'm__________________________';
-
 -- name: blank_receipts
 UPDATE receipts SET headers = '', body = '' WHERE message = %s;
 

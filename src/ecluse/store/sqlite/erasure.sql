@@ -28,11 +28,6 @@ UPDATE events SET beside = NULL WHERE subject = ? AND beside IS NOT NULL;
 -- name: forget_beside_row
 UPDATE events SET beside = NULL WHERE seq = ? AND beside IS NOT NULL;
 
--- name: forget_old_besides
--- Of a range of events that are older than a time, and about no message.
-UPDATE events SET beside = NULL
-WHERE seq > ? AND seq <= ? AND at < ? AND beside IS NOT NULL AND subject NOT LIKE 'm__________________________';
-
 -- name: blank_receipts
 UPDATE receipts SET headers = x'', body = x'' WHERE message = ?;
 

@@ -70,6 +70,8 @@ _DOCUMENTS: Final = {
     "351": ReferenceKind.DESPATCH_ADVICE,
     "220": ReferenceKind.ORDER,
 }
+_OWN_DAY: Final = {"INVOIC": "3", "ORDERS": "4"}
+"""Where a message has no date of its own (137): the date of the invoice, of the order."""
 _GROSS: Final = ("s77", "s39", "s86", "s128", "s9", "77", "39", "86", "128", "s79", "79")
 _NET: Final = ("s125", "s79", "125", "79")
 _DUE: Final = ("s9", "9")
@@ -207,8 +209,8 @@ class EdifactReader:
             if draft.message == "INVOIC":
                 draft.type = type_of_code(qualifier)
         elif tag == "DTM":
-            if qualifier == "137" and not draft.day:
-                draft.day = day_from(value)
+            if qualifier == "137" or (qualifier == _OWN_DAY.get(draft.message) and not draft.day):
+                draft.day = day_from(value) or draft.day
         elif tag == "RFF":
             if qualifier in ("VA", "GN", "FC") and self._party:
                 draft.party(self._party, id=value)

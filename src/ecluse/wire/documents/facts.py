@@ -291,17 +291,21 @@ def currency_from(text: str) -> str:
 def day_from(text: str) -> str:
     """``YYYY-MM-DD`` of ``20261103``, ``261103``, ``2026-11-03`` or any of these with a time or zone after it.
 
-    Six digits are of this century. Nothing where there is no such day.
+    Years of two digits are those from 1970 to 2069. Nothing where there is no such day.
     """
     text = text.strip()
     if len(text) >= 10 and text[4] == "-" and text[7] == "-":
         digits = text[:4] + text[5:7] + text[8:10]
     else:
         digits = text.partition("T")[0]
-        if len(digits) == 6:
-            digits = "20" + digits
+        if len(digits) in (6, 10):
+            digits = ("19" if digits[:2] >= "70" else "20") + digits
     digits = digits[:8]
-    if len(digits) != 8 or not (digits.isascii() and digits.isdecimal()):
+    if (
+        len(digits) != 8
+        or not (digits.isascii() and digits.isdecimal())
+        or digits[:2] not in ("19", "20", "21")
+    ):
         return ""
     try:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:])).isoformat()

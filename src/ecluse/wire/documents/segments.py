@@ -30,7 +30,7 @@ class Cutter:
         self._skipping = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Segments that end within ``data``, without their terminators and the white space before them."""
+        """Segments that end within ``data``, without their terminators, line breaks and the white space before them."""
         terminator, release = self._terminator, self._release
         pieces = (self._tail + data).split(terminator)
         last = pieces.pop()
@@ -45,6 +45,9 @@ class Cutter:
             if self._skipping:
                 self._skipping = False
             elif len(piece) <= MAX_SEGMENT:
+                if b"\n" in piece:
+                    # Some programs break their lines after 80 characters, wherever that is.
+                    piece = piece.replace(b"\r\n", b"").replace(b"\n", b"")
                 piece = piece.lstrip(b"\r\n \t")
                 if piece.startswith(self._wanted):
                     yield piece

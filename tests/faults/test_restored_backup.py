@@ -98,9 +98,9 @@ def test_the_scene(tmp_path: Path) -> None:
         pair.settle()
         arrived = came(pair.folders["birch"])
         assert sum(arrived.values()) == 4
-        lost_heads = list(HeldCheckpoints(pair.nodes["aster"].checkpoint_file))
 
         stop("aster")
+        lost_heads = list(HeldCheckpoints(pair.nodes["aster"].checkpoint_file))
         pair.nodes["aster"].close()
         pair.folders["aster"].rename(tmp_path / "burnt")
         result = restore(rebuild(tmp_path, pair.folders["aster"]))

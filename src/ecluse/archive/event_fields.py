@@ -329,35 +329,6 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "archive.imported": _fields(
         "message sha256 size manifest deposited former part", company="profile origin partner"
     ),
-    # The log itself, its witnesses and time-stamps
-    "log.stamped": _fields(
-        "size time accuracy ahead hash note_sha256 policy serial signature ends begins_evidence_record",
-        company="authority",
-    ),
-    "log.clock-differs": _fields("time clock ahead", company="authority"),
-    "log.stamp-failed": _fields("code cause", company="authority"),
-    "log.evidence-begun": _fields("source count hash ends", company="authority"),
-    "log.evidence-renewed": _fields("renewal count hash time ends imprint", company="authority"),
-    "log.evidence-not-renewed": _fields("record state cause"),
-    "log.broken": _fields("kind cause size root at present lost reason code", company="origin"),
-    "log.continued": _fields("lost", accountable="statement signatures"),
-    "log.continuing-proposed": _fields(accountable="statement operator key signature"),
-    "log.key-added": _fields(company="key"),
-    "log.clock-went-back": _fields("behind"),
-    **{
-        f"log.{done}": _fields("size cosigned ahead reason cause", company="witness")
-        for done in (
-            "witnessed",
-            "witness-back",
-            "witness-went-back",
-            "witness-clock-differs",
-            "witness-failed",
-        )
-    },
-    **{
-        f"witness.{done}": _fields("size root cosigned cosigned_root theirs ours", company="log")
-        for done in ("began", "log-behind", "log-forked", "log-suspect")
-    },
     # Requests of persons
     "subject.requested": _fields("law wants received due", personal="words"),
     "subject.extended": {**_COMMENT, **_fields("due")},

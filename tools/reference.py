@@ -20,8 +20,8 @@ from typing import Any
 import typer
 
 import ecluse
+from ecluse import durable
 from ecluse.app.events import EVENT_KINDS
-from ecluse.blobs import durable
 from ecluse.errors import EcluseError
 from ecluse.posture.grade import CAP, LETTERS, POINTS, TWICE
 from ecluse.posture.rule import DOMAINS

@@ -6,7 +6,7 @@ import pytest
 from tests.support.children import injected, needs_strace, run_child, traced
 from tests.support.disk_worker import DATA
 
-from ecluse.blobs.durable import is_part, sweep_parts
+from ecluse.durable import is_part, sweep_parts
 
 WORKER = "tests.support.disk_worker"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.support.vaults import FakeClock, make_vault
 
-from ecluse.blobs.durable import DiskError
 from ecluse.blobs.local import LocalPlace
+from ecluse.durable import DiskError
 
 
 def put(place: LocalPlace, id: str) -> None:

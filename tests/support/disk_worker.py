@@ -7,7 +7,7 @@ Run as ``python -m tests.support.disk_worker HOW PATH``; it prints ``durable`` o
 import os
 import sys
 
-from ecluse.blobs import durable
+from ecluse import durable
 from ecluse.blobs.local import LocalPlace
 from ecluse.errors import EcluseError
 
@@ -32,7 +32,7 @@ def main(how: str, path: str) -> None:
 
 if __name__ == "__main__":
     if os.environ.get("MUTANT"):
-        durable.os.fsync = lambda handle: None
+        os.fsync = lambda handle: None
     try:
         main(sys.argv[1], sys.argv[2])
     except EcluseError as error:

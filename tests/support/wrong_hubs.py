@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import msgspec
 
+from ecluse import durable
 from ecluse.app.flows import Leavings
-from ecluse.blobs import durable
 from ecluse.engine.context import JobContext
 from ecluse.exchange.deliver import Attempt
 from ecluse.exchange.flows import collect, relay
@@ -80,7 +80,8 @@ def acknowledged_before_the_commit(patch: Set = setattr) -> None:
 
 def files_not_synced(patch: Set = setattr) -> None:
     """Files are written and linked in the right order, and never synced."""
-    patch(durable, "os", _Unsynced())
+    for module in (durable.files, durable.folders):
+        patch(module, "os", _Unsynced())
 
 
 def commits_not_synced(patch: Set = setattr) -> None:

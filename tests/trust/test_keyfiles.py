@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.trust import NOW, pem
 
-from ecluse.blobs import durable
+from ecluse import durable
 from ecluse.trust import FileKeyring, KeyringError, Secret
 from ecluse.trust.keyfiles import Stretching
 from ecluse.trust.making import make_certificate

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ecluse import durable
 from ecluse.app.archive_views import archived_facts
 from ecluse.app.lookup import find_message
 from ecluse.app.node import Node
@@ -16,7 +17,6 @@ from ecluse.archive.listing_forms import list_csv, list_page, partners_csv, part
 from ecluse.archive.room import NotArchived
 from ecluse.archive.transfer.export import Owner
 from ecluse.archive.words import LANGUAGES, Language, remark_sentence
-from ecluse.blobs import durable
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchiveId
 from ecluse.model.basics import PartnerId

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ecluse import durable
 from ecluse.app.node import Node
-from ecluse.blobs import durable
 from ecluse.channels.tlog.pages import CHECKPOINT, Pages
 from ecluse.evidence.errors import NotProvable
 from ecluse.wire.tlog.tiles import Tile, tiles_of

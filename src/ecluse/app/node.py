@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from ecluse import durable
 from ecluse.app.accounts import join_accounts
 from ecluse.app.archive import join_archive
 from ecluse.app.backup.copy import join_backup
@@ -22,7 +23,6 @@ from ecluse.app.places import join_places
 from ecluse.app.rotation.exchange import join_exchange
 from ecluse.app.rotation.watch import join_rotations
 from ecluse.archive.room import Room
-from ecluse.blobs import durable
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace
 from ecluse.blobs.s3 import S3Place

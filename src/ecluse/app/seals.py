@@ -12,7 +12,7 @@ from ecluse.app.lookup import find_message
 from ecluse.app.node import Node
 from ecluse.app.outbox import chunks_of
 from ecluse.app.partners import UnreadableInput
-from ecluse.blobs.durable import NewFile
+from ecluse.durable import NewFile
 from ecluse.exchange.flows.ports import Octets
 from ecluse.exchange.flows.sealing import find_seals
 from ecluse.exchange.inspect import HEAD_LIMIT, Inspector

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ecluse import durable
 from ecluse.app.changes.gate import hold, must_hold
 from ecluse.app.changes.proposal import Signer
 from ecluse.app.node import Node
 from ecluse.app.versions import needs_restart, plan_files, write_version
-from ecluse.blobs import durable
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.nouns import ConfigVersion
 from ecluse.trust.configuration import Configuration, export, read_folder

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from cryptography import x509
 
+from ecluse import durable
 from ecluse.app.stamps import longterm, trusted_roots
-from ecluse.blobs import durable
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.longterm.checking import check_records, check_stamps
 from ecluse.evidence.longterm.kept import EvidenceRecordFile, KeptRecord, all_records, as_file, read_kept

@@ -10,7 +10,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from ecluse.blobs.durable import disk_errors, make_folder
+from ecluse.durable import disk_errors, make_folder
 from ecluse.evidence.sequencer import give_lease
 from ecluse.store.port import Store, Tx
 

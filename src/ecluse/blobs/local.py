@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ecluse.blobs.durable import (
+from ecluse.blobs.port import BLOB_ID, BlobExists, BlobMissing
+from ecluse.durable import (
     NameTaken,
     NewFile,
     disk_errors,
@@ -23,7 +24,6 @@ from ecluse.blobs.durable import (
     remove,
     sweep_parts,
 )
-from ecluse.blobs.port import BLOB_ID, BlobExists, BlobMissing
 
 __all__ = ["LocalPlace"]
 

@@ -255,8 +255,8 @@ def get(
     ] = None,
 ) -> None:
     """Read a document. The log has who and why before the first octet goes out."""
+    from ecluse import durable
     from ecluse.archive.consult import consult
-    from ecluse.blobs import durable
 
     if out is None and frame.json:
         raise BadArchiveOption(
@@ -295,7 +295,7 @@ command(
 
 def hand_out_statement(frame: Frame, name: str, text: str, note: str, key: str, out: Path | None) -> None:
     """Give a statement with its note: into a new folder, or on standard output."""
-    from ecluse.blobs import durable
+    from ecluse import durable
 
     if out is None:
         frame.show(

@@ -177,10 +177,10 @@ def chain(
 
     Documents are linked by the numbers that they name. Each link says its ground.
     """
+    from ecluse import durable
     from ecluse.app.archive_find import chain_facts, chain_of
     from ecluse.archive.pages import chain_page, document_name, link_sentence
     from ecluse.archive.words import remark_sentence
-    from ecluse.blobs import durable
 
     with frame.node() as node:
         found = chain_of(node, document)

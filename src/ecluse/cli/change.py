@@ -213,10 +213,10 @@ def evidence(
     folder: Annotated[Path, typer.Argument(help="Where to; made where it is missing.", show_default=False)],
 ) -> None:
     """Write everything that was signed about a change into files that ssh-keygen -Y verify takes."""
+    from ecluse import durable
     from ecluse.app.changes import NAMESPACE, find
     from ecluse.app.changes import evidence as gather
     from ecluse.app.changes.lookup import NoSuchChange
-    from ecluse.blobs import durable
 
     with frame.node() as node:
         try:

@@ -111,8 +111,8 @@ def show_credentials(
         unused: ...
         export: ...
     """
+    from ecluse import durable
     from ecluse.app.inventory import exported, inventory
-    from ecluse.blobs import durable
     from ecluse.cli.values import duration
     from ecluse.trust.inventory import Query
 

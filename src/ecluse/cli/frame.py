@@ -178,7 +178,7 @@ class Frame:
             out: The file.
             said: To people, once it is in the file.
         """
-        from ecluse.blobs import durable
+        from ecluse import durable
 
         if out is not None:
             durable.write_new(out, [text.encode()], 0o644)

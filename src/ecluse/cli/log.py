@@ -102,8 +102,8 @@ def proof(
     ] = None,
 ) -> None:
     """Prove one record to somebody who has no hub (C2SP tlog-proof, with the record itself)."""
+    from ecluse import durable
     from ecluse.app.proofs import find_record, make_proof
-    from ecluse.blobs import durable
 
     with frame.node() as node:
         text, facts = make_proof(node, find_record(node, record, event))

@@ -211,8 +211,8 @@ def payload(
     ] = "-",
 ) -> None:
     """Get a document of a message, as it was handed in or received."""
+    from ecluse import durable
     from ecluse.app.lookup import find_message
-    from ecluse.blobs import durable
 
     if frame.json and out == "-":
         raise NeedsOut("The document would be mixed with the JSON.")

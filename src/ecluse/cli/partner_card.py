@@ -97,7 +97,7 @@ def card(
     ] = None,
 ) -> None:
     """Make our own card: one signed file with everything that a partner needs to know of us."""
-    from ecluse.blobs import durable
+    from ecluse import durable
     from ecluse.trust.card import make_card, make_seal, phrase, read_card
 
     if seal_with is not None and out is None:

@@ -112,10 +112,10 @@ def invite(
 
     Run again for a partner that has not answered, it writes a fresh letter; the former invitation counts no more.
     """
+    from ecluse import durable
     from ecluse.app.letter import invitation_letter
     from ecluse.app.onboarding import invite as invited
     from ecluse.app.settings import change_files
-    from ecluse.blobs import durable
     from ecluse.model.basics import iso
     from ecluse.trust.card import make_card, phrase, read_card
     from ecluse.trust.fields import instant_until

@@ -136,7 +136,7 @@ command(
 
 
 def _write_page(path: Path, made: Report) -> None:
-    from ecluse.blobs import durable
+    from ecluse import durable
     from ecluse.posture.page import page
 
     text = page(

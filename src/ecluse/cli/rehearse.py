@@ -47,9 +47,9 @@ def rehearse(
 
     Nothing of the hub takes part but its configuration: the copy has keys of its own, and is gone afterwards.
     """
+    from ecluse import durable
     from ecluse.app.rehearsal import Agreement, check_report
     from ecluse.app.rehearsal import rehearse as play
-    from ecluse.blobs import durable
 
     if (partner is None) == (check is None):
         raise typer.BadParameter("give a partner, or --check with a report.")

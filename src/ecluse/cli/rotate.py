@@ -122,12 +122,12 @@ def begin(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the log.")] = "",
 ) -> None:
     """Make a successor for a key of ours, and accept both from here on."""
+    from ecluse import durable
     from ecluse.app.partners import read_small
     from ecluse.app.rotation.begin import Wanted
     from ecluse.app.rotation.begin import begin as begin_rotation
     from ecluse.app.rotation.board import board
     from ecluse.app.rotation.tend import look
-    from ecluse.blobs import durable
     from ecluse.cli.values import duration
 
     moment = moment_of(at)

@@ -16,10 +16,10 @@ import msgspec
 import tomli_w
 
 from ecluse.app.settings import apply_files
-from ecluse.blobs.durable import write_new
 from ecluse.demo.checks import until
 from ecluse.demo.company import Company
 from ecluse.demo.stage import PATIENCE, Exchange, Stage
+from ecluse.durable import write_new
 from ecluse.model.nouns import Direction, Message
 from ecluse.model.states import MessageState
 from ecluse.store.port import View

@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from ecluse.blobs.durable import is_part
 from ecluse.demo.checks import Unheld, until
 from ecluse.demo.company import RELOAD, Company
 from ecluse.demo.filler import filler, same_as_filler
 from ecluse.demo.screen import size_text
 from ecluse.demo.stage import PATIENCE, Exchange, Stage
+from ecluse.durable import is_part
 from ecluse.model.nouns import Direction, Message
 
 __all__ = ["LARGE", "QUICK", "large_file", "survives_a_kill"]

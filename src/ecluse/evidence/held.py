@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ecluse.blobs.durable import disk_errors, sync_folder
+from ecluse.durable import disk_errors, sync_folder
 from ecluse.evidence.errors import HeldUnreadable
 
 __all__ = ["HeldCheckpoints"]

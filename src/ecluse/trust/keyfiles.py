@@ -36,7 +36,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from ecluse.blobs import durable
+from ecluse import durable
 from ecluse.errors import Fault
 from ecluse.model.basics import Clock, system_clock, system_entropy
 from ecluse.trust.certificates import load_certificates

@@ -21,8 +21,8 @@ from ecluse.app.backup.manifest import manifests
 from ecluse.app.backup.places import PACK, TABLE
 from ecluse.app.backup.run import open_site
 from ecluse.app.node import open_node
-from ecluse.blobs.durable import DiskError
 from ecluse.blobs.local import LocalPlace, LocalWriter
+from ecluse.durable import DiskError
 from ecluse.errors import Fault
 from ecluse.trust.backup_settings import Keep
 

@@ -19,7 +19,7 @@ from tests.support.pair import LARGE, Pair, wait_for
 from ecluse.app.packs.choice import MAX_MESSAGES, NothingFound, Query, TooMany, find
 from ecluse.app.packs.export import export_pack
 from ecluse.app.packs.show import show_pack
-from ecluse.blobs.durable import NameTaken
+from ecluse.durable import NameTaken
 from ecluse.evidence.errors import BadPack, NotProvable
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import Instant, PartnerId

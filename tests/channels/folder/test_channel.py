@@ -10,11 +10,11 @@ from tests.support.children import injected, needs_strace, traced
 from tests.support.folder_worker import DATA, FORGETFUL, MUTANT, main
 from tests.support.outbound import Sender, files_of
 
-from ecluse.blobs.durable import DiskError
 from ecluse.channels.folder.beneath import FolderMissing, NotAFolder
 from ecluse.channels.folder.channel import FolderChannel, NoFolder
 from ecluse.channels.folder.inbox import work_of
 from ecluse.channels.folder.source import FolderPlace
+from ecluse.durable import DiskError
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.remote import NameTaken
 from ecluse.exchange.target import UnfitName

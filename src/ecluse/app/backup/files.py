@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
+from ecluse import durable
 from ecluse.app.backup.errors import BackupDamaged
-from ecluse.blobs import durable
 from ecluse.trust.configuration import HUB_FILE, Configuration
 from ecluse.trust.shape import special_fields
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 import tomli_w
 
+from ecluse import durable
 from ecluse.app.backup import aftermath
 from ecluse.app.backup.aftermath import RESTORED, RestoredFrom
 from ecluse.app.backup.chunks import ChunkReader, Table, read_table
@@ -30,7 +31,6 @@ from ecluse.app.backup.places import Place
 from ecluse.app.backup.records import forget_places
 from ecluse.app.node import RESTORING_SETTING, Node, open_node, open_place
 from ecluse.app.proofs import verify_evidence
-from ecluse.blobs import durable
 from ecluse.blobs.port import BlobExists, BlobMissing, BlobPlace
 from ecluse.blobs.sealed import sealed_size
 from ecluse.blobs.vault import BlobDamaged

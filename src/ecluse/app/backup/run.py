@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ecluse import durable
 from ecluse.app.backup.aftermath import restored_from
 from ecluse.app.backup.chunks import ChunkWriter, Table, keep_table, read_table
 from ecluse.app.backup.errors import KeysLost, NewerThere, NotConfigured, PlaceChanged
@@ -29,7 +30,6 @@ from ecluse.app.backup.places import MANIFEST, PACK, TABLE, Place, PlaceLike, ma
 from ecluse.app.backup.records import Last, last_backup, note_backup
 from ecluse.app.backup.sealing import Recipients
 from ecluse.app.node import Node
-from ecluse.blobs import durable
 from ecluse.blobs.port import BlobExists, BlobMissing
 from ecluse.blobs.sealed import sealed_size
 from ecluse.model.basics import Instant, iso, new_id

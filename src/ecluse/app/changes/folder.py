@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ecluse import durable
 from ecluse.app.changes.proposal import Delta, onto
 from ecluse.app.node import Node
-from ecluse.blobs import durable
 from ecluse.trust.configuration import read_folder
 
 __all__ = ["put_into_folder"]

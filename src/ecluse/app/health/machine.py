@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ecluse import durable
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.identity import TlsIdentity
 from ecluse.app.node import Node
-from ecluse.blobs import durable
 from ecluse.model.basics import Instant, iso, new_id
 from ecluse.trust.ssh import fingerprint, key_blob
 

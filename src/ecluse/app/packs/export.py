@@ -20,7 +20,7 @@ from ecluse.app.packs.notes import Language, Note
 from ecluse.app.packs.readme import readme
 from ecluse.app.packs.summary import DETAILED, Told, Vouchers, summary_page
 from ecluse.app.packs.versions import Versions, config_subject
-from ecluse.blobs.durable import NameTaken, NewFile, sync_folder
+from ecluse.durable import NameTaken, NewFile, sync_folder
 from ecluse.errors import EcluseError
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.evidence.pack.manifest import MANIFEST, NOTE, Manifest, manifest_note, new_manifest

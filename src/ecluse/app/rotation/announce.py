@@ -14,7 +14,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ecluse.blobs import durable
+from ecluse import durable
 from ecluse.model.basics import iso
 from ecluse.trust.card import make_card
 from ecluse.trust.certificates import describe, to_pem

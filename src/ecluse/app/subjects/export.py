@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ecluse import durable
 from ecluse.app.subjects.requests import (
     BadRequest,
     Found,
@@ -23,7 +24,6 @@ from ecluse.app.subjects.requests import (
     save,
 )
 from ecluse.app.subjects.searching import Check, search
-from ecluse.blobs import durable
 from ecluse.blobs.port import BlobMissing
 from ecluse.evidence.record import Json
 from ecluse.exchange.trace import trace

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ecluse.blobs.durable import disk_errors, sync_at
+from ecluse.durable import disk_errors, sync_at
 from ecluse.errors import EcluseError, Fault
 
 __all__ = ["FolderMissing", "NotAFolder", "UnsafePath", "down", "names_of", "open_file", "open_root"]

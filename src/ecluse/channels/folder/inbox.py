@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from ecluse.blobs.durable import NameTaken, disk_errors, drop_parts, make_folder, write_together
+from ecluse.durable import NameTaken, disk_errors, drop_parts, make_folder, write_together
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, Outcome, ReceiptBytes

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from ecluse.blobs.durable import disk_errors, is_part, sync_at
 from ecluse.channels.folder.beneath import down, names_of, open_file, open_root
+from ecluse.durable import disk_errors, is_part, sync_at
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.remote import FileGone, NameTaken, Remote, RemoteFile
 from ecluse.model.basics import Instant

@@ -8,9 +8,9 @@ import os
 import stat
 from typing import Final
 
-from ecluse.blobs.durable import NameTaken as DiskNameTaken
-from ecluse.blobs.durable import NewFile, appear, disk_errors, drop_parts, is_part, sync_at
 from ecluse.channels.folder.beneath import open_file
+from ecluse.durable import NameTaken as DiskNameTaken
+from ecluse.durable import NewFile, appear, disk_errors, drop_parts, is_part, sync_at
 from ecluse.exchange.hub import Document
 from ecluse.exchange.once import Spot, Staged, Standing
 from ecluse.exchange.remote import NameTaken

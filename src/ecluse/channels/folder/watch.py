@@ -18,7 +18,7 @@ from typing import Final
 
 from watchfiles import Change, watch
 
-from ecluse.blobs.durable import is_part
+from ecluse.durable import is_part
 
 __all__ = ["POLL", "RECHECK", "Watcher", "is_remote"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
-from ecluse.blobs.durable import is_part
 from ecluse.channels.http.stream import Answered
 from ecluse.channels.webdav.client import DavClient, WebDavRefused
 from ecluse.channels.webdav.places import WebDavPlace
+from ecluse.durable import is_part
 from ecluse.exchange.remote import FileGone, NameTaken, Remote, RemoteFile
 from ecluse.model.basics import Instant
 from ecluse.wire.http1.dates import http_date

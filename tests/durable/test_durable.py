@@ -1,4 +1,4 @@
-"""The durable-write module: exclusive, whole, swept, and clear about what the disk said."""
+"""Durable writes: exclusive, whole, swept, and clear about what the disk said."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ecluse.blobs.durable import (
+from ecluse.durable import (
     DiskError,
     NameTaken,
     NewFile,
@@ -20,7 +20,6 @@ from ecluse.blobs.durable import (
     write_new,
     write_together,
 )
-from ecluse.blobs.port import BlobUnavailable
 from ecluse.errors import Fault
 
 
@@ -52,9 +51,9 @@ def test_write_new_never_overwrites(tmp_path: Path) -> None:
 def test_a_source_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def chunks():
         yield b"some"
-        raise BlobUnavailable("The source went away.")
+        raise DiskError("The source went away.")
 
-    with pytest.raises(BlobUnavailable):
+    with pytest.raises(DiskError):
         write_new(tmp_path / "a", chunks())
     assert names(tmp_path) == []
 
@@ -145,8 +144,8 @@ def test_every_refusal_has_its_word_and_leaves_nothing(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(f"ecluse.blobs.durable.os.{call}", refuse)
-    with pytest.raises(BlobUnavailable) as caught:
+    monkeypatch.setattr(f"ecluse.durable.files.os.{call}", refuse)
+    with pytest.raises(DiskError) as caught:
         write_new(tmp_path / "f", [b"x"])
     monkeypatch.undo()
     assert (caught.value.code, caught.value.fault) == (code, fault)
@@ -166,7 +165,7 @@ def test_a_folder_that_does_not_sync_takes_the_name_back(
             raise OSError(errno.EIO, "I/O error")
         real(handle)
 
-    monkeypatch.setattr("ecluse.blobs.durable.os.fsync", second_fails)
+    monkeypatch.setattr("ecluse.durable.files.os.fsync", second_fails)
     with pytest.raises(DiskError):
         write_new(tmp_path / "f", [b"x"])
     assert names(tmp_path) == []
@@ -174,7 +173,7 @@ def test_a_folder_that_does_not_sync_takes_the_name_back(
 
 def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
-    monkeypatch.setattr("ecluse.blobs.durable.os.write", lambda handle, data: real(handle, data[:7]))
+    monkeypatch.setattr("ecluse.durable.files.os.write", lambda handle, data: real(handle, data[:7]))
     write_new(tmp_path / "f", [b"0123456789" * 5, memoryview(b"abc" * 9)])
     assert (tmp_path / "f").read_bytes() == b"0123456789" * 5 + b"abc" * 9
 

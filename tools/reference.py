@@ -260,7 +260,7 @@ def errors() -> str:
         summary = " ".join(inspect.cleandoc(found.__doc__ or "").split("\n\n")[0].split())
         remedy = found.__dict__.get("remedy") or found.remedy
         known.setdefault(found.code, (found.fault.value, summary, remedy))
-    for code, fault, cause, remedy in durable._ERRORS.values():
+    for code, fault, cause, remedy in durable.errors._ERRORS.values():
         known.setdefault(code, (fault.value, f"{cause}.", remedy))
     for code, (cause, remedy, fault) in special_codes().items():
         known.setdefault(code, (fault, cause, remedy))

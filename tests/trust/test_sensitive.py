@@ -15,9 +15,11 @@ from tests.support.trust import HUB, PARTNER, files
 from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.flow import Flow
+from ecluse.trust.free_fields import FREE
 from ecluse.trust.plan import Change, Plan, plan
 from ecluse.trust.schema import Hub, Partner
-from ecluse.trust.sensitive import FREE, SENSITIVE, normal, rule_of, sensitive
+from ecluse.trust.sensitive import normal, rule_of, sensitive
+from ecluse.trust.sensitive_fields import SENSITIVE
 
 IN_THE_PLAN = {
     "operators[]": "operator *",

@@ -16,9 +16,11 @@ from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.flow import Flow
+from ecluse.trust.free_fields import FREE
 from ecluse.trust.plan import plan
 from ecluse.trust.schema import Hub, Partner
-from ecluse.trust.sensitive import FREE, SENSITIVE, normal, sensitive
+from ecluse.trust.sensitive import normal, sensitive
+from ecluse.trust.sensitive_fields import SENSITIVE
 
 ELSEWHERE = {"operators", "certificates"}
 """Lists that a plan tells by what is in them; other tests change those."""

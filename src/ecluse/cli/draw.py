@@ -211,7 +211,8 @@ def _sentence(step: Step) -> str:
     if step.actor != "hub":
         words.append(f"by {step.actor}")
     if "documents" in data:
-        words.append(", ".join(map(str, data["documents"])))
+        told = data["documents"]
+        words.append(", ".join(map(str, told)) if isinstance(told, list) else f"documents: {told}")
     if "size" in data:
         words.append(f"{data['size']:,} octets")
     if "address" in data:

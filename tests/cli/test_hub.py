@@ -297,7 +297,7 @@ def test_doctor_of_a_disk_that_is_full(hub: Path, monkeypatch: pytest.MonkeyPatc
     def refuse(handle: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("ecluse.durable.os.fsync", refuse)
+    monkeypatch.setattr("ecluse.durable.files.os.fsync", refuse)
     found = say("doctor", "--json", hub=hub, code=1).data
     assert "The disk failed" in str(found)
 

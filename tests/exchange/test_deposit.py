@@ -73,7 +73,7 @@ DONE = (MessageState.DELIVERED, DeliveryState.CONFIRMED)
 def test_many_are_deposited_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(tmp_path, 20)
     folders = []
-    monkeypatch.setattr("ecluse.durable.sync_folder", folders.append)
+    monkeypatch.setattr("ecluse.durable.writing.sync_folder", folders.append)
     world.run(world.claim())
     assert folders.count(str(world.inbox / "birch")) == 1
     for number in range(20):
@@ -122,7 +122,7 @@ def test_a_folder_that_does_not_sync_confirms_nothing(
         real(handle)
 
     with monkeypatch.context() as patched:
-        patched.setattr("ecluse.durable.os.fsync", failing)
+        patched.setattr("ecluse.durable.files.os.fsync", failing)
         world.run(contexts)
     assert [world.state(number)[1] for number in range(3)] == [DeliveryState.WAITING] * 3
     assert os.listdir(world.inbox / "birch") == []

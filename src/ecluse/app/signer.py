@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ecluse.app.node import unlock
+from ecluse.app.unlocking import unlock
 from ecluse.errors import EcluseError, Fault
 from ecluse.trust.keyfiles import FileKeyring
 from ecluse.trust.keystores.signer import SignerService

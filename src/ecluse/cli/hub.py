@@ -241,7 +241,7 @@ def doctor(frame: Frame) -> None:
 
 def migrate(frame: Frame) -> None:
     """Bring the database of an older release up to date. Back it up before."""
-    from ecluse.app.node import migrate as migrate_hub
+    from ecluse.app.unlocking import migrate as migrate_hub
 
     names = migrate_hub(frame.folder)
     text = f"Applied {', '.join(names)}." if names else "The database is up to date."

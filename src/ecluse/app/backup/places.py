@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from ecluse.app.backup.errors import PlaceChanged
-from ecluse.app.node import place_at
+from ecluse.app.unlocking import place_at
 from ecluse.blobs.port import BlobMissing, BlobPlace
 from ecluse.model.basics import Instant, new_id
 from ecluse.trust.backup_settings import BackupPlace

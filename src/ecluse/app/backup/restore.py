@@ -29,8 +29,9 @@ from ecluse.app.backup.keys import newest_index, read_erasures, read_keys
 from ecluse.app.backup.manifest import FORMAT, KeyIndex, Manifest, find_backup, read
 from ecluse.app.backup.places import Place
 from ecluse.app.backup.records import forget_places
-from ecluse.app.node import RESTORING_SETTING, Node, open_node, open_place
+from ecluse.app.node import RESTORING_SETTING, Node, open_node
 from ecluse.app.proofs import verify_evidence
+from ecluse.app.unlocking import open_place
 from ecluse.blobs.port import BlobExists, BlobMissing, BlobPlace
 from ecluse.blobs.sealed import sealed_size
 from ecluse.blobs.vault import BlobDamaged

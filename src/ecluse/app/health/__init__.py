@@ -21,7 +21,8 @@ from pathlib import Path
 
 from ecluse.app.health import archive, assurance, eyes, flows, machine, parties, places, work
 from ecluse.app.health.finding import Finding, failed, ok, warning, worst
-from ecluse.app.node import Node, NotMigrated, open_hub_store, open_node, unlock
+from ecluse.app.node import Node, NotMigrated, open_node
+from ecluse.app.unlocking import open_hub_store, unlock
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Clock, system_clock
 from ecluse.trust.configuration import Configuration, read_folder

@@ -82,6 +82,8 @@ def test_deposit_show_receipt_and_get(archive: Path, tmp_path: Path) -> None:
     (row,) = say("archive", "list", "--json", hub=archive).data["archived"]
     assert (row["message"], row["type"], row["reference"], row["state"]) == (id, "invoice", "R-4711", "kept")
     assert "R-4711" in say("archive", "list", "--partner", "birch", "--type", "invoice", hub=archive).text
+    if row["amount"] is not None:
+        assert f"{row['amount'] / 100:.2f} {row['currency']}" in say("archive", "list", hub=archive).text
     assert say("archive", "list", "--state", "disposed", "--json", hub=archive).data == {"archived": []}
     assert say("archive", "deposit", id, "--json", hub=archive).data["archived"][0]["id"] == row["id"]
     say("archive", "check", "--now", hub=archive)

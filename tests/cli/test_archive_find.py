@@ -137,6 +137,7 @@ def test_from_one_hub_to_another(archive: Path, key: Path, tmp_path: Path) -> No
     done = say(*load, "--log-key", tmp_path / "log.key", hub=other).data
     assert (done["messages"], done["documents"], done["left_out"]) == (4, 4, [])
     assert say(*load, hub=other).data["there"] == 4
+    assert say("log", "verify", "--bytes", "--json", hub=other).data["states"] == []
     found = say("archive", "search", "--invoice", "2026-118", "--json", hub=other).data["archived"]
     assert [row["type"] for row in found] == ["payment", "invoice"]
     shown = say("archive", "show", found[1]["id"], "--json", hub=other).data

@@ -49,6 +49,7 @@ def test_keys_witnesses_and_tiles(hub: Path, tmp_path: Path) -> None:
     say("log", "proof", "0", "--out", str(proof), hub=hub)
     both = ["--key", key["keys"][0], "--key", key["keys"][1]]
     assert say("log", "check-proof", str(proof), *both, "--json").data["holds"]
+    assert say("log", "check-proof", str(proof), "--key", "\n".join(key["keys"]), "--json").data["holds"]
     text, _, lines = proof.read_bytes().rpartition(b"\n\n")
     proof.write_bytes(text + b"\n\n" + lines.splitlines(keepends=True)[0])
     assert say("log", "check-proof", str(proof), *both[:2], "--json").data["holds"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from tests.support.trust import HUB, PARTNER, certificate, files, key, pem
+from tests.support.trust import HUB, NOW, PARTNER, certificate, files, key, pem
 
-from ecluse.trust import Configuration, plan
+from ecluse.trust import Configuration, MemoryKeyring, plan
+from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.sensitive import sensitive
 
 
 def configuration(*arguments: str, **named: str) -> Configuration:
@@ -83,6 +85,44 @@ def test_an_authority_behind_a_certificate_that_stays_shows():
     (change,) = plan(old, new).changes
     assert (change.kind, change.field[:12]) == ("change", "certificate ")
     assert "with 1 more (SHA-256 " in change.after
+
+
+def test_another_root_under_the_same_name_shows():
+    """Whoever may write a file may not exchange in silence whom the hub believes."""
+    toml = (
+        HUB + '\n[seals]\nroots = ["certificates/root.pem"]\n'
+        '\n[[log.authorities]]\nname = "alder"\nurl = "https://tsa.example/"\nroots = "certificates/root.pem"\n'
+    )
+    old, new = (
+        Configuration.from_files(
+            {**files(), "ecluse.toml": toml, "certificates/root.pem": pem(certificate(name))}
+        )
+        for name in ("Alder", "Mallory")
+    )
+    changes = plan(old, new).changes
+    assert {change.field for change in changes} == {"seals.roots", "log.authorities[0].roots"}
+    assert len(sensitive(plan(old, new))) == 2
+
+
+def openpgp(name: str) -> str:
+    ring = MemoryKeyring(lambda: NOW)
+    ring.generate_openpgp("own", name, kind="curve25519", days=365)
+    return armored_certificate(ring.openpgp_certificate("own"))
+
+
+def test_another_recipient_of_backups_under_the_same_name_shows():
+    toml = (
+        HUB + '\n[backup]\nrecipients = ["openpgp/safe.asc"]\n'
+        '[backup.to]\nplace = "/mnt/a"\n[backup.keys_to]\nplace = "/mnt/b"\n'
+    )
+    old, new = (
+        Configuration.from_files({**files(), "ecluse.toml": toml, "openpgp/safe.asc": openpgp(name)})
+        for name in ("Aster's safe", "Mallory")
+    )
+    (change,) = plan(old, new).changes
+    assert change.field == "backup.recipients"
+    assert "Mallory" in change.after
+    assert sensitive(plan(old, new))
 
 
 def test_a_certificate_that_stands_twice_shows_with_all_its_uses():

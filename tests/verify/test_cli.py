@@ -98,6 +98,22 @@ def test_wrong_usage(run, aster: Company, tmp_path: Path) -> None:
     assert ended.value.code == 2
 
 
+def test_wrong_words_are_named(run, aster: Company) -> None:
+    for option in ("--key", "--witness"):
+        assert option in run(aster.packs[0], option, "nonsense+")[2]
+    _, _, said = run(aster.packs[0], "--trust", aster.packs[0])
+    assert "--trust" in said
+    assert "no certificate in PEM" in said
+
+
+def test_both_lines_of_a_log_as_one_word(run, aster: Company) -> None:
+    """As a shell gives what `ecluse log key` printed."""
+    hybrid = spelt(VerifierKey("ecluse/aster", MLDSA44, bytes(1312)))
+    code, text, _ = run(aster.packs[0], "--key", f"{aster.key}\n{hybrid}")
+    assert code == 0
+    assert "The key that you gave signed the head" in text
+
+
 def test_a_key_may_stand_in_a_file(run, aster: Company, tmp_path: Path) -> None:
     hybrid = spelt(VerifierKey("ecluse/aster", MLDSA44, bytes(1312)))
     (tmp_path / "key").write_text(f"{aster.key}\n{hybrid}\n")

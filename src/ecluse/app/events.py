@@ -26,6 +26,10 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
     "message.resent": ("message", "A person had it sent again."),
     "message.resumed": ("message", "A person had the next attempt made at once."),
     "message.given-up": ("message", "A person gave it up, or nothing of it is left to try."),
+    "message.imported": (
+        "message",
+        "It came in an archive of another hub, which exchanged it; its state there is told.",
+    ),
     "message.shredded": (
         "message",
         "The keys of its bytes were deleted, or what else classes says: reason tells whether at the end of their "

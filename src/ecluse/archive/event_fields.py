@@ -94,6 +94,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "message.resent": {**_COMMENT, **_fields("deliveries answer")},
     "message.resumed": {**_COMMENT, **_fields("deliveries")},
     "message.given-up": {**_COMMENT, **_fields("deliveries")},
+    "message.imported": _fields("state direction sha256 left_out gone manifest", company="origin partner"),
     "message.shredded": _fields("reason classes blobs whole flow size documents because backup"),
     "evidence.exported": _fields("manifest_sha256 checkpoint documents count messages"),
     "message.erased-everywhere": _fields("reason deleted blobs copies destroyed"),

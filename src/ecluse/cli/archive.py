@@ -200,9 +200,12 @@ command(
 
 
 def _amount(row: dict[str, Any]) -> str:
+    from ecluse.wire.documents.facts import major_units
+
     if row["amount"] is None:
         return ""
-    return f"{row['amount']} {row['currency'] or ''}".strip()
+    currency = row["currency"] or ""
+    return f"{major_units(row['amount'], currency)} {currency}".strip()
 
 
 def show(frame: Frame, id: ArchivedArgument) -> None:

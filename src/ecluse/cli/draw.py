@@ -111,7 +111,7 @@ def draw_message(console: Console, found: Trace) -> None:
     if message.flow:
         rows.append(("flow", message.flow))
     if message.shredded:
-        rows.append(("payload", f"deleted at the end of its retention, {iso(message.shredded)}"))
+        rows.append(("payload", f"deleted, {iso(message.shredded)}"))
     for delivery in found.deliveries:
         rows += _delivery(delivery, "delivery")
         for branch in found.branches:
@@ -211,7 +211,8 @@ def _sentence(step: Step) -> str:
     if step.actor != "hub":
         words.append(f"by {step.actor}")
     if "documents" in data:
-        words.append(", ".join(map(str, data["documents"])))
+        told = data["documents"]
+        words.append(", ".join(map(str, told)) if isinstance(told, list) else f"documents: {told}")
     if "size" in data:
         words.append(f"{data['size']:,} octets")
     if "address" in data:
@@ -220,7 +221,7 @@ def _sentence(step: Step) -> str:
     words += [f"{name} {data[key]}" for key, name in _DONE.items() if isinstance(data.get(key), str)]
     if data.get("path"):
         words.append(f"{data.get('channel', '')}/{data['path']}")
-    if "flow" in data and step.kind != "message.accepted":
+    if data.get("flow") and step.kind != "message.accepted":
         words.append(f"flow {data['flow']}")
     if "wire_size" in data:
         words.append(f"{data['wire_size']:,} octets on the wire")

@@ -139,8 +139,8 @@ def check_proof(
         list[str] | None,
         typer.Option(
             "--key",
-            help="The log's verifier key (see `ecluse log key`), for another hub's proof; no hub is needed then. Twice "
-            "for a log with two keys: both have to have signed.",
+            help="The log's verifier key (see `ecluse log key`), for another hub's proof; no hub is needed then. "
+            "Twice, or both lines at once, for a log with two keys: both have to have signed.",
             show_default=False,
         ),
     ] = None,
@@ -154,7 +154,7 @@ def check_proof(
     data = read_small(file)
     known: list[LogKey]
     if key:
-        known = [log_key(key)]
+        known = [log_key(line for word in key for line in word.splitlines() if line.strip())]
     else:
         with frame.node() as node:
             known = list(node.log_keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -169,8 +170,15 @@ def continue_(
     the second without. Serving nodes sign the log again within seconds.
     """
     from ecluse.app.log_breaks import continue_log
+    from ecluse.app.sequencing import make_sequencer
+    from ecluse.app.witnesses import greet
+    from ecluse.evidence.errors import RolledBack
 
     with frame.node() as node:
+        if reason is not None:
+            # What the witnesses signed after a backup is lost too; a decision that does not name it would not last.
+            with suppress(RolledBack):
+                greet(node, make_sequencer(node))
         done = continue_log(node, reason, frame.signer(node), frame.actor)
     found = done.found
     facts = {"waits": done.waits, "break": found.as_dict()}

@@ -17,7 +17,7 @@ import msgspec
 
 from ecluse.errors import EcluseError
 from ecluse.evidence.record import decode_leaf
-from ecluse.evidence.states import compare_state
+from ecluse.evidence.states import IMPORTED, compare_state
 from ecluse.evidence.verify import Problem
 from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Answer, Delivery, Direction, LoggedEvent, Message, Receipt
@@ -67,6 +67,7 @@ class _Told:
     deliveries: dict[str, str] = field(default_factory=dict)
     reopened: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
+    left_out: frozenset[int] = frozenset()
 
     @classmethod
     def by(cls, events: list[LoggedEvent]) -> _Told:
@@ -95,6 +96,9 @@ class _Told:
             self.signature = data.get("signature_sha256", "")
         if "answer_sha256" in data:
             self.answer = data
+        if kind == IMPORTED:
+            self.gone.update(data.get("gone", ()))
+            self.left_out = frozenset(data.get("left_out", ()))
         if kind == _SHREDDED:
             self.gone.update(data.get("classes", ("payload", "wire")))
         if kind.startswith(_DELIVERY) and isinstance(data.get("delivery"), str):
@@ -178,6 +182,8 @@ def verify_bytes(
             gone = told.gone
             if "payload" not in gone and not message.shredded:
                 for number, part in enumerate(message.parts):
+                    if number in told.left_out:
+                        continue
                     what = f"Document {number + 1} of {message.id}"
                     yield from _read(
                         what, part.blob, part.offset, part.size, part.sha256, open_blob, progress
@@ -353,7 +359,7 @@ def _blobs(view: View, message: Message, told: _Told) -> Iterator[Problem]:
         )
     wanted = set()
     if "payload" not in told.gone and not message.shredded:
-        wanted = {part.blob for part in message.parts}
+        wanted = {part.blob for number, part in enumerate(message.parts) if number not in told.left_out}
     if message.wire_blob and "wire" not in told.gone and not message.shredded:
         wanted.add(message.wire_blob)
     found = view.blobs(sorted(wanted)) if wanted else {}

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
+from ecluse.errors import EcluseError
+from ecluse.evidence.record import decode_leaf
 from ecluse.evidence.verify import Problem
 from ecluse.model.nouns import LoggedEvent, Message
 from ecluse.model.states import MessageState
 from ecluse.store.port import Store, View
 
-__all__ = ["STATE_KINDS", "compare_state", "verify_states"]
+__all__ = ["IMPORTED", "STATE_KINDS", "compare_state", "verify_states"]
 
 STATE_KINDS: Final = {f"message.{state.value}": state for state in MessageState}
 """The kinds of events that record a message's state."""
+
+IMPORTED: Final = "message.imported"
+"""The kind of the event by which a message came in an archive of another hub; its data names the state."""
 
 _PAGE: Final = 200
 
@@ -41,17 +48,30 @@ def _page(view: View, before: str | None) -> tuple[list[Message], list[Problem]]
     return messages, [problem for problem in found if problem is not None]
 
 
+def _recorded(logged: LoggedEvent) -> MessageState | None:
+    if logged.event.kind != IMPORTED:
+        return STATE_KINDS[logged.event.kind]
+    try:
+        return msgspec.json.decode(decode_leaf(logged.leaf).data, type=_Imported).state
+    except (EcluseError, msgspec.DecodeError):
+        return None  # `verify_log` names a leaf that can't be read
+
+
+class _Imported(msgspec.Struct):
+    state: MessageState
+
+
 def compare_state(message: Message, events: list[LoggedEvent]) -> Problem | None:
     """What is wrong with the state of a message, by its events."""
     # The order is the tree's, which is signed for, and only then that of the rows that wait for it.
     recorded_states = sorted(
-        (logged for logged in events if logged.event.kind in STATE_KINDS),
+        (logged for logged in events if logged.event.kind in STATE_KINDS or logged.event.kind == IMPORTED),
         key=lambda logged: _LAST if logged.index is None else logged.index,
     )
-    if not recorded_states:
+    recorded = _recorded(recorded_states[-1]) if recorded_states else None
+    if recorded is None:
         return Problem("state-unrecorded", f"No record says that {message.id} is {message.state.value}.")
     last = recorded_states[-1]
-    recorded = STATE_KINDS[last.event.kind]
     if recorded is message.state:
         return None
     return Problem(

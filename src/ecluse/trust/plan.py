@@ -196,15 +196,36 @@ def _fields(table: Strict | None) -> dict[str, str]:
 
 
 def _hub_fields(configuration: Configuration) -> dict[str, str]:
-    """The hub's fields, with its operators by name (whoever joins or goes moves no other), and authorities' keys."""
+    """The hub's fields, with its operators by name (whoever joins or goes moves no other).
+
+    A file that somebody is believed by, or sealed for, is told with what is in it: another key under the same name is
+    another key.
+    """
     hub = configuration.hub
     fields = _fields(msgspec.structs.replace(hub, operators=()))
     for operator in hub.operators:
         fields[f"operator {operator.name}"] = operator_words(operator)
+    named: list[tuple[str, tuple[str, ...]]] = [("seals.roots", hub.seals.roots)]
     for number, authority in enumerate(hub.revocation.authorities):
-        prints = [describe(each).short for each in configuration.certificates_in(authority.certificate)]
-        field = f"revocation.authorities[{number}].certificate"
-        fields[field] = ", ".join((authority.certificate, *(f"SHA-256 {each}" for each in prints)))
+        named.append((f"revocation.authorities[{number}].certificate", (authority.certificate,)))
+    for number, stamps in enumerate(hub.log.authorities):
+        named.append((f"log.authorities[{number}].roots", (stamps.roots,)))
+    for field, paths in named:
+        if paths:
+            fields[field] = ", ".join(
+                word
+                for path in paths
+                for word in (
+                    path,
+                    *(f"SHA-256 {describe(each).short}" for each in configuration.certificates_in(path)),
+                )
+            )
+    if hub.backup is not None:
+        fields["backup.recipients"] = ", ".join(
+            word
+            for path in hub.backup.recipients
+            for word in (path, *map(_openpgp, configuration.openpgp.get(path, ())))
+        )
     return {**fields, **_bank("organisation.", hub.organisation.bank)}
 
 

@@ -116,7 +116,8 @@ def test_it_waits_and_the_old_trust_goes_on(node: Node) -> None:
         "change.applied",
     ]
     assert (applied(node)["eyes"], applied(node)["trust"], applied(node)["change"]) == (2, 1, proposal.id)
-    assert applied(node)["reason"] == "they moved"
+    assert facts["reason"] == "they moved", "what was signed for stays in clear"
+    assert str(applied(node)["reason"]).startswith("hmac-sha256:")
     history = node.store.read(lambda view: view.config())
     assert history is not None
     assert history.actor == "operator:berta"

@@ -34,11 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        witnesses = _keys(options.witness)
+        witnesses = _keys("--witness", options.witness)
         if not all(key.kind >= COSIGNATURE for key in witnesses):
-            raise Bad("vkey")
-        keys = Keys(_keys(options.key), witnesses, _certificates(options.tsa))
-        anchors = _certificates(options.trust)
+            raise Bad("option.key", option="--witness")
+        keys = Keys(_keys("--key", options.key), witnesses, _certificates("--tsa", options.tsa))
+        anchors = _certificates("--trust", options.trust)
         path = Path(options.file)
         if path.suffix == ".tlog-proof":
             if not keys.log:
@@ -87,16 +87,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _keys(words: Sequence[str]) -> tuple[VerifierKey, ...]:
-    """Verifier keys, each given as it is, or in a file with one in each line."""
+def _keys(option: str, words: Sequence[str]) -> tuple[VerifierKey, ...]:
+    """Verifier keys, given as they are or in a file: one in each line."""
     lines: list[str] = []
     for word in words:
-        lines += [word] if "+" in word else Path(word).read_bytes().decode("utf-8", "replace").split("\n")
-    return tuple(VerifierKey.parse(line) for line in lines if line.strip())
+        lines += (word if "+" in word else Path(word).read_bytes().decode("utf-8", "replace")).split("\n")
+    try:
+        return tuple(VerifierKey.parse(line) for line in lines if line.strip())
+    except Bad:
+        raise Bad("option.key", option=option) from None
 
 
-def _certificates(paths: Sequence[str]) -> tuple[x509.Certificate, ...]:
-    return tuple(each for path in paths for each in load_pem(Path(path).read_bytes()))
+def _certificates(option: str, paths: Sequence[str]) -> tuple[x509.Certificate, ...]:
+    found: list[x509.Certificate] = []
+    for path in paths:
+        try:
+            found += load_pem(Path(path).read_bytes())
+        except Bad:
+            raise Bad("option.certificate", option=option, file=path) from None
+    return tuple(found)
 
 
 def _text(report: Report, path: Path, language: str) -> str:

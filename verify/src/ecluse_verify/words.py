@@ -108,6 +108,16 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "No key of {origin} that counts signed it.",
         "Aucune clé de {origin} qui compte ne l'a signé.",
     ),
+    "option.key": (
+        "{option}: it is no such key. Give the lines of `ecluse log key` (of a witness: `ecluse log cosign`), "
+        "or a file.",
+        "{option} : ce n'est pas une telle clé. Donnez les lignes de `ecluse log key` (d'un témoin : `ecluse log "
+        "cosign`), ou un fichier.",
+    ),
+    "option.certificate": (
+        "{option}: {file} holds no certificate in PEM.",
+        "{option} : {file} ne contient pas de certificat en PEM.",
+    ),
     "vkey": ("It is not a verifier key.", "Ce n'est pas une clé de vérification."),
     "keys": ("It is not a list of verifier keys.", "Ce n'est pas une liste de clés de vérification."),
     "checkpoint": ("It is not a checkpoint of a log.", "Ce n'est pas un point de contrôle d'un journal."),

@@ -155,9 +155,9 @@ def _results(request: Request, language: str) -> list[str]:
         lines += [f"  - {what[name]}: {count}" for name, count in sorted(erased.items())]
         lines += [
             "",
-            "Their keys were deleted: what is left of them, on whatever copy, can't be read any more."
+            "Their keys were deleted: what is left of them, on whatever copy of ours, can't be read any more."
             if english
-            else "Leurs clés ont été détruites : ce qui en reste, sur toute copie, n'est plus lisible.",
+            else "Leurs clés ont été détruites : ce qui en reste, sur toute copie à nous, n'est plus lisible.",
         ]
     if kept:
         lines += ["", "We have not erased:" if english else "Nous n'avons pas effacé :", ""]
@@ -168,6 +168,10 @@ def _results(request: Request, language: str) -> list[str]:
             end = ""
             if until is not None:
                 end = f", {'until' if english else 'jusqu’au'} {_long(_day(until), language)}"
+            if not english:
+                article = article.partition(":")[
+                    0
+                ]  # the sentence before it says the rest, in the letter's language
             cited = f" ({article})" if article else ""
             lines.append(f"  - {what[name]}: {len(items)}; {because}{end}{cited}")
     if not erased and not kept:

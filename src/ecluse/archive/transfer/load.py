@@ -25,6 +25,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchiveState
 from ecluse.model.basics import Instant, MessageId, PartnerId
 from ecluse.model.nouns import Answer
+from ecluse.model.nouns import Message as MessageRow
 from ecluse.store.archive import HOLD
 from ecluse.store.port import Conflict, Tx, View
 from ecluse.wire.tlog.note import NoteKey
@@ -235,7 +236,9 @@ def _take(room: Room, bag: Bag, message: Message, done: Loaded, actor: str) -> _
         for each in sealed:
             tx.add_blob(each.row, each.wrapped_key)
         origin = facts.origin if facts.origin and tx.message(MessageId(facts.origin)) is not None else ""
-        tx.add_message(facts.message(blobs, wire, origin))
+        taken = facts.message(blobs, wire, origin)
+        tx.add_message(taken)
+        room.hub.event(tx, "message.imported", id, _imported(taken, done), actor=actor)
         if answer is not None:
             tx.put_answer(answer)
         more = [each for each in (wire, former.blob) if each]
@@ -255,6 +258,20 @@ def _take(room: Room, bag: Bag, message: Message, done: Loaded, actor: str) -> _
         return True
 
     return _Taken(message.unit.path, len(rows), room.hub.store.submit(work))
+
+
+def _imported(message: MessageRow, done: Loaded) -> dict[str, Any]:
+    """What the log says of a message that another hub exchanged: how it stood there, and what of it is not here."""
+    return {
+        "state": message.state.value,
+        "direction": message.direction.value,
+        "partner": message.partner,
+        "sha256": [part.sha256 for part in message.parts],
+        "left_out": [number for number, part in enumerate(message.parts) if not part.blob],
+        "gone": ["payload", "wire"] if message.shredded else [],
+        "manifest": done.checked.manifest,
+        "origin": done.checked.origin,
+    }
 
 
 def _row(

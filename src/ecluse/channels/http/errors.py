@@ -87,7 +87,7 @@ class EgressDenied(EcluseError):
     code = "http.egress-denied"
     fault = Fault.USAGE
     remedy = (
-        "Check the URL; where the partner is on a private network, set allow_private_network in its file."
+        "Check the URL; where it is on a private network on purpose, set allow_private_network beside it."
     )
 
 

@@ -291,7 +291,7 @@ def test_hub_and_server_are_killed_at_length(roads: Callable[..., Roads], seed: 
     kill_at_random(roads(), 60, seed)
 
 
-def die_at_each(roads: Roads, points: Sequence[str]) -> None:
+def die_at_each(roads: Roads, points: Sequence[str], patience: float = PATIENCE) -> None:
     """Traffic for a hub that dies at each of these points, once."""
     deaths = roads.aster.folder / "deaths"
     roads.rise()
@@ -303,7 +303,7 @@ def die_at_each(roads: Roads, points: Sequence[str]) -> None:
         if set(os.listdir(deaths)) == set(points):
             break
         time.sleep(0.5)
-    roads.settle()
+    roads.settle(patience)
     assert set(os.listdir(deaths)) == set(points)
 
 
@@ -333,7 +333,7 @@ def test_a_wrong_hub_is_found(roads: Callable[..., Roads], mutant: str, point: s
 
 
 def _die_and_check(it: Roads, point: str) -> None:
-    die_at_each(it, [point])
+    die_at_each(it, [point], 20)
     it.check()
 
 

@@ -110,7 +110,12 @@ def test_stop_keeps_half_uploads_aside(node):
 
 
 def test_missing_host_key_is_told_with_the_command(node):
-    text = (node.folder / HUB_FILE).read_text() + 'host_keys = ["other"]\n'
+    text = (
+        (node.folder / HUB_FILE)
+        .read_text()
+        .replace("[listen.sftp]\n", '[listen.sftp]\nhost_keys = ["other"]\n')
+    )
+    assert "other" in text
     (node.folder / HUB_FILE).write_text(text)
     with pytest.raises(ConfigurationError) as caught:
         apply_files(node, read_folder(node.folder), actor="operator:test", reason="test")

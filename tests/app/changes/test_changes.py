@@ -35,6 +35,7 @@ from ecluse.app.changes.proposal import FILES, KIND, FileChange, pack
 from ecluse.app.folder import make_hub
 from ecluse.app.node import Node, open_node
 from ecluse.app.settings import apply_files, change_files
+from ecluse.archive.commitments import revealed
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.records import Record
 from ecluse.trust.certificates import to_pem
@@ -91,7 +92,7 @@ def events(node: Node, id: str) -> list[tuple[str, str, dict[str, object]]]:
 
 def applied(node: Node) -> dict[str, object]:
     (*_, last) = node.store.read(lambda view: view.events(f"config:{node.version}"))
-    return json.loads(decode_leaf(last.leaf).data)
+    return revealed(last)
 
 
 def test_it_waits_and_the_old_trust_goes_on(node: Node) -> None:

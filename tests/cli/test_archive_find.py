@@ -138,6 +138,14 @@ def test_from_one_hub_to_another(archive: Path, key: Path, tmp_path: Path) -> No
     assert (done["messages"], done["documents"], done["left_out"]) == (4, 4, [])
     assert say(*load, hub=other).data["there"] == 4
     assert say("log", "verify", "--bytes", "--json", hub=other).data["states"] == []
+    held = say(
+        "archive", "hold", "--partner", "birch", "--for", "TC 1", "--reason", "dispute", "--json", hub=other
+    )
+    assert held.data["documents"] == 3, "birch is no partner of this hub, and its documents are here"
+    error = say(
+        "archive", "hold", "--partner", "elm", "--for", "x", "--reason", "y", "--json", hub=other, code=2
+    )
+    assert error.data["error"]["code"] == "trust.unknown-partner"
     found = say("archive", "search", "--invoice", "2026-118", "--json", hub=other).data["archived"]
     assert [row["type"] for row in found] == ["payment", "invoice"]
     shown = say("archive", "show", found[1]["id"], "--json", hub=other).data

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from rich.console import Console
 
 from ecluse.cli.draw import _sentence
+from ecluse.cli.log_witness import _draw_damage
 from ecluse.exchange.trace import Step
 
 
@@ -21,3 +23,14 @@ from ecluse.exchange.trace import Step
 def test_what_is_said_of_documents(data: dict[str, object], said: str) -> None:
     step = Step("2026-11-22T11:42:46Z", "message.shredded", "hub", "", data, 1, "e1")
     assert _sentence(step) == said
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [(62, "what ecluse/aster signed after 62 records is not known"), (60, "another log of 62")],
+)
+def test_a_restored_log_is_no_other_log(size: int, said: str) -> None:
+    head = {"origin": "ecluse/aster", "size": 62}
+    console = Console(record=True, width=300)
+    _draw_damage(console, {"present": head, "lost": head, "common": size})
+    assert said in console.export_text()

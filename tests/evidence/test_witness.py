@@ -210,6 +210,18 @@ class TestPutBack:
         assert found is not None
         assert found.trouble == "behind"
 
+    @pytest.mark.parametrize("epoch", [2, 3, 4711])
+    def test_a_name_that_only_a_thief_of_the_key_took_is_noticed(self, log, birch, epoch):
+        log.grow(3)
+        log.client(birch).submit()
+        name = f"{ORIGIN}#{epoch}"
+        head = TreeHead(name, 1, sha256(b"\0another log").digest())
+        note = sign_checkpoint(head, log.key.named(name), log.first.sign, log.second.sign, 1)
+        assert birch.service.add_checkpoint(AddCheckpoint(0, (), note).encode()).status == 200
+        log.grow(1)
+        with pytest.raises(RolledBack, match=name):
+            log.client(birch).submit()
+
 
 def old(log: FakeLog) -> bytes:
     head = TreeHead(ORIGIN, 40, b"\3" * 32)

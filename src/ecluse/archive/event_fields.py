@@ -308,7 +308,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
         f"archive.{done}": _fields("blob place locked primary second lost repaired")
         for done in ("copied", "damaged", "repaired")
     },
-    "archive.held": {**_COMMENT, **_fields("criteria named hold manifest standing", personal="reference")},
+    "archive.held": {**_COMMENT, **_fields("named hold manifest standing", personal="reference criteria")},
     "archive.released": {**_COMMENT, **_fields("hold stood", personal="reference")},
     "archive.disposal-proposed": {**_COMMENT, **_fields("documents list until")},
     "archive.disposal-approved": {

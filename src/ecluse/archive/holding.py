@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -65,12 +64,11 @@ def place_hold(room: Room, criteria: Criteria, *, reason: str, reference: str, a
         tx.lock_holds()
         named = [_named(tx, id) for id in criteria.ids]
         tx.add_record(hold_record(hold))
-        # What is sought may be a person's name: the log has its digest alone.
-        digest = sha256(msgspec.json.encode(criteria, order="sorted")).hexdigest()
         facts: dict[str, Any] = {
             "reason": reason,
             "reference": reference,
-            "criteria": digest,
+            # What is sought may be a person's name: in the log it is a commitment.
+            "criteria": msgspec.json.encode(criteria, order="sorted").decode(),
             "named": len(criteria.ids),
         }
         room.hub.event(tx, "archive.held", hold.id, facts, actor=actor, at=now)

@@ -8,9 +8,12 @@ import typer
 
 from ecluse.cli.archive import day_of, draw_table
 from ecluse.cli.frame import Frame, command
+from ecluse.model.basics import PartnerId
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ecluse.store.port import View
 
 __all__ = ["add_to"]
 
@@ -75,13 +78,18 @@ def hold(
         text=text,
     )
     with frame.node() as node:
-        if partner:
-            node.directory.partner(partner)
+        if partner and not node.store.read(lambda view: _has_documents(view, PartnerId(partner))):
+            node.directory.partner(partner)  # a word that is nobody's name would hold nothing
         placed = place_hold(node.archive, criteria, reason=reason, reference=matter, actor=frame.actor)
         count = len(node.store.read(lambda view: held(view, placed)))
     facts = {**hold_facts(placed), "documents": count}
     more = " or more" if count >= 1000 else ""
     frame.show(facts, f"{placed.id} holds {count}{more} archived documents, and what comes and fits.")
+
+
+def _has_documents(view: View, partner: PartnerId) -> bool:
+    """Whether anything of a partner is here: what was exchanged outlives whom the configuration names."""
+    return bool(view.archive_list(partner=partner, limit=1) or view.messages(partner=partner, limit=1))
 
 
 def release(

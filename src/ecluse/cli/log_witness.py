@@ -145,10 +145,16 @@ def _draw_damage(console: Console, damage: dict[str, Any]) -> None:
     from rich.text import Text
 
     present, lost = damage["present"], damage["lost"]
+    if damage["common"] == lost["size"] == present["size"]:
+        what = f"the database was restored, and what {lost['origin']} signed after {lost['size']} records is not known"
+    else:
+        what = (
+            f"{lost['origin']} was signed up to {lost['size']} records, and this database has another log of "
+            f"{present['size']}. Both are the same up to {damage['common']}"
+        )
     words = (
-        f"The log is broken: {lost['origin']} was signed up to {lost['size']} records, and this database has another "
-        f"log of {present['size']}. Both are the same up to {damage['common']}. Nothing is signed until somebody "
-        "restores the newest copy, or decides with `ecluse log continue`."
+        f"The log is broken: {what}. Nothing is signed until somebody restores the newest copy, or decides with "
+        "`ecluse log continue`."
     )
     console.print(Text(words, "bold red"), soft_wrap=True)
 

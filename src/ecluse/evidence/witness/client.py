@@ -16,6 +16,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.breaks import base_of, epoch_of, origin_of, present_origin
 from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.witness import Cosignature, keep_cosignature
+from ecluse.evidence.witness.service import GOES_ON
 from ecluse.model.basics import Clock
 from ecluse.model.nouns import Checkpoint
 from ecluse.model.records import Record
@@ -127,8 +128,11 @@ class WitnessClient:
         self._confront = confront
         self._tell = tell
 
-    def look(self) -> TreeHead | None:
+    def look(self, later: str = "") -> TreeHead | None:
         """Ask which head of our log the witness cosigned last, and compare the log with it.
+
+        Args:
+            later: Another name of our log that the witness says it goes on under, if any.
 
         Returns:
             That head; ``None`` where it shows none that we signed.
@@ -141,7 +145,10 @@ class WitnessClient:
         base = base_of(origin)
         following = origin_of(base, (epoch_of(base, origin) or 1) + 1)
         newest = None
-        for name in (origin, following):
+        names = [origin, following]
+        if (epoch_of(base, later) or 0) > (epoch_of(base, following) or 0):
+            names.append(later)
+        for name in names:
             status, body = self._ask("GET", checkpoint_path(name), b"")
             if status != 200:
                 continue
@@ -192,7 +199,7 @@ class WitnessClient:
                 old = parse_size(body)
                 continue
             if status in (404, 422):
-                self.look()
+                self.look(_words(body).removeprefix(GOES_ON))
             raise WitnessRefused(f"The witness {self.name} answers {status}: {_words(body)}")
         raise WitnessDisagrees(f"The witness {self.name} tells another size each time.")
 

@@ -77,6 +77,10 @@ class Witnessed(msgspec.Struct, frozen=True, omit_defaults=True):
 _decode = msgspec.json.Decoder(Witnessed).decode
 
 
+GOES_ON: Final = "That log goes on as "
+"""What a refusal says before the name that a log has by now."""
+
+
 class Answer(NamedTuple):
     """What an HTTP server says to a request."""
 
@@ -140,7 +144,7 @@ class Witness:
             before, later = self._store.read(lambda view: _present(view, found.name, head.origin))
             if later is not None:
                 self._notice(later, "behind", head, verified)
-                return _said(404, f"That log goes on as {_decode(later.body).origin}.")
+                return _said(404, f"{GOES_ON}{_decode(later.body).origin}")
             refusal = self._refusal(before, request, head, verified)
             if refusal is not None:
                 return refusal
@@ -268,9 +272,13 @@ def witnessed_logs(view: View) -> list[Witnessed]:
 
 
 def _present(view: View, base: str, origin: str) -> tuple[Record | None, Record | None]:
-    """The record of a log under the name of one epoch, and that of a later epoch where there is one."""
+    """The record of a log under the name of one epoch, and that of the latest epoch where that is a later one.
+
+    Whichever later one: who has the log's key may leave epochs out.
+    """
     epoch = epoch_of(base, origin) or 1
-    later = view.record(WITNESSED, _key(origin_of(base, epoch + 1)))
+    latest = max((epoch_of(base, each.origin) or 0 for each in witnessed_logs(view)), default=0)
+    later = view.record(WITNESSED, _key(origin_of(base, latest))) if latest > epoch else None
     return view.record(WITNESSED, _key(origin)), later
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.hubs import FakeClock, bare_hub
 
@@ -89,6 +89,7 @@ def test_of_files_the_names_alone() -> None:
     assert reveal(dict(data), values_of(beside or b"")) == {"files": files}
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(sorted(FIELDS["request.refused"])), _JSON))
 def test_what_is_concealed_comes_back_whole(data: dict[str, object]) -> None:
     text = msgspec.json.decode(msgspec.json.encode(data))

@@ -15,13 +15,15 @@ from ecluse.archive.classes import DataClass
 from ecluse.archive.copies import ERASURE, CopyUnknown, finish_erasures, forsake, pending_erasures
 from ecluse.archive.holds import Criteria, Hold, hold_record
 from ecluse.archive.shredding import Kept, Reason, family_of, shred
+from ecluse.archive.superseded import superseded
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.vault import Vault
 from ecluse.errors import EcluseError
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.flows.retain import retain
+from ecluse.exchange.settle import seal_anew
 from ecluse.model.nouns import Message
-from ecluse.store.port import StoreUnavailable
+from ecluse.store.port import StoreUnavailable, Tx
 
 __all__ = ["postgres_server"]
 
@@ -285,3 +287,31 @@ def test_a_copy_that_was_destroyed_is_waited_for_no_longer(make: Callable[..., W
     assert everywhere["destroyed"] == ["elsewhere"]
     with pytest.raises(CopyUnknown, match="Nothing waits"):
         forsake(hub, hub.store, hub.copies, "elsewhere", actor="operator:test", reason="again")
+
+
+def test_bytes_that_were_sealed_anew_are_held_too(make: Callable[..., World]) -> None:
+    world = make({})
+    message = world.send(SECRET)
+    writer = world.hub.vault.create()
+    writer.write(SECRET)
+    sealed = writer.finish()
+    refused = msgspec.structs.replace(message, wire_blob=sealed.row.id)
+
+    def keep(tx: Tx) -> None:
+        tx.add_blob(sealed.row, sealed.wrapped_key)
+        tx.update_message(refused)
+
+    world.hub.store.write(keep)
+    hold = Hold("h1", world.clock(), "operator:ann", "A claim.", "4711/26", Criteria(partner="birch"))
+    world.hub.store.write(lambda tx: tx.add_record(hold_record(hold)))
+    world.hub.store.write(lambda tx: seal_anew(world.hub, tx, message.id, "their key is new"))
+
+    def left() -> bool:
+        return world.hub.store.read(lambda view: view.blob_key(sealed.row.id)) is not None
+
+    assert world.message(message.id).wire_blob == ""
+    assert left()
+    world.hub.store.write(lambda tx: tx.drop_record("hold", "h1"))
+    erase(world, message)
+    assert not left()
+    assert world.hub.store.read(lambda view: superseded(view, message.id)) == set()

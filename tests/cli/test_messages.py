@@ -259,7 +259,7 @@ def test_log_verify_names_what_was_altered(hub: Path) -> None:
     database = sqlite3.connect(hub / "state" / "ecluse.db")
     with database:
         database.execute(
-            "UPDATE events SET leaf = CAST(replace(CAST(leaf AS TEXT), 'was made', 'was mode') AS BLOB)"
+            "UPDATE events SET leaf = CAST(replace(CAST(leaf AS TEXT), '\"kind\"', '\"kinD\"') AS BLOB)"
         )
     database.close()
     verdict = say("log", "verify", "--json", hub=hub, code=1).data

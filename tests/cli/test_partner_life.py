@@ -75,18 +75,16 @@ def test_a_whole_life(hub: Path, pair: Pair, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"retired"', '"active"'))
     assert "partner.illegal-move" in say("apply", "--yes", hub=hub, code=2).err
 
-    moves = [
-        (each["data"]["from"], each["data"]["to"], each["data"]["reason"])
-        for each in events(hub, "partner.state-changed")
+    changes = [each["data"] for each in events(hub, "partner.state-changed")]
+    assert [(each["from"], each["to"]) for each in changes] == [
+        ("none", "invited"),
+        ("invited", "verified"),
+        ("verified", "active"),
+        ("active", "suspended"),
+        ("suspended", "active"),
+        ("active", "retired"),
     ]
-    assert moves == [
-        ("none", "invited", "Birch Packaging is invited"),
-        ("invited", "verified", "called 118"),
-        ("verified", "active", "tested"),
-        ("active", "suspended", "breach"),
-        ("suspended", "active", "mended"),
-        ("active", "retired", "contract ended"),
-    ]
+    assert all(each["reason"].startswith("hmac-sha256:") for each in changes), "a person's words"
     assert all(each["actor"].startswith("operator:") for each in events(hub, "partner.state-changed"))
     (taken,) = events(hub, "partner.card-taken")
     assert taken["data"]["invitation"] == invited["invitation"]

@@ -89,6 +89,7 @@ NOT_FOUND: dict[str, dict[str, str]] = {
         "log.origin": WHO,
         "seals.roots": WHO,
         "log.witness_name": WHO,
+        "processing.role": WHO,
         "log.pace": HOW,
         "folders.orders.path": WHO,
         "folders.orders.create": HOW,

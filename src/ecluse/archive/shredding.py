@@ -19,6 +19,8 @@ from ecluse.archive.blanking import blank
 from ecluse.archive.classes import DataClass
 from ecluse.archive.copies import ROWS, Copies, Erasure, Teller, note_erasure
 from ecluse.archive.holds import Obstacle, obstacles
+from ecluse.archive.superseded import KIND as SUPERSEDED
+from ecluse.archive.superseded import superseded
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.record import Json
 from ecluse.model.basics import Instant, MessageId, iso
@@ -119,6 +121,11 @@ def shred(
             raise Kept(each.id, why)
     present = {blob for blob in _blobs(family, BYTES) if tx.blob(blob) is not None}
     going = present & (_blobs(family, classes) - _blobs(family, BYTES - classes))
+    if DataClass.WIRE in classes:
+        former = {blob for each in family for blob in superseded(tx, each.id)}
+        for blob in sorted(former):
+            tx.drop_record(SUPERSEDED, blob)
+        going |= former
     for blob in sorted(going):
         tx.drop_blob(blob)
     told, blanked = 0, False

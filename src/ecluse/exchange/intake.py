@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ecluse.archive.superseded import supersede
 from ecluse.blobs.behind import Behind
 from ecluse.blobs.vault import Sealed, VaultWriter
 from ecluse.exchange.hub import Hub, left_nothing
@@ -322,7 +323,7 @@ class Intake:
                 check_move(current.state, message.state)
                 tx.update_message(message)
                 if current.wire_blob and current.wire_blob != message.wire_blob:
-                    tx.drop_blob(current.wire_blob)
+                    supersede(tx, message.id, current.wire_blob, message.updated)
             for sealed in blobs:
                 tx.add_blob(sealed.row, sealed.wrapped_key)
             self.hub.event(tx, f"message.{message.state.value}", message.id, data, at=message.updated)

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from ecluse.archive.superseded import supersede
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.route import delivery_job
 from ecluse.model.basics import DeliveryId, Instant, MessageId
@@ -139,8 +140,8 @@ def seal_anew(
     if any(delivery.state in taken for delivery in deliveries if delivery.id != refused):
         return []
     now = hub.clock()
-    if message.wire_blob and not tx.archive_holders(message.wire_blob):
-        tx.drop_blob(message.wire_blob)
+    if message.wire_blob:
+        supersede(tx, message.id, message.wire_blob, now)
     check_move(message.state, MessageState.ACCEPTED)
     message = msgspec.structs.replace(
         message, state=MessageState.ACCEPTED, updated=now, wire=b"{}", wire_blob="", reason_code="", reason=""

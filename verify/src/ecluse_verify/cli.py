@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"ecluse-verify: {error.filename or options.file}: {error.strerror}", file=sys.stderr)
         return 2
-    print(_json(report, path, options.lang) if options.json else _text(report, path, options.lang))
+    try:
+        print(
+            _json(report, path, options.lang) if options.json else _text(report, path, options.lang),
+            flush=True,
+        )
+    except BrokenPipeError:  # who reads has seen enough; nothing more is written at the end of the process
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0 if report.ok else 1
 
 

@@ -71,7 +71,7 @@ def run(
         )
         console.print(
             f"{size_text(facts['octets'])}, of which {size_text(facts['written'])} were written; "
-            f"{facts['copied']} of {facts['blobs']} documents were copied.",
+            f"{facts['copied']} of {facts['blobs']} blobs were copied (small documents lie in the database).",
             soft_wrap=True,
         )
         for each in facts["left_out"]:
@@ -103,7 +103,7 @@ def list_(frame: Frame, to: To = None) -> None:
     def draw(console: Console) -> None:
         from rich.table import Table
 
-        table = Table("backup", "made", "records", "documents", "size", "written", box=None)
+        table = Table("backup", "made", "records", "blobs", "size", "written", box=None)
         for each in rows:
             table.add_row(
                 each["id"],
@@ -146,7 +146,7 @@ def verify(
 
     def draw(console: Console) -> None:
         console.print(
-            f"{facts['backups']} backups, {facts['objects']} objects, {facts['blobs']} documents looked at."
+            f"{facts['backups']} backups, {facts['objects']} objects, {facts['blobs']} blobs looked at."
         )
         for each in facts["wrong"]:
             console.print(f"{each['object']}: {each['cause']}", style="red", markup=False, soft_wrap=True)

@@ -303,7 +303,7 @@ def add_to(app: typer.Typer) -> None:
 def draw_restored(console: Console, facts: dict[str, Any]) -> None:
     """Show what a restore did and found."""
     console.print(
-        f"[bold]{facts['backup']}[/] of {facts['made']}: {facts['files']} files, {facts['blobs']} documents "
+        f"[bold]{facts['backup']}[/] of {facts['made']}: {facts['files']} files, {facts['blobs']} blobs "
         f"({size_text(facts['octets'])}), {facts['keys']} keys; in {facts['seconds']:.1f} s.",
         soft_wrap=True,
     )

@@ -62,7 +62,7 @@ def key(folder: Path) -> tuple[object, ...]:
 
 def test_made_listed_verified_pruned(backed: Path) -> None:
     again = say("backup", "run", hub=backed)
-    assert "documents were copied" in again.text
+    assert "blobs were copied" in again.text
     rows = say("backup", "list", "--json", hub=backed).data["backups"]
     assert len(rows) == 2
     assert rows[0]["made"] > rows[1]["made"]

@@ -10,6 +10,7 @@ __all__ = ["FRENCH"]
 
 _EVENTS: Final = {
     "message.received": "Les octets du partenaire sont conservés durablement, pas encore ouverts.",
+    "message.imported": "Venu dans une archive d'un autre hub, qui l'avait échangé ; son état là-bas est indiqué.",
     "message.accepted": "Entrant : ouvert, contrôlé et conservé, avec sa réponse. Sortant : remis par une application.",
     "message.quarantined": "Conservé et répondu ; une personne doit regarder avant la suite.",
     "message.rejected": "Refusé ; le même identifiant peut revenir.",

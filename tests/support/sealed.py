@@ -17,7 +17,7 @@ from ecluse.wire.cms.sign import Signer
 
 __all__ = ["INVOICE", "KINDS", "NOW", "believed", "certificate", "keyring", "pdf", "signer"]
 
-NOW = Instant(int(time.time()) * 1_000_000)
+NOW = Instant(int(time.time() - 900) * 1_000_000)
 KINDS = ("rsa-2048", "ec-p256")
 """Kinds of keys that every format knows."""
 INVOICE = (
@@ -29,7 +29,7 @@ INVOICE = (
 @functools.cache
 def keyring() -> MemoryKeyring:
     """A key of every kind, named by it."""
-    made = MemoryKeyring()
+    made = MemoryKeyring(lambda: Instant(NOW - 3600 * 1_000_000))
     for kind in (*KINDS, "ed25519", "ml-dsa-65"):
         made.generate(kind, kind, subject="Aster")
     return made

@@ -13,6 +13,7 @@ from tests.support.sealed import INVOICE, KINDS, NOW, believed, certificate, key
 
 from ecluse.exchange.seals import cades, pades, xades
 from ecluse.exchange.seals.facts import Indication
+from ecluse.model.basics import system_clock
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[bytes]:
@@ -75,7 +76,7 @@ def test_openssl_s_cades_is_read(tmp_path: Path, trusted) -> None:
         tmp_path / "a.p7m",
     )
     assert done.returncode == 0, done.stderr
-    document, found = opened((tmp_path / "a.p7m").read_bytes(), believed("rsa-2048"))
+    document, found = opened((tmp_path / "a.p7m").read_bytes(), believed("rsa-2048"), system_clock())
     assert document == b"order\n"
     assert [(each.format, each.verdict.ground) for each in found.seals] == [("cades", "pinned")]
 

@@ -15,6 +15,7 @@ from ecluse.exchange.seals.errors import BadContainer, CanNotSeal, KeyUnfit, Too
 from ecluse.exchange.seals.facts import MAX_PDF, MAX_XML, Indication, whole
 from ecluse.exchange.seals.inside import Inside
 from ecluse.exchange.seals.trust import Anchors, fingerprint
+from ecluse.model.basics import Instant
 from ecluse.wire.archive.limits import Limits
 
 ALL = (*KINDS, "ed25519", "ml-dsa-65")
@@ -37,9 +38,9 @@ def contained(documents: dict[str, bytes], kind: str = "ec-p256") -> bytes:
     return b"".join(out)
 
 
-def opened(data: bytes, anchors: Anchors) -> tuple[bytes, cades.Opened]:
+def opened(data: bytes, anchors: Anchors, now: Instant = NOW) -> tuple[bytes, cades.Opened]:
     out: list[bytes] = []
-    found = cades.open_around([data], out.append, anchors, now=NOW, limit=1 << 30)
+    found = cades.open_around([data], out.append, anchors, now=now, limit=1 << 30)
     return b"".join(out), found
 
 

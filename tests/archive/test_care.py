@@ -80,7 +80,7 @@ def test_the_second_copy_is_repaired_from_the_first(world: ArchiveWorld, hurt: s
     world.care()
     whole = world.second.held[row.blob]
     if hurt == "changed":
-        world.second.held[row.blob] = whole[:-1] + b"\0"
+        world.second.held[row.blob] = whole[:-1] + bytes([whole[-1] ^ 1])
     else:
         del world.second.held[row.blob]
     world.clock.forward(91 * DAY)

@@ -98,7 +98,8 @@ def test_what_lies_beside_a_wrong_byte_is_still_given() -> None:
     memory = MemoryPlace()
     vault = make_vault(memory)
     row, key = keep(vault, BIG)
-    memory.blobs[row.id] = memory.blobs[row.id][:-1] + b"?"
+    sealed = memory.blobs[row.id]
+    memory.blobs[row.id] = sealed[:-1] + bytes([sealed[-1] ^ 1])
     reader = vault.open(row, key)
     assert reader.read(0, 4 * CHUNK) == BIG[: 4 * CHUNK]
     with pytest.raises(BlobDamaged):
@@ -140,7 +141,7 @@ def test_swapped_blobs_do_not_open_even_under_one_key() -> None:
 def test_a_damaged_inline_blob() -> None:
     vault = make_vault()
     row, key = keep(vault, b"small")
-    wrong = msgspec.structs.replace(row, inline=row.inline[:-1] + b"?")
+    wrong = msgspec.structs.replace(row, inline=row.inline[:-1] + bytes([row.inline[-1] ^ 1]))
     with pytest.raises(BlobDamaged, match=row.id):
         vault.open(wrong, key).read(0, 5)
 

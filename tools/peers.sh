@@ -18,13 +18,16 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   command -v xmlsec1 >/dev/null 2>&1 || wanted="$wanted xmlsec1"
   command -v softhsm2-util >/dev/null 2>&1 || wanted="$wanted softhsm2"
   # Bouncy Castle reads and writes evidence records; its peer is one source file, which the JDK compiles as it starts.
-  [ -e /usr/share/java/bcpkix.jar ] || wanted="$wanted libbcpkix-java"
-  command -v javac >/dev/null 2>&1 || wanted="$wanted default-jdk-headless"
-  if [ -n "$wanted" ]; then
-    echo "installing test peers:$wanted"
+  java=""
+  [ -e /usr/share/java/bcpkix.jar ] || java="$java libbcpkix-java"
+  command -v javac >/dev/null 2>&1 || java="$java default-jdk-headless"
+  # Apart: a large download that fails takes no other peer with it.
+  for some in "$wanted" "$java"; do
+    [ -n "$some" ] || continue
+    echo "installing test peers:$some"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends $wanted >/dev/null
-  fi
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends $some >/dev/null
+  done
   # vsftpd and proftpd can't be installed together: this one is only unpacked.
   if [ ! -x build/peers/vsftpd/usr/sbin/vsftpd ]; then
     echo "unpacking vsftpd"

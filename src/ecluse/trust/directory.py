@@ -276,6 +276,7 @@ class Directory:
     ) -> None:
         self.configuration = configuration
         self.choices = choices
+        self.refused: Mapping[str, Instant] = refused or {}
         self.keyring = keyring
         self.keys = own_keys(configuration.hub, keyring)
         problems = [

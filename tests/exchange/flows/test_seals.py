@@ -13,6 +13,7 @@ from tests.support.sealed import INVOICE, pdf
 from ecluse.exchange.actions import release
 from ecluse.exchange.seals.desk import SealDesk
 from ecluse.exchange.seals.facts import whole
+from ecluse.exchange.seals.trust import fingerprint
 from ecluse.model.basics import PartnerId
 from ecluse.model.states import MessageState
 from ecluse.trust.memory import MemoryKeyring
@@ -26,13 +27,18 @@ class Company:
         self.keyring = MemoryKeyring(clock)
         self.keyring.generate("main", "ec-p256", subject=name)
         self.known: tuple = ()
+        self.refused: dict = {}
         keys = SimpleNamespace(at=lambda use, now: ("main",))
         configuration = SimpleNamespace(
             hub=SimpleNamespace(seals=SimpleNamespace(roots=())), certificates_in=lambda path: ()
         )
         view = SimpleNamespace(certificates=SimpleNamespace(at=lambda use, now: self.known))
         directory = SimpleNamespace(
-            keyring=self.keyring, keys=keys, configuration=configuration, partner=lambda id: view
+            keyring=self.keyring,
+            keys=keys,
+            configuration=configuration,
+            partner=lambda id: view,
+            refused=self.refused,
         )
         self.desk = SealDesk(lambda: directory, clock)  # type: ignore[arg-type]
 
@@ -132,6 +138,14 @@ def test_what_must_be_sealed_and_is_not_waits_for_a_person(towns, tmp_path: Path
     release(world.hub, message.id, actor="operator:ann", reason="seen")
     world.work_on()
     assert [data for _, _, data in world.arrived("folder")] == [document]
+
+
+def test_a_seal_by_a_certificate_that_was_revoked_is_not_believed(towns) -> None:
+    world, ours, theirs = towns
+    data = theirs.sealed("edifact", EDIFACT, "cades")
+    ours.refused[fingerprint(ours.known[0])] = world.clock()
+    (facts,) = ours.desk.check(PartnerId("birch"), "a.edi.p7m", "unknown", len(data), lambda: [data])
+    assert (facts.verdict.indication.value, facts.verdict.ground) == ("indeterminate", "revoked")
 
 
 def test_a_report_stops_nothing(towns) -> None:

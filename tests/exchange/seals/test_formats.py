@@ -7,6 +7,7 @@ import functools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 from tests.support.sealed import INVOICE, KINDS, NOW, believed, certificate, keyring, pdf, signer
 
 from ecluse.errors import EcluseError
@@ -159,6 +160,34 @@ def test_a_seal_over_a_piece_of_xml_is_not_one_over_all_of_it() -> None:
     wrapped = b"<Envelope><Invoice>evil</Invoice>" + sealed + b"</Envelope>"
     found = xades.check_xml(wrapped, believed("ec-p256"), now=NOW)
     assert not whole(found)
+
+
+def test_an_id_that_two_elements_have_names_none_of_them() -> None:
+    """The library looks for Id before ID: what it finds first need not be the document."""
+    sealed = etree.fromstring(
+        xades.seal_xml(b"<Invoice Id='x'><ID>4711</ID></Invoice>", signer("ec-p256"), now=NOW)
+    )
+    (facts,) = xades.check_xml(etree.tostring(sealed), believed("ec-p256"), now=NOW)
+    assert whole([facts])
+    reference = next(sealed.iter("{http://www.w3.org/2000/09/xmldsig#}Reference"))
+    reference.set("URI", "#x")
+    assert xades._is_whole(reference, sealed)
+    wrapped = etree.Element("Envelope", {"ID": "x"})
+    wrapped.append(sealed)
+    assert not xades._is_whole(reference, wrapped)
+    sealed.set("Id", "y")
+    sealed[0].set("{urn:any}id", "x")
+    assert not xades._is_whole(reference, sealed)
+
+
+def test_a_transform_that_makes_something_else_of_the_document() -> None:
+    sealed = etree.fromstring(xades.seal_xml(INVOICE, signer("ec-p256"), now=NOW))
+    reference = next(sealed.iter("{http://www.w3.org/2000/09/xmldsig#}Reference"))
+    assert xades._is_whole(reference, sealed)
+    next(reference.iter("{http://www.w3.org/2000/09/xmldsig#}Transform")).set(
+        "Algorithm", "http://www.w3.org/2000/09/xmldsig#base64"
+    )
+    assert not xades._is_whole(reference, sealed)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,8 @@ class SealDesk:
                 pinned += directory.partner(partner).certificates.at("verify", self._clock())
         else:
             pinned += (directory.keyring.certificate(ref) for ref in directory.keyring.references())
-        return Anchors(tuple(pinned), tuple(roots), (*roots, *self._authorities()))
+        authorities = (*roots, *self._authorities())
+        return Anchors(tuple(pinned), tuple(roots), authorities, frozenset(directory.refused))
 
     def check(
         self, partner: PartnerId | None, name: str, kind: str, size: int, octets: Octets

@@ -16,7 +16,12 @@ from typing import Any, Final, cast
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
-from signxml.algorithms import DigestAlgorithm, SignatureConstructionMethod, SignatureMethod
+from signxml.algorithms import (
+    CanonicalizationMethod,
+    DigestAlgorithm,
+    SignatureConstructionMethod,
+    SignatureMethod,
+)
 from signxml.exceptions import InvalidDigest, InvalidSignature, SignXMLException
 from signxml.util import namespaces, xades_tag
 from signxml.verifier import SignatureConfiguration, XMLVerifier
@@ -55,6 +60,11 @@ _METHODS: Final = frozenset(
         SignatureMethod.ECDSA_SHA512,
     }
 )
+
+_TRANSFORMS: Final = frozenset(
+    {SignatureConstructionMethod.enveloped.value, *(method.value for method in CanonicalizationMethod)}
+)
+"""What may be done to a document before it is digested and leaves it the same document."""
 
 
 class _Sealer(XAdESSigner):
@@ -124,10 +134,10 @@ def check_xml(document: bytes, anchors: Anchors, *, now: Instant) -> list[SealFa
     found = list(root.iter(f"{_DS}Signature"))
     if len(found) > MAX_SEALS:
         return [_failed("format-failure", f"It has {len(found)} signatures, and {MAX_SEALS} are looked at.")]
-    return [_check(root, element, anchors, now) for element in found]
+    return [_check(document, root, element, anchors, now) for element in found]
 
 
-def _check(root: Any, element: Any, anchors: Anchors, now: Instant) -> SealFacts:
+def _check(document: bytes, root: Any, element: Any, anchors: Anchors, now: Instant) -> SealFacts:
     certificates = _certificates(element)
     qualified = element.find(f".//{xades_tag('QualifyingProperties')}") is not None
     if not certificates:
@@ -145,12 +155,7 @@ def _check(root: Any, element: Any, anchors: Anchors, now: Instant) -> SealFacts
     )
     parent = element.getparent()
     if parent is None or element is not next(parent.iterchildren(f"{_DS}Signature")):
-        return replace(
-            facts,
-            verdict=_open(
-                "format-failure", "It stands behind another signature, and is not looked at."
-            ).verdict,
-        )
+        return replace(facts, verdict=_BEHIND)
     path = root.getroottree().getelementpath(parent)
     references = element.findall(f"{_DS}SignedInfo/{_DS}Reference")
     how = (XAdESSignatureConfiguration if qualified else SignatureConfiguration)(
@@ -162,9 +167,7 @@ def _check(root: Any, element: Any, anchors: Anchors, now: Instant) -> SealFacts
     )
     verifier = XAdESVerifier() if qualified else XMLVerifier()
     try:
-        verifier.verify(
-            etree.tostring(root.getroottree()), x509_cert=own, expect_config=how, parser=_parser()
-        )
+        verifier.verify(document, x509_cert=own, expect_config=how, parser=_parser())
     except InvalidDigest:
         verdict = Verdict(Indication.FAILED, "hash-failure", "The document is not what was sealed.")
     except InvalidSignature:
@@ -194,11 +197,20 @@ def _refusal(why: str) -> Verdict:
 
 
 def _is_whole(reference: Any, root: Any) -> bool:
-    """Whether a reference is to all of the document (the signature itself apart)."""
+    """Whether a reference is to all of the document (the signature itself apart), and to nothing that it is made into.
+
+    An id counts where one element alone has it, by whatever attribute of that name: the library takes the first that it
+    finds, and another may be put in its way.
+    """
     uri = reference.get("URI")
-    return uri == "" or (
-        uri is not None and uri[:1] == "#" and uri[1:] in {root.get(name) for name in ("Id", "ID", "id")}
-    )
+    if uri is None or any(
+        each.get("Algorithm") not in _TRANSFORMS for each in reference.iter(f"{_DS}Transform")
+    ):
+        return False
+    if uri == "":
+        return True
+    named = root.xpath("//*[@*[translate(local-name(), 'ID', 'id') = 'id'] = $id]", id=uri[1:])
+    return uri.startswith("#") and bool(named == [root])
 
 
 def _certificates(element: Any) -> list[x509.Certificate]:

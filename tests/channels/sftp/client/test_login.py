@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import threading
 import time
 
 import asyncssh
@@ -266,6 +268,38 @@ def test_old_algorithms_need_the_exception(world, tmp_path, option):
         world.clock.forward(400 * 86_400)
         with pytest.raises(NoAlgorithm):  # the exception is over
             reach(world.relation())
+
+
+def test_a_server_that_ends_with_its_last_word_is_understood(world):
+    """Its list of algorithms and the end of the connection wait together when the hub comes to read."""
+    names = b"".join(len(name).to_bytes(4, "big") + name for name in (b"diffie-hellman-group14-sha1",) * 8)
+    packet = b"\x04\x14" + bytes(16) + names + bytes(8) + bytes(5) + bytes(4)
+    asked = 0
+
+    def serve() -> None:
+        nonlocal asked
+        while True:
+            try:
+                line, _ = listener.accept()
+            except OSError:
+                return
+            asked += 1
+            with line:
+                line.sendall(b"SSH-2.0-Birch\r\n" + len(packet).to_bytes(4, "big") + packet)
+                line.shutdown(socket.SHUT_WR)
+                while line.recv(65_536):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        world.configure(
+            f'host = "127.0.0.1:{listener.getsockname()[1]}"\nuser = "aster"\nkey = "ssh"\n'
+            f'host_keys = ["SHA256:{"A" * 43}"]'
+        )
+        with pytest.raises(NoAlgorithm):
+            reach(world.relation())
+        assert asked == 1
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_post_quantum_first(world, tmp_path):

@@ -160,7 +160,6 @@ async def _reach(route: Route, login: Login, through: Connection | None) -> tupl
     """One server; where it may have the pinned key besides the one that it showed, that is asked for."""
     offered = login.pins.order(route.algorithms.host_keys)
     seen: list[str] = []
-    again = True
     while True:
         client = Client(login)
         try:
@@ -184,11 +183,6 @@ async def _reach(route: Route, login: Login, through: Connection | None) -> tupl
                 raise HostKeyChanged(login.place, tuple(seen), login.pins.expected) from None
         except (asyncssh.KeyExchangeFailed, ClosedEarly) as error:
             early = isinstance(error, ClosedEarly)
-            if early and again and client.met:
-                again = (
-                    False  # its reason is lost where its reset overtakes its list: a second look may catch it
-                )
-                continue
             if early and not client.met:
                 raise
             if seen:  # it has no key of another kind

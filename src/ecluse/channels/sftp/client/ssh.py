@@ -34,6 +34,10 @@ class Connection(Packets, SSHClientConnection):
         """See asyncio. Through a jump host octets come as views into its packets."""
         super().data_received(bytes(data), datatype)
 
+    def eof_received(self) -> None:
+        """See asyncio. A packet that came just before the end is judged in a task, which fails one turn later."""
+        self._loop.call_soon(super().eof_received)
+
 
 class SftpChannel(Way, SSHClientChannel[bytes]):
     """A channel with SFTP on it."""

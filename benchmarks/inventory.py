@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ecluse.app.folder import make_hub
-from ecluse.app.inventory import exported, inventory
+from ecluse.app.keys.inventory import exported, inventory
 from ecluse.app.node import KNOWN_FILE, Node, open_node
 from ecluse.app.settings import apply_files, plan_files
 from ecluse.model.basics import Instant, system_clock
@@ -37,8 +37,8 @@ from ecluse.store.port import Tx
 from ecluse.trust.certificates import describe
 from ecluse.trust.configuration import read_folder
 from ecluse.trust.inventory import Query
-from ecluse.trust.making import make_key
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.making import make_key
+from ecluse.trust.keys.openpgp import armored_certificate
 from ecluse.trust.revocation import Verdict, record_of
 from ecluse.wire.openpgp.making import make_key as make_openpgp_key
 

@@ -25,7 +25,7 @@ from benchmarks.limits import Row, row
 
 from ecluse.exchange.openpgp import open_message, seal_message
 from ecluse.model.basics import system_clock
-from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.keys.memory import MemoryKeyring
 
 MIB: Final = 1 << 20
 SIZE: Final = 512 * MIB

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tests.support.hubs import bare_hub
 
+from ecluse.app.channels.sftp import SftpService
 from ecluse.app.folder import make_hub
 from ecluse.app.service import KEPT_FREE, SWITCH_INTERVAL, Service, keep_what_is_made
 from ecluse.app.settings import apply_files
-from ecluse.app.sftp import SftpService
 from ecluse.channels.guard.bans import Bans
 from ecluse.channels.guard.gate import Gate
 from ecluse.channels.sftp.keys import KeyringKeyPair
@@ -25,9 +25,9 @@ from ecluse.model.basics import Instant, system_clock
 from ecluse.model.paths import VirtualPath
 from ecluse.trust.configuration import Configuration, read_folder
 from ecluse.trust.directory import Directory
-from ecluse.trust.listeners import SftpListener
-from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.keys.memory import MemoryKeyring
 from ecluse.trust.secrets import Secret
+from ecluse.trust.settings.listeners import SftpListener
 
 __all__ = ["site"]
 

@@ -26,7 +26,7 @@ from ecluse.errors import EcluseError
 from ecluse.posture.grade import CAP, LETTERS, POINTS, TWICE
 from ecluse.posture.rule import DOMAINS
 from ecluse.posture.rules import RULES
-from ecluse.trust.editors import json_schema
+from ecluse.trust.files.editors import json_schema
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "reference"

@@ -11,9 +11,9 @@ from ecluse.app import node as node_module
 from ecluse.app.folder import make_hub
 from ecluse.app.node import KNOWN_FILE, open_node
 from ecluse.app.settings import apply_files
-from ecluse.trust import reading
 from ecluse.trust.certificates import to_pem
 from ecluse.trust.configuration import read_folder
+from ecluse.trust.files import reading
 
 PARTNERS = 40
 

@@ -15,13 +15,13 @@ from tests.support.hubs import FakeClock, introduce, make_pair
 
 import ecluse.app.posture.serving
 import ecluse.app.service
-from ecluse.app.certificates import put_secret
 from ecluse.app.changes import ChangeHeld
+from ecluse.app.keys.certificates import put_secret
+from ecluse.app.log.proofs import verify_evidence
 from ecluse.app.node import Node, open_node
 from ecluse.app.posture.fixes import NotFound, apply_fix, plan_fix
 from ecluse.app.posture.report import report
 from ecluse.app.posture.work import Looked, NoSuchRule, NoSuchSubject, NotSuppressed, PostureWork
-from ecluse.app.proofs import verify_evidence
 from ecluse.app.service import Service
 from ecluse.app.settings import PendingChanges, apply_files
 from ecluse.evidence.record import decode_leaf
@@ -29,7 +29,7 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.keeping import BadSuppression
 from ecluse.posture.rule import DAY
 from ecluse.trust.configuration import read_folder
-from ecluse.trust.keyfiles import Stretching
+from ecluse.trust.keys.keyfiles import Stretching
 from ecluse.trust.secrets import Secret
 from ecluse.trust.sightings import Sightings
 

@@ -19,7 +19,7 @@ from tests.support.bridge_town import Town, flow
 from tests.support.bridges import facts_of, until
 from tests.support.sites import content_of
 
-from ecluse.app.flow_views import pause_flow, resume_flow
+from ecluse.app.flows.views import pause_flow, resume_flow
 from ecluse.exchange.actions import release, resend
 from ecluse.exchange.trace import Branch, Trace
 from ecluse.model.states import DeliveryState, MessageState

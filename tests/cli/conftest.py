@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.commands import free_port, say, serving
 
-from ecluse.trust.keyfiles import FileKeyring, Stretching
+from ecluse.trust.keys.keyfiles import FileKeyring, Stretching
 from ecluse.trust.secrets import Secret
 
 ORDER = (

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.support.commands import say
 
-from ecluse.app.audit import remind
 from ecluse.app.node import open_node
+from ecluse.app.partners.audit import remind
 from ecluse.model.basics import Instant
-from ecluse.trust.fields import instant_from
+from ecluse.trust.settings.fields import instant_from
 
 PARTNER = """name = "Birch Packaging"
 [account]

@@ -16,7 +16,7 @@ from tests.cli.conftest import Pair
 from tests.support.commands import say
 
 from ecluse.model.basics import system_clock
-from ecluse.trust.making import make_certificate, make_key
+from ecluse.trust.keys.making import make_certificate, make_key
 
 
 def test_list_and_show(pair: Pair) -> None:

@@ -9,8 +9,8 @@ from tests.support.commands import say
 from tests.support.gnupg import gnupg
 from tests.support.openpgp import party
 
-from ecluse.trust.memory import MemoryKeyring
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.memory import MemoryKeyring
+from ecluse.trust.keys.openpgp import armored_certificate
 from ecluse.wire.openpgp.certificate import read_certificates
 
 BIRCH = 'name = "Birch"\n[account]\nuser = "birch"\npassword = "env:BIRCH_PASSWORD"\n'

@@ -10,7 +10,7 @@ from tests.support.commands import free_port, say
 from ecluse.app.health.parties import keys
 from ecluse.app.node import open_node
 from ecluse.channels.guard.bans import Bans
-from ecluse.trust.ssh import fingerprint, key_blob
+from ecluse.trust.keys.ssh import fingerprint, key_blob
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from tests.support.commands import free_port, say, serving
 from tests.support.keystores import MODULE, soft_hsm
 
-from ecluse.app.key_uses import key_uses, note_key_uses
+from ecluse.app.keys.uses import key_uses, note_key_uses
 from ecluse.app.node import open_node
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from tests.support.children import ROOT, child_env
 
-from ecluse.app.outbox import UnreadableFile
+from ecluse.app.messages.outbox import UnreadableFile
 from ecluse.demo import run as command
 from ecluse.demo.checks import Unheld
 from ecluse.demo.run import MARKER, FolderInUse, run

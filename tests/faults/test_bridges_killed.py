@@ -24,7 +24,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.sites import content_of
 from tests.support.sshd import Sshd
 
-from ecluse.app.outbox import send_files
+from ecluse.app.messages.outbox import send_files
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.model.states import DeliveryState

@@ -15,7 +15,7 @@ from tests.support.operators import four_eyed, person, propose, put_field
 from ecluse.app.changes import approve, find, statement
 from ecluse.app.node import open_node
 from ecluse.evidence.record import decode_leaf
-from ecluse.trust.keyfiles import FileKeyring, Stretching
+from ecluse.trust.keys.keyfiles import FileKeyring, Stretching
 from ecluse.trust.secrets import Secret
 
 SAMPLE = 5

@@ -18,10 +18,10 @@ from ecluse.app.backup.places import open_place
 from ecluse.app.backup.restore import Request, restore
 from ecluse.app.backup.run import make_backup, open_site
 from ecluse.app.backup.sealing import PrivateKeys
-from ecluse.app.log_breaks import continue_log, look_at
+from ecluse.app.log.breaks import continue_log, look_at
+from ecluse.app.log.proofs import verify_evidence
+from ecluse.app.log.sequencing import BROKEN, make_sequencer
 from ecluse.app.node import Node, open_node
-from ecluse.app.proofs import verify_evidence
-from ecluse.app.sequencing import BROKEN, make_sequencer
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
 from ecluse.evidence.breaks import breaks

@@ -28,8 +28,8 @@ from ecluse.evidence.record import decode_leaf
 from ecluse.trust.card import read_card
 from ecluse.trust.certificates import load_certificates
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.memory import MemoryKeyring
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.memory import MemoryKeyring
+from ecluse.trust.keys.openpgp import armored_certificate
 from ecluse.trust.secrets import Secret
 from ecluse.wire import asn1
 from ecluse.wire.as2.build import BuildOptions, Part, ReceiptOptions

@@ -29,13 +29,13 @@ from tests.support.weaken import as_toml, weakened
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.facts import OwnKeyFacts
 from ecluse.trust.certificates import to_pem
+from ecluse.trust.changes.plan import differences, subject_words
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.errors import ConfigurationError
-from ecluse.trust.fields import LegacyAlgorithm, instant_from, instant_until
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.openpgp import armored_certificate
 from ecluse.trust.operators import approvers
-from ecluse.trust.plan import differences, subject_words
-from ecluse.trust.schema import ExceptionEntry, Hub
+from ecluse.trust.settings.fields import LegacyAlgorithm, instant_from, instant_until
+from ecluse.trust.settings.schema import ExceptionEntry, Hub
 
 FILES = {"hub": "ecluse.toml", "partner:birch": "partners/birch.toml", "flow:orders": "flows/orders.toml"}
 

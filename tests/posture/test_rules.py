@@ -44,11 +44,11 @@ from ecluse.posture.facts import (
 from ecluse.posture.rule import DOMAINS, Severity
 from ecluse.posture.rules import FLOW_RULES, HUB_RULES, IDLE_RULES, PARTNER_RULES, RULES
 from ecluse.trust.assurance import Entry
-from ecluse.trust.backup_settings import BackupPlace, BackupSettings
 from ecluse.trust.certificates import CertificateSet, Dated, describe
-from ecluse.trust.flow import Duplicates, Retention
-from ecluse.trust.plan import Change
-from ecluse.trust.schema import ExceptionEntry, Folder, OwnKey
+from ecluse.trust.changes.plan import Change
+from ecluse.trust.settings.backup import BackupPlace, BackupSettings
+from ecluse.trust.settings.flow import Duplicates, Retention
+from ecluse.trust.settings.schema import ExceptionEntry, Folder, OwnKey
 
 Make = Callable[[], Facts]
 

@@ -27,9 +27,9 @@ from ecluse.model.archive import Archived
 from ecluse.model.basics import Instant, PartnerId, system_entropy
 from ecluse.model.nouns import Message
 from ecluse.model.states import MessageState
-from ecluse.trust.archive_settings import ArchiveProfile, ArchiveSettings
+from ecluse.trust.keys.ssh import public_line, ssh_sign
 from ecluse.trust.operators import Operator, public_key
-from ecluse.trust.ssh import public_line, ssh_sign
+from ecluse.trust.settings.archive import ArchiveProfile, ArchiveSettings
 from ecluse.wire.sshsig import make_signature
 from ecluse.wire.tlog.note import NoteKey, sign_note
 

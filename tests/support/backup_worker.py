@@ -8,7 +8,7 @@ from pathlib import Path
 from ecluse.app.backup.keep import prune
 from ecluse.app.backup.run import make_backup, open_site
 from ecluse.app.node import open_node
-from ecluse.trust.backup_settings import Keep
+from ecluse.trust.settings.backup import Keep
 
 
 def main(folder: str, what: str) -> None:

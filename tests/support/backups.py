@@ -17,15 +17,15 @@ from ecluse.app.backup.restore import Request, Result, restore
 from ecluse.app.backup.run import Backup, make_backup, open_site
 from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.folder import make_hub
+from ecluse.app.log.sequencing import make_sequencer
 from ecluse.app.node import Node, open_node
-from ecluse.app.sequencing import make_sequencer
 from ecluse.app.settings import apply_files
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import MessageId, PartnerId, system_clock, system_entropy
 from ecluse.trust.certificates import to_pem
 from ecluse.trust.configuration import read_folder
-from ecluse.trust.keyfiles import FileKeyring, Stretching
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.keyfiles import FileKeyring, Stretching
+from ecluse.trust.keys.openpgp import armored_certificate
 from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.wire.openpgp.making import make_key
 from ecluse.wire.openpgp.names import Tag

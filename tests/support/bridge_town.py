@@ -22,9 +22,9 @@ from tests.support.gnupg import GnuPG, gnupg
 from tests.support.peers import missing
 from tests.support.sshd import Sshd
 
-from ecluse.app.outbox import send_files
+from ecluse.app.messages.outbox import send_files
 from ecluse.model.basics import PartnerId
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.openpgp import armored_certificate
 
 __all__ = ["PASSWORD", "Town", "flow", "sshd_of"]
 

@@ -27,9 +27,9 @@ from ecluse.exchange.target import target_of
 from ecluse.exchange.whence import Whence
 from ecluse.model.basics import MessageId, PartnerId
 from ecluse.model.nouns import Delivery, Direction, Message
-from ecluse.trust.flow import Flow
-from ecluse.trust.reading import read_toml
-from ecluse.trust.schema import Calendar
+from ecluse.trust.files.reading import read_toml
+from ecluse.trust.settings.flow import Flow
+from ecluse.trust.settings.schema import Calendar
 
 __all__ = ["EDIFACT", "FarServer", "MirrorProtection", "NotOurs", "World", "flow", "flow_of", "plain_leaving"]
 

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ecluse.trust.held import HeldKeys
+from ecluse.trust.keys.held import HeldKeys
+from ecluse.trust.keys.making import make_key
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
 from ecluse.trust.keystores.signer import SignerKeyring, SignerService
-from ecluse.trust.making import make_key
 from ecluse.trust.secrets import Secret
 
 __all__ = ["MODULE", "TOKEN", "Transit", "served_signer", "soft_hsm", "transit_service"]

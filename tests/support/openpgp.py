@@ -11,7 +11,7 @@ from tests.support.trust import NOW
 
 from ecluse.exchange.openpgp import Opened, open_message, seal_message
 from ecluse.model.basics import Clock, Instant, system_clock
-from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.keys.memory import MemoryKeyring
 from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["Party", "party", "pieces"]

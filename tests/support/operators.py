@@ -22,8 +22,8 @@ from ecluse.app.node import Node
 from ecluse.app.settings import apply_files
 from ecluse.model.basics import Clock, system_clock
 from ecluse.trust.configuration import read_folder
+from ecluse.trust.keys.ssh import ssh_algorithms, ssh_sign
 from ecluse.trust.operators import public_key
-from ecluse.trust.ssh import ssh_algorithms, ssh_sign
 
 __all__ = ["Person", "four_eyed", "operators_toml", "person", "propose", "put_field", "write_key"]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecluse.model.basics import system_clock
-from ecluse.trust.making import make_certificate, make_key
+from ecluse.trust.keys.making import make_certificate, make_key
 
 
 @dataclass(frozen=True)

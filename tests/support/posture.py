@@ -25,9 +25,9 @@ from ecluse.posture.facts import (
     Seen,
 )
 from ecluse.trust.certificates import CertificateSet, Dated, describe
-from ecluse.trust.flow import Flow
-from ecluse.trust.reading import read_toml
-from ecluse.trust.schema import Hub, Partner
+from ecluse.trust.files.reading import read_toml
+from ecluse.trust.settings.flow import Flow
+from ecluse.trust.settings.schema import Hub, Partner
 
 NOW = instant(2026, 6, 15, 12)
 DAY = 86_400 * 1_000_000

@@ -12,7 +12,7 @@ from pyhanko.pdf_utils.writer import PdfFileWriter
 
 from ecluse.exchange.seals.trust import Anchors
 from ecluse.model.basics import Instant
-from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.keys.memory import MemoryKeyring
 from ecluse.wire.cms.sign import Signer
 
 __all__ = ["INVOICE", "KINDS", "NOW", "believed", "certificate", "keyring", "pdf", "signer"]

@@ -21,9 +21,9 @@ from ecluse.exchange.hub import Hub
 from ecluse.model.basics import system_clock
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
-from ecluse.trust.listeners import Guard, SftpListener
-from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.keys.memory import MemoryKeyring
 from ecluse.trust.secrets import Secret
+from ecluse.trust.settings.listeners import Guard, SftpListener
 
 __all__ = ["Site", "serve"]
 

@@ -46,7 +46,7 @@ from ecluse.store.verbs import RowTx
 from ecluse.trust.certificates import to_pem
 from ecluse.trust.configuration import read_folder
 from ecluse.trust.directory import Directory
-from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.keys.keyfiles import FileKeyring
 from ecluse.trust.secrets import SecretResolver
 from ecluse.wire.tlog.note import NoteKey
 
@@ -343,7 +343,7 @@ class Site:
 
 
 def _storage(walls: Walls) -> Any:
-    from ecluse.trust.storage import StorageKeys
+    from ecluse.trust.keys.storage import StorageKeys
 
     return StorageKeys(walls.keyring)
 

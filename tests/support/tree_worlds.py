@@ -26,8 +26,8 @@ from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.port import Tx
 from ecluse.trust.certificates import CertificateSet
 from ecluse.trust.directory import OwnKeys, PartnerView
-from ecluse.trust.places import Account
-from ecluse.trust.schema import Partner
+from ecluse.trust.settings.places import Account
+from ecluse.trust.settings.schema import Partner
 
 __all__ = [
     "BIG",

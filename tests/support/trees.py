@@ -11,8 +11,8 @@ from ecluse.errors import EcluseError
 from ecluse.exchange.tree import Denied, Entry, NameExists, NoSpace, NoSuchPath, Space
 from ecluse.model.basics import Instant, system_clock
 from ecluse.model.paths import VirtualPath
-from ecluse.trust.fields import octets
-from ecluse.trust.places import Account
+from ecluse.trust.settings.fields import octets
+from ecluse.trust.settings.places import Account
 
 __all__ = ["MemoryMailbox", "MemoryTree"]
 

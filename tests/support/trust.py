@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from ecluse.model.basics import Instant
-from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.keys.memory import MemoryKeyring
 
 HUB = '[organisation]\nname = "Aster"\nas2_id = "ASTER"\n'
 PARTNER = """name = "Birch"

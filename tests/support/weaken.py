@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import tomli_w
 
-from ecluse.trust import fields
+from ecluse.trust.settings import fields
 
 ADDED: dict[str, Any] = {
     "Name": "x",
@@ -37,7 +37,7 @@ _ALIASES = {name: getattr(fields, name) for name in ADDED}
 
 
 def alias_of(annotation: object) -> str:
-    """Name of a field's type, as :mod:`ecluse.trust.fields` has it; empty where it has none."""
+    """Name of a field's type, as :mod:`ecluse.trust.settings.fields` has it; empty where it has none."""
     return next((name for name, known in _ALIASES.items() if known == annotation), "")
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from ecluse import durable
-from ecluse.app.flows import Leavings
+from ecluse.app.flows.jobs import Leavings
 from ecluse.engine.context import JobContext
 from ecluse.exchange.deliver import Attempt
 from ecluse.exchange.flows import collect, relay

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.assurance import AssuranceError, Entry, check_entry, entry_from, entry_record
-from ecluse.trust.fields import instant_from
+from ecluse.trust.settings.fields import instant_from
 
 
 def entry(**changes: Any) -> Entry:

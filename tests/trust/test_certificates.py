@@ -22,8 +22,8 @@ from tests.support.trust import NOW, certificate, instant, key, pem, signed_with
 from ecluse.trust import CertificateError, CertificateSet, Secret, describe, load_certificates, to_pem
 from ecluse.trust.certificates import Dated
 from ecluse.trust.floor import key_facts
-from ecluse.trust.importing import load_pem_identity, load_pkcs12
-from ecluse.trust.making import KINDS, make_certificate, make_key
+from ecluse.trust.keys.importing import load_pem_identity, load_pkcs12
+from ecluse.trust.keys.making import KINDS, make_certificate, make_key
 
 ROOT = certificate("Root", "2048")
 LEAF = certificate("Leaf", issuer=("Root", key("2048")))

@@ -11,9 +11,9 @@ from tests.support.trust import HUB, NOW, PARTNER, certificate, files, instant, 
 
 from ecluse.trust import Configuration, ConfigurationError, export, json_schema, read_folder
 from ecluse.trust.configuration import FolderError
-from ecluse.trust.fields import instant_from, instant_until, octets, seconds
-from ecluse.trust.memory import MemoryKeyring
-from ecluse.trust.schema import Hub, Partner
+from ecluse.trust.keys.memory import MemoryKeyring
+from ecluse.trust.settings.fields import instant_from, instant_until, octets, seconds
+from ecluse.trust.settings.schema import Hub, Partner
 
 
 def problems(contents: dict[str, str], now=None):

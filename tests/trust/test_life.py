@@ -9,8 +9,8 @@ import pytest
 from tests.support.trust import HUB, birch_pem
 
 from ecluse.trust import Configuration
-from ecluse.trust.fields import PartnerState
 from ecluse.trust.life import GONE, MOVES, life_facts, life_problems
+from ecluse.trust.settings.fields import PartnerState
 
 STATES = get_args(PartnerState)
 CALLED = '[verification]\nlevel = "call-back"\nat = 2026-06-01\nby = "operator:ada"\nwith = "Jo Birch"\n'

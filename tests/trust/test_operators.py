@@ -7,10 +7,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.support.operators import Person, operators_toml, person
 from tests.support.trust import HUB
 
+from ecluse.trust.changes.plan import plan
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.errors import ConfigurationError
 from ecluse.trust.operators import approvers, four_eyes
-from ecluse.trust.plan import plan
 
 ADA, BERTA = person("ada"), person("berta")
 

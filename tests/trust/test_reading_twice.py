@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.trust import HUB, NOW, PARTNER, certificate, pem
 
-from ecluse.trust import Configuration, ConfigurationError, reading
+from ecluse.trust import Configuration, ConfigurationError
 from ecluse.trust.errors import Problem
-from ecluse.trust.schema import Hub, Partner
+from ecluse.trust.files import reading
+from ecluse.trust.settings.schema import Hub, Partner
 
 RICH = """name = "Birch"
 [as2]

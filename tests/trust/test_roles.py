@@ -20,7 +20,7 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import CertificateSet, Dated, describe
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.openpgp import armored_certificate
 from ecluse.trust.roles import DIFFERENCES, ROLES, STATES, RoleRow, channels_of, role_table
 from ecluse.trust.roles.ssh import ssh_key
 from ecluse.trust.secrets import Secret

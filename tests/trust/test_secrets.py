@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from ecluse.trust import Secret, SecretError, SecretResolver
-from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.keys.memory import MemoryKeyring
 from ecluse.trust.secrets import MAX_SECRET
 
 

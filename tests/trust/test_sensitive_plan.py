@@ -12,15 +12,15 @@ import pytest
 from tests.support.trust import certificate
 
 from ecluse.model.basics import PartnerId
-from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.certificates import CertificateSet, Dated, describe
+from ecluse.trust.changes.free_fields import FREE
+from ecluse.trust.changes.plan import plan
+from ecluse.trust.changes.sensitive import normal, sensitive
+from ecluse.trust.changes.sensitive_fields import SENSITIVE
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.flow import Flow
-from ecluse.trust.free_fields import FREE
-from ecluse.trust.plan import plan
-from ecluse.trust.schema import Hub, Partner
-from ecluse.trust.sensitive import normal, sensitive
-from ecluse.trust.sensitive_fields import SENSITIVE
+from ecluse.trust.settings.archive import ArchiveProfile
+from ecluse.trust.settings.flow import Flow
+from ecluse.trust.settings.schema import Hub, Partner
 
 ELSEWHERE = {"operators", "certificates"}
 """Lists that a plan tells by what is in them; other tests change those."""

@@ -14,7 +14,7 @@ from ecluse.app.settings import apply_files
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, Entropy, system_clock, system_entropy
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_folder
-from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.keys.keyfiles import FileKeyring
 from ecluse.trust.secrets import Secret, SecretResolver
 
 __all__ = ["DatabaseTaken", "FolderTaken", "make_hub"]

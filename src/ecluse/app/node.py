@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Final, Self
 
 from ecluse import durable
-from ecluse.app.accounts import join_accounts
-from ecluse.app.archive import join_archive
+from ecluse.app.archive.wiring import join_archive
 from ecluse.app.backup.copy import join_backup
 from ecluse.app.backup.errors import HalfRestored
-from ecluse.app.flowbook import Flows
-from ecluse.app.ftps import join_ftps
-from ecluse.app.places import join_places
+from ecluse.app.channels.accounts import join_accounts
+from ecluse.app.channels.ftps import join_ftps
+from ecluse.app.flows.book import Flows
+from ecluse.app.flows.places import join_places
 from ecluse.app.rotation.exchange import join_exchange
 from ecluse.app.rotation.watch import join_rotations
 from ecluse.app.unlocking import open_hub_store, open_place, unlock
@@ -41,17 +41,17 @@ from ecluse.store.port import Store
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
 from ecluse.trust.errors import KeyringError
-from ecluse.trust.fields import octets, seconds
+from ecluse.trust.files.known import LEAST, Known
 from ecluse.trust.inventory import Inventory
-from ecluse.trust.keyfiles import FileKeyring
-from ecluse.trust.keyring import Keyring
+from ecluse.trust.keys.keyfiles import FileKeyring
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.keys.storage import StorageKeys
 from ecluse.trust.keystores.signer import SignerKeyring
-from ecluse.trust.known import LEAST, Known
 from ecluse.trust.revocation import refused
 from ecluse.trust.rotation.choices import SETTING as CHOICES_SETTING
 from ecluse.trust.rotation.choices import Choices, load_choices
 from ecluse.trust.secrets import Secret, SecretResolver
-from ecluse.trust.storage import StorageKeys
+from ecluse.trust.settings.fields import octets, seconds
 from ecluse.wire.tlog.checkpoint import LogKey
 from ecluse.wire.tlog.cosignature import CosignerKey
 from ecluse.wire.tlog.note import NoteKey

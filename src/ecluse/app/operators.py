@@ -11,12 +11,12 @@ from typing import Any, Final
 import tomli_w
 
 from ecluse.app.node import Node
-from ecluse.app.partners import read_small
+from ecluse.app.partners.views import read_small
 from ecluse.app.settings import settled_files
 from ecluse.errors import EcluseError, Fault
 from ecluse.trust.configuration import HUB_FILE
+from ecluse.trust.keys.ssh import fingerprint
 from ecluse.trust.operators import Operator, four_eyes, operator_keys, public_key
-from ecluse.trust.ssh import fingerprint
 
 __all__ = ["NoSuchOperator", "eyes", "operator_facts", "with_operator", "without_operators"]
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecluse.app.flows import seals_of
-from ecluse.app.lookup import find_message
+from ecluse.app.flows.jobs import seals_of
+from ecluse.app.messages.lookup import find_message
+from ecluse.app.messages.outbox import chunks_of
 from ecluse.app.node import Node
-from ecluse.app.outbox import chunks_of
-from ecluse.app.partners import UnreadableInput
+from ecluse.app.partners.views import UnreadableInput
 from ecluse.durable import NewFile
 from ecluse.exchange.flows.ports import Octets
 from ecluse.exchange.flows.sealing import find_seals
@@ -19,7 +19,7 @@ from ecluse.exchange.inspect import HEAD_LIMIT, Inspector
 from ecluse.exchange.seals.facts import SealFacts, whole
 from ecluse.exchange.seals.inside import Inside
 from ecluse.model.nouns import Direction, Part
-from ecluse.trust.seal_settings import Sealing
+from ecluse.trust.settings.seals import Sealing
 
 __all__ = ["check_file", "check_message", "contain_files", "seal_file"]
 

@@ -12,27 +12,27 @@ from typing import Final
 
 import structlog
 
-from ecluse.app.accounts import account_expiry
-from ecluse.app.acme import AcmeDoor, acme_work
-from ecluse.app.archive import archive_handlers, archive_work
-from ecluse.app.audit import remind
+from ecluse.app.archive.wiring import archive_handlers, archive_work
 from ecluse.app.backup.work import backup_work
 from ecluse.app.changes import change_expiry
-from ecluse.app.flows import COLLECTING, FlowWork
-from ecluse.app.ftps import FtpsService
-from ecluse.app.identity import TlsIdentity
-from ecluse.app.key_uses import note_key_uses
-from ecluse.app.log_door import LogDoor
+from ecluse.app.channels.accounts import account_expiry
+from ecluse.app.channels.ftps import FtpsService
+from ecluse.app.channels.sftp import SftpService
+from ecluse.app.flows.jobs import COLLECTING, FlowWork
+from ecluse.app.keys.acme import AcmeDoor, acme_work
+from ecluse.app.keys.identity import TlsIdentity
+from ecluse.app.keys.revocation import revocation_checks
+from ecluse.app.keys.uses import note_key_uses
+from ecluse.app.log.door import LogDoor
+from ecluse.app.log.sequencing import make_sequencer, reporter
+from ecluse.app.log.stamps import longterm_work, stamping
+from ecluse.app.log.witnesses import cosign_work, greet
 from ecluse.app.node import Node
+from ecluse.app.partners.audit import remind
+from ecluse.app.partners.sightings import SightingsWork
 from ecluse.app.posture.serving import look_now, posture_run
-from ecluse.app.revocation import revocation_checks
 from ecluse.app.rotation.tend import rotation_work
-from ecluse.app.sequencing import make_sequencer, reporter
-from ecluse.app.sftp import SftpService
-from ecluse.app.sightings import SightingsWork
-from ecluse.app.stamps import longterm_work, stamping
 from ecluse.app.succession import Succession
-from ecluse.app.witnesses import cosign_work, greet
 from ecluse.archive.care import known_blobs
 from ecluse.channels.as2.receiver import Receiver
 from ecluse.channels.http.limits import Limits
@@ -47,7 +47,7 @@ from ecluse.exchange.deposit import deposits
 from ecluse.exchange.receipts import mark_overdue
 from ecluse.exchange.route import PARTNER_KINDS
 from ecluse.trust.directory import Directory
-from ecluse.trust.fields import octets, seconds
+from ecluse.trust.settings.fields import octets, seconds
 
 __all__ = ["Service", "keep_what_is_made"]
 

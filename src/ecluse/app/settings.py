@@ -12,9 +12,9 @@ from ecluse.app.node import Node
 from ecluse.app.versions import needs_restart, plan_files, write_version
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.nouns import ConfigVersion
+from ecluse.trust.changes.plan import plan
+from ecluse.trust.changes.sensitive import sensitive
 from ecluse.trust.configuration import Configuration, export, read_folder
-from ecluse.trust.plan import plan
-from ecluse.trust.sensitive import sensitive
 
 __all__ = [
     "NoSuchVersion",

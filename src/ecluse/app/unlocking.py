@@ -13,13 +13,13 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, system_clock
 from ecluse.store.open import open_store
 from ecluse.store.port import Store
-from ecluse.trust.backup_settings import BackupPlace
 from ecluse.trust.configuration import HUB_FILE, Configuration, read_hub_file
-from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.keys.keyfiles import FileKeyring
 from ecluse.trust.keystores.settings import open_stores
 from ecluse.trust.keystores.signer import SignerKeyring
-from ecluse.trust.schema import BlobSettings
 from ecluse.trust.secrets import Secret, SecretResolver
+from ecluse.trust.settings.backup import BackupPlace
+from ecluse.trust.settings.schema import BlobSettings
 
 __all__ = ["NotAHub", "Unlocked", "migrate", "open_hub_store", "open_place", "place_at", "unlock"]
 

@@ -13,11 +13,11 @@ import msgspec
 from ecluse.app.node import Node
 from ecluse.model.nouns import ConfigVersion
 from ecluse.store.port import Tx
+from ecluse.trust.changes.plan import Change, Plan, plan
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
 from ecluse.trust.errors import ConfigurationError
 from ecluse.trust.life import life_facts, life_problems
-from ecluse.trust.plan import Change, Plan, plan
 
 __all__ = [
     "file_digests",

@@ -26,7 +26,7 @@ from ecluse.model.archive import Archived, ArchivedBytes, ArchiveState, BytesSta
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import BlobRow
 from ecluse.store.port import Tx, View
-from ecluse.trust.fields import seconds
+from ecluse.trust.settings.fields import seconds
 
 __all__ = ["CARE_SETTING", "Look", "Pace", "Seen", "known_blobs", "look_after", "look_at_due"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from ecluse.trust.fields import seconds
-from ecluse.trust.retention_settings import HubRetention, Retention
+from ecluse.trust.settings.fields import seconds
+from ecluse.trust.settings.retention import HubRetention, Retention
 
 __all__ = ["DAY", "FALLBACK", "DataClass", "Keeping", "Outcome", "longest"]
 
@@ -46,7 +46,7 @@ class Keeping:
     """How long each class is kept, in the words of the settings.
 
     Attributes:
-        payload: See :class:`~ecluse.trust.retention_settings.HubRetention`; and so on.
+        payload: See :class:`~ecluse.trust.settings.retention.HubRetention`; and so on.
         wire: Bytes as they were signed and sent.
         receipts: Bytes of receipts.
         names: Names.

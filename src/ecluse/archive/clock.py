@@ -18,7 +18,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.stamps.keeping import authority_state
 from ecluse.model.basics import Instant, iso
 from ecluse.store.port import Tx, View
-from ecluse.trust.fields import seconds
+from ecluse.trust.settings.fields import seconds
 
 __all__ = ["CLOCK_SETTING", "ClockDoubted", "ClockWatch", "check_clock", "confirm_clock", "doubt_of"]
 

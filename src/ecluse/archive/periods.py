@@ -14,7 +14,7 @@ from typing import Final
 
 from ecluse.model.basics import Instant
 from ecluse.model.calendars import instant_of, local, zone_of
-from ecluse.trust.archive_settings import ArchiveProfile
+from ecluse.trust.settings.archive import ArchiveProfile
 
 __all__ = ["Terms", "first_day", "kept_until", "last_day", "start_of_day", "terms"]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from ecluse.archive.room import Book
 from ecluse.model.basics import Instant, iso
-from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.operators import archivists
+from ecluse.trust.settings.archive import ArchiveProfile
 
 __all__ = ["policy"]
 

@@ -16,8 +16,8 @@ from ecluse.model.basics import Clock, Entropy, Instant
 from ecluse.model.nouns import Message
 from ecluse.model.patterns import matches
 from ecluse.store.port import Store, Tx, View
-from ecluse.trust.archive_settings import ArchiveProfile, ArchiveSettings
 from ecluse.trust.operators import Operator
+from ecluse.trust.settings.archive import ArchiveProfile, ArchiveSettings
 
 __all__ = ["ArchiveHub", "Book", "NoProfile", "NotArchived", "Room", "archived_or_raise"]
 

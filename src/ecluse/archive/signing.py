@@ -9,8 +9,8 @@ import msgspec
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant
+from ecluse.trust.keys.ssh import fingerprint
 from ecluse.trust.operators import Operator, public_key
-from ecluse.trust.ssh import fingerprint
 from ecluse.wire.sshsig import BadSshSignature, read_signature
 
 __all__ = ["NAMESPACE", "NotAllowed", "Signed", "checked", "counting"]

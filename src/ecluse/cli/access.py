@@ -132,7 +132,7 @@ def _decided(path: Path) -> dict[str, bool]:
     import msgspec
 
     from ecluse.app.access import ReviewRefused
-    from ecluse.app.partners import read_small
+    from ecluse.app.partners.views import read_small
 
     try:
         words = msgspec.json.decode(read_small(path, DECISIONS), type=dict[str, str])

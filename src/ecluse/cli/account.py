@@ -42,7 +42,7 @@ def files(
     """List what lies in a partner's folders, and how much of its quota that takes."""
     from itertools import islice
 
-    from ecluse.app.accounts import account_of
+    from ecluse.app.channels.accounts import account_of
     from ecluse.exchange.mailbox.keeping import files_below
     from ecluse.exchange.mailbox.places import Places, Terms
     from ecluse.model.paths import VirtualPath
@@ -92,7 +92,7 @@ def remove(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the log.", show_default=False)],
 ) -> None:
     """Remove a file or an empty folder from a partner's folders. The message of an upload stays."""
-    from ecluse.app.accounts import account_of
+    from ecluse.app.channels.accounts import account_of
     from ecluse.exchange.mailbox.keeping import remove_file
     from ecluse.model.paths import VirtualPath
 

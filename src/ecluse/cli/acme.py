@@ -15,7 +15,7 @@ app = typer.Typer(help="Certificates for our TLS listeners by ACME.", no_args_is
 
 def status(frame: Frame) -> None:
     """Show the listeners' certificates, and whether a new one is due."""
-    from ecluse.app.acme import certified_keys, due
+    from ecluse.app.keys.acme import certified_keys, due
     from ecluse.model.basics import iso
     from ecluse.trust.certificates import describe
 
@@ -57,8 +57,8 @@ def renew(
     force: Annotated[bool, typer.Option("--force", help="Also what is not due yet.")] = False,
 ) -> None:
     """Order what is due now. A node has to serve: the authority looks for its answer there."""
-    from ecluse.app.acme import AcmeNotAgreed, certified_keys, due
-    from ecluse.app.acme import renew as renew_certificate
+    from ecluse.app.keys.acme import AcmeNotAgreed, certified_keys, due
+    from ecluse.app.keys.acme import renew as renew_certificate
     from ecluse.model.basics import iso
     from ecluse.trust.certificates import describe
 

@@ -79,7 +79,7 @@ def day_of(text: str) -> str:
 
 def profiles(frame: Frame) -> None:
     """List the archive profiles, and how much is archived by each."""
-    from ecluse.app.archive_views import profile_facts
+    from ecluse.app.archive.views import profile_facts
 
     with frame.node() as node:
         rows = profile_facts(node)
@@ -139,7 +139,7 @@ def _list(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 50,
 ) -> None:
     """List archived documents, newest first."""
-    from ecluse.app.archive_views import archived_facts
+    from ecluse.app.archive.views import archived_facts
     from ecluse.model.archive import ArchiveState
     from ecluse.model.basics import Instant, PartnerId
 
@@ -210,7 +210,7 @@ def _amount(row: dict[str, Any]) -> str:
 
 def show(frame: Frame, id: ArchivedArgument) -> None:
     """Show a document: what it is, where its copies are, what holds it, and its journal."""
-    from ecluse.app.archive_views import full_facts
+    from ecluse.app.archive.views import full_facts
 
     with frame.node() as node:
         facts = full_facts(node, id)

@@ -22,8 +22,8 @@ def check(
     all: Annotated[bool, typer.Option("--all", help="Look at everything, whenever it is due.")] = False,
 ) -> None:
     """Show how the archive is; or read what is kept again, compare it, and repair it."""
-    from ecluse.app.archive import look_now
-    from ecluse.app.archive_views import archive_facts
+    from ecluse.app.archive.views import archive_facts
+    from ecluse.app.archive.wiring import look_now
 
     with frame.node() as node:
         looks = list(look_now(node, everything=all)) if now or all else []

@@ -33,8 +33,8 @@ def deposit(
     ] = "",
 ) -> None:
     """Put a message's documents into the archive by hand."""
-    from ecluse.app.archive_views import archived_facts
-    from ecluse.app.lookup import find_message
+    from ecluse.app.archive.views import archived_facts
+    from ecluse.app.messages.lookup import find_message
     from ecluse.archive.deposit import deposit as put
 
     with frame.node() as node:
@@ -49,7 +49,7 @@ def deposit(
 
 def decline(frame: Frame, message: MessageId, reason: _Reason) -> None:
     """Decide that a message that its profile does not take is not archived."""
-    from ecluse.app.lookup import find_message
+    from ecluse.app.messages.lookup import find_message
     from ecluse.archive.deposit import decline as leave
 
     with frame.node() as node:
@@ -92,7 +92,7 @@ def start(
     ] = "",
 ) -> None:
     """Tell of the event that a document's retention begins with, such as the end of a contract."""
-    from ecluse.app.archive_views import archived_facts
+    from ecluse.app.archive.views import archived_facts
     from ecluse.archive.deposit import begin_retention
     from ecluse.model.archive import ArchiveId
     from ecluse.model.basics import iso

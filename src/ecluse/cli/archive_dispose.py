@@ -30,7 +30,7 @@ _GIVES = (
 
 
 def _show(frame: Frame, node: Node, disposal: Disposal, said: str) -> None:
-    from ecluse.app.archive_views import disposal_facts
+    from ecluse.app.archive.views import disposal_facts
     from ecluse.archive.disposal import find_disposal
 
     record, _ = node.store.read(lambda view: find_disposal(view, disposal.id))
@@ -39,7 +39,7 @@ def _show(frame: Frame, node: Node, disposal: Disposal, said: str) -> None:
 
 def _list(frame: Frame) -> None:
     """List disposals, oldest first."""
-    from ecluse.app.archive_views import disposal_facts
+    from ecluse.app.archive.views import disposal_facts
     from ecluse.archive.disposal import disposals
 
     with frame.node() as node:
@@ -108,7 +108,7 @@ def show(
     ] = False,
 ) -> None:
     """Show a disposal, its list, or the text that an administrator signs elsewhere."""
-    from ecluse.app.archive_views import disposal_facts
+    from ecluse.app.archive.views import disposal_facts
     from ecluse.archive.disposal import find_disposal
 
     with frame.node() as node:

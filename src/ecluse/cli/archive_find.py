@@ -83,7 +83,7 @@ def search(
     ] = "",
 ) -> None:
     """Find archived documents, those of the newest day first."""
-    from ecluse.app.archive_views import archived_facts
+    from ecluse.app.archive.views import archived_facts
     from ecluse.archive.search import Place, Query
     from ecluse.archive.search import search as find
 
@@ -178,7 +178,7 @@ def chain(
     Documents are linked by the numbers that they name. Each link says its ground.
     """
     from ecluse import durable
-    from ecluse.app.archive_find import chain_facts, chain_of
+    from ecluse.app.archive.find import chain_facts, chain_of
     from ecluse.archive.pages import chain_page, document_name, link_sentence
     from ecluse.archive.words import remark_sentence
 
@@ -222,7 +222,7 @@ def recap(
     ] = False,
 ) -> None:
     """Write a year's list of EDI messages with their anomalies, and the file of partners, as CSV and pages."""
-    from ecluse.app.archive_find import write_recap
+    from ecluse.app.archive.find import write_recap
     from ecluse.archive.words import LANGUAGES
 
     languages = LANGUAGES if language == "both" else (language,)
@@ -251,7 +251,7 @@ def export(
 
     It is a BagIt bag: sha256sum alone checks it. What was cut goes on where it was.
     """
-    from ecluse.app.archive_find import owner
+    from ecluse.app.archive.find import owner
     from ecluse.archive.transfer import Scope, export_archive
 
     scope = Scope(partner, profile, type, since, until if len(until) in (0, 10) else f"{until}-99")
@@ -299,7 +299,7 @@ def verify(frame: Frame, folder: _Folder, keys: _LogKeys = None) -> None:
 
     Without the log's key, what is signed is checked with the key that the export itself names, and is only claimed.
     """
-    from ecluse.app.archive_find import verifier_keys
+    from ecluse.app.archive.find import verifier_keys
     from ecluse.archive.transfer import check_export
 
     with frame.progress("Checking") as progress:
@@ -338,7 +338,7 @@ def load(frame: Frame, folder: _Folder, reason: _Reason, keys: _LogKeys = None) 
 
     Ids, retention, holds and deposit receipts stay as they are. What was cut goes on where it was.
     """
-    from ecluse.app.archive_find import verifier_keys
+    from ecluse.app.archive.find import verifier_keys
     from ecluse.archive.transfer import load_export
 
     with frame.node() as node, frame.progress("Importing") as progress:

@@ -61,7 +61,7 @@ def hold(
 
     Named, or by what they have in common: what comes later and fits is held too.
     """
-    from ecluse.app.archive_views import hold_facts
+    from ecluse.app.archive.views import hold_facts
     from ecluse.archive.holding import held, place_hold
     from ecluse.archive.holds import Criteria
 
@@ -98,7 +98,7 @@ def release(
     reason: _Reason,
 ) -> None:
     """Release a hold. What it held goes when its retention says so."""
-    from ecluse.app.archive_views import hold_facts
+    from ecluse.app.archive.views import hold_facts
     from ecluse.archive.holding import release_hold
 
     with frame.node() as node:
@@ -110,7 +110,7 @@ def holds(
     frame: Frame, all: Annotated[bool, typer.Option("--all", help="Also those released.")] = False
 ) -> None:
     """List the holds that stand."""
-    from ecluse.app.archive_views import hold_facts
+    from ecluse.app.archive.views import hold_facts
     from ecluse.archive.holding import all_holds
 
     with frame.node() as node:

@@ -15,7 +15,7 @@ from ecluse.errors import EcluseError, Fault
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ecluse.app.onboarding import Sure
+    from ecluse.app.partners.onboarding import Sure
     from ecluse.model.basics import Instant
     from ecluse.trust.card import Card
 
@@ -134,7 +134,7 @@ def said(
     Raises:
         Incomplete: Something that belongs to it is missing, or two of them don't go together.
     """
-    from ecluse.app.onboarding import Sure
+    from ecluse.app.partners.onboarding import Sure
 
     if first_use is not None:
         if how is not None or phrase is not None:
@@ -173,8 +173,8 @@ def sealed(
         Incomplete: There is no anchor, or it is said that somebody made sure in another way too.
         CardError: The seal does not hold.
     """
-    from ecluse.app.onboarding import Sure
-    from ecluse.app.partners import read_small
+    from ecluse.app.partners.onboarding import Sure
+    from ecluse.app.partners.views import read_small
     from ecluse.trust.card import check_seal
     from ecluse.trust.certificates import load_certificates
 
@@ -215,7 +215,7 @@ def make_sure(
         NotConfirmed: The answer is no, or there is nobody to ask.
         NotVerified: It takes somebody who made sure, and nobody did.
     """
-    from ecluse.app.onboarding import NotVerified, Sure
+    from ecluse.app.partners.onboarding import NotVerified, Sure
 
     if given is not None and (wanted is None or "".join(given.split()) != "".join(wanted.split())):
         raise WrongPhrase(

@@ -43,7 +43,7 @@ def _list(
     ] = False,
 ) -> None:
     """List the register, the entry that somebody has to look at first at the top."""
-    from ecluse.app.audit import entry_facts, register
+    from ecluse.app.partners.audit import entry_facts, register
     from ecluse.model.basics import PartnerId
 
     with frame.node() as node:
@@ -103,7 +103,7 @@ def record(
     ] = None,
 ) -> None:
     """Record a certification, an agreement or answers, in the place of an older one of the same name."""
-    from ecluse.app.audit import entry_facts, keep_file, record_entry
+    from ecluse.app.partners.audit import entry_facts, keep_file, record_entry
     from ecluse.model.basics import PartnerId
     from ecluse.trust.assurance import Entry, check_entry
 
@@ -138,7 +138,7 @@ def _answers(path: Path | None) -> dict[str, str]:
         return {}
     import msgspec
 
-    from ecluse.app.partners import read_small
+    from ecluse.app.partners.views import read_small
     from ecluse.trust.assurance import AssuranceError
 
     try:
@@ -160,7 +160,7 @@ def file(
     out: Annotated[Path, typer.Option("--out", help="A new file.", show_default=False)],
 ) -> None:
     """Give back a file that proves an entry."""
-    from ecluse.app.audit import read_file
+    from ecluse.app.partners.audit import read_file
 
     with frame.node() as node, out.open("xb") as target:
         found = read_file(node, f"{partner}/{topic}/{name}", file_name, target)
@@ -180,7 +180,7 @@ command(
 
 def remove(frame: Frame, partner: _Partner, topic: _Topic, name: _Name, reason: _Reason) -> None:
     """Take an entry out of the register, and erase its files."""
-    from ecluse.app.audit import entry_facts, remove_entry
+    from ecluse.app.partners.audit import entry_facts, remove_entry
 
     with frame.node() as node:
         entry = remove_entry(node, f"{partner}/{topic}/{name}", actor=frame.actor, reason=reason)

@@ -40,7 +40,7 @@ def _list(
     export: Export = None,
 ) -> None:
     """List every certificate: our keys', then the partners'. For other keys see `ecluse key list`."""
-    from ecluse.app.inventory import certificate_row
+    from ecluse.app.keys.inventory import certificate_row
 
     show_credentials(
         frame,
@@ -75,7 +75,7 @@ def check(
     ] = None,
 ) -> None:
     """Ask the authorities whether certificates were revoked, now. Exits with 1 where one was."""
-    from ecluse.app.revocation import check_certificates, is_named
+    from ecluse.app.keys.revocation import check_certificates, is_named
     from ecluse.model.basics import iso
 
     with frame.node() as node:
@@ -184,8 +184,8 @@ command(
 
 
 def _import_key(frame: Frame, file: Path, ref: str, password: str | None) -> None:
-    from ecluse.app.certificates import import_key
-    from ecluse.app.partners import read_small
+    from ecluse.app.keys.certificates import import_key
+    from ecluse.app.partners.views import read_small
 
     data = read_small(file)
     with frame.node() as node:
@@ -201,8 +201,8 @@ def _import_key(frame: Frame, file: Path, ref: str, password: str | None) -> Non
 def _import_certificate(
     frame: Frame, file: Path, partner: str, use: list[str], begins: str | None, ends: str | None, *, yes: bool
 ) -> None:
-    from ecluse.app.certificates import partner_certificate_files
-    from ecluse.app.partners import read_small
+    from ecluse.app.keys.certificates import partner_certificate_files
+    from ecluse.app.partners.views import read_small
     from ecluse.app.settings import change_files, plan_files, settled_files
     from ecluse.cli.configuration import draw_plan
 
@@ -257,7 +257,7 @@ def generate(
     ] = None,
 ) -> None:
     """Make a key with a certificate, signed by the key itself or by another of ours."""
-    from ecluse.app.certificates import generate_key
+    from ecluse.app.keys.certificates import generate_key
 
     with frame.node() as node:
         organisation = node.directory.organisation
@@ -314,8 +314,8 @@ def install(
     file: Annotated[Path, typer.Argument(help="PEM, DER or PKCS#7, with the chain.", show_default=False)],
 ) -> None:
     """Give a key the certificate that an authority made; what was encrypted to the former one still opens."""
-    from ecluse.app.certificates import install_certificate
-    from ecluse.app.partners import read_small
+    from ecluse.app.keys.certificates import install_certificate
+    from ecluse.app.partners.views import read_small
 
     data = read_small(file)
     with frame.node() as node:

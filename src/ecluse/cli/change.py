@@ -329,7 +329,7 @@ def _decide(
 
 def _made_elsewhere(frame: Frame, node: Node, path: Path) -> tuple[str, str]:
     """Whose signature is in a file, by its key where ``--as`` does not say."""
-    from ecluse.app.partners import read_small
+    from ecluse.app.partners.views import read_small
     from ecluse.trust.operators import operator_keys
     from ecluse.wire.sshsig import MAX_ARMOR, read_signature
 

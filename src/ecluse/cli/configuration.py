@@ -12,7 +12,7 @@ from ecluse.cli.frame import Frame, command
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ecluse.trust.plan import Plan
+    from ecluse.trust.changes.plan import Plan
 
 __all__ = ["add_to", "draw_plan"]
 
@@ -50,8 +50,8 @@ def plan(frame: Frame) -> None:
     """Say what applying the hub's files would change, and what of it changes trust."""
     from ecluse.app.changes.gate import must_hold
     from ecluse.app.settings import plan_files
+    from ecluse.trust.changes.sensitive import sensitive
     from ecluse.trust.configuration import read_folder
-    from ecluse.trust.sensitive import sensitive
 
     with frame.node() as node:
         changes, _ = plan_files(node, read_folder(node.folder))

@@ -112,7 +112,7 @@ def show_credentials(
         export: ...
     """
     from ecluse import durable
-    from ecluse.app.inventory import exported, inventory
+    from ecluse.app.keys.inventory import exported, inventory
     from ecluse.cli.values import duration
     from ecluse.trust.inventory import Query
 
@@ -145,7 +145,7 @@ def _draw(console: Console, credentials: list[Credential], now: Instant) -> None
     from rich.table import Table
     from rich.text import Text
 
-    from ecluse.app.inventory import days_left
+    from ecluse.app.keys.inventory import days_left
     from ecluse.model.basics import iso
 
     if not credentials:

@@ -30,7 +30,7 @@ def resend(
 
     Of a message that came in, an answer of ours that could not be sent is sent again too.
     """
-    from ecluse.app.lookup import find_message
+    from ecluse.app.messages.lookup import find_message
     from ecluse.exchange import actions
 
     with frame.node() as node:
@@ -49,7 +49,7 @@ command(
 
 def resume(frame: Frame, id: MessageId, reason: _Reason) -> None:
     """Attempt at once what waits for its next attempt."""
-    from ecluse.app.lookup import find_message
+    from ecluse.app.messages.lookup import find_message
     from ecluse.exchange import actions
 
     with frame.node() as node:
@@ -68,7 +68,7 @@ command(
 
 def release(frame: Frame, id: MessageId, reason: _Reason) -> None:
     """Let a quarantined message through to the application."""
-    from ecluse.app.lookup import find_message
+    from ecluse.app.messages.lookup import find_message
     from ecluse.exchange import actions
 
     with frame.node() as node:
@@ -87,7 +87,7 @@ command(
 
 def give_up(frame: Frame, id: MessageId, reason: _Reason) -> None:
     """Stop trying. The documents stay, and a late receipt still counts."""
-    from ecluse.app.lookup import find_message
+    from ecluse.app.messages.lookup import find_message
     from ecluse.exchange import actions
 
     with frame.node() as node:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ecluse.app.life import Life, Said
+from ecluse.app.messages.life import Life, Said
 from ecluse.exchange.trace import Step, Trace
 from ecluse.model.basics import MessageId, iso
 from ecluse.model.nouns import Delivery, Direction

@@ -92,7 +92,7 @@ def export(
 
     The format is open (docs/evidence-pack-format.md); `ecluse-verify` checks it without a hub.
     """
-    from ecluse.app.lookup import find_message
+    from ecluse.app.messages.lookup import find_message
     from ecluse.app.packs.choice import find
     from ecluse.app.packs.export import export_pack
 

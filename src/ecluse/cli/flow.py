@@ -28,7 +28,7 @@ _ROW = (
 
 def _list(frame: Frame) -> None:
     """List the flows: where they lead, their last and next run, and what waits or failed."""
-    from ecluse.app.flow_views import flow_rows
+    from ecluse.app.flows.views import flow_rows
 
     with frame.node() as node:
         rows = flow_rows(node)
@@ -40,7 +40,7 @@ command(app, "list", gives=f"flows[]{{{_ROW}}}", example="ecluse --hub hub flow 
 
 def show(frame: Frame, id: _Flow) -> None:
     """Show a flow: its settings, how it stands, what is expected, and its last documents."""
-    from ecluse.app.flow_views import flow_facts
+    from ecluse.app.flows.views import flow_facts
 
     with frame.node() as node:
         facts = flow_facts(node, id)
@@ -68,7 +68,7 @@ def run(
     ] = "60s",
 ) -> None:
     """Collect for a flow now, in this process; what was collected is sent on by the serving hub."""
-    from ecluse.app.flow_views import run_flow
+    from ecluse.app.flows.views import run_flow
     from ecluse.cli.values import duration
 
     with frame.node() as node, frame.progress("Collecting") as progress:
@@ -92,7 +92,7 @@ command(
 
 def pause(frame: Frame, id: _Flow, reason: _Reason) -> None:
     """Let a flow take nothing and send nothing on; what comes for it is kept and waits."""
-    from ecluse.app.flow_views import pause_flow
+    from ecluse.app.flows.views import pause_flow
 
     with frame.node() as node:
         facts = pause_flow(node, id, actor=frame.actor, reason=reason)
@@ -109,7 +109,7 @@ command(
 
 def resume(frame: Frame, id: _Flow, reason: _Reason) -> None:
     """Let a paused flow go on, with what waited for it."""
-    from ecluse.app.flow_views import resume_flow
+    from ecluse.app.flows.views import resume_flow
 
     with frame.node() as node:
         facts = resume_flow(node, id, actor=frame.actor, reason=reason)
@@ -148,7 +148,7 @@ def _test(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 20,
 ) -> None:
     """Say what a flow would do, and why. Nothing is kept, sent, moved or deleted."""
-    from ecluse.app.flow_views import try_flow
+    from ecluse.app.flows.views import try_flow
 
     with frame.node() as node:
         facts = try_flow(node, id, what, partner=partner, limit=limit)

@@ -97,7 +97,7 @@ def init(
 
     from ecluse.app.folder import make_hub
     from ecluse.trust.certificates import describe
-    from ecluse.trust.ssh import fingerprint, key_blob
+    from ecluse.trust.keys.ssh import fingerprint, key_blob
 
     with frame.err.status("Making keys and the database"):
         node = make_hub(

@@ -44,7 +44,7 @@ def _list(
     export: Export = None,
 ) -> None:
     """List every credential: the hub's own, then the partners'. Secrets stand in it by name alone."""
-    from ecluse.app.inventory import as_row
+    from ecluse.app.keys.inventory import as_row
     from ecluse.trust.inventory import KINDS
 
     for each in kind or ():

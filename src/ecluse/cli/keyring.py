@@ -33,7 +33,7 @@ def passphrase(
     Serving nodes go on. Before the next start the new passphrase has to be where [keyring] passphrase says. Old copies
     of the folder still open with the old one.
     """
-    from ecluse.app.certificates import change_passphrase
+    from ecluse.app.keys.certificates import change_passphrase
 
     with frame.node() as node:
         change_passphrase(node, frame.secret(new, "The new passphrase", option="--new"), actor=frame.actor)
@@ -52,7 +52,7 @@ command(
 
 def stores(frame: Frame) -> None:
     """List the key stores of the configuration, and the keys in each."""
-    from ecluse.app.certificates import key_store
+    from ecluse.app.keys.certificates import key_store
     from ecluse.errors import EcluseError
 
     rows: list[dict[str, Any]] = []
@@ -114,8 +114,8 @@ def bind(
     days: Annotated[int, typer.Option("--days", min=1, help="How long that lasts.")] = 1095,
 ) -> None:
     """Use a key that stays in a key store: name it under [[organisation.keys]] as any other afterwards."""
-    from ecluse.app.certificates import bind_key, key_store
-    from ecluse.app.partners import read_small
+    from ecluse.app.keys.certificates import bind_key, key_store
+    from ecluse.app.partners.views import read_small
     from ecluse.trust.certificates import describe
 
     with frame.node() as node:

@@ -30,7 +30,7 @@ def verify(
 
     Names the first record that is wrong. Exit code 1 where something is.
     """
-    from ecluse.app.proofs import verify_evidence
+    from ecluse.app.log.proofs import verify_evidence
 
     with frame.node() as node, frame.progress("Verifying") as progress:
         facts = verify_evidence(node, progress, contents=contents)
@@ -103,7 +103,7 @@ def proof(
 ) -> None:
     """Prove one record to somebody who has no hub (C2SP tlog-proof, with the record itself)."""
     from ecluse import durable
-    from ecluse.app.proofs import find_record, make_proof
+    from ecluse.app.log.proofs import find_record, make_proof
 
     with frame.node() as node:
         text, facts = make_proof(node, find_record(node, record, event))
@@ -146,8 +146,8 @@ def check_proof(
     ] = None,
 ) -> None:
     """Check a proof. Exit code 1 where it does not hold."""
-    from ecluse.app.partners import read_small
-    from ecluse.app.proofs import event_facts
+    from ecluse.app.log.proofs import event_facts
+    from ecluse.app.partners.views import read_small
     from ecluse.evidence.proof import check_proof as check
     from ecluse.wire.tlog.checkpoint import log_key
 

@@ -26,8 +26,8 @@ def witness(
 
     Exit code 1 where one does not answer, or does not cosign.
     """
-    from ecluse.app.sequencing import make_sequencer
-    from ecluse.app.witnesses import cosign_run, greet, witness_facts
+    from ecluse.app.log.sequencing import make_sequencer
+    from ecluse.app.log.witnesses import cosign_run, greet, witness_facts
 
     with frame.node() as node:
         if now:
@@ -66,7 +66,7 @@ def _draw_witnesses(console: Console, facts: dict[str, Any]) -> None:
 
 def cosign(frame: Frame) -> None:
     """Show our keys as a witness, for those whose logs we cosign, and what is known of each of these logs."""
-    from ecluse.app.witnesses import cosigned_facts, own_witness_keys
+    from ecluse.app.log.witnesses import cosigned_facts, own_witness_keys
 
     with frame.node() as node:
         keys = [str(key) for key, _ in own_witness_keys(node)]
@@ -94,7 +94,7 @@ def tiles(
     ] = False,
 ) -> None:
     """Write the log as static files (C2SP tlog-tiles), for any web server or for a copy elsewhere."""
-    from ecluse.app.log_tiles import write_tiles
+    from ecluse.app.log.tiles import write_tiles
 
     with frame.node() as node, frame.progress("Writing") as progress:
         facts = write_tiles(node, out, entries, progress)
@@ -107,7 +107,7 @@ def breaks(frame: Frame) -> None:
 
     Exit code 1 where it is broken now.
     """
-    from ecluse.app.log_breaks import break_facts, damage_facts, look_at
+    from ecluse.app.log.breaks import break_facts, damage_facts, look_at
     from ecluse.evidence.errors import NotBroken
 
     with frame.node() as node:
@@ -175,9 +175,9 @@ def continue_(
     Where the hub has operators of role trust, one of them signs; where it has two, both do: the first with --reason,
     the second without. Serving nodes sign the log again within seconds.
     """
-    from ecluse.app.log_breaks import continue_log
-    from ecluse.app.sequencing import make_sequencer
-    from ecluse.app.witnesses import greet
+    from ecluse.app.log.breaks import continue_log
+    from ecluse.app.log.sequencing import make_sequencer
+    from ecluse.app.log.witnesses import greet
     from ecluse.evidence.errors import RolledBack
 
     with frame.node() as node:
@@ -203,7 +203,7 @@ def add_key(frame: Frame) -> None:
 
     Keys in files, or behind the signer, only: key stores (PKCS#11, Vault) don't make such signatures.
     """
-    from ecluse.app.log_keys import add_log_key
+    from ecluse.app.log.keys import add_log_key
 
     with frame.node() as node:
         made = add_log_key(node, actor=frame.actor)

@@ -82,7 +82,7 @@ def _list(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 50,
 ) -> None:
     """List messages, newest first."""
-    from ecluse.app.lookup import message_facts
+    from ecluse.app.messages.lookup import message_facts
     from ecluse.model import nouns
     from ecluse.model.states import MessageState
 
@@ -154,7 +154,7 @@ def _draw_list(console: Console, rows: list[dict[str, Any]]) -> None:
 
 def show(frame: Frame, id: MessageId) -> None:
     """Show a message: its documents, its deliveries and why it is as it is."""
-    from ecluse.app.lookup import find_message
+    from ecluse.app.messages.lookup import find_message
     from ecluse.cli.draw import draw_message
     from ecluse.exchange.trace import trace as gather
 
@@ -176,7 +176,7 @@ command(
 
 def trace(frame: Frame, id: MessageId) -> None:
     """Draw the life of a message: who did what and when, the receipts, and what is proven of it."""
-    from ecluse.app.life import life_of
+    from ecluse.app.messages.life import life_of
     from ecluse.cli.draw import draw_life
 
     with frame.node() as node:
@@ -212,7 +212,7 @@ def payload(
 ) -> None:
     """Get a document of a message, as it was handed in or received."""
     from ecluse import durable
-    from ecluse.app.lookup import find_message
+    from ecluse.app.messages.lookup import find_message
 
     if frame.json and out == "-":
         raise NeedsOut("The document would be mixed with the JSON.")

@@ -35,7 +35,7 @@ def take(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Take up a partner's new certificate beside the old one, and encrypt to it once they are seen to use it."""
-    from ecluse.app.partners import read_small
+    from ecluse.app.partners.views import read_small
     from ecluse.app.rotation.tend import look
     from ecluse.app.rotation.theirs import take as take_certificate
     from ecluse.trust.certificates import describe, leaves, load_certificates

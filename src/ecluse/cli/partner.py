@@ -19,7 +19,7 @@ app = typer.Typer(help="Partners: who we exchange with.", no_args_is_help=True)
 
 def _list(frame: Frame) -> None:
     """List the partners."""
-    from ecluse.app.partners import partner_summary
+    from ecluse.app.partners.views import partner_summary
 
     with frame.node() as node:
         rows = [partner_summary(node, view) for view in node.directory.partners]
@@ -78,7 +78,7 @@ def show(
     id: Annotated[str, typer.Argument(help="The partner's id.", show_default=False)],
 ) -> None:
     """Show a partner: how documents are exchanged, and whose key does what, and when."""
-    from ecluse.app.partners import partner_facts
+    from ecluse.app.partners.views import partner_facts
 
     with frame.node() as node:
         facts = partner_facts(node, node.directory.partner(id))

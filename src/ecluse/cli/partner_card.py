@@ -175,8 +175,8 @@ def add(
 
     Without anybody who made sure of who they are, the partner stays invited, and nothing is exchanged.
     """
-    from ecluse.app.onboarding import Sure, join
-    from ecluse.app.partners import card_facts, card_file
+    from ecluse.app.partners.onboarding import Sure, join
+    from ecluse.app.partners.views import card_facts, card_file
     from ecluse.app.settings import change_files
     from ecluse.trust.card import card_alarms, read_card
 
@@ -247,8 +247,8 @@ def update(
     A card that is signed by another key, or that changes bank details, takes more than a yes: somebody has to make
     sure that it is theirs.
     """
-    from ecluse.app.onboarding import renew
-    from ecluse.app.partners import card_facts, card_file
+    from ecluse.app.partners.onboarding import renew
+    from ecluse.app.partners.views import card_facts, card_file
     from ecluse.app.settings import change_files
     from ecluse.trust.card import read_card
 

@@ -23,7 +23,7 @@ from ecluse.cli.assure import (
 from ecluse.cli.frame import Frame, command
 
 if TYPE_CHECKING:
-    from ecluse.trust.fields import PartnerState
+    from ecluse.trust.settings.fields import PartnerState
 
 __all__ = ["add_to"]
 
@@ -113,12 +113,12 @@ def invite(
     Run again for a partner that has not answered, it writes a fresh letter; the former invitation counts no more.
     """
     from ecluse import durable
-    from ecluse.app.letter import invitation_letter
-    from ecluse.app.onboarding import invite as invited
+    from ecluse.app.partners.letter import invitation_letter
+    from ecluse.app.partners.onboarding import invite as invited
     from ecluse.app.settings import change_files
     from ecluse.model.basics import iso
     from ecluse.trust.card import make_card, phrase, read_card
-    from ecluse.trust.fields import instant_until
+    from ecluse.trust.settings.fields import instant_until
 
     reach = {
         field: value for field, value in (("name", contact), ("email", email), ("phone", phone)) if value
@@ -178,8 +178,8 @@ def verify(
     anchor: Anchor = None,
 ) -> None:
     """Write down how a partner's identity was made sure of; an invited one becomes verified."""
-    from ecluse.app.onboarding import verify as verified
-    from ecluse.app.partners import badge, card_file
+    from ecluse.app.partners.onboarding import verify as verified
+    from ecluse.app.partners.views import badge, card_file
     from ecluse.app.settings import change_files
     from ecluse.trust.card import phrase as phrase_of
     from ecluse.trust.card import read_card
@@ -209,7 +209,7 @@ def verify(
 
 
 def _move(frame: Frame, id: str, state: PartnerState, reason: str) -> None:
-    from ecluse.app.onboarding import move
+    from ecluse.app.partners.onboarding import move
     from ecluse.app.settings import change_files
 
     with frame.node() as node:

@@ -34,7 +34,7 @@ def _list(
     ] = None,
 ) -> None:
     """List every OpenPGP key of ours, then the partners' certificates."""
-    from ecluse.app.openpgp import is_ending, openpgp_entries
+    from ecluse.app.keys.openpgp import is_ending, openpgp_entries
     from ecluse.cli.values import duration
 
     days = duration(expiring) // 86_400 if expiring is not None else None
@@ -96,7 +96,7 @@ def show(
     ],
 ) -> None:
     """Show one key or certificate, with its fingerprint in groups to be compared by voice."""
-    from ecluse.app.openpgp import find_entry
+    from ecluse.app.keys.openpgp import find_entry
 
     with frame.node() as node:
         row = find_entry(node, name).as_dict(node.hub.clock())
@@ -107,7 +107,7 @@ command(app, "show", gives=_CERTIFICATE, example="ecluse --hub hub pgp show birc
 
 
 def _draw_one(console: Console, row: dict[str, Any]) -> None:
-    from ecluse.app.openpgp import grouped
+    from ecluse.app.keys.openpgp import grouped
 
     def say(text: str) -> None:
         console.print(text, markup=False, soft_wrap=True)
@@ -144,7 +144,7 @@ def generate(
     ] = 4,
 ) -> None:
     """Make a key that signs and decrypts."""
-    from ecluse.app.openpgp import generate_key
+    from ecluse.app.keys.openpgp import generate_key
 
     with frame.node() as node:
         organisation = node.directory.organisation
@@ -190,8 +190,8 @@ def import_(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Take over a private key (--ref), or put a partner's certificate (--partner) in force."""
-    from ecluse.app.openpgp import import_key
-    from ecluse.app.partners import read_small
+    from ecluse.app.keys.openpgp import import_key
+    from ecluse.app.partners.views import read_small
     from ecluse.wire.openpgp.errors import WrongPassphrase
 
     if (ref is None) == (partner is None):
@@ -225,7 +225,7 @@ command(
 
 
 def _import_certificate(frame: Frame, data: bytes, partner: str, *, yes: bool) -> None:
-    from ecluse.app.openpgp import grouped, partner_files
+    from ecluse.app.keys.openpgp import grouped, partner_files
     from ecluse.app.settings import change_files, plan_files, settled_files
     from ecluse.cli.configuration import draw_plan
     from ecluse.wire.openpgp.certificate import read_certificates
@@ -258,7 +258,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the certificate of a key of ours in ASCII armour: for partners."""
-    from ecluse.trust.openpgp import armored_certificate
+    from ecluse.trust.keys.openpgp import armored_certificate
 
     with frame.node() as node:
         text = armored_certificate(node.keyring.openpgp_certificate(ref))
@@ -279,7 +279,7 @@ def extend(
     days: Annotated[int, typer.Option("--days", min=1, help="How long it lasts from now.")] = 1095,
 ) -> None:
     """Let a key of ours last longer. Partners need its certificate again."""
-    from ecluse.app.openpgp import extend_key
+    from ecluse.app.keys.openpgp import extend_key
 
     with frame.node() as node:
         made = extend_key(node, ref, days, actor=frame.actor)
@@ -300,7 +300,7 @@ def revoke(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Revoke a key of ours for good: it signs no more, and still decrypts. Partners need its certificate again."""
-    from ecluse.app.openpgp import revoke_key
+    from ecluse.app.keys.openpgp import revoke_key
 
     with frame.node() as node:
         node.keyring.openpgp_certificate(ref)
@@ -324,7 +324,7 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Forget a key of ours for good: what was encrypted to it alone can't be read any more."""
-    from ecluse.app.openpgp import remove_key
+    from ecluse.app.keys.openpgp import remove_key
 
     with frame.node() as node:
         node.keyring.openpgp_certificate(ref)
@@ -343,7 +343,7 @@ def _named(node: Any, ref: str) -> bool:
 
 
 def _show_key(frame: Frame, ref: str, certificate: Certificate, verb: str, *, named: bool) -> None:
-    from ecluse.app.openpgp import OpenPgpEntry, grouped
+    from ecluse.app.keys.openpgp import OpenPgpEntry, grouped
     from ecluse.model.basics import system_clock
 
     row = OpenPgpEntry(None, ref, (), certificate).as_dict(system_clock())

@@ -425,7 +425,7 @@ def suppress(
 ) -> None:
     """Accept a finding until a day. It stays in the list with --all, and comes back after its end."""
     from ecluse.app.posture.work import PostureWork
-    from ecluse.trust.fields import instant_until
+    from ecluse.trust.settings.fields import instant_until
 
     try:
         end = instant_until(until)

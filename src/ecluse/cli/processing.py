@@ -21,8 +21,8 @@ def processing(
     ] = None,
 ) -> None:
     """Write the record of processing activities (GDPR, article 30) from the configuration in force."""
-    from ecluse.app.processing import processing_record
-    from ecluse.app.processing_page import as_html, as_markdown
+    from ecluse.app.processing.page import as_html, as_markdown
+    from ecluse.app.processing.record import processing_record
 
     with frame.node() as node:
         record = processing_record(node)

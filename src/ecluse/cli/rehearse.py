@@ -55,7 +55,7 @@ def rehearse(
         raise typer.BadParameter("give a partner, or --check with a report.")
     with frame.node() as node:
         if check is not None:
-            from ecluse.app.partners import read_small
+            from ecluse.app.partners.views import read_small
 
             report = check_report(read_small(check), node.log_key)
         else:

@@ -173,8 +173,8 @@ def restore(
     from ecluse.app.backup.places import open_place
     from ecluse.app.backup.restore import Request
     from ecluse.app.backup.restore import restore as make
-    from ecluse.trust.backup_settings import BackupPlace
     from ecluse.trust.secrets import SecretResolver
+    from ecluse.trust.settings.backup import BackupPlace
     from ecluse.wire.tlog.note import NoteKey
 
     resolver = SecretResolver(Path.cwd(), os.environ)

@@ -25,7 +25,7 @@ def show(
     ] = None,
 ) -> None:
     """Show what is kept for how long; of a message, when what of it goes, and what keeps it."""
-    from ecluse.app.retention import message_retention, overview
+    from ecluse.app.archive.retention import message_retention, overview
 
     with frame.node() as node:
         facts = overview(node) if message is None else message_retention(node, message)
@@ -48,7 +48,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")] = False,
 ) -> None:
     """Delete what was kept for long enough, at once; a serving hub does it by itself every hour."""
-    from ecluse.app.retention import due_now, run_retention
+    from ecluse.app.archive.retention import due_now, run_retention
 
     with frame.node() as node:
         if dry_run:

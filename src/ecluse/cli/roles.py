@@ -52,7 +52,7 @@ def roles(
     ] = None,
 ) -> None:
     """Show the table of roles: what is configured, what it is worth, and what was used last."""
-    from ecluse.app.roles import every_role, roles_of, states_named
+    from ecluse.app.partners.roles import every_role, roles_of, states_named
 
     if (id is None) != all:
         raise NoPartnerNamed("Either one partner or all of them can be shown.")

@@ -123,7 +123,7 @@ def begin(
 ) -> None:
     """Make a successor for a key of ours, and accept both from here on."""
     from ecluse import durable
-    from ecluse.app.partners import read_small
+    from ecluse.app.partners.views import read_small
     from ecluse.app.rotation.begin import Wanted
     from ecluse.app.rotation.begin import begin as begin_rotation
     from ecluse.app.rotation.board import board
@@ -186,7 +186,7 @@ def certify(
     file: Annotated[Path, typer.Argument(help="PEM, DER or PKCS#7, with the chain.", show_default=False)],
 ) -> None:
     """Give a successor the certificate that an authority made, and accept both from here on."""
-    from ecluse.app.partners import read_small
+    from ecluse.app.partners.views import read_small
     from ecluse.app.rotation.begin import certify as certify_rotation
     from ecluse.app.rotation.tend import look
 

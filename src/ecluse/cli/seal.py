@@ -52,7 +52,7 @@ def sign(
 ) -> None:
     """Put our seal on a document."""
     from ecluse.app.seals import seal_file
-    from ecluse.trust.seal_settings import Sealing
+    from ecluse.trust.settings.seals import Sealing
 
     with frame.node() as node:
         facts = seal_file(
@@ -81,7 +81,7 @@ def container(
 ) -> None:
     """Put documents into one container with one seal over all of them (ASiC-E)."""
     from ecluse.app.seals import contain_files
-    from ecluse.trust.seal_settings import Sealing
+    from ecluse.trust.settings.seals import Sealing
 
     with frame.node() as node:
         facts = contain_files(node, files, Sealing(format="asic-e", key=key, time_stamp=time_stamp), out)

@@ -24,7 +24,7 @@ def put(
     ] = None,
 ) -> None:
     """Put a secret into the keyring, in place of one of the same name."""
-    from ecluse.app.certificates import put_secret
+    from ecluse.app.keys.certificates import put_secret
 
     with frame.node() as node:
         put_secret(node, name, frame.secret(source, "The secret", option="--from"), actor=frame.actor)
@@ -48,7 +48,7 @@ command(app, "list", gives="secrets[]", example="ecluse --hub hub secret list")(
 
 def remove(frame: Frame, name: _Name) -> None:
     """Forget a secret."""
-    from ecluse.app.certificates import remove_secret
+    from ecluse.app.keys.certificates import remove_secret
 
     with frame.node() as node:
         remove_secret(node, name, actor=frame.actor)

@@ -75,8 +75,8 @@ def send(
     ] = None,
 ) -> None:
     """Send documents to a partner or by a flow: kept durably, then delivered by the serving hub."""
-    from ecluse.app.follow import Progress, follow
-    from ecluse.app.outbox import send_files, send_to_flow
+    from ecluse.app.messages.follow import Progress, follow
+    from ecluse.app.messages.outbox import send_files, send_to_flow
     from ecluse.cli.values import duration
 
     if flow is None and not files:

@@ -18,7 +18,7 @@ def signer(frame: Frame) -> None:
     import signal
     import sys
 
-    from ecluse.app.signer import open_signer
+    from ecluse.app.keys.signer import open_signer
 
     service = open_signer(
         frame.folder, tell=lambda words: frame.err.print(f"warning: {words}", markup=False, soft_wrap=True)

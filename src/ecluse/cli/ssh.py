@@ -34,7 +34,7 @@ def ssh(
     ] = None,
 ) -> None:
     """Show a key as SSH knows it: public key, fingerprint, and the line for partners' known_hosts."""
-    from ecluse.trust.ssh import fingerprint, key_blob
+    from ecluse.trust.keys.ssh import fingerprint, key_blob
 
     with frame.node() as node:
         line = node.keyring.ssh_public_key(ref)

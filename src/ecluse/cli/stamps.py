@@ -69,8 +69,8 @@ def stamp(
     now: Annotated[bool, typer.Option("--now", help="Also authorities that are not due.")] = False,
 ) -> None:
     """Have the newest checkpoint time-stamped. Exit code 1 where an authority gave none."""
-    from ecluse.app.stamp_views import stamp_facts
-    from ecluse.app.stamps import stamp_log
+    from ecluse.app.log.stamp_views import stamp_facts
+    from ecluse.app.log.stamps import stamp_log
 
     with frame.node() as node:
         done = stamp_log(node, name=authority, now=now, actor=frame.actor)
@@ -120,7 +120,7 @@ def stamps(
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many are shown.")] = 20,
 ) -> None:
     """Show the time-stamps on the log and how it stands with the authorities. With --verify, 1 where one is wrong."""
-    from ecluse.app.stamp_views import (
+    from ecluse.app.log.stamp_views import (
         authority_facts,
         export_stamps,
         list_stamps,
@@ -173,7 +173,7 @@ def renew(
     now: Annotated[bool, typer.Option("--now", help="Renew also what is not due.")] = False,
 ) -> None:
     """Renew the evidence records that are due, with one time-stamp for all that need the same."""
-    from ecluse.app.stamps import renew_evidence
+    from ecluse.app.log.stamps import renew_evidence
     from ecluse.model.basics import iso
 
     with frame.node() as node:
@@ -198,7 +198,7 @@ def renew(
 
 def list_records(frame: Frame) -> None:
     """Show the evidence records: since when what is proven, by whom, and until when that holds."""
-    from ecluse.app.stamp_views import list_records as read
+    from ecluse.app.log.stamp_views import list_records as read
 
     with frame.node() as node:
         rows = read(node)
@@ -219,7 +219,7 @@ def list_records(frame: Frame) -> None:
 
 def export(frame: Frame, out: Out, size: Size = None) -> None:
     """Write evidence records as files, each with its data and the certificates that it rests on."""
-    from ecluse.app.stamp_views import export_records
+    from ecluse.app.log.stamp_views import export_records
 
     with frame.node() as node:
         names = [str(out / name) for name in export_records(node, out, size)]

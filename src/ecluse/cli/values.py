@@ -16,7 +16,7 @@ def duration(text: str) -> float:
     """Seconds of a duration such as ``90s``, ``5m`` or ``60d``; a usage error otherwise."""
     import msgspec
 
-    from ecluse.trust.fields import Duration, seconds
+    from ecluse.trust.settings.fields import Duration, seconds
 
     try:
         return seconds(msgspec.convert(text, type=Duration))
@@ -28,7 +28,7 @@ def moment(text: str) -> Instant:
     """A moment such as ``2027-02-01`` (00:00 UTC) or ``2027-02-01T06:00:00Z``; a usage error otherwise."""
     import msgspec
 
-    from ecluse.trust.fields import Moment, instant_from
+    from ecluse.trust.settings.fields import Moment, instant_from
 
     try:
         found = instant_from(msgspec.convert(text, type=Moment))

@@ -17,14 +17,14 @@ import tomli_w
 
 from ecluse.app.folder import make_hub
 from ecluse.app.node import Node
-from ecluse.app.onboarding import Sure
+from ecluse.app.partners.onboarding import Sure
 from ecluse.app.settings import apply_files
 from ecluse.demo.checks import Unheld, until
 from ecluse.demo.interrupts import uninterrupted
 from ecluse.model.basics import PartnerId
 from ecluse.trust.card import Card, make_card, partner_files
 from ecluse.trust.configuration import HUB_FILE, read_folder
-from ecluse.trust.tomltext import edited
+from ecluse.trust.files.tomltext import edited
 
 __all__ = ["RELOAD", "Company", "free_port"]
 

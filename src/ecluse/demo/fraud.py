@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ecluse.app.changes import ChangeHeld, Proposal, refuse
 from ecluse.app.changes.signing import FileSigner, file_signer
-from ecluse.app.onboarding import Renewed, Sure, renew
+from ecluse.app.partners.onboarding import Renewed, Sure, renew
 from ecluse.app.settings import change_files
 from ecluse.demo.checks import Unheld
 from ecluse.demo.company import Company
 from ecluse.demo.stage import Stage
 from ecluse.trust.card import make_card, read_card
 from ecluse.trust.configuration import HUB_FILE, Configuration
-from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.keys.memory import MemoryKeyring
 from ecluse.trust.secrets import Secret
 
 __all__ = ["fraud"]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ecluse.app.outbox import UnreadableFile
+from ecluse.app.messages.outbox import UnreadableFile
 from ecluse.demo import scenes, trials
 from ecluse.demo.checks import Unheld
 from ecluse.demo.company import Company, free_port

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ecluse.app.outbox import send_files
+from ecluse.app.messages.outbox import send_files
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.demo.checks import Unheld, until
 from ecluse.demo.screen import Screen, size_text

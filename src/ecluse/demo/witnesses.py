@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any, Final
 
-from ecluse.app.witnesses import own_witness_keys
+from ecluse.app.log.witnesses import own_witness_keys
 from ecluse.demo.checks import until
 from ecluse.demo.company import Company, free_port
 from ecluse.demo.stage import Stage

@@ -17,8 +17,8 @@ from ecluse.model.records import Record
 from ecluse.posture.facts import Approved, Seen
 from ecluse.posture.keeping import Tell, every_record_of
 from ecluse.store.port import Tx, View
+from ecluse.trust.changes.plan import Change, differences
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.plan import Change, differences
 
 __all__ = [
     "MARK",

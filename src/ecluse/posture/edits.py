@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from ecluse.posture.rule import Path, Put
-from ecluse.trust.tomltext import edited
+from ecluse.trust.files.tomltext import edited
 
 __all__ = ["file_of", "line_of", "with_puts"]
 

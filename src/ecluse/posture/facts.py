@@ -9,9 +9,9 @@ from typing import Final, Literal
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.assurance import Entry
 from ecluse.trust.certificates import CertificateInfo, CertificateSet
-from ecluse.trust.flow import Flow
-from ecluse.trust.plan import Change
-from ecluse.trust.schema import Hub, Partner
+from ecluse.trust.changes.plan import Change
+from ecluse.trust.settings.flow import Flow
+from ecluse.trust.settings.schema import Hub, Partner
 
 __all__ = [
     "AccessFacts",

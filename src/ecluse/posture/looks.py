@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from ecluse.posture.rule import Fix, Hit, Moment, Path, Put, Toml, in_words
-from ecluse.trust.fields import octets, seconds
+from ecluse.trust.settings.fields import octets, seconds
 
 __all__ = [
     "CHANNELS",

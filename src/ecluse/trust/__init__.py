@@ -4,26 +4,28 @@ A :class:`Configuration` is read strictly from TOML files and public certificate
 refused by name. A :class:`Keyring` uses private keys without showing them. A :class:`Directory` joins the two
 and answers, for any moment: who is this, which certificate, which key, what is allowed.
 
-    configuration   files to facts, every problem listed     schema, reading, rules, plan, editors
-    certificates    read, described, chosen by use and time  floor
-    keyring         the port                                 keyfiles (files), memory (the twin), storage
+    configuration   files to facts: settings (the fields), rules, files (reading and writing them, every problem told),
+                    changes (what would change, and whether it is a matter of trust)
+    certificates    read, described, chosen by use and time; judged by the floor
+    keys            the keyring's port, keys in files and in memory; keystores: devices, services, a signer process
     secrets         references to secrets
-    inventory       every credential in one list
+    inventory       every credential in one list; roles: what each is used for; sightings: what the wire showed
     revocation      what authorities say of certificates
-    known           what files were found to say, for the next process
+    rotation        when a successor takes over
     directory       who is who at run time
     card            one signed file that introduces an organisation, and what a later one changes
     life            what a partner may become: invited, verified, active, suspended, retired
-    verification    how somebody made sure of who they are
+    verification    how somebody made sure of who they are; assurance: what it showed of how it guards things
     company         registered numbers, people, bank accounts; checked
-    plain, costs    text that is not what it seems; key files that would keep us busy for hours
+    operators       the people who may change whom the hub trusts
+    plain           text that is not what it seems
 """
 
 from ecluse.trust.card import Card, make_card, partner_files, read_card
 from ecluse.trust.certificates import CertificateInfo, CertificateSet, describe, load_certificates, to_pem
+from ecluse.trust.changes.plan import Change, Plan, plan
 from ecluse.trust.configuration import Configuration, export, read_folder
 from ecluse.trust.directory import Directory, PartnerView
-from ecluse.trust.editors import json_schema
 from ecluse.trust.errors import (
     CertificateError,
     ConfigurationError,
@@ -32,12 +34,12 @@ from ecluse.trust.errors import (
     Problem,
     SecretError,
 )
-from ecluse.trust.keyfiles import FileKeyring
-from ecluse.trust.keyring import Keyring
-from ecluse.trust.memory import MemoryKeyring
-from ecluse.trust.plan import Change, Plan, plan
+from ecluse.trust.files.editors import json_schema
+from ecluse.trust.keys.keyfiles import FileKeyring
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.keys.memory import MemoryKeyring
+from ecluse.trust.keys.storage import StorageKeys
 from ecluse.trust.secrets import Secret, SecretResolver
-from ecluse.trust.storage import StorageKeys
 
 __all__ = [
     "Card",

@@ -14,7 +14,7 @@ import msgspec
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.records import Record
-from ecluse.trust.fields import instant_from, instant_until
+from ecluse.trust.settings.fields import instant_from, instant_until
 
 __all__ = [
     "KIND",

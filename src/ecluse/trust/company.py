@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from ecluse.trust.errors import Problem
-from ecluse.trust.fields import Name, Strict
 from ecluse.trust.plain import hidden
+from ecluse.trust.settings.fields import Name, Strict
 
 __all__ = [
     "Bank",

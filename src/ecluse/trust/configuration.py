@@ -19,22 +19,13 @@ from cryptography import x509
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, PartnerId
-from ecluse.trust.archive_rules import named_profile_problems, place_problems, profile_problems
-from ecluse.trust.archive_settings import ArchiveProfile
 from ecluse.trust.certificates import CertificateSet, Dated, leaves, load_described
 from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
-from ecluse.trust.fields import instant_from, instant_until
-from ecluse.trust.flow import Flow
-from ecluse.trust.flow_rules import calendar_problems, flow_problems, route_problems
-from ecluse.trust.known import Known
-from ecluse.trust.openpgp_rules import (
-    OpenPgpFiles,
-    openpgp_files,
-    openpgp_problems,
-    recipient_problems,
-)
-from ecluse.trust.reading import read_toml
-from ecluse.trust.rules import (
+from ecluse.trust.files.known import Known
+from ecluse.trust.files.reading import read_toml
+from ecluse.trust.rules.archive import named_profile_problems, place_problems, profile_problems
+from ecluse.trust.rules.flows import calendar_problems, flow_problems, route_problems
+from ecluse.trust.rules.general import (
     HUB_FILE,
     active_exceptions,
     hub_problems,
@@ -42,8 +33,17 @@ from ecluse.trust.rules import (
     partner_problems,
     unique_ids,
 )
-from ecluse.trust.schema import CertificateEntry, Hub, Partner
-from ecluse.trust.stamp_rules import missing_roots
+from ecluse.trust.rules.openpgp import (
+    OpenPgpFiles,
+    openpgp_files,
+    openpgp_problems,
+    recipient_problems,
+)
+from ecluse.trust.rules.stamps import missing_roots
+from ecluse.trust.settings.archive import ArchiveProfile
+from ecluse.trust.settings.fields import instant_from, instant_until
+from ecluse.trust.settings.flow import Flow
+from ecluse.trust.settings.schema import CertificateEntry, Hub, Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["HUB_FILE", "MAX_FILES", "Configuration", "export", "read_folder", "read_hub_file"]

@@ -19,8 +19,8 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import CertificateSet, describe
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.errors import ConfigurationError, KeyringError, PartnerRefused
-from ecluse.trust.keyring import Keyring
-from ecluse.trust.own_keys import (
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.keys.own import (
     OwnKeys,
     client_key_problems,
     openpgp_key_problems,
@@ -28,10 +28,10 @@ from ecluse.trust.own_keys import (
     seal_key_problems,
 )
 from ecluse.trust.rotation.choices import NOBODY, Choices, in_turn
-from ecluse.trust.rules import active_exceptions, split_url
-from ecluse.trust.schema import As2, Hub, Organisation, Partner
+from ecluse.trust.rules.general import active_exceptions, split_url
 from ecluse.trust.secrets import ResolveSecret, Secret
-from ecluse.trust.tls import PartnerTls
+from ecluse.trust.settings.schema import As2, Hub, Organisation, Partner
+from ecluse.trust.settings.tls import PartnerTls
 
 __all__ = ["CHANNELS", "Directory", "OwnKeys", "PartnerView"]
 

@@ -27,8 +27,8 @@ import msgspec
 from ecluse.model.basics import PartnerId
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.errors import Problem
-from ecluse.trust.fields import PartnerState
-from ecluse.trust.schema import Partner
+from ecluse.trust.settings.fields import PartnerState
+from ecluse.trust.settings.schema import Partner
 from ecluse.trust.verification import PROVEN
 
 __all__ = ["GONE", "MOVES", "Fact", "life_facts", "life_problems"]

@@ -14,8 +14,8 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from ecluse.trust.errors import Problem
-from ecluse.trust.fields import Duration, SshPublicKey, Strict, seconds
-from ecluse.trust.ssh import fingerprint
+from ecluse.trust.keys.ssh import fingerprint
+from ecluse.trust.settings.fields import Duration, SshPublicKey, Strict, seconds
 from ecluse.wire.sshsig import BadSshSignature, PublicKey, key_bits, parse_key
 
 __all__ = [

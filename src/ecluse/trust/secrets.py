@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from ecluse.errors import Fault
 from ecluse.trust.errors import SecretError
-from ecluse.trust.fields import REFERENCE_PATTERN
+from ecluse.trust.settings.fields import REFERENCE_PATTERN
 
 __all__ = ["MAX_SECRET", "ResolveSecret", "Secret", "SecretResolver"]
 

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from ecluse.model.basics import Instant
 from ecluse.trust.errors import Problem
-from ecluse.trust.fields import Moment, Name, Strict, instant_from
+from ecluse.trust.settings.fields import Moment, Name, Strict, instant_from
 
 __all__ = ["PROVEN", "HeldCard", "Invitation", "Level", "Verification", "verification_problems"]
 

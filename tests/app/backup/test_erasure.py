@@ -18,7 +18,7 @@ from ecluse.archive.shredding import BYTES, DataClass, Reason, family_of, shred
 from ecluse.blobs.port import BlobMissing
 from ecluse.model.basics import MessageId
 from ecluse.store.port import Tx
-from ecluse.trust.backup_settings import Keep
+from ecluse.trust.settings.backup import Keep
 
 
 def erase(world: World, id: MessageId, classes: frozenset[DataClass] = BYTES) -> None:

@@ -24,7 +24,7 @@ from ecluse.app.node import open_node
 from ecluse.blobs.local import LocalPlace, LocalWriter
 from ecluse.durable import DiskError
 from ecluse.errors import Fault
-from ecluse.trust.backup_settings import Keep
+from ecluse.trust.settings.backup import Keep
 
 FULL = DiskError("The disk is full.", code="disk.full", fault=Fault.TRANSIENT)
 ONE = Keep(last=1, daily=0, weekly=0, monthly=0)

@@ -18,7 +18,7 @@ from ecluse.app.backup.places import Place
 from ecluse.app.backup.sealing import MAGIC, PrivateKeys, Recipients, open_object
 from ecluse.blobs.memory import MemoryPlace
 from ecluse.model.basics import system_clock, system_entropy
-from ecluse.trust.openpgp_rules import load_openpgp
+from ecluse.trust.rules.openpgp import load_openpgp
 
 UNLOCK = PrivateKeys(recipient()[1])
 SAFE = Recipients(load_openpgp(recipient()[0]), system_clock, system_entropy)

@@ -24,7 +24,7 @@ from ecluse.engine.retry import RetryPolicy
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import Job
-from ecluse.trust.backup_settings import Keep
+from ecluse.trust.settings.backup import Keep
 
 
 def days(count: int) -> list[run_module.Manifest]:

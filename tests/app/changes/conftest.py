@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from ecluse.trust.keyfiles import Stretching
+from ecluse.trust.keys.keyfiles import Stretching
 from ecluse.trust.secrets import Secret
 
 

@@ -14,8 +14,8 @@ from ecluse.app.node import Node
 from ecluse.app.settings import apply_files
 from ecluse.app.versions import write_version
 from ecluse.model.nouns import ConfigVersion
+from ecluse.trust.changes.plan import plan
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.plan import plan
 
 ADA, BERTA = person("ada"), person("berta")
 

@@ -29,7 +29,7 @@ from ecluse.app.node import Node
 from ecluse.app.operators import without_operators
 from ecluse.app.versions import plan_files
 from ecluse.model.records import Record
-from ecluse.trust.sensitive import sensitive
+from ecluse.trust.changes.sensitive import sensitive
 
 ADA, BERTA = person("ada"), person("berta")
 DAY = 86_400
@@ -137,7 +137,7 @@ def test_an_earlier_time_in_the_row_helps_nobody(node: Node) -> None:
 
     from ecluse.app.changes.proposal import Signed
     from ecluse.model.basics import Instant, iso
-    from ecluse.trust.ssh import fingerprint
+    from ecluse.trust.keys.ssh import fingerprint
 
     proposal = announced(node)
     assert proposal.recover is not None

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.support.operators import four_eyed, person, propose
 
-from ecluse.app.certificates import SecretInUse, put_secret, remove_secret
 from ecluse.app.changes import approve, statement
+from ecluse.app.keys.certificates import SecretInUse, put_secret, remove_secret
 from ecluse.app.node import Node
 from ecluse.trust.secrets import Secret
 

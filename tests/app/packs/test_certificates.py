@@ -13,9 +13,9 @@ from cryptography.x509 import ocsp
 from tests.support.openssl_ca import Authority
 
 from ecluse.app.folder import make_hub
+from ecluse.app.keys.revocation import check_certificates
 from ecluse.app.node import Node
 from ecluse.app.packs.certificates import Shelf, certificate_path
-from ecluse.app.revocation import check_certificates
 from ecluse.app.settings import apply_files
 from ecluse.evidence.pack.container import PackWriter
 from ecluse.model.basics import PartnerId

@@ -14,7 +14,7 @@ from tests.support.pair import Pair, wait_for
 from ecluse.app.node import Node, open_node
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId
-from ecluse.trust.keyfiles import FileKeyring, Stretching
+from ecluse.trust.keys.keyfiles import FileKeyring, Stretching
 from ecluse.trust.secrets import Secret
 
 WORKER = "tests.support.pack_worker"

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.pack_files import Opened, check, pack_of
 
 from ecluse.app.folder import make_hub
-from ecluse.app.log_breaks import continue_log
-from ecluse.app.log_keys import add_log_key
+from ecluse.app.log.breaks import continue_log
+from ecluse.app.log.keys import add_log_key
+from ecluse.app.log.sequencing import make_sequencer, reporter
 from ecluse.app.node import Node
 from ecluse.app.packs.heads import vouched_sizes
-from ecluse.app.sequencing import make_sequencer, reporter
 from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.pack.proofs import choose_checkpoint

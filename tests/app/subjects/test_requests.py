@@ -267,7 +267,7 @@ def test_refused_extended_late(node: Node, clock: FakeClock) -> None:
     st.sampled_from(letters.LANGUAGES),
 )
 def test_every_result_makes_a_letter(items: list[Item], law: Law, language: str) -> None:
-    from ecluse.trust.schema import Organisation
+    from ecluse.trust.settings.schema import Organisation
 
     request = Request(
         "q1",

@@ -25,7 +25,7 @@ from ecluse.channels.bucket.places import BucketPlace
 from ecluse.channels.bucket.store import Upload
 from ecluse.errors import EcluseError
 from ecluse.exchange.remote import NameTaken
-from ecluse.trust.places import Bucket
+from ecluse.trust.settings.places import Bucket
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="

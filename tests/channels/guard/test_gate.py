@@ -17,8 +17,8 @@ from ecluse.channels.guard.passwords import make_verifier, password_matches
 from ecluse.channels.guard.scores import MAX_SUBJECTS, Scores
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.hub import Hub
-from ecluse.trust.listeners import Guard
 from ecluse.trust.secrets import Secret
+from ecluse.trust.settings.listeners import Guard
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_accounts_by_state_protocol_and_address() -> None:
 
     from ecluse.trust.configuration import Configuration
     from ecluse.trust.directory import Directory
-    from ecluse.trust.memory import MemoryKeyring
+    from ecluse.trust.keys.memory import MemoryKeyring
 
     keyring = MemoryKeyring()
     keyring.generate("main", "ec-p256", subject="Aster")

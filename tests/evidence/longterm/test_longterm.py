@@ -27,7 +27,7 @@ from ecluse.evidence.stamps.stamp import as_instant
 from ecluse.model.basics import Instant
 from ecluse.store.postgres import PostgresStore
 from ecluse.store.sqlite import SqliteStore
-from ecluse.trust.stamp_settings import ALGORITHMS
+from ecluse.trust.settings.stamps import ALGORITHMS
 from ecluse.wire.ers import read_record
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)

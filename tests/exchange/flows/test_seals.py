@@ -16,8 +16,8 @@ from ecluse.exchange.seals.facts import whole
 from ecluse.exchange.seals.trust import fingerprint
 from ecluse.model.basics import PartnerId
 from ecluse.model.states import MessageState
-from ecluse.trust.memory import MemoryKeyring
-from ecluse.trust.seal_settings import Sealing
+from ecluse.trust.keys.memory import MemoryKeyring
+from ecluse.trust.settings.seals import Sealing
 
 
 class Company:

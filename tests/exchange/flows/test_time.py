@@ -23,9 +23,9 @@ from ecluse.model.calendars import Deadline, zone_of
 from ecluse.model.nouns import Direction, Message, Part
 from ecluse.model.patterns import Names
 from ecluse.model.states import MessageState
-from ecluse.trust.flow import Expectation
-from ecluse.trust.retention_settings import HubRetention, Retention
-from ecluse.trust.schema import Calendar
+from ecluse.trust.settings.flow import Expectation
+from ecluse.trust.settings.retention import HubRetention, Retention
+from ecluse.trust.settings.schema import Calendar
 
 Make = Callable[..., World]
 SFTP = 'channel = "sftp:cedar"'

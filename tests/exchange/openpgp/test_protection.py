@@ -19,7 +19,7 @@ from ecluse.model.basics import PartnerId
 from ecluse.trust import MemoryKeyring, Secret
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.openpgp import armored_certificate
 from ecluse.trust.sightings import Sightings
 from ecluse.wire.openpgp._stream import Stream
 from ecluse.wire.openpgp.limits import Limits

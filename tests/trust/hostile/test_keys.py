@@ -21,12 +21,12 @@ from tests.support.trust import HUB, NOW, keyring
 
 from ecluse.errors import EcluseError
 from ecluse.trust import Configuration, ConfigurationError
-from ecluse.trust.costs import check_der_cost
 from ecluse.trust.errors import CertificateError
-from ecluse.trust.importing import load_pem_identity, load_pkcs12
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.costs import check_der_cost
+from ecluse.trust.keys.importing import load_pem_identity, load_pkcs12
+from ecluse.trust.keys.openpgp import armored_certificate
+from ecluse.trust.keys.ssh_public import public_key_problem
 from ecluse.trust.secrets import Secret
-from ecluse.trust.ssh_keys import public_key_problem
 from ecluse.wire import asn1
 from ecluse.wire.openpgp.certificate import read_certificates
 from ecluse.wire.openpgp.errors import OpenPgpError

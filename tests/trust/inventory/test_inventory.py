@@ -16,8 +16,8 @@ from ecluse.trust import Configuration, MemoryKeyring, Secret
 from ecluse.trust.inventory import Credential, Inventory, Observed, Query, Revocation, Seen, Use
 from ecluse.trust.inventory.references import secret_references
 from ecluse.trust.inventory.ssh import ssh_facts
-from ecluse.trust.openpgp import armored_certificate
-from ecluse.trust.schema import Hub, Partner
+from ecluse.trust.keys.openpgp import armored_certificate
+from ecluse.trust.settings.schema import Hub, Partner
 
 DAY = 86_400 * 1_000_000
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "B" * 42 + "A="

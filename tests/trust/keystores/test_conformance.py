@@ -21,10 +21,10 @@ from ecluse.errors import EcluseError
 from ecluse.model.basics import system_clock
 from ecluse.trust.certificates import to_pem
 from ecluse.trust.errors import KeyringError, SecretError
-from ecluse.trust.keyfiles import FileKeyring, Stretching
+from ecluse.trust.keys.keyfiles import FileKeyring, Stretching
+from ecluse.trust.keys.making import make_certificate
 from ecluse.trust.keystores.remote import remote_key
 from ecluse.trust.keystores.transit import TransitDevice
-from ecluse.trust.making import make_certificate
 from ecluse.trust.secrets import Secret
 from ecluse.wire.cms import oids
 from ecluse.wire.cms.errors import DecryptionFailed, UnsupportedAlgorithm

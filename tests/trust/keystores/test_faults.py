@@ -16,12 +16,12 @@ from tests.support.keystores import MODULE, TOKEN, served_signer, soft_hsm, tran
 
 from ecluse.errors import Fault
 from ecluse.trust.errors import KeyringError
+from ecluse.trust.keys.memory import MemoryKeyring
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
 from ecluse.trust.keystores.remote import remote_key
 from ecluse.trust.keystores.signer import SignerKeyring, SignerService, service
 from ecluse.trust.keystores.signer.frames import MAX_FRAME
 from ecluse.trust.keystores.transit import TransitDevice
-from ecluse.trust.memory import MemoryKeyring
 from ecluse.trust.secrets import Secret
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from ecluse.trust.revocation import Candidate, target_of
-from ecluse.trust.revocation_settings import RevocationSettings
+from ecluse.trust.settings.revocation import RevocationSettings
 
 ISSUER_KEY = ec.generate_private_key(ec.SECP256R1())
 ISSUER = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Mill")])

@@ -10,8 +10,8 @@ from tests.support.openpgp import Party
 
 from ecluse.errors import EcluseError
 from ecluse.model.basics import system_clock
-from ecluse.trust.memory import MemoryKeyring
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.memory import MemoryKeyring
+from ecluse.trust.keys.openpgp import armored_certificate
 from ecluse.trust.secrets import Secret
 from ecluse.wire.openpgp.certificate import read_certificates
 from ecluse.wire.openpgp.making import KINDS

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from tests.support.openpgp import Party
 
 from ecluse.errors import EcluseError
-from ecluse.trust.memory import MemoryKeyring
+from ecluse.trust.keys.memory import MemoryKeyring
 from ecluse.trust.secrets import Secret
 from ecluse.wire.openpgp.armor import ArmorKind
 from ecluse.wire.openpgp.certificate import read_packets

@@ -9,8 +9,8 @@ import pytest
 from tests.support.openpgp import Party
 
 from ecluse.model.basics import system_clock
-from ecluse.trust.memory import MemoryKeyring
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.memory import MemoryKeyring
+from ecluse.trust.keys.openpgp import armored_certificate
 from ecluse.wire.openpgp.certificate import read_certificates
 from ecluse.wire.openpgp.making import KINDS
 

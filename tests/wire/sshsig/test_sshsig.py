@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecluse.trust.keys.ssh import key_blob, public_line, ssh_algorithms, ssh_sign
 from ecluse.trust.operators import public_key
-from ecluse.trust.ssh import key_blob, public_line, ssh_algorithms, ssh_sign
 from ecluse.wire.sshsig import (
     MAX_ARMOR,
     BadSshSignature,

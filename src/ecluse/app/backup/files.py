@@ -16,7 +16,7 @@ import msgspec
 from ecluse import durable
 from ecluse.app.backup.errors import BackupDamaged
 from ecluse.trust.configuration import HUB_FILE, Configuration
-from ecluse.trust.shape import special_fields
+from ecluse.trust.files.shape import special_fields
 
 __all__ = [
     "CHECKPOINTS",

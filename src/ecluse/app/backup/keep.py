@@ -12,7 +12,7 @@ from ecluse.app.backup.places import PACK, TABLE, made_before
 from ecluse.app.backup.run import ABANDONED, Progress, Site
 from ecluse.model.basics import Instant
 from ecluse.store.port import View
-from ecluse.trust.backup_settings import Keep
+from ecluse.trust.settings.backup import Keep
 
 __all__ = ["kept", "list_backups", "prune"]
 

@@ -22,8 +22,8 @@ from ecluse.app.backup.errors import PlaceChanged
 from ecluse.app.unlocking import place_at
 from ecluse.blobs.port import BlobMissing, BlobPlace
 from ecluse.model.basics import Instant, new_id
-from ecluse.trust.backup_settings import BackupPlace
 from ecluse.trust.secrets import SecretResolver
+from ecluse.trust.settings.backup import BackupPlace
 
 __all__ = [
     "ERASURES",

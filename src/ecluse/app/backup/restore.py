@@ -29,8 +29,8 @@ from ecluse.app.backup.keys import newest_index, read_erasures, read_keys
 from ecluse.app.backup.manifest import FORMAT, KeyIndex, Manifest, find_backup, read
 from ecluse.app.backup.places import Place
 from ecluse.app.backup.records import forget_places
+from ecluse.app.log.proofs import verify_evidence
 from ecluse.app.node import RESTORING_SETTING, Node, open_node
-from ecluse.app.proofs import verify_evidence
 from ecluse.app.unlocking import open_place
 from ecluse.blobs.port import BlobExists, BlobMissing, BlobPlace
 from ecluse.blobs.sealed import sealed_size
@@ -45,7 +45,7 @@ from ecluse.store.open import open_store
 from ecluse.store.port import Store
 from ecluse.store.snapshot import load_snapshot
 from ecluse.trust.configuration import HUB_FILE, Configuration
-from ecluse.trust.keyfiles import FileKeyring
+from ecluse.trust.keys.keyfiles import FileKeyring
 from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.wire.openpgp.reader import Unlock
 from ecluse.wire.tlog.checkpoint import open_checkpoint

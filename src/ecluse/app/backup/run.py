@@ -35,8 +35,8 @@ from ecluse.blobs.sealed import sealed_size
 from ecluse.model.basics import Instant, iso, new_id
 from ecluse.store.port import Tx
 from ecluse.store.snapshot import CHUNK, Snapshot, cut_rows
-from ecluse.trust.backup_settings import BackupSettings
-from ecluse.trust.fields import octets
+from ecluse.trust.settings.backup import BackupSettings
+from ecluse.trust.settings.fields import octets
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = ["ABANDONED", "Backup", "Progress", "Site", "make_backup", "open_site"]

@@ -18,7 +18,7 @@ from ecluse.app.backup.errors import BackupDamaged, NoPrivateKey, NoRecipient
 from ecluse.blobs.sealed import HEADER_SIZE, KEY_SIZE, SALT_SIZE, Damaged, Opener, Sealer
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, Entropy
-from ecluse.trust.openpgp import seconds
+from ecluse.trust.keys.openpgp import seconds
 from ecluse.trust.secrets import Secret
 from ecluse.wire.openpgp.armor import ArmorKind
 from ecluse.wire.openpgp.certificate import Certificate, read_packets

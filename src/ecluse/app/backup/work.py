@@ -15,7 +15,7 @@ from ecluse.app.node import Node
 from ecluse.engine.context import JobContext
 from ecluse.engine.schedule import Every, Recurring
 from ecluse.errors import EcluseError
-from ecluse.trust.fields import seconds
+from ecluse.trust.settings.fields import seconds
 
 __all__ = ["backup_work"]
 

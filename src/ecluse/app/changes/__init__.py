@@ -2,10 +2,11 @@
 
 A hub whose configuration in force names two or more operators of role ``trust`` (``[[operators]]``) has four eyes.
 :func:`ecluse.app.settings.apply_files`, through which every configuration comes into force, then holds one that
-changes trust (:func:`ecluse.trust.sensitive.sensitive` says which do): nothing of it takes effect, what was in force
-goes on, and :class:`ChangeHeld` is raised, whose ``proposal`` is what waits. **A held change takes effect once two
-different operators of role trust have signed it.** Who proposes may sign at once (``signer=``) and is then the first
-of the two; what nobody signed (a program, a flow of certificates, an operator without ``--as``) needs two approvals.
+changes trust (:func:`ecluse.trust.changes.sensitive.sensitive` says which do): nothing of it takes effect, what was
+in force goes on, and :class:`ChangeHeld` is raised, whose ``proposal`` is what waits. **A held change takes effect
+once two different operators of role trust have signed it.** Who proposes may sign at once (``signer=``) and is then
+the first of the two; what nobody signed (a program, a flow of certificates, an operator without ``--as``) needs two
+approvals.
 
     from ecluse.app.settings import apply_files, change_files
     apply_files(node, files, actor=..., reason=..., signer=None)   raises ChangeHeld, else as before

@@ -33,10 +33,10 @@ from ecluse.model.basics import Instant
 from ecluse.model.nouns import LoggedEvent
 from ecluse.model.records import Record
 from ecluse.store.port import View
+from ecluse.trust.changes.plan import Plan
 from ecluse.trust.configuration import Configuration
+from ecluse.trust.keys.ssh import fingerprint
 from ecluse.trust.operators import Operator, public_key
-from ecluse.trust.plan import Plan
-from ecluse.trust.ssh import fingerprint
 from ecluse.wire.sshsig import BadSshSignature, read_signature
 
 __all__ = ["BadApproval", "ChangeOver", "ChangeTampered", "Replanned", "checked", "replan", "standing"]

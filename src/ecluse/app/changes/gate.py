@@ -28,10 +28,10 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, iso
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
-from ecluse.trust.fields import seconds
+from ecluse.trust.changes.plan import Plan
+from ecluse.trust.changes.sensitive import Sensitive, sensitive
 from ecluse.trust.operators import approvers, four_eyes
-from ecluse.trust.plan import Plan
-from ecluse.trust.sensitive import Sensitive, sensitive
+from ecluse.trust.settings.fields import seconds
 
 __all__ = ["MAX_PENDING", "ChangeHeld", "TooManyChanges", "hold", "must_hold"]
 

@@ -23,11 +23,11 @@ from ecluse.evidence.record import decode_leaf
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import ConfigVersion
 from ecluse.store.port import View
+from ecluse.trust.changes.plan import plan
+from ecluse.trust.changes.sensitive import sensitive
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.fields import seconds
 from ecluse.trust.operators import EYES, Operator, approvers, four_eyes
-from ecluse.trust.plan import plan
-from ecluse.trust.sensitive import sensitive
+from ecluse.trust.settings.fields import seconds
 from ecluse.wire.sshsig import BadSshSignature
 
 __all__ = ["Verdict", "check_versions"]

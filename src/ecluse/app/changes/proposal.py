@@ -17,8 +17,8 @@ import msgspec
 from ecluse.app.versions import told
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, iso
-from ecluse.trust.plan import Change, Plan
-from ecluse.trust.sensitive import sensitive
+from ecluse.trust.changes.plan import Change, Plan
+from ecluse.trust.changes.sensitive import sensitive
 
 __all__ = [
     "FILES",

@@ -20,10 +20,10 @@ from ecluse.app.versions import plan_files
 from ecluse.errors import EcluseError, Fault
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.basics import Instant, iso
-from ecluse.trust.fields import seconds
+from ecluse.trust.changes.plan import Plan
+from ecluse.trust.changes.sensitive import sensitive
 from ecluse.trust.operators import EYES, approvers, four_eyes
-from ecluse.trust.plan import Plan
-from ecluse.trust.sensitive import sensitive
+from ecluse.trust.settings.fields import seconds
 
 __all__ = ["NoRecovery", "announce", "only_removes", "waited"]
 

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from ecluse.app.changes.proposal import NAMESPACE
 from ecluse.errors import EcluseError, Fault
+from ecluse.trust.keys.ssh import fingerprint, key_blob, public_line, ssh_algorithms, ssh_sign
 from ecluse.trust.operators import Operator, operator_keys
 from ecluse.trust.secrets import Secret
-from ecluse.trust.ssh import fingerprint, key_blob, public_line, ssh_algorithms, ssh_sign
 from ecluse.wire.sshsig import PublicKey, make_signature
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from ecluse.app.node import Node, NotMigrated, open_node
 from ecluse.app.unlocking import open_hub_store, unlock
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Clock, system_clock
+from ecluse.trust.changes.plan import plan
 from ecluse.trust.configuration import Configuration, read_folder
-from ecluse.trust.plan import plan
 
 __all__ = ["Finding", "check_hub", "worst"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ecluse.app.archive_views import archive_facts
+from ecluse.app.archive.views import archive_facts
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
 from ecluse.errors import EcluseError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ecluse.app.access import last_reviews, right_facts, rights, said_of
-from ecluse.app.audit import register
 from ecluse.app.health.finding import Finding, ok, warning
 from ecluse.app.node import Node
+from ecluse.app.partners.audit import register
 from ecluse.model.basics import iso
 
 __all__ = ["access", "assurance"]

@@ -12,10 +12,10 @@ from typing import Final
 
 from ecluse import durable
 from ecluse.app.health.finding import Finding, failed, ok, warning
-from ecluse.app.identity import TlsIdentity
+from ecluse.app.keys.identity import TlsIdentity
 from ecluse.app.node import Node
 from ecluse.model.basics import Instant, iso, new_id
-from ecluse.trust.ssh import fingerprint, key_blob
+from ecluse.trust.keys.ssh import fingerprint, key_blob
 
 __all__ = ["blobs", "clock", "disk", "ftps", "inbox", "listener", "sftp"]
 

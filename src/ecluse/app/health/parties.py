@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from ecluse.app.health import places
 from ecluse.app.health.finding import Finding, failed, ok, warning
-from ecluse.app.inventory import days_left, inventory
+from ecluse.app.keys.inventory import days_left, inventory
+from ecluse.app.keys.openpgp import openpgp_entries
 from ecluse.app.node import Node
-from ecluse.app.openpgp import openpgp_entries
 from ecluse.channels.as2.relation import Relation
 from ecluse.channels.http.limits import ClientLimits
 from ecluse.channels.http.line import connect

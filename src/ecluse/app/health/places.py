@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from ecluse import durable
+from ecluse.app.flows.places import BUCKETS, bucket_places, folder_place, webdav_places
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.node import Node
-from ecluse.app.places import BUCKETS, bucket_places, folder_place, webdav_places
 from ecluse.channels.bucket.probe import probe
 from ecluse.channels.folder.watch import POLL, is_remote
 from ecluse.channels.ftps.client.line import Line

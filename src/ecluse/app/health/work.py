@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ecluse.app.health.finding import Finding, failed, ok, warning
+from ecluse.app.log.sequencing import make_sequencer
+from ecluse.app.log.witnesses import cosigned_facts, witness_facts
 from ecluse.app.node import Node
-from ecluse.app.sequencing import make_sequencer
-from ecluse.app.witnesses import cosigned_facts, witness_facts
 from ecluse.errors import EcluseError
 from ecluse.evidence.breaks import breaks
 from ecluse.evidence.held import HeldCheckpoints

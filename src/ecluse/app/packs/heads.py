@@ -11,10 +11,10 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ecluse.app.log.sequencing import BROKEN
 from ecluse.app.node import Node
 from ecluse.app.packs.notes import Note
 from ecluse.app.packs.summary import Vouchers
-from ecluse.app.sequencing import BROKEN
 from ecluse.evidence.breaks import Break, breaks
 from ecluse.evidence.longterm import records_for
 from ecluse.evidence.pack.container import PackWriter

@@ -12,8 +12,8 @@ from ecluse.app.node import Node
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.facts import SecretFile
+from ecluse.trust.changes.plan import subject_words
 from ecluse.trust.configuration import HUB_FILE, Configuration
-from ecluse.trust.plan import subject_words
 
 __all__ = ["Pending", "SecretFiles", "exposed", "modified", "open_folders"]
 

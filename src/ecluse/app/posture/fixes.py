@@ -13,7 +13,7 @@ from ecluse.model.nouns import ConfigVersion
 from ecluse.posture.edits import file_of, with_puts
 from ecluse.posture.engine import Found
 from ecluse.posture.rules import RULES
-from ecluse.trust.plan import Plan
+from ecluse.trust.changes.plan import Plan
 
 __all__ = ["FixPlan", "NotFound", "apply_fix", "plan_fix"]
 

@@ -18,18 +18,18 @@ import ecluse
 from ecluse.app.backup.records import Last, last_backup, last_rehearsal
 from ecluse.app.health.machine import ALIVE
 from ecluse.app.health.work import dead_jobs, waiting
+from ecluse.app.keys.openpgp import own_openpgp_entries
+from ecluse.app.log.proofs import VERIFIED
+from ecluse.app.log.sequencing import BROKEN
+from ecluse.app.log.witnesses import silent_witnesses
 from ecluse.app.node import Node
-from ecluse.app.openpgp import own_openpgp_entries
 from ecluse.app.posture.access import access_facts
 from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, open_folders
 from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
 from ecluse.app.posture.partners import Material, materials, shared_things
 from ecluse.app.posture.stamps import stamp_facts
-from ecluse.app.proofs import VERIFIED
-from ecluse.app.sequencing import BROKEN
 from ecluse.app.subjects.requests import KIND as REQUESTS
-from ecluse.app.witnesses import silent_witnesses
 from ecluse.archive.care import CARE_SETTING
 from ecluse.archive.clock import doubt_of
 from ecluse.archive.deposit import refused_messages
@@ -68,9 +68,9 @@ from ecluse.posture.rules.secrets import HUB_REFERENCES, PARTNER_REFERENCES, ref
 from ecluse.store.port import View
 from ecluse.trust.assurance import KIND as ASSURANCE
 from ecluse.trust.assurance import Entry, entry_from
+from ecluse.trust.changes.plan import subject_words
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.operators import approvers, archivists
-from ecluse.trust.plan import subject_words
 from ecluse.trust.revocation import KIND as REVOCATION
 from ecluse.trust.revocation import verdict_of
 from ecluse.trust.sightings import KIND as SIGHTING

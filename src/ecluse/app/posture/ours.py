@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ecluse.app.keys.openpgp import OpenPgpEntry
 from ecluse.app.node import Node
-from ecluse.app.openpgp import OpenPgpEntry
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.facts import OwnKeyFacts, PgpFacts
 from ecluse.trust.certificates import describe
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.inventory import Credential
 from ecluse.trust.inventory.ours import OwnBindings, own_credentials
-from ecluse.trust.openpgp import seconds
-from ecluse.trust.schema import Partner
+from ecluse.trust.keys.openpgp import seconds
+from ecluse.trust.settings.schema import Partner
 from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.errors import OpenPgpError
 from ecluse.wire.openpgp.keys import permit_key

@@ -14,8 +14,8 @@ from ecluse.trust.certificates import CertificateSet
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.inventory import Binding
 from ecluse.trust.inventory.ours import OwnBindings
-from ecluse.trust.schema import Partner
-from ecluse.trust.ssh import fingerprint, key_blob
+from ecluse.trust.keys.ssh import fingerprint, key_blob
+from ecluse.trust.settings.schema import Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["Material", "materials", "shared_things"]

@@ -10,7 +10,7 @@ from ecluse.evidence.stamps.keeping import AuthorityState, authority_state
 from ecluse.model.basics import Instant
 from ecluse.posture.facts import StampFacts
 from ecluse.store.port import View
-from ecluse.trust.fields import seconds
+from ecluse.trust.settings.fields import seconds
 
 __all__ = ["StampedFacts", "stamp_facts"]
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from ecluse.app.outbox import send_files
+from ecluse.app.messages.outbox import send_files
 from ecluse.app.rehearsal.copy import Copy
 from ecluse.app.rehearsal.endpoint import Answer, Endpoint, Request
 from ecluse.app.rehearsal.play import Outcome, Play, held, unheld

@@ -26,7 +26,7 @@ from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import describe, to_pem
 from ecluse.trust.configuration import HUB_FILE, read_folder
 from ecluse.trust.directory import PartnerView
-from ecluse.trust.making import KINDS, make_certificate, make_key
+from ecluse.trust.keys.making import KINDS, make_certificate, make_key
 
 __all__ = ["Copy", "NothingToRehearse", "open_copy"]
 

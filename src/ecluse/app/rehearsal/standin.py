@@ -9,8 +9,8 @@ from typing import Final
 from cryptography import x509
 
 from ecluse.model.basics import Clock, Entropy, Instant, new_id
-from ecluse.trust.making import make_certificate, make_key
-from ecluse.trust.schema import As2
+from ecluse.trust.keys.making import make_certificate, make_key
+from ecluse.trust.settings.schema import As2
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part, ReceiptOptions
 from ecluse.wire.as2.disposition import Disposition
 from ecluse.wire.as2.headers import As2Request

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from cryptography import x509
 from msgspec.structs import replace
 
-from ecluse.app.certificates import generate_key, import_key, install_certificate
 from ecluse.app.changes.proposal import Signer
+from ecluse.app.keys.certificates import generate_key, import_key, install_certificate
 from ecluse.app.rotation.shelf import find, mark, tell, write
 from ecluse.app.settings import apply_files, plan_files, settled_files, write_files
 from ecluse.errors import EcluseError, Fault
@@ -19,6 +19,7 @@ from ecluse.model.basics import Instant
 from ecluse.model.nouns import ConfigVersion
 from ecluse.store.port import Tx
 from ecluse.trust.certificates import describe
+from ecluse.trust.keys.ssh import fingerprint, key_blob
 from ecluse.trust.rotation.facts import (
     Policy,
     Rotation,
@@ -30,7 +31,6 @@ from ecluse.trust.rotation.files import places_of, put_beside, uses_old
 from ecluse.trust.rotation.states import RotationState, WrongMoment, check_move
 from ecluse.trust.rotation.steps import Telling
 from ecluse.trust.secrets import Secret
-from ecluse.trust.ssh import fingerprint, key_blob
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node

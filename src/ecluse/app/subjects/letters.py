@@ -9,7 +9,7 @@ from typing import Final
 from ecluse.app.subjects.deadlines import GROUNDS, LAWS, Ground, Law
 from ecluse.app.subjects.requests import Item, Request
 from ecluse.model.basics import Instant
-from ecluse.trust.schema import Organisation
+from ecluse.trust.settings.schema import Organisation
 
 __all__ = ["LANGUAGES", "letter"]
 

@@ -17,7 +17,7 @@ from ecluse.channels.http.tls import ClientTls, partner_tls
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant
 from ecluse.trust.directory import Directory, PartnerView
-from ecluse.trust.fields import octets, seconds
+from ecluse.trust.settings.fields import octets, seconds
 from ecluse.wire.as2.events import UnwrapPolicy
 from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.mdn import MdnOptions

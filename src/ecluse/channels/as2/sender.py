@@ -25,7 +25,7 @@ from ecluse.model.basics import Instant
 from ecluse.model.nouns import Answer, Delivery, Message
 from ecluse.store.port import Conflict
 from ecluse.trust.directory import Directory
-from ecluse.trust.fields import seconds
+from ecluse.trust.settings.fields import seconds
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part, ReceiptOptions
 from ecluse.wire.as2.headers import parse_request
 from ecluse.wire.cms.recipients import RecipientKey, for_certificate

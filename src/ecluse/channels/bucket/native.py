@@ -33,8 +33,8 @@ from ecluse.channels.bucket.store import (
 )
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant
-from ecluse.trust.fields import seconds
-from ecluse.trust.places import Bucket
+from ecluse.trust.settings.fields import seconds
+from ecluse.trust.settings.places import Bucket
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta

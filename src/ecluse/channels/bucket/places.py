@@ -19,9 +19,9 @@ from ecluse.channels.http.seen import as_server
 from ecluse.channels.http.tls import ClientTls, client_tls
 from ecluse.model.basics import Clock, PartnerId
 from ecluse.trust.directory import Directory
-from ecluse.trust.fields import seconds
-from ecluse.trust.places import Bucket
 from ecluse.trust.secrets import ResolveSecret
+from ecluse.trust.settings.fields import seconds
+from ecluse.trust.settings.places import Bucket
 from ecluse.trust.sightings import Sightings
 from ecluse.wire.s3.sign import Signer
 

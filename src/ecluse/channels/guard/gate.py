@@ -11,8 +11,8 @@ from typing import Final
 
 from ecluse.channels.guard.bans import Bans, address_subject, user_subject
 from ecluse.channels.guard.scores import Scores
-from ecluse.trust.fields import seconds
-from ecluse.trust.listeners import Guard
+from ecluse.trust.settings.fields import seconds
+from ecluse.trust.settings.listeners import Guard
 
 __all__ = ["Gate", "Refusal"]
 

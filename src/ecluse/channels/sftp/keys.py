@@ -6,8 +6,8 @@ from asyncssh import SSHKeyPair, import_certificate
 
 from ecluse.errors import Fault
 from ecluse.trust.errors import KeyringError
-from ecluse.trust.keyring import Keyring
-from ecluse.trust.ssh import fingerprint, key_blob
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.keys.ssh import fingerprint, key_blob
 
 __all__ = ["KeyringKeyPair"]
 
@@ -67,6 +67,6 @@ class KeyringKeyPair(SSHKeyPair):
         return fingerprint(key_blob(self._keyring.ssh_public_key(self._ref)))
 
     def sign(self, data: bytes) -> bytes:
-        """See :meth:`ecluse.trust.keyring.Keyring.ssh_sign`."""
+        """See :meth:`ecluse.trust.keys.keyring.Keyring.ssh_sign`."""
         self.signed = True
         return self._keyring.ssh_sign(self._ref, data, self.sig_algorithm.decode("ascii"))

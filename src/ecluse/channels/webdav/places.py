@@ -15,8 +15,8 @@ from ecluse.channels.webdav.client import DavAccess, DavClient, WebDavRefused
 from ecluse.errors import Fault
 from ecluse.model.basics import Clock
 from ecluse.trust.directory import Directory
-from ecluse.trust.fields import seconds
 from ecluse.trust.secrets import ResolveSecret
+from ecluse.trust.settings.fields import seconds
 from ecluse.trust.sightings import Sightings
 
 __all__ = ["WebDavPlace", "WebDavPlaces"]

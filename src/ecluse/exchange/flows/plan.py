@@ -18,10 +18,10 @@ from ecluse.model.calendars import Deadline, Timetable, WorkingDays, zone_of
 from ecluse.model.naming import KEY_FIELDS, Facts, Template
 from ecluse.model.nouns import Message, Part
 from ecluse.model.patterns import Names, matches
-from ecluse.trust.fields import instant_from, octets, seconds
-from ecluse.trust.flow import Expectation, Flow, FlowTarget
-from ecluse.trust.retention_settings import HubRetention
-from ecluse.trust.schema import Calendar
+from ecluse.trust.settings.fields import instant_from, octets, seconds
+from ecluse.trust.settings.flow import Expectation, Flow, FlowTarget
+from ecluse.trust.settings.retention import HubRetention
+from ecluse.trust.settings.schema import Calendar
 
 __all__ = ["ARRIVING", "Expected", "FlowBook", "FlowPlan", "TargetPlan", "working_days"]
 
@@ -124,7 +124,7 @@ class FlowPlan:
     def of(
         cls, id: str, flow: Flow, calendars: Mapping[str, Calendar], retention: HubRetention = _FOR_EVER
     ) -> FlowPlan:
-        """Read a flow whose file was checked (:func:`ecluse.trust.flow_rules.flow_problems`)."""
+        """Read a flow whose file was checked (:func:`ecluse.trust.rules.flows.flow_problems`)."""
         source = flow.from_
         kind, _, place = (source.channel or "").partition(":")
         zone = zone_of(flow.timezone)

@@ -9,7 +9,7 @@ from ecluse.exchange.seals.cades import Opened
 from ecluse.exchange.seals.facts import SealFacts
 from ecluse.exchange.seals.inside import Inside
 from ecluse.model.basics import PartnerId
-from ecluse.trust.seal_settings import Sealing
+from ecluse.trust.settings.seals import Sealing
 
 __all__ = ["How", "Leaving", "Octets", "Protection", "Seals"]
 

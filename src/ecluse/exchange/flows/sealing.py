@@ -16,7 +16,7 @@ from ecluse.exchange.seals.facts import Indication, SealFacts, Verdict, whole
 from ecluse.exchange.seals.inside import Inside
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Part
-from ecluse.trust.seal_settings import Sealing, SealsAsked
+from ecluse.trust.settings.seals import Sealing, SealsAsked
 
 __all__ = ["SEALED_TYPES", "Reading", "find_seals", "look_at_seals", "put_seal"]
 

@@ -31,7 +31,7 @@ from ecluse.model.basics import DeliveryId, Instant
 from ecluse.model.nouns import Delivery, Job, JobState
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import Lost, StoreUnavailable, Tx, View
-from ecluse.trust.fields import seconds
+from ecluse.trust.settings.fields import seconds
 
 __all__ = ["MOST_WAIT", "ask", "collect_handler", "collect_key", "ended", "keep_running", "let_go_on"]
 

@@ -25,9 +25,9 @@ from ecluse.exchange.inspect import Inspector, Problem
 from ecluse.exchange.seals.inside import Inside, is_around, is_container, is_meta
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Message, Part
-from ecluse.trust.fields import octets
-from ecluse.trust.flow import Opening
-from ecluse.trust.seal_settings import Sealing
+from ecluse.trust.settings.fields import octets
+from ecluse.trust.settings.flow import Opening
+from ecluse.trust.settings.seals import Sealing
 from ecluse.wire.archive.gzip import GzipReader, GzipWriter
 from ecluse.wire.archive.limits import Limits
 from ecluse.wire.archive.zip import Entry, ZipReader, ZipWriter

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from ecluse.model.paths import VirtualPath
-from ecluse.trust.fields import octets, seconds
-from ecluse.trust.places import Account
+from ecluse.trust.settings.fields import octets, seconds
+from ecluse.trust.settings.places import Account
 
 __all__ = ["INBOUND", "OUTBOUND", "RECEIPTS", "Places", "Terms"]
 

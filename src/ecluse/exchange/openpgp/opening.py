@@ -18,8 +18,8 @@ from ecluse.exchange.openpgp.errors import (
     UnknownSigner,
 )
 from ecluse.model.basics import Instant, iso
-from ecluse.trust.keyring import Keyring
-from ecluse.trust.openpgp import seconds
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.keys.openpgp import seconds
 from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.errors import BadSignature, UnsupportedAlgorithm
 from ecluse.wire.openpgp.keys import PublicKey, permit_key

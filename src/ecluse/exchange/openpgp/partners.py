@@ -10,9 +10,9 @@ from ecluse.exchange.openpgp.opening import Opened, open_message
 from ecluse.exchange.openpgp.sealing import seal_message
 from ecluse.model.basics import Clock, PartnerId
 from ecluse.trust.directory import Directory, PartnerView
-from ecluse.trust.openpgp import seconds
-from ecluse.trust.openpgp_rules import encryption_problem
-from ecluse.trust.places import OpenPgp
+from ecluse.trust.keys.openpgp import seconds
+from ecluse.trust.rules.openpgp import encryption_problem
+from ecluse.trust.settings.places import OpenPgp
 from ecluse.trust.sightings import Sightings
 from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.limits import CONTENT_OCTETS, INFLATED_RATIO, Limits

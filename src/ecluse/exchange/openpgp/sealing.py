@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from ecluse.exchange.openpgp.errors import NotConfigured, RecipientUnusable
 from ecluse.model.basics import Entropy, Instant, system_entropy
-from ecluse.trust.keyring import Keyring
-from ecluse.trust.openpgp import seconds
-from ecluse.trust.openpgp_rules import encryption_problem
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.keys.openpgp import seconds
+from ecluse.trust.rules.openpgp import encryption_problem
 from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.writer import protection_for, write_message
 

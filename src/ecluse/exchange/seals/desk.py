@@ -27,7 +27,7 @@ from ecluse.exchange.seals.inside import Inside, is_around, is_container
 from ecluse.exchange.seals.trust import Anchors, fingerprint
 from ecluse.model.basics import Clock, PartnerId
 from ecluse.trust.directory import Directory
-from ecluse.trust.seal_settings import Sealing
+from ecluse.trust.settings.seals import Sealing
 from ecluse.wire.archive.limits import Limits
 from ecluse.wire.cms.sign import Signer
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from ecluse.posture.facts import HubFacts, PartnerFacts
 from ecluse.posture.rule import Hit, Moment, Rule, Severity
-from ecluse.trust.fields import instant_until
+from ecluse.trust.settings.fields import instant_until
 
 __all__ = ["HUB", "PARTNER"]
 

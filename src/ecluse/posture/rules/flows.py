@@ -17,7 +17,7 @@ from ecluse.posture.looks import (
     weak,
 )
 from ecluse.posture.rule import Fix, Hit, Moment, Put, Rule, Severity
-from ecluse.trust.fields import instant_from
+from ecluse.trust.settings.fields import instant_from
 
 __all__ = ["FLOW", "HUB"]
 

@@ -10,7 +10,7 @@ from ecluse.posture.facts import HubFacts, PartnerFacts, PgpFacts
 from ecluse.posture.rule import DAY, Fix, Hit, Moment, Put, Rule, Severity
 from ecluse.posture.rules.permitted import excepted
 from ecluse.trust.certificates import Dated
-from ecluse.trust.fields import instant_until
+from ecluse.trust.settings.fields import instant_until
 
 __all__ = ["IDLE", "MONTH", "PARTNER", "QUARTER", "WEEK", "between", "endless", "openpgp_ends"]
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from ecluse.posture.facts import PartnerFacts, Seen
 from ecluse.posture.rule import Fix, Hit, Moment, Put, Rule, Severity
-from ecluse.trust.fields import instant_until
+from ecluse.trust.settings.fields import instant_until
 
 __all__ = ["PARTNER", "excepted"]
 

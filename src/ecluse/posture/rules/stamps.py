@@ -8,7 +8,7 @@ from typing import Final
 from ecluse.model.basics import Instant, iso
 from ecluse.posture.facts import HubFacts, StampFacts
 from ecluse.posture.rule import Fix, Hit, Moment, Put, Rule, Severity
-from ecluse.trust.fields import seconds
+from ecluse.trust.settings.fields import seconds
 
 __all__ = ["HUB"]
 

@@ -15,10 +15,10 @@ from ecluse.trust.card.reading import card_chain, card_openpgp
 from ecluse.trust.card.shape import Card
 from ecluse.trust.certificates import CertificateSet, describe, leaves
 from ecluse.trust.company import masked_iban
-from ecluse.trust.place_rules import split_url
+from ecluse.trust.keys.ssh import fingerprint, key_blob
 from ecluse.trust.plain import mixed_scripts
-from ecluse.trust.schema import As2, Partner
-from ecluse.trust.ssh import fingerprint, key_blob
+from ecluse.trust.rules.places import split_url
+from ecluse.trust.settings.schema import As2, Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["Alarm", "CardChange", "Comparison", "as2_choices", "card_alarms", "compare", "key_print"]

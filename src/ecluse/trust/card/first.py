@@ -6,7 +6,7 @@ import msgspec
 
 from ecluse.trust.card.shape import FIRST, Card, CardCertificate, Endpoints, Offers
 from ecluse.trust.company import Contact
-from ecluse.trust.fields import As2Id, Name, Url
+from ecluse.trust.settings.fields import As2Id, Name, Url
 
 __all__ = ["FirstCard", "as_first", "from_first"]
 

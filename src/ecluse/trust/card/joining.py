@@ -15,7 +15,7 @@ from ecluse.trust.card.reading import card_chain, card_openpgp
 from ecluse.trust.card.shape import Card, CardCertificate, Offers
 from ecluse.trust.certificates import describe, leaves, to_pem
 from ecluse.trust.company import Contact
-from ecluse.trust.openpgp import armored_certificate
+from ecluse.trust.keys.openpgp import armored_certificate
 
 __all__ = [
     "certificate_files",

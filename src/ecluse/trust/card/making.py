@@ -11,10 +11,10 @@ from ecluse.trust.card.envelope import card_text, signed
 from ecluse.trust.card.shape import SECOND, Card, CardCertificate, Endpoints
 from ecluse.trust.certificates import to_pem
 from ecluse.trust.company import Contact
-from ecluse.trust.fields import PartnerUse
-from ecluse.trust.keyring import Keyring
-from ecluse.trust.openpgp import armored_certificate
-from ecluse.trust.schema import Hub
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.keys.openpgp import armored_certificate
+from ecluse.trust.settings.fields import PartnerUse
+from ecluse.trust.settings.schema import Hub
 
 __all__ = ["LIFE", "make_card"]
 

@@ -15,9 +15,9 @@ from ecluse.trust.card.shape import FIRST, Card, CardCertificate
 from ecluse.trust.certificates import load_certificates
 from ecluse.trust.company import company_problems
 from ecluse.trust.errors import CertificateError
-from ecluse.trust.fields import instant_from, instant_until
-from ecluse.trust.place_rules import host_key_problem, split_host, split_url
 from ecluse.trust.plain import hidden
+from ecluse.trust.rules.places import host_key_problem, split_host, split_url
+from ecluse.trust.settings.fields import instant_from, instant_until
 from ecluse.wire.openpgp.certificate import Certificate, read_certificates
 
 __all__ = ["MAX_CARD_CERTIFICATES", "MAX_ENTRIES", "card_chain", "card_openpgp", "check_time", "read_card"]

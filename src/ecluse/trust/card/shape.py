@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from ecluse.trust.company import Bank, Contact, Identifiers
-from ecluse.trust.fields import As2Id, HostKey, HostPort, Moment, Name, PartnerUse, SshPublicKey, Url
+from ecluse.trust.settings.fields import As2Id, HostKey, HostPort, Moment, Name, PartnerUse, SshPublicKey, Url
 from ecluse.wire.tlog.checkpoint import LogKey
 from ecluse.wire.tlog.cosignature import CosignerKey
 from ecluse.wire.tlog.errors import Malformed

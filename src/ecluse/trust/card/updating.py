@@ -19,10 +19,10 @@ from ecluse.trust.card.joining import (
 from ecluse.trust.card.reading import card_chain
 from ecluse.trust.card.shape import Card
 from ecluse.trust.certificates import describe, leaves, load_certificates
-from ecluse.trust.fields import instant_from, instant_until
-from ecluse.trust.openpgp_rules import load_openpgp
-from ecluse.trust.schema import Partner
-from ecluse.trust.tomltext import edited
+from ecluse.trust.files.tomltext import edited
+from ecluse.trust.rules.openpgp import load_openpgp
+from ecluse.trust.settings.fields import instant_from, instant_until
+from ecluse.trust.settings.schema import Partner
 
 __all__ = ["Updated", "updated_files"]
 

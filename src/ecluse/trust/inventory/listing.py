@@ -18,8 +18,8 @@ from ecluse.trust.configuration import Configuration
 from ecluse.trust.inventory.credential import Credential, Revocation, Seen
 from ecluse.trust.inventory.ours import OwnBindings, operator_credentials, own_credentials
 from ecluse.trust.inventory.theirs import partner_credentials
-from ecluse.trust.keyring import Keyring
-from ecluse.trust.schema import Partner
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.settings.schema import Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["Inventory", "Observed", "Use"]

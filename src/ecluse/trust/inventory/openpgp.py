@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ecluse.model.basics import Instant
 from ecluse.trust.inventory.credential import NO_REVOCATION, Binding, Credential, Revocation, Subkey
 from ecluse.trust.inventory.strength import strength_of
-from ecluse.trust.openpgp import seconds
+from ecluse.trust.keys.openpgp import seconds
 from ecluse.wire.openpgp.certificate import Certificate, KeyState, View
 from ecluse.wire.openpgp.keys import PublicKey
 

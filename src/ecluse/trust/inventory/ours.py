@@ -8,15 +8,15 @@ from typing import Final
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.trust.certificates import Dated, describe
 from ecluse.trust.errors import KeyringError
-from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.inventory.credential import Binding, Credential
 from ecluse.trust.inventory.openpgp import openpgp_credential
 from ecluse.trust.inventory.references import kept_in, kind_of, secret_references
 from ecluse.trust.inventory.ssh import ssh_facts
 from ecluse.trust.inventory.theirs import certificate_credential, tls_channels
-from ecluse.trust.keyring import Keyring
-from ecluse.trust.place_rules import used_keys
-from ecluse.trust.schema import Hub, Partner
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.rules.places import used_keys
+from ecluse.trust.settings.fields import instant_from, instant_until
+from ecluse.trust.settings.schema import Hub, Partner
 
 __all__ = ["OwnBindings", "operator_credentials", "own_credentials"]
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
+from ecluse.trust.files.shape import special_fields
 from ecluse.trust.inventory.credential import Kind
-from ecluse.trust.shape import special_fields
 
 __all__ = ["kept_in", "kind_of", "secret_references"]
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ss
 
 from ecluse.model.basics import Instant
 from ecluse.trust.inventory.strength import strength_of
-from ecluse.trust.ssh import fingerprint
+from ecluse.trust.keys.ssh import fingerprint
 
 __all__ = ["SshFacts", "ssh_facts", "ssh_window"]
 

@@ -7,13 +7,13 @@ from typing import Final
 
 from ecluse.model.basics import Instant
 from ecluse.trust.certificates import CertificateSet, Dated, describe
-from ecluse.trust.fields import instant_from, instant_until
 from ecluse.trust.inventory.credential import Binding, Credential
 from ecluse.trust.inventory.openpgp import openpgp_credential
 from ecluse.trust.inventory.references import kept_in, kind_of, secret_references
 from ecluse.trust.inventory.ssh import ssh_facts, ssh_window
 from ecluse.trust.inventory.strength import strength_of
-from ecluse.trust.schema import Partner
+from ecluse.trust.settings.fields import instant_from, instant_until
+from ecluse.trust.settings.schema import Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
 __all__ = ["certificate_credential", "partner_credentials", "tls_channels"]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from ecluse.trust.fields import Label, Name, SecretReference, Strict, Url
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
 from ecluse.trust.keystores.transit import TransitDevice
 from ecluse.trust.secrets import Secret
+from ecluse.trust.settings.fields import Label, Name, SecretReference, Strict, Url
 
 __all__ = ["AnyStore", "KeyStoreSettings", "open_stores"]
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from ecluse.trust.configuration import Configuration
-from ecluse.trust.revocation_settings import RevocationSettings
+from ecluse.trust.settings.revocation import RevocationSettings
 
 __all__ = ["MAX_WAYS", "Candidate", "Target", "Way", "candidates", "target_of"]
 

@@ -18,7 +18,6 @@ from typing import Final
 
 from ecluse.model.basics import Instant
 from ecluse.trust.directory import Directory, PartnerView
-from ecluse.trust.fields import instant_until
 from ecluse.trust.roles.accounts import ACCOUNT_FTPS, ACCOUNT_SFTP
 from ecluse.trust.roles.as2 import AS2
 from ecluse.trust.roles.facts import (
@@ -34,6 +33,7 @@ from ecluse.trust.roles.facts import (
 from ecluse.trust.roles.judging import EXPIRING, judge
 from ecluse.trust.roles.openpgp import OPENPGP
 from ecluse.trust.roles.servers import BUCKET, FTPS, SFTP, WEBDAV
+from ecluse.trust.settings.fields import instant_until
 from ecluse.trust.sightings import Seen
 
 __all__ = [

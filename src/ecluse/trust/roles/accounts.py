@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from ecluse.trust.places import Account
 from ecluse.trust.roles.facts import Case, Difference, RoleSpec, RoleValue
 from ecluse.trust.roles.judging import other_than_newest, our_certificate, secret, their_certificates
 from ecluse.trust.roles.ssh import FLOOR as SSH_FLOOR
 from ecluse.trust.roles.ssh import SPOKEN, old_algorithms, our_ssh_key, ssh_key
 from ecluse.trust.roles.tls import FLOOR as TLS_FLOOR
+from ecluse.trust.settings.places import Account
 
 __all__ = ["ACCOUNT_FTPS", "ACCOUNT_SFTP"]
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant
-from ecluse.trust.openpgp import seconds
-from ecluse.trust.openpgp_rules import encryption_problem, verification_problem
-from ecluse.trust.places import OpenPgp
+from ecluse.trust.keys.openpgp import seconds
 from ecluse.trust.roles.facts import Case, Difference, RoleSpec, RoleValue, ValueState
 from ecluse.trust.roles.judging import EXPIRING, below, short
+from ecluse.trust.rules.openpgp import encryption_problem, verification_problem
+from ecluse.trust.settings.places import OpenPgp
 from ecluse.wire.openpgp.certificate import Certificate
 from ecluse.wire.openpgp.errors import BadCertificate
 

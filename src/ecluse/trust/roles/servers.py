@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ecluse.trust.places import Bucket, Ftps, Sftp, WebDav
 from ecluse.trust.roles.facts import Case, Difference, RoleSpec, RoleValue
 from ecluse.trust.roles.judging import secret
 from ecluse.trust.roles.ssh import FLOOR as SSH_FLOOR
 from ecluse.trust.roles.ssh import SPOKEN, old_algorithms, our_ssh_key, ssh_key
 from ecluse.trust.roles.tls import FLOOR as TLS_FLOOR
 from ecluse.trust.roles.tls import SYSTEM, client_key, other_server, server_anchors
+from ecluse.trust.settings.places import Bucket, Ftps, Sftp, WebDav
 
 __all__ = ["BUCKET", "FTPS", "SFTP", "WEBDAV"]
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 import tomli_w
 
 from ecluse.trust.configuration import HUB_FILE, Configuration
-from ecluse.trust.place_rules import used_keys
 from ecluse.trust.rotation.facts import Place
+from ecluse.trust.rules.places import used_keys
 
 __all__ = [
     "accepts_both",

@@ -9,7 +9,7 @@ from tests.support.sftp_world import World
 from tests.support.sshd import Sshd
 
 from ecluse.model.states import DeliveryState
-from ecluse.trust.ssh import fingerprint, key_blob
+from ecluse.trust.keys.ssh import fingerprint, key_blob
 
 pytestmark = pytest.mark.peer("sshd")
 ORDER = b"UNB+UNOC:3+ASTER+BIRCH'BGM+220+4711+9'"

@@ -22,7 +22,7 @@ from tests.support.sftp_site import Site, serve
 
 from ecluse.channels.sftp.server.operations import MAX_HANDLES
 from ecluse.exchange.tree import NoSpace
-from ecluse.trust.listeners import Guard
+from ecluse.trust.settings.listeners import Guard
 
 NO_SUCH_FILE, DENIED, FAILURE, BAD_MESSAGE, UNSUPPORTED = 2, 3, 4, 5, 8
 READ, NEW, FRESH = 1, 2 | 8 | 16, 2 | 8 | 32

@@ -15,7 +15,7 @@ from tests.support.sftp_site import Site, serve
 from ecluse.channels.guard.bans import Bans, address_subject
 from ecluse.channels.guard.passwords import make_verifier
 from ecluse.evidence.record import decode_leaf
-from ecluse.trust.listeners import Guard
+from ecluse.trust.settings.listeners import Guard
 
 LATE = "ecluse.channels.guard.gate.ANSWER_AFTER"
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.sftp_site import Site, serve
 
 from ecluse.model.paths import VirtualPath
-from ecluse.trust.listeners import SftpListener
+from ecluse.trust.settings.listeners import SftpListener
 
 pytestmark = pytest.mark.peer("sftp")
 

@@ -14,9 +14,9 @@ from ecluse.errors import Fault
 from ecluse.model.basics import Instant
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.errors import PartnerRefused
-from ecluse.trust.fields import octets, seconds
-from ecluse.trust.place_rules import split_host
-from ecluse.trust.places import Ftps
+from ecluse.trust.rules.places import split_host
+from ecluse.trust.settings.fields import octets, seconds
+from ecluse.trust.settings.places import Ftps
 
 __all__ = ["Place", "place_of"]
 

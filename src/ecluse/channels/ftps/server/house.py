@@ -26,9 +26,9 @@ from ecluse.exchange.hub import Hub
 from ecluse.exchange.tree import Tree
 from ecluse.store.port import Tx
 from ecluse.trust.directory import Directory, PartnerView
-from ecluse.trust.fields import octets
-from ecluse.trust.places import Account
 from ecluse.trust.secrets import Secret
+from ecluse.trust.settings.fields import octets
+from ecluse.trust.settings.places import Account
 
 __all__ = ["HubReception", "TreeFactory"]
 

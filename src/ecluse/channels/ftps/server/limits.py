@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from ecluse.channels.ftps.server.errors import TooSlow
-from ecluse.trust.fields import octets, seconds
-from ecluse.trust.listeners import FtpsListener
+from ecluse.trust.settings.fields import octets, seconds
+from ecluse.trust.settings.listeners import FtpsListener
 
 __all__ = ["Pace", "Rate", "SessionLimits"]
 

@@ -31,7 +31,7 @@ class Pins:
     """The host keys of one server's settings.
 
     Args:
-        pinned: As the configuration has them (:data:`ecluse.trust.fields.HostKey`).
+        pinned: As the configuration has them (:data:`ecluse.trust.settings.fields.HostKey`).
 
     Raises:
         BadHostKey: One of them is no key.

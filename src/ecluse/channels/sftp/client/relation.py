@@ -14,11 +14,11 @@ from ecluse.errors import Fault
 from ecluse.model.basics import Instant
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.errors import PartnerRefused
-from ecluse.trust.fields import octets, seconds
-from ecluse.trust.keyring import Keyring
-from ecluse.trust.place_rules import split_host
-from ecluse.trust.places import Sftp
+from ecluse.trust.keys.keyring import Keyring
+from ecluse.trust.rules.places import split_host
 from ecluse.trust.secrets import ResolveSecret
+from ecluse.trust.settings.fields import octets, seconds
+from ecluse.trust.settings.places import Sftp
 
 __all__ = ["Relation"]
 

@@ -23,14 +23,14 @@ from ecluse.channels.sftp.server.algorithms import LEGACY_SIGNATURES, SIGNATURES
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Clock, Instant
 from ecluse.trust.directory import Directory, PartnerView
-from ecluse.trust.places import Account
+from ecluse.trust.keys.ssh import MIN_RSA, fingerprint, key_blob
 from ecluse.trust.secrets import Secret
-from ecluse.trust.ssh import MIN_RSA, fingerprint, key_blob
+from ecluse.trust.settings.places import Account
 
 __all__ = ["Authority", "Grounds", "Identity"]
 
 LEGACY: Final = "ssh-legacy"
-"""The exception (:mod:`ecluse.trust.fields`) by which a partner may come with old algorithms."""
+"""The exception (:mod:`ecluse.trust.settings.fields`) by which a partner may come with old algorithms."""
 
 
 _FOREVER: Final = 253_402_300_799_000_000  # the end of the year 9999: "forever" is 2**64 - 1
@@ -293,7 +293,7 @@ def _authority_algorithm(blob: bytes, authority: bytes) -> str:
 
 
 def _strong(blob: bytes) -> bool:
-    """Whether a key is long enough: an RSA modulus of :data:`ecluse.trust.ssh.MIN_RSA` bits."""
+    """Whether a key is long enough: an RSA modulus of :data:`ecluse.trust.keys.ssh.MIN_RSA` bits."""
     if _first_string(blob) != b"ssh-rsa":
         return True
     exponent = 4 + len(b"ssh-rsa")

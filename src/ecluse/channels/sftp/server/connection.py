@@ -31,8 +31,8 @@ from ecluse.channels.sftp.server.authority import Identity
 from ecluse.channels.sftp.server.channel import SftpChannel
 from ecluse.channels.sftp.server.inbox import Inbox
 from ecluse.channels.sftp.server.session import Session
-from ecluse.trust.fields import octets, seconds
-from ecluse.trust.ssh import fingerprint
+from ecluse.trust.keys.ssh import fingerprint
+from ecluse.trust.settings.fields import octets, seconds
 from ecluse.wire.sftp.requests import Stretch
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from ecluse.exchange.hub import Hub
 from ecluse.exchange.tree import Tree
 from ecluse.store.port import Tx
 from ecluse.trust.directory import Directory
-from ecluse.trust.fields import octets, seconds
-from ecluse.trust.listeners import SftpListener
+from ecluse.trust.settings.fields import octets, seconds
+from ecluse.trust.settings.listeners import SftpListener
 
 __all__ = ["SftpServer", "Shared", "TreeFactory"]
 

@@ -17,11 +17,11 @@ from ecluse.errors import Fault
 from ecluse.model.basics import Clock, system_clock
 from ecluse.trust.certificates import load_certificates
 from ecluse.trust.errors import KeyringError, SecretError
+from ecluse.trust.keys.notes import NoteUse
+from ecluse.trust.keys.openpgp import seconds
 from ecluse.trust.keystores.signer import frames
 from ecluse.trust.keystores.signer.frames import Answer, Description, HeldKey, Request
 from ecluse.trust.keystores.uses import CountedSigner, Uses
-from ecluse.trust.note_keys import NoteUse
-from ecluse.trust.openpgp import seconds
 from ecluse.trust.secrets import Secret
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.keys import matches, signing_scheme
@@ -43,7 +43,7 @@ _decode: Final = msgspec.json.Decoder(Answer).decode
 
 
 class SignerKeyring:
-    """A keyring (:class:`ecluse.trust.keyring.Keyring`) whose keys are in another process. Used from any thread.
+    """A keyring (:class:`ecluse.trust.keys.keyring.Keyring`) whose keys are in another process. Used from any thread.
 
     Args:
         path: The signer's socket.

@@ -12,7 +12,7 @@ import msgspec
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.trust.errors import KeyringError, SecretError
-from ecluse.trust.note_keys import NoteUse
+from ecluse.trust.keys.notes import NoteUse
 from ecluse.wire.cms import errors as cms
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.openpgp import errors as openpgp

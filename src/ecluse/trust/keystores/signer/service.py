@@ -23,10 +23,10 @@ import msgspec
 from ecluse.errors import EcluseError, Fault
 from ecluse.trust.certificates import to_pem
 from ecluse.trust.errors import KeyringError
-from ecluse.trust.held import HeldKeys
+from ecluse.trust.keys.held import HeldKeys
+from ecluse.trust.keys.notes import NOTE_USES
 from ecluse.trust.keystores.signer import frames
 from ecluse.trust.keystores.signer.frames import Answer, Description, HeldKey, Request
-from ecluse.trust.note_keys import NOTE_USES
 from ecluse.wire.openpgp.names import HASHES
 
 __all__ = ["SignerService", "harden"]

@@ -1,0 +1,1 @@
+"""Channels that need more wiring than a line: SFTP and FTPS, as server and client, and partners' accounts."""

@@ -1,0 +1,1 @@
+"""Messages as people handle them: handed in (``outbox``), followed, looked up, and told whole (``life``)."""

@@ -1,22 +1,15 @@
-"""Deposit, hold and disposal in a process of its own, which may be killed at any call; and what must hold afterwards.
-
-Run as a program it goes through the journey in a folder and tells, with the time, what it was acknowledged.
-"""
+"""Deposit, hold and disposal by a hub that may end at any call, and what must hold afterwards."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.support.archives import INVOICE, ArchiveWorld, profile
-from tests.support.children import ROOT, child_env
+from tests.support.crashes import Journey, Tell, Told
 
 from ecluse.archive import destroying
 from ecluse.archive.clock import confirm_clock
@@ -33,7 +26,7 @@ from ecluse.model.archive import Archived, ArchiveState
 from ecluse.model.basics import MessageId
 from ecluse.store.sqlite.connection import key_path
 
-__all__ = ["DONE", "MUTANTS", "After", "Nursery", "journey", "open_world"]
+__all__ = ["MUTANTS", "After", "ArchiveJourney"]
 
 LARGE = b"#" * 40_000 + INVOICE
 YEARS = 3 * 366 * 86_400
@@ -41,21 +34,56 @@ DONE = ("accepted", "accepted", "accepted", "deposited", "copied", "held", "appr
 """What is told on a journey on which all is well."""
 
 
-def open_world(folder: Path, start: str = "2026-04-01") -> ArchiveWorld:
+def open_world(folder: Path, start: str = "2026-04-01", url: str = "") -> ArchiveWorld:
     """The hub of the journey."""
-    world = ArchiveWorld(folder, start=start, seed=b"journey", invoices=profile(retention="1y"))
+    world = ArchiveWorld(folder, url=url, start=start, seed=b"journey", invoices=profile(retention="1y"))
     world.hub.vault.place = LocalPlace(folder / "blobs")
     world.hub.copies.add(BytesCopy(world.hub.vault.place))
     world.second = FolderSecond("far", folder / "far")
     world.hub.copies.add(world.second)
+    # The first thing that a hub does when it starts: a deletion that was cut off is finished with it. Its writer has a
+    # thread from then on.
+    world.hub.store.write(lambda tx: tx.beat("test", world.clock()))
     return world
 
 
-def journey(world: ArchiveWorld, tell: Callable[..., None]) -> None:
+class ArchiveJourney(Journey):
+    """An archive's documents from their coming to their end, by an archive that is right or one of :data:`MUTANTS`."""
+
+    def prepare(self, folder: Path) -> None:
+        """An archive with nothing in it."""
+        folder.mkdir()
+        self.open(folder).close()
+
+    def open(self, folder: Path, start: str = "2026-04-01") -> ArchiveWorld:
+        """The hub that is in a folder."""
+        return open_world(folder, start)
+
+    def begin(self, folder: Path) -> Callable[[Tell], None]:
+        """See the base class."""
+        world = self.open(folder)
+        if self.mutant:
+            MUTANTS[self.mutant](world)
+        return lambda tell: journey(world, tell)
+
+    def check_told(self, told: Sequence[Told]) -> None:
+        """Each step, also of a hub that is wrong."""
+        assert tuple(each.step.partition(" ")[0] for each in told) == DONE
+
+    def check(self, folder: Path, told: Sequence[Told]) -> None:
+        """Open what is left, check it, and go on."""
+        world = self.open(folder, "2029-06-01")
+        try:
+            After(world, folder, told).check()
+        finally:
+            world.close()
+
+
+def journey(world: ArchiveWorld, tell: Tell) -> None:
     """Three documents are deposited and copied; one is held; a disposal takes the others, and keeps that one back."""
     messages = [world.came(LARGE, partner="birch"), world.came(INVOICE), world.came(LARGE, partner="cedar")]
     for message in messages:
-        tell("accepted", message.id)
+        tell(f"accepted {message.id}")
     world.work()
     tell("deposited")
     world.care()
@@ -69,7 +97,7 @@ def journey(world: ArchiveWorld, tell: Callable[..., None]) -> None:
     place_hold(
         world.room, Criteria(partner="cedar"), reason="a dispute", reference="TC 1", actor="operator:anne"
     )
-    tell("held", messages[2].id)
+    tell(f"held {messages[2].id}")
     for person in (world.anne, world.bea):
         approve(
             world.room,
@@ -77,9 +105,10 @@ def journey(world: ArchiveWorld, tell: Callable[..., None]) -> None:
             person.operator.name,
             person.sign(disposal.statement(person.operator.name)),
         )
-    tell("approved", disposal.id)
+    tell("approved")
     destroying.run(world.room, disposal.id, actor="operator:anne")
-    tell("destroyed", disposal.id)
+    tell("destroyed")
+    world.close()
 
 
 # --- mutants ------------------------------------------------------------------------------------------------
@@ -148,20 +177,15 @@ class After:
     """What a process left that ended at some call.
 
     Args:
+        world: The hub that is opened on it.
         folder: Its folder.
-        told: What it had told: words, each with an id or an empty text.
+        told: What it had told.
     """
 
-    def __init__(self, folder: Path, told: list[tuple[str, str]]) -> None:
+    def __init__(self, world: ArchiveWorld, folder: Path, told: Sequence[Told]) -> None:
+        self.world = world
         self.folder = folder
-        self.told = told
-        self.world = open_world(folder, "2029-06-01")
-        # The first thing that a hub does when it starts: a deletion that was cut off is finished with it.
-        self.world.hub.store.write(lambda tx: tx.beat("test", self.world.clock()))
-
-    def close(self) -> None:
-        """Let the database go."""
-        self.world.close()
+        self.told = [each.step.partition(" ")[::2] for each in told]
 
     def check(self) -> None:
         """All that must hold, as it was left and once everything was gone on with."""
@@ -259,97 +283,3 @@ class After:
     def _keys(self) -> set[str]:
         with contextlib.closing(sqlite3.connect(key_path(self.folder / "state.db"))) as raw:
             return {row[0] for row in raw.execute("SELECT id FROM blob_keys")}
-
-
-def main(folder: Path, mutant: str) -> None:
-    """Go through the journey in ``folder``."""
-    world = open_world(folder)
-    if mutant:
-        MUTANTS[mutant](world)
-
-    def tell(word: str, id: str = "") -> None:
-        os.write(1, f"{time.time():.6f} {word} {id}\n".encode())
-
-    try:
-        journey(world, tell)
-    except (EcluseError, sqlite3.Error) as error:
-        os.write(2, f"{error}\n".encode())
-    world.close()
-
-
-def nursery() -> None:
-    """Fork a process for every line (folder and mutant) that waits until it is told to go; tell its id and its end."""
-    for line in iter(sys.stdin.readline, ""):
-        folder, mutant = line.rstrip("\n").split("\t")
-        process = os.fork()
-        if process == 0:
-            with open(f"{folder}.go") as go:
-                go.read()
-            with contextlib.suppress(BaseException):
-                main(Path(folder), mutant)
-            os._exit(0)
-        os.write(1, f"pid {process}\n".encode())
-        os.waitpid(process, 0)
-        os.write(1, b"ended\n")
-
-
-class Nursery:
-    """Processes that go through the journey, each under strace."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.archive_journey"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=child_env(),
-            cwd=ROOT,
-        )
-
-    def run(
-        self, folder: Path, *options: str, mutant: str = ""
-    ) -> tuple[list[tuple[float, str, str]], list[Path]]:
-        """One journey in a new folder.
-
-        Args:
-            folder: Where; a hub is there.
-            options: Of strace.
-            mutant: Which of :data:`MUTANTS`.
-
-        Returns:
-            What was told, with its time; and the traces, one for each thread.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        os.mkfifo(f"{folder}.go")
-        self._process.stdin.write(f"{folder}\t{mutant}\n")
-        self._process.stdin.flush()
-        process = self._process.stdout.readline().split()[1]
-        logs = f"{folder}.strace"
-        tracer = subprocess.Popen(
-            ["strace", "-ff", "-y", "-p", process, "-o", logs, *options], stderr=subprocess.PIPE, text=True
-        )
-        assert tracer.stderr is not None
-        assert "attached" in tracer.stderr.readline()
-        with open(f"{folder}.go", "w") as go:
-            go.write("go")
-        told = []
-        while (line := self._process.stdout.readline().split()) != ["ended"]:
-            assert line, "the nursery ended"
-            told.append((float(line[0]), line[1], line[2] if len(line) > 2 else ""))
-        tracer.wait(20)
-        tracer.stderr.close()
-        return told, sorted(folder.parent.glob(f"{folder.name}.strace.*"))
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(20)
-        self._process.stdout.close()
-
-
-if __name__ == "__main__":
-    nursery()

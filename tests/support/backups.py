@@ -90,7 +90,7 @@ class World:
     """One hub in ``folder/aster``, its backups in ``folder/to``, the copy of its keys in ``folder/keys``.
 
     Args:
-        folder: A temporary one.
+        folder: A temporary one. The hub that is there is opened, where one is.
         database: Instead of the embedded one.
         settings: More lines of ``[backup]``.
         to: Lines of ``[backup.to]``, instead of the folder's.
@@ -102,7 +102,9 @@ class World:
         self.folder = folder
         self.home = folder / "aster"
         self.private = recipient()[1]
-        if database is None:
+        if self.home.exists():
+            pass
+        elif database is None:
             shutil.copytree(_template(settings, to), self.home)
         else:
             _make(self.home, settings, to, database)

@@ -290,7 +290,7 @@ class Crashes:
         for point in points:
             try:
                 self.run(point, "kill")
-            except AssertionError as error:
+            except Exception as error:
                 if re.search(said, str(error)):
                     return True
         return False

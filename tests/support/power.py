@@ -67,7 +67,7 @@ def _read(root: str, line: str) -> Change | None:
     if call in _NAMING:
         # A name may be one within a folder that is open.
         paths = tuple(
-            os.path.join(_plain(folder), bytes.fromhex(name.replace("\\x", "")).decode())
+            os.path.normpath(os.path.join(_plain(folder), bytes.fromhex(name.replace("\\x", "")).decode()))
             for folder, name in _PATH.findall(arguments)
         )
         if not all(path.startswith(root) for path in paths):
@@ -223,8 +223,9 @@ class Disk:
             path = target / name[len(self._root) + 1 :]
             if isinstance(file, _Folder):
                 there.add(name)
-                path.mkdir()
+                path.mkdir(0o700)
             else:
+                path.touch(0o600)
                 path.write_bytes(contents[id(file)])
 
 

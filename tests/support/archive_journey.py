@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from tests.support.archives import INVOICE, ArchiveWorld, profile
 from tests.support.crashes import Journey, Tell, Told
+from tests.support.postgres import PostgresServer
+from tests.support.power import CALLS
 
 from ecluse.archive import destroying
 from ecluse.archive.clock import confirm_clock
@@ -24,9 +27,10 @@ from ecluse.blobs.local import LocalPlace
 from ecluse.errors import EcluseError
 from ecluse.model.archive import Archived, ArchiveState
 from ecluse.model.basics import MessageId
+from ecluse.store.postgres import writers
 from ecluse.store.sqlite.connection import key_path
 
-__all__ = ["MUTANTS", "After", "ArchiveJourney"]
+__all__ = ["MUTANTS", "After", "ArchiveJourney", "PostgresArchiveJourney"]
 
 LARGE = b"#" * 40_000 + INVOICE
 YEARS = 3 * 366 * 86_400
@@ -74,16 +78,105 @@ class ArchiveJourney(Journey):
         """Open what is left, check it, and go on."""
         world = self.open(folder, "2029-06-01")
         try:
-            After(world, folder, told).check()
+            After(self, world, folder, told).check()
         finally:
             world.close()
+
+    def subjects(self, folder: Path, kind: str) -> list[str]:
+        """Subjects of all events of a kind, as they stand in the database."""
+        with contextlib.closing(sqlite3.connect(folder / "state.db")) as raw:
+            return [row[0] for row in raw.execute("SELECT subject FROM events WHERE kind = ?", (kind,))]
+
+    def keys(self, folder: Path) -> set[str]:
+        """Ids of all keys, likewise."""
+        with contextlib.closing(sqlite3.connect(key_path(folder / "state.db"))) as raw:
+            return {row[0] for row in raw.execute("SELECT id FROM blob_keys")}
+
+    def key_files(self, folder: Path) -> list[bytes]:
+        """All that the files hold which keys are in, or were."""
+        return [path.read_bytes() for path in folder.iterdir() if path.is_file()]
+
+
+class PostgresArchiveJourney(ArchiveJourney):
+    """The same with a database that is a server's: what ends is the hub's process.
+
+    Args:
+        server: Which.
+        mutant: As of the base class.
+    """
+
+    calls = f"{CALLS},sendto,recvfrom"
+
+    def __init__(self, server: PostgresServer, mutant: str = "") -> None:
+        super().__init__(mutant)
+        self._server = server
+
+    def prepare(self, folder: Path) -> None:
+        """See the base class."""
+        folder.mkdir()
+        (folder / "url").write_text(self._server.new_database())
+        self.open(folder).close()
+
+    def copy(self, prepared: Path, folder: Path) -> None:
+        """See the base class."""
+        super().copy(prepared, folder)
+        url = (prepared / "url").read_text()
+        self._server.wait_for_nobody(url)
+        (folder / "url").write_text(self._server.new_database(like=url))
+
+    def clear(self, folder: Path) -> None:
+        """See the base class."""
+        self._server.drop_database((folder / "url").read_text())
+        super().clear(folder)
+
+    def open(self, folder: Path, start: str = "2026-04-01") -> ArchiveWorld:
+        """See the base class."""
+        return open_world(folder, start, (folder / "url").read_text())
+
+    def begin(self, folder: Path) -> Callable[[Tell], None]:
+        """See the base class."""
+        writers.WRITERS = 1  # type: ignore[misc]  # so that each journey sends the same from the same thread
+        return super().begin(folder)
+
+    def place(self, folder: Path, line: str) -> str | None:
+        """What is sent to the server, too, and what is read of its answers."""
+        if line.startswith(("sendto(", "recvfrom(")):
+            if f"->127.0.0.1:{self._server.port}]" not in line:
+                return None
+            return "COMMIT" if "COMMIT" in line else "server"
+        return super().place(folder, line)
+
+    def check(self, folder: Path, told: Sequence[Told]) -> None:
+        """See the base class."""
+        self._server.wait_for_nobody((folder / "url").read_text())
+        super().check(folder, told)
+
+    def subjects(self, folder: Path, kind: str) -> list[str]:
+        """See the base class."""
+        return self._ask(folder, f"SELECT subject FROM ecluse.events WHERE kind = '{kind}'")
+
+    def keys(self, folder: Path) -> set[str]:
+        """See the base class."""
+        return {*self._ask(folder, "SELECT id FROM ecluse_keys.blob_keys")}
+
+    def key_files(self, folder: Path) -> list[bytes]:
+        """Those of the table alone: what the server's write-ahead log holds is the server's."""
+        [path] = self._ask(folder, "SELECT pg_relation_filepath('ecluse_keys.blob_keys')")
+        return [(self._server.data / path).read_bytes()]
+
+    def _ask(self, folder: Path, question: str) -> list[str]:
+        with psycopg.connect((folder / "url").read_text(), autocommit=True) as connection:
+            connection.execute("CHECKPOINT")  # so that files can be looked at
+            return [str(row[0]) for row in connection.execute(question.encode())]
 
 
 def journey(world: ArchiveWorld, tell: Tell) -> None:
     """Three documents are deposited and copied; one is held; a disposal takes the others, and keeps that one back."""
     messages = [world.came(LARGE, partner="birch"), world.came(INVOICE), world.came(LARGE, partner="cedar")]
     for message in messages:
-        tell(f"accepted {message.id}")
+        blob = message.parts[0].blob
+        key = world.hub.store.read(lambda view, blob=blob: view.blob_key(blob))  # type: ignore[misc]
+        tell(f"accepted {message.id} {blob} {key.hex()}")
     world.work()
     tell("deposited")
     world.care()
@@ -177,15 +270,19 @@ class After:
     """What a process left that ended at some call.
 
     Args:
+        journey: What it did.
         world: The hub that is opened on it.
         folder: Its folder.
         told: What it had told.
     """
 
-    def __init__(self, world: ArchiveWorld, folder: Path, told: Sequence[Told]) -> None:
+    def __init__(
+        self, journey: ArchiveJourney, world: ArchiveWorld, folder: Path, told: Sequence[Told]
+    ) -> None:
+        self.journey = journey
         self.world = world
         self.folder = folder
-        self.told = [each.step.partition(" ")[::2] for each in told]
+        self.told = [each.step.split() for each in told]
 
     def check(self) -> None:
         """All that must hold, as it was left and once everything was gone on with."""
@@ -213,7 +310,7 @@ class After:
         )
         holds = {hold.id for hold in world.hub.store.read(lambda view: all_holds(view, released=True))}
         assert told["archive.held"] == holds, "a hold without its evidence, or evidence without its hold"
-        keys = self._keys()
+        keys = self.journey.keys(self.folder)
         for row in rows.values():
             if row.state is ArchiveState.DISPOSED:
                 assert row.blob not in keys, "a key outlives its deletion"
@@ -236,7 +333,8 @@ class After:
     def _check_told(self) -> None:
         world = self.world
         rows = {row.message: row for row in self._rows()}
-        for word, id in self.told:
+        for word, *rest in self.told:
+            id = rest[0] if rest else ""
             if word == "accepted":
                 message = world.hub.store.read(lambda view, id=id: view.message(MessageId(id)))  # type: ignore[misc]
                 assert message is not None, "lost what was acknowledged"
@@ -271,15 +369,15 @@ class After:
         world.clock.forward(3600)
         finish_erasures(world.hub, world.hub.store, world.hub.copies)
         assert not world.hub.store.read(pending_erasures), "a deletion that never ends"
+        gone = {row.message for row in self._rows() if row.state is ArchiveState.DISPOSED}
+        keys = [rest for word, *rest in self.told if word == "accepted" and rest[0] in gone]
+        for content in self.journey.key_files(self.folder) if keys else ():
+            for _, blob, key in keys:
+                assert bytes.fromhex(key) not in content, f"a key outlives its deletion in a file: {blob}"
 
     def _subjects(self, kind: str) -> set[str]:
         """Subjects of events of a kind; of holds, only the holds themselves."""
-        with contextlib.closing(sqlite3.connect(self.folder / "state.db")) as raw:
-            found = [row[0] for row in raw.execute("SELECT subject FROM events WHERE kind = ?", (kind,))]
+        found = self.journey.subjects(self.folder, kind)
         subjects = {each for each in found if kind != "archive.held" or each.startswith("h")}
         assert kind == "archive.held" or len(found) == len(subjects), f"{kind} was told twice"
         return subjects
-
-    def _keys(self) -> set[str]:
-        with contextlib.closing(sqlite3.connect(key_path(self.folder / "state.db"))) as raw:
-            return {row[0] for row in raw.execute("SELECT id FROM blob_keys")}

@@ -1,4 +1,4 @@
-"""Backups, an erasure and a pruning by a hub that may end at any call, and what must hold of hub and places afterwards."""
+"""Backups, an erasure and a pruning by a hub that may end at any call, and what must hold of it and its places."""
 
 from __future__ import annotations
 

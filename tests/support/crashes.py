@@ -245,7 +245,7 @@ class Crashes:
     def points(self) -> list[Point]:
         """The calls that change what is kept on a journey on which all is well, each thread's in their order."""
         with self._start("well") as (folder, process):
-            made = process.run("-e", f"trace={self._journey.calls}")
+            made = process.run("-s", "4096", "-e", f"trace={self._journey.calls}")
             self._journey.check_told(made.told)
             return [
                 point
@@ -272,9 +272,11 @@ class Crashes:
             text = made.logs[point.thread].read_text()
         return "INJECTED" in text or "killed by SIGKILL" in text
 
-    def run_all(self, fault: str, count: int | None = None) -> None:
-        """A fault at so many of the points, evenly chosen, or at all of them; most of them have to come."""
-        points = self.points()
+    def run_all(
+        self, fault: str, count: int | None = None, among: Callable[[Point], bool] = lambda point: True
+    ) -> None:
+        """A fault at so many of the points, evenly chosen ``among`` these, or at all; most of them have to come."""
+        points = [point for point in self.points() if among(point)]
         chosen = sample(points, count)
         came = 0
         for point in chosen:

@@ -11,20 +11,32 @@ from pathlib import Path
 import pytest
 from tests.support.backup_journey import KILLED, UNPOWERED, BackupJourney
 from tests.support.children import needs_strace
-from tests.support.crashes import FAULTS, Crashes, base
+from tests.support.crashes import FAULTS, Crashes, Point, base
 
 __all__ = ["base"]
 
-SAMPLE = {"kill": 10, "EIO": 5, "ENOSPC": 5}
+SAMPLE = 5
 """Calls of a journey and a fault in an ordinary run; `make soak` takes them all."""
-STATES = 15
+NAMES = 8
+"""Calls by which a name comes or goes in one of the places, likewise."""
+STATES = 18
 """Disks after a power cut, likewise."""
+
+
+def changes_a_place(point: Point) -> bool:
+    """Whether a name comes or goes there by it."""
+    return point.call in ("link", "unlink") and "/../" in point.path
 
 
 @needs_strace
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_call_may_be_the_last(base: Path, fault: str) -> None:
-    Crashes(BackupJourney(), base).run_all(fault, SAMPLE[fault])
+    Crashes(BackupJourney(), base).run_all(fault, SAMPLE)
+
+
+@needs_strace
+def test_every_name_in_a_place_may_be_the_last(base: Path) -> None:
+    Crashes(BackupJourney(), base).run_all("kill", NAMES, changes_a_place)
 
 
 @needs_strace
@@ -51,7 +63,7 @@ def test_the_power_may_go_at_any_moment_all_of_them(base: Path) -> None:
 @pytest.mark.parametrize("mutant", KILLED)
 def test_a_wrong_hub_is_found(base: Path, mutant: str) -> None:
     crashes = Crashes(BackupJourney(mutant), base)
-    points = [point for point in crashes.points() if point.call == "link" and "/../" in point.path]
+    points = [point for point in crashes.points() if changes_a_place(point) and point.call == "link"]
     assert crashes.finds(KILLED[mutant][1], points[::-1])  # what these do wrong they do late
 
 

@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from tests.support.certs import make_identity
 
 from ecluse.app.backup.places import open_place
+from ecluse.app.backup.rehearse import rehearse
 from ecluse.app.backup.restore import Request, Result, restore
 from ecluse.app.backup.run import Backup, make_backup, open_site
 from ecluse.app.backup.sealing import PrivateKeys
@@ -30,7 +32,7 @@ from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.wire.openpgp.making import make_key
 from ecluse.wire.openpgp.names import Tag
 
-__all__ = ["World", "content", "recipient"]
+__all__ = ["World", "content", "killed_at", "recipient"]
 
 
 @functools.cache
@@ -164,3 +166,21 @@ def content(node: Node, id: MessageId) -> bytes:
     assert message is not None
     with node.hub.document(message.parts[0]) as document:
         return b"".join(document.reader.chunks())
+
+
+def killed_at(folder: Path, room: Path, what: str, **given: Any) -> int:
+    """A rehearsal in a process of its own, which is killed at some work; give how that ended. No hub is open here."""
+
+    def progress(doing: str, done: int, total: int) -> None:
+        if doing == what:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    private = PrivateKeys(recipient()[1])
+    process = os.fork()
+    if process == 0:
+        try:
+            world = World(folder)
+            rehearse(open_site(world.node), private, folder=room, progress=progress, **given)
+        finally:
+            os._exit(0)
+    return os.waitpid(process, 0)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from ecluse.store.port import BadStoreUrl
 if TYPE_CHECKING:
     from ecluse.store.port import Store
 
-__all__ = ["BadStoreUrl", "drop_database", "open_store"]
+__all__ = ["BadStoreUrl", "open_store", "trial_database"]
 
 
 def open_store(url: str, *, node: str, password: str | None = None) -> Store:
@@ -39,8 +40,20 @@ def open_store(url: str, *, node: str, password: str | None = None) -> Store:
     raise BadStoreUrl(f"There is no database of the kind {scheme!r}.")
 
 
-def drop_database(url: str, *, password: str | None = None) -> None:
-    """Drop everything of a hub that is in a PostgreSQL database. Raises :class:`StoreUnavailable`."""
-    from ecluse.store.postgres.snapshot import drop_tables
+def trial_database(url: str | None, *, password: str | None = None) -> AbstractContextManager[None]:
+    """Have a database for a restore on trial. What was put there as such is dropped at the end of the context, or where
+    the process was killed, at the beginning of the next one.
 
-    drop_tables(url, password)
+    Args:
+        url: As of :func:`open_store`. One that is no PostgreSQL database is a file, which goes with its folder.
+        password: For PostgreSQL.
+
+    Raises:
+        DatabaseNotEmpty: Another trial is under way there.
+        StoreUnavailable: The database can't be reached.
+    """
+    if url is None or url.partition(":")[0] == "sqlite":
+        return nullcontext()
+    from ecluse.store.postgres.snapshot import on_trial
+
+    return on_trial(url, password)

@@ -86,6 +86,7 @@ def load_snapshot(
     streams: Iterable[tuple[str, Callable[[], Iterator[bytes]]]],
     *,
     password: str | None = None,
+    trial: bool = False,
 ) -> None:
     """Put a snapshot into an empty database, and return when it is durable. Keys are added by the caller.
 
@@ -94,6 +95,7 @@ def load_snapshot(
         kind: Of the snapshot.
         streams: Name, and what gives the chunks, of each.
         password: For PostgreSQL.
+        trial: Mark what is put there, on PostgreSQL, as for :func:`~ecluse.store.open.trial_database`.
 
     Raises:
         BadSnapshot: It is none of this kind of database, or one of a later release.
@@ -116,4 +118,4 @@ def load_snapshot(
     else:
         from ecluse.store.postgres.snapshot import load_tables
 
-        load_tables(url, streams, password)
+        load_tables(url, streams, password, trial=trial)

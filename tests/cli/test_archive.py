@@ -13,7 +13,7 @@ from tests.support.archives import INVOICE
 from tests.support.commands import free_port, say, serving
 from tests.support.operators import person, write_key
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.archive.statement import Statement, check_statement
 from ecluse.exchange.intake import Arrival, Intake, Kept
 from ecluse.model.basics import Instant, PartnerId, system_clock

@@ -17,7 +17,7 @@ from tests.support.commands import free_port, say, serving
 from tests.support.keystores import MODULE, soft_hsm
 
 from ecluse.app.keys.uses import key_uses, note_key_uses
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tests.cli.conftest import Pair
 from tests.support.commands import say
 from tests.support.tsa import OpensslAuthority, serve
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse_verify.cli import main
 
 pytestmark = pytest.mark.peer("openssl")

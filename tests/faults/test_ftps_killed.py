@@ -13,7 +13,7 @@ from tests.support.ftp_talker import Talker
 from tests.support.serving_node import ServingNode
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.trust.configuration import read_folder
 

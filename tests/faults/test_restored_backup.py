@@ -21,7 +21,8 @@ from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.log.breaks import continue_log, look_at
 from ecluse.app.log.proofs import verify_evidence
 from ecluse.app.log.sequencing import BROKEN, make_sequencer
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
 from ecluse.evidence.breaks import breaks

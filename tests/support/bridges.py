@@ -21,7 +21,8 @@ from tests.support.children import ROOT, child_env
 from tests.support.commands import free_port
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.verify import verify_log

@@ -14,7 +14,8 @@ import msgspec
 from tests.support.sites import content_of, introduce
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 from ecluse.channels.as2.receipts import SealedFacts
 from ecluse.channels.as2.relation import PRIVATE_NETWORKS

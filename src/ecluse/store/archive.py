@@ -12,7 +12,7 @@ from ecluse.model.archive import Archived, ArchivedBytes, ArchiveId, ArchiveStat
 from ecluse.model.basics import Instant, MessageId, PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.model.records import Record
-from ecluse.store.port import Conflict
+from ecluse.store.errors import Conflict
 from ecluse.store.rows import Row, clean
 
 __all__ = [

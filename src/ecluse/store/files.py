@@ -9,7 +9,7 @@ import msgspec
 
 from ecluse.model.basics import DeliveryId, Instant, PartnerId
 from ecluse.model.files import FileRow, FileState, Segment
-from ecluse.store.port import Conflict
+from ecluse.store.errors import Conflict
 from ecluse.store.rows import Row
 
 __all__ = ["FILE_QUERIES", "RowFileTx", "RowFileView", "file_from", "file_row"]

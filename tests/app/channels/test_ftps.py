@@ -42,7 +42,7 @@ class Running:
         hub.write_text(hub.read_text() + f'\n[listen.ftps]\naddress = "127.0.0.1:0"\n{listen}\n')
         self.apply(partner)
         self.node.close()
-        from ecluse.app.node import open_node
+        from ecluse.app.opening import open_node
 
         self.node = open_node(self.folder)
         self.service = Service(self.node, listen="127.0.0.1:0")

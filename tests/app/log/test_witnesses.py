@@ -23,7 +23,8 @@ from ecluse.app.log.proofs import verify_evidence
 from ecluse.app.log.sequencing import BROKEN, make_sequencer
 from ecluse.app.log.tiles import write_tiles
 from ecluse.app.log.witnesses import cosigned_facts, own_witness_keys, witness_facts
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress

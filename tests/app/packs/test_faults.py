@@ -11,7 +11,8 @@ from tests.support.children import Call, injected, needs_strace, run_child, trac
 from tests.support.pack_files import check
 from tests.support.pair import Pair, wait_for
 
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId
 from ecluse.trust.keys.keyfiles import FileKeyring, Stretching

@@ -11,7 +11,7 @@ from tests.support.hubs import FakeClock, bare_hub
 from tests.support.seen import seen
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.partners import sightings
 from ecluse.app.partners.sightings import SightingsWork
 from ecluse.model.basics import PartnerId

@@ -178,7 +178,7 @@ def test_letters_hold_the_card_and_the_fingerprint(hub):
 
 def test_another_node_takes_the_choice_up(hub):
     """A serving node looks at the choices every second, without reading the configuration again."""
-    from ecluse.app.node import open_node
+    from ecluse.app.opening import open_node
 
     node = hub.node
     used = next(key.ref for key in node.directory.organisation.keys if "sign" in key.use)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ecluse.app.backup.copy import Erased
+from ecluse.app.backup.erased import Erased
 from ecluse.app.backup.errors import Restored
 from ecluse.app.node import Node
 from ecluse.archive.blanking import blank

@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from ecluse.app.backup.copy import Erased
+from ecluse.app.backup.erased import Erased
 from ecluse.app.backup.errors import BackupDamaged, KeysLost, PlaceChanged
 from ecluse.app.backup.manifest import KEYS_FORMAT, Erasures, KeyIndex, KeyShard, read, sign
 from ecluse.app.backup.places import ERASURES, KEY_INDEX, KEYS, Place

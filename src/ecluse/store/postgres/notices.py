@@ -14,7 +14,7 @@ from typing import Final
 import psycopg
 
 from ecluse.store.bell import Bell
-from ecluse.store.port import StoreUnavailable
+from ecluse.store.errors import StoreUnavailable
 from ecluse.store.postgres.connection import Connection
 
 __all__ = ["Notices"]

@@ -18,11 +18,11 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from ecluse.store.port import View
+from ecluse.store.port import Kind, View
 from ecluse.store.postgres import schema
 from ecluse.store.postgres.connection import Connection, Connector, failure_of
 from ecluse.store.postgres.verbs import PostgresView
-from ecluse.store.snapshot import BadSnapshot, DatabaseNotEmpty, Kind, cut_rows
+from ecluse.store.snapshot import BadSnapshot, DatabaseNotEmpty, cut_rows
 
 __all__ = ["PostgresSnapshot", "drop_tables", "load_tables", "snapshot"]
 

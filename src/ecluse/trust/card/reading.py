@@ -10,13 +10,14 @@ from cryptography import x509
 
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant, iso
+from ecluse.trust.addresses import split_host, split_url
 from ecluse.trust.card.envelope import CardError, open_card
 from ecluse.trust.card.shape import FIRST, Card, CardCertificate
 from ecluse.trust.certificates import load_certificates
 from ecluse.trust.company import company_problems
 from ecluse.trust.errors import CertificateError
 from ecluse.trust.plain import hidden
-from ecluse.trust.rules.places import host_key_problem, split_host, split_url
+from ecluse.trust.rules.places import host_key_problem
 from ecluse.trust.settings.fields import instant_from, instant_until
 from ecluse.wire.openpgp.certificate import Certificate, read_certificates
 

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 from tests.support.sites import content_of, introduce
 
 from ecluse.app.folder import make_hub
@@ -29,6 +28,7 @@ from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Direction, Message
 from ecluse.model.states import DeliveryState, MessageState
+from ecluse.typed import from_json
 
 __all__ = ["LARGE", "SMALL", "Pair", "free_port", "wait_for"]
 
@@ -109,7 +109,7 @@ class Pair:
         found = sealed()
         with node.hub.blob(found.wire_blob) as reader:
             body = b"".join(reader.chunks())
-        headers = msgspec.json.decode(found.wire, type=SealedFacts).headers
+        headers = from_json(found.wire, SealedFacts).headers
         egress = Egress(hosts=frozenset({"127.0.0.1"}), networks=PRIVATE_NETWORKS)
         return post(f"http://127.0.0.1:{self.ports['aster']}/as2", headers, body, egress=egress)
 

@@ -13,6 +13,7 @@ from ecluse.archive.copies import pending_erasures
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.basics import MessageId
 from ecluse.store.port import View
+from ecluse.typed import from_json
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
@@ -76,7 +77,7 @@ class BackupKeys:
 def _told(view: View, message: MessageId) -> Iterator[Erased]:
     for logged in view.events(message):
         if logged.event.kind == _SHREDDED:
-            facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_Facts)
+            facts = from_json(decode_leaf(logged.leaf).data, _Facts)
             yield Erased(message, logged.event.at, facts.classes, facts.reason, facts.because)
 
 

@@ -222,7 +222,7 @@ def test_a_hub_that_serves_archives_and_copies_by_itself(archive: Path, tmp_path
     document.write_bytes(INVOICE)
     with serving(archive):
         say("send", "--flow", "books", document, hub=archive)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         copied: list[str] = []
         while not copied and time.monotonic() < deadline:
             time.sleep(0.5)

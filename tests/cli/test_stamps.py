@@ -43,7 +43,7 @@ def send(pair: Pair, number: int) -> dict[str, Any]:
     sent = say(
         "send", "birch", pair.order(number), "--wait", "--timeout", "30s", "--json", hub=pair.aster
     ).data
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         time.sleep(0.3)
         with open_node(pair.aster) as node:

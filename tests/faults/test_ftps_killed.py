@@ -80,7 +80,7 @@ def test_what_was_acknowledged_outlives_the_server(folder: Path) -> None:
                 stack.callback(one.close)
             for thread in threads:
                 thread.start()
-            assert begun.wait(20)
+            assert begun.wait(60)
             time.sleep(wait)
             node.kill()
             for thread in threads:

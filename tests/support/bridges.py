@@ -43,7 +43,7 @@ RETRY = 'retry = { base = "300ms", cap = "1s", attempts = 500 }\n'
 SERVE = ("-m", "ecluse", "serve", "--json", "--hub")
 
 
-def until(look: Callable[[], T | None], patience: float = 20, otherwise: Callable[[], object] = str) -> T:
+def until(look: Callable[[], T | None], patience: float = 60, otherwise: Callable[[], object] = str) -> T:
     """What ``look`` gives once it is true."""
     end = time.monotonic() + patience
     while True:

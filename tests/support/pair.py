@@ -105,7 +105,7 @@ class Pair:
             assert found is not None
             return found
 
-        wait_for(lambda: bool(sealed().wire_blob), 20)
+        wait_for(lambda: bool(sealed().wire_blob), 120)
         found = sealed()
         with node.hub.blob(found.wire_blob) as reader:
             body = b"".join(reader.chunks())

@@ -43,7 +43,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[i
         )
         ids[size] = made.id
     pair.settle(120)
-    wait_for(lambda: signed(node), 30)
+    wait_for(lambda: signed(node), 120)
     pair.close()
     passphrase = Secret((base / "aster" / "passphrase").read_text().strip())
     FileKeyring.open(base / "aster" / "keys", passphrase).change_passphrase(

@@ -26,7 +26,7 @@ def written(hub: Any) -> set[str]:
 
 
 def until(holds: Any) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)

@@ -187,7 +187,7 @@ def test_another_node_takes_the_choice_up(hub):
     with open_node(node.folder) as other:
         switch_partners(other, "fifth", ["cedar"], None, actor="operator:test", reason="from there")
     before = node.directory.configuration
-    eventually(lambda: node.directory.partner("cedar").signing_key(node.hub.clock()) == "fifth", 5)
+    eventually(lambda: node.directory.partner("cedar").signing_key(node.hub.clock()) == "fifth", 60)
     assert node.directory.configuration is before
     assert node.directory.partner("elder").signing_key(node.hub.clock()) == used
 

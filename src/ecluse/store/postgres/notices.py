@@ -78,6 +78,7 @@ class Notices:
                 if connection:
                     connection.close()
                 connection = None
+                self._own_pid = 0  # another's, by now
             if stopping:
                 break
             self._stop.wait(TOGETHER_SECONDS)

@@ -8,14 +8,12 @@ keys of blobs are in none of them.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Final, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from ecluse.errors import EcluseError, Fault
-from ecluse.store.port import View
 
-__all__ = ["CHUNK", "BadSnapshot", "DatabaseNotEmpty", "Kind", "Snapshot", "cut_rows", "load_snapshot"]
+__all__ = ["CHUNK", "BadSnapshot", "DatabaseNotEmpty", "cut_rows"]
 
 CHUNK: Final = 64 * 1024
 """Octets of a chunk of a file; about as many of a chunk of rows. Smaller ones keep less that did not change, and cost
@@ -25,9 +23,6 @@ _MOST: Final = 16 * CHUNK
 _LEAST: Final = CHUNK // 4
 _OFTEN: Final = 256
 """One row of so many ends a chunk that has enough: rows have some 100 to 1000 octets."""
-
-Kind = str
-"""``sqlite`` or ``postgresql``: what put out a snapshot takes it back."""
 
 
 class BadSnapshot(EcluseError):
@@ -59,6 +54,7 @@ def cut_rows(rows: Iterable[bytes]) -> Iterator[bytes]:
             size = 0
     if held:
         yield b"".join(held)
+<<<<<<< HEAD
 
 
 class Snapshot(Protocol):
@@ -119,3 +115,5 @@ def load_snapshot(
         from ecluse.store.postgres.snapshot import load_tables
 
         load_tables(url, streams, password, trial=trial)
+=======
+>>>>>>> main

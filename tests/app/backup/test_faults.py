@@ -1,5 +1,6 @@
-"""A run that fails at any step leaves backups that are whole, and the next run goes through. (Where it is killed, or the
-power goes: tests/faults/test_backup_crashes.py.)
+"""A run that fails at any step leaves backups that are whole, and the next run goes through.
+
+Where it is killed, or the power goes: tests/faults/test_backup_crashes.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ecluse.app.backup.errors import BackupBusy, PlaceChanged
 from ecluse.app.backup.keep import prune
 from ecluse.app.backup.places import TABLE
 from ecluse.app.backup.run import open_site
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.blobs.local import LocalPlace, LocalWriter
 from ecluse.durable import DiskError
 from ecluse.errors import Fault

@@ -21,7 +21,7 @@ from ecluse.app.backup.manifest import manifests
 from ecluse.app.backup.places import KEY_INDEX, KEYS, MANIFEST, PACK, TABLE, Place
 from ecluse.app.backup.run import open_site
 from ecluse.app.backup.sealing import PrivateKeys, open_object
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.archive import copies
 from ecluse.archive.copies import finish_erasures, pending_erasures
 from ecluse.archive.shredding import BYTES, Reason, family_of, shred

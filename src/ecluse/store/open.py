@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from contextlib import AbstractContextManager, nullcontext
-=======
 from collections.abc import Callable, Iterable, Iterator
->>>>>>> main
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ecluse.errors import Fault
@@ -14,14 +11,7 @@ from ecluse.store.errors import BadStoreUrl
 from ecluse.store.port import Kind, Store
 from ecluse.store.snapshot import BadSnapshot
 
-<<<<<<< HEAD
-if TYPE_CHECKING:
-    from ecluse.store.port import Store
-
-__all__ = ["BadStoreUrl", "open_store", "trial_database"]
-=======
-__all__ = ["BadStoreUrl", "drop_database", "load_snapshot", "open_store"]
->>>>>>> main
+__all__ = ["BadStoreUrl", "load_snapshot", "open_store", "trial_database"]
 
 
 def open_store(url: str, *, node: str, password: str | None = None) -> Store:
@@ -54,7 +44,6 @@ def trial_database(url: str | None, *, password: str | None = None) -> AbstractC
     """Have a database for a restore on trial. What was put there as such is dropped at the end of the context, or where
     the process was killed, at the beginning of the next one.
 
-<<<<<<< HEAD
     Args:
         url: As of :func:`open_store`. One that is no PostgreSQL database is a file, which goes with its folder.
         password: For PostgreSQL.
@@ -68,8 +57,6 @@ def trial_database(url: str | None, *, password: str | None = None) -> AbstractC
     from ecluse.store.postgres.snapshot import on_trial
 
     return on_trial(url, password)
-=======
-    drop_tables(url, password)
 
 
 def load_snapshot(
@@ -78,6 +65,7 @@ def load_snapshot(
     streams: Iterable[tuple[str, Callable[[], Iterator[bytes]]]],
     *,
     password: str | None = None,
+    trial: bool = False,
 ) -> None:
     """Put a snapshot into an empty database, and return when it is durable. Keys are added by the caller.
 
@@ -86,6 +74,7 @@ def load_snapshot(
         kind: Of the snapshot.
         streams: Name, and what gives the chunks, of each.
         password: For PostgreSQL.
+        trial: Mark what is put there, on PostgreSQL, as for :func:`trial_database`.
 
     Raises:
         BadSnapshot: It is none of this kind of database, or one of a later release.
@@ -108,5 +97,4 @@ def load_snapshot(
     else:
         from ecluse.store.postgres.snapshot import load_tables
 
-        load_tables(url, streams, password)
->>>>>>> main
+        load_tables(url, streams, password, trial=trial)

@@ -239,7 +239,7 @@ def bind_key(
         node: The hub.
         ref: Its name in the keyring.
         store: Name of the key store.
-        name: Name of the key in it.
+        name: Name of the key in it; of one that has versions, with one (``orders@2``) or without, for the latest.
         data: Its certificate with its chain; empty to make one that the key signs itself.
         subject: Of a certificate that is made, as :meth:`HeldKeys.generate` takes it.
         days: How long that lasts.
@@ -252,11 +252,12 @@ def bind_key(
     device = key_store(node, store)
 
     def work() -> x509.Certificate:
-        private = remote_key(device.public_key(name), device, name)
+        pinned = device.pinned(name)
+        private = remote_key(device.public_key(pinned), device, pinned)
         made = data
         if not made:
             made = to_pem([make_certificate(private, subject, now=node.hub.clock(), days=days)]).encode()
-        return node.keyfiles.bind(ref, f"{store}/{name}", private, made)
+        return node.keyfiles.bind(ref, f"{store}/{pinned}", private, made)
 
     return _changed(node, ref, "key.bound", actor, work)
 

@@ -115,7 +115,9 @@ class HeldKeys(OpenPgpKeys):
     def elsewhere(self, refs: Collection[str]) -> bool:
         """See the port."""
         keys = self._keys
-        return any((held := keys.get(ref)) is not None and isinstance(held.private, RemoteKey) for ref in refs)
+        return any(
+            (held := keys.get(ref)) is not None and isinstance(held.private, RemoteKey) for ref in refs
+        )
 
     def certificate(self, ref: str) -> x509.Certificate:
         """See the port."""

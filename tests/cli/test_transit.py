@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.support.commands import free_port, say, serving
-from tests.support.keystores import TOKEN, transit_service
+from tests.support.keystores import TOKEN, Transit, transit_service
 from tests.support.openbao import openbao
 
 from ecluse.trust.keys.making import make_key
@@ -37,27 +37,34 @@ class Service(NamedTuple):
     rotate: Callable[[str], object]
 
 
+STORE = '\n[keyring.stores.vault]\nkind = "transit"\nsecret = "file:token"\nurl = "{url}"\n'
+
+
+def own_service(transit: Transit, url: str) -> Service:
+    """That of our tests."""
+
+    def seal(sealed: bool) -> None:
+        transit.sealed = sealed
+
+    return Service(
+        STORE.format(url=url),
+        {"token": TOKEN.encode()},
+        lambda: seal(True),
+        lambda: seal(False),
+        lambda name: transit.keys[name].append(make_key("rsa-2048")),
+    )
+
+
 @pytest.fixture(params=["own", pytest.param("bao", marks=pytest.mark.peer("bao"))])
 def service(request, tmp_path: Path) -> Iterator[Service]:
-    kind = '\n[keyring.stores.vault]\nkind = "transit"\nsecret = "file:token"\nurl = "{url}"\n'
     if request.param == "own":
         with transit_service(reads_pkcs1=False) as (transit, url):
-
-            def seal(sealed: bool) -> None:
-                transit.sealed = sealed
-
-            yield Service(
-                kind.format(url=url),
-                {"token": TOKEN.encode()},
-                lambda: seal(True),
-                lambda: seal(False),
-                lambda name: transit.keys[name].append(make_key("rsa-2048")),
-            )
+            yield own_service(transit, url)
         return
     with openbao(tmp_path / "bao") as server:
         role, secret = server.role("aster")
         yield Service(
-            kind.format(url=server.url) + f'role = "{role}"\nca = "vault.pem"\n',
+            STORE.format(url=server.url) + f'role = "{role}"\nca = "vault.pem"\n',
             {"token": secret.encode(), "vault.pem": server.ca},
             server.seal,
             server.unseal,
@@ -65,8 +72,7 @@ def service(request, tmp_path: Path) -> Iterator[Service]:
         )
 
 
-@pytest.fixture
-def hubs(service: Service, tmp_path: Path) -> dict[str, Path]:
+def two_hubs(service: Service, tmp_path: Path) -> dict[str, Path]:
     """Aster, whose key is in the service, and Birch."""
     hubs = {name: tmp_path / name for name in ("aster", "birch")}
     for name, hub in hubs.items():
@@ -119,7 +125,8 @@ def delivered(hub: Path, id: str) -> Callable[[], bool]:
     return lambda: shown(hub, id)["state"] == "delivered"
 
 
-def test_messages_go_out_and_in_while_the_service_is_sealed_and_its_key_rotated(service, hubs) -> None:
+def test_messages_go_out_and_in_while_the_service_is_sealed_and_its_key_rotated(service, tmp_path) -> None:
+    hubs = two_hubs(service, tmp_path)
     aster, birch = hubs["aster"], hubs["birch"]
     with serving(aster), serving(birch):
         first = (aster, sent(aster, "birch", "1")), (birch, sent(birch, "aster", "2"))

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +30,8 @@ __all__ = ["MODULE", "TOKEN", "Transit", "served_signer", "soft_hsm", "transit_s
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
 PIN = "1234"
 TOKEN = "hvs.test-token"
+GATE = 120.0
+"""Seconds that a gate holds at most."""
 
 
 def soft_hsm(folder: Path, label: str = "ecluse") -> Pkcs11Device:
@@ -71,7 +72,8 @@ class Transit:
         keys: Versions of each key, by name; the first is 1.
         reads_pkcs1: Whether it opens PKCS#1 v1.5, as newer versions of Vault do.
         broken: Status that it answers everything with, and why.
-        delay: Seconds until it answers.
+        gate: It answers while this is set.
+        asked: Set as soon as it was asked something.
     """
 
     def __init__(self, *, reads_pkcs1: bool) -> None:
@@ -79,12 +81,15 @@ class Transit:
         self.reads_pkcs1 = reads_pkcs1
         self.sealed = False
         self.broken: tuple[int, str] | None = None
-        self.delay = 0.0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.asked = threading.Event()
         self.requests: list[str] = []
 
     def answer(self, method: str, path: str, token: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.requests.append(f"{method} {path}")
-        time.sleep(self.delay)
+        self.asked.set()
+        self.gate.wait(GATE)
         if self.broken is not None:
             return self.broken[0], {"errors": [self.broken[1]]}
         if self.sealed:

@@ -214,11 +214,12 @@ def test_a_service_that_does_not_answer_is_asked_once(monkeypatch) -> None:
     with transit_service() as (transit, url):
         device = TransitDevice(url, with_token())
         assert device.names() == ()
-        transit.delay = 1.0
+        transit.gate.clear()
         error = told(device.names)
         assert (error.code, error.fault) == ("keystore.away", Fault.TRANSIENT)
         assert "no answer" in error.cause
         assert len(transit.requests) == 2
+        transit.gate.set()
 
 
 def test_what_is_no_answer_of_the_service_is_told() -> None:

@@ -22,6 +22,7 @@ from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.model.states import MessageState
 from ecluse.trust.errors import KeyringError
+from ecluse.typed import from_json
 
 ORDER = b"UNB+UNOC:3+ASTER+BIRCH'UNH+1+ORDERS'BGM+220+4711+9'UNZ+1+1'"
 
@@ -56,7 +57,7 @@ def seal(aster, birch, data, settings="", number=1):
     )
     body = bytearray()
     sealed = aster.channels["as2"].seal(message, aster.hub.documents(message), body.extend)
-    return msgspec.json.decode(sealed.wire, type=SealedFacts).headers, bytes(body)
+    return from_json(sealed.wire, SealedFacts).headers, bytes(body)
 
 
 def post(birch, headers, body, count=1):
@@ -207,7 +208,7 @@ def sealed(pair):
     )
     body = bytearray()
     made = aster.channels["as2"].seal(message, aster.hub.documents(message), body.extend)
-    return birch, msgspec.json.decode(made.wire, type=SealedFacts).headers, bytes(body)
+    return birch, from_json(made.wire, SealedFacts).headers, bytes(body)
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])

@@ -87,6 +87,51 @@ def test_filezilla_appends_to_resume(site: Site) -> None:
     assert site.box.documents == [("/inbound/a", data)]
 
 
+@pytest.mark.parametrize(
+    ("writes", "measured", "becomes"),
+    [
+        ([], None, b"old"),
+        ([(0, b"ne")], None, b"refused"),
+        ([(0, b"ne")], 2, b"ne"),
+        ([(0, b"ne")], 1, b"refused"),
+        ([(0, b"new")], None, b"new"),
+        ([(0, b"longer than old")], None, b"longer than old"),
+        ([(3, b"end")], None, b"refused"),
+        ([], 3, b"old"),
+        ([], 1, b"old, and told"),
+        ([], 0, b""),
+    ],
+)
+def test_a_document_that_is_opened_in_place(
+    tmp_path: Path, writes: list[tuple[int, bytes]], measured: int | None, becomes: bytes
+) -> None:
+    """It is replaced by all of another, or it stays: nobody's mixture becomes a document."""
+
+    async def run(site: Site) -> None:
+        async with site.connect() as connection, connection.start_sftp_client() as sftp:
+            async with sftp.open("/inbound/a", "wb") as file:
+                await file.write(b"old")
+            file = await sftp.open("/inbound/a", asyncssh.FXF_WRITE | asyncssh.FXF_CREAT, encoding=None)
+            told = 0
+            try:
+                for offset, data in writes:
+                    await file.write(data, offset)
+                if measured is not None:
+                    await file.setstat(asyncssh.SFTPAttrs(size=measured))
+            except asyncssh.SFTPError:
+                told += 1
+            try:
+                await file.close()
+            except asyncssh.SFTPError:
+                told += 1
+            assert bool(told) is (becomes in (b"refused", b"old, and told"))
+
+    with serve(tmp_path, account="replace = true") as site:
+        asyncio.run(run(site))
+        new = [("/inbound/a", becomes)] if not becomes.startswith((b"old", b"refused")) else []
+        assert site.box.documents == [("/inbound/a", b"old"), *new]
+
+
 def test_extensions_that_clients_look_for(site: Site) -> None:
     async def run() -> None:
         async with site.connect() as connection, connection.start_sftp_client() as sftp:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.once import FARS, FarEnd, Killed, far_end, killed
+from tests.support.once import FARS, NAME, FarEnd, Killed, far_end, killed
 from tests.support.outbound import Sender
 
 from ecluse.channels.bucket.spot import BucketSpot
@@ -17,13 +17,12 @@ from ecluse.channels.folder.spot import FolderSpot
 from ecluse.channels.ftps.client.spot import FtpsSpot
 from ecluse.channels.sftp.client.placing import Placing
 from ecluse.channels.webdav.spot import WebDavSpot
-from ecluse.exchange.once import InDoubt, Spot, Staged
+from ecluse.exchange.once import InDoubt, NotKnown, Spot, Staged
 from ecluse.exchange.remembered import Remembered
 from ecluse.exchange.remote import NameTaken
 from ecluse.model.nouns import Message
 
 DATA = os.urandom(70_000)
-NAME = "orders.edi"
 
 
 @pytest.fixture
@@ -182,8 +181,59 @@ def test_a_person_who_wants_it_again_gets_it_again(sender: Sender, far: FarEnd) 
     assert far.take(NAME) == DATA
 
 
+def tidied_up(sender: Sender, far: FarEnd, patch: pytest.MonkeyPatch) -> None:
+    """Unfinished files are removed over there while the hub is down for a day."""
+    message = sender.message((NAME, DATA))
+    with killed(patch, "after"):
+        attempt(sender, far, message)
+    tidy(far)
+    sender.hub.clock.forward(24 * 3600)  # type: ignore[attr-defined]
+    attempt(sender, far, message)
+
+
+def tidy(far: FarEnd) -> None:
+    for name in far.all():
+        far.drop_upload(name) if name.startswith("upload ") else far.take(name)
+    assert far.all() == {}
+
+
+def test_what_was_tidied_up_is_not_said_to_have_come(
+    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NotKnown):
+        tidied_up(sender, far, monkeypatch)
+
+
+def test_what_came_a_day_ago_and_lies_there_is_found(sender: Sender, far: FarEnd) -> None:
+    message = sender.message((NAME, DATA))
+    attempt(sender, far, message)
+    sender.hub.clock.forward(24 * 3600)  # type: ignore[attr-defined]
+    attempt(sender, far, message)
+    assert far.all() == {NAME: DATA}
+
+
+def test_what_has_waited_for_a_day_appears_and_is_remembered_anew(
+    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = sender.message((NAME, DATA))
+    with killed(monkeypatch, "after"):
+        attempt(sender, far, message)
+    sender.hub.clock.forward(24 * 3600)  # type: ignore[attr-defined]
+    attempt(sender, far, message)
+    assert far.take(NAME) == DATA
+    attempt(sender, far, message)
+    assert far.all() == {}
+
+
 class TestMutants:
     """What the suite must find, in each channel."""
+
+    def test_what_is_gone_has_come_however_long_ago(
+        self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ecluse.exchange.remembered.KEPT_FOR", 1 << 60)
+        tidied_up(sender, far, monkeypatch)
+        assert far.all() == {}, "it was lost, and nobody is told"
 
     def test_nothing_is_remembered(
         self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch

@@ -45,7 +45,7 @@ def fresh_id(who: str = "cedar") -> str:
     return f"<{next(_counter)}.{time.time_ns()}@{who}.example>"
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What ``condition`` gives once that is true; fails where it is not in time."""
     end = time.monotonic() + seconds
     while True:

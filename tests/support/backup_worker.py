@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ecluse.app.backup.keep import prune
 from ecluse.app.backup.run import make_backup, open_site
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.trust.settings.backup import Keep
 
 

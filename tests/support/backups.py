@@ -18,7 +18,8 @@ from ecluse.app.backup.run import Backup, make_backup, open_site
 from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.folder import make_hub
 from ecluse.app.log.sequencing import make_sequencer
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import MessageId, PartnerId, system_clock, system_entropy

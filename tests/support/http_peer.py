@@ -107,7 +107,7 @@ def serving(
         loop.close()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether ``condition`` comes true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

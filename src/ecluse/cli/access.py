@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ecluse.cli.frame import Frame, NotConfirmed, command
+from ecluse.typed import from_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -135,7 +136,7 @@ def _decided(path: Path) -> dict[str, bool]:
     from ecluse.app.partners.views import read_small
 
     try:
-        words = msgspec.json.decode(read_small(path, DECISIONS), type=dict[str, str])
+        words = from_json(read_small(path, DECISIONS), dict[str, str])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         words = {"": ""}
     if not all(word in ("keep", "revoke") for word in words.values()):

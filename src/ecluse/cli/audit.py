@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ecluse.cli.frame import Frame, command
+from ecluse.typed import from_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -142,7 +143,7 @@ def _answers(path: Path | None) -> dict[str, str]:
     from ecluse.trust.assurance import AssuranceError
 
     try:
-        return msgspec.json.decode(read_small(path), type=dict[str, str])
+        return from_json(read_small(path), dict[str, str])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise AssuranceError(
             "The answers are no JSON object of texts.", remedy='Write them as {"question": "answer"}.'

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ecluse.typed import convert
+
 if TYPE_CHECKING:
     from ecluse.model.basics import Instant
 
@@ -19,7 +21,7 @@ def duration(text: str) -> float:
     from ecluse.trust.settings.fields import Duration, seconds
 
     try:
-        return seconds(msgspec.convert(text, type=Duration))
+        return seconds(convert(text, Duration))
     except msgspec.ValidationError:
         raise typer.BadParameter(f"{text!r} is no duration: write 90s, 5m, 12h or 60d.") from None
 
@@ -31,7 +33,7 @@ def moment(text: str) -> Instant:
     from ecluse.trust.settings.fields import Moment, instant_from
 
     try:
-        found = instant_from(msgspec.convert(text, type=Moment))
+        found = instant_from(convert(text, Moment))
     except (msgspec.ValidationError, ValueError, OverflowError):
         found = None
     if found is None:

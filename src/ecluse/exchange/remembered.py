@@ -11,6 +11,7 @@ from ecluse.exchange.hub import Hub
 from ecluse.exchange.once import KEPT_FOR, Memory, Staged
 from ecluse.model.nouns import Delivery, Message
 from ecluse.store.port import Lost, Tx, View
+from ecluse.typed import convert
 
 __all__ = ["Remembered"]
 
@@ -86,7 +87,7 @@ class Remembered:
             kind = logged.event.kind
             if kind not in (_UPLOADED, _WITHDRAWN, _RESENT):
                 continue
-            facts = msgspec.convert(revealed(logged), _Facts)
+            facts = convert(revealed(logged), _Facts)
             if kind == _RESENT:
                 # A person wants it there again: that it was fetched once does not end this.
                 if resent and self._delivery.id in facts.deliveries:

@@ -1,16 +1,16 @@
-"""From a URL to a store."""
+"""From a URL to a store, and from a snapshot to a database."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ecluse.store.port import BadStoreUrl
+from ecluse.errors import Fault
+from ecluse.store.errors import BadStoreUrl
+from ecluse.store.port import Kind, Store
+from ecluse.store.snapshot import BadSnapshot
 
-if TYPE_CHECKING:
-    from ecluse.store.port import Store
-
-__all__ = ["BadStoreUrl", "drop_database", "open_store"]
+__all__ = ["BadStoreUrl", "drop_database", "load_snapshot", "open_store"]
 
 
 def open_store(url: str, *, node: str, password: str | None = None) -> Store:
@@ -44,3 +44,42 @@ def drop_database(url: str, *, password: str | None = None) -> None:
     from ecluse.store.postgres.snapshot import drop_tables
 
     drop_tables(url, password)
+
+
+def load_snapshot(
+    url: str,
+    kind: Kind,
+    streams: Iterable[tuple[str, Callable[[], Iterator[bytes]]]],
+    *,
+    password: str | None = None,
+) -> None:
+    """Put a snapshot into an empty database, and return when it is durable. Keys are added by the caller.
+
+    Args:
+        url: As of :func:`~ecluse.store.open.open_store`.
+        kind: Of the snapshot.
+        streams: Name, and what gives the chunks, of each.
+        password: For PostgreSQL.
+
+    Raises:
+        BadSnapshot: It is none of this kind of database, or one of a later release.
+        DatabaseNotEmpty: There is something already.
+        StoreUnavailable: The database can't take it. Nothing is left of it.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "postgres":
+        scheme = "postgresql"
+    if scheme != kind:
+        raise BadSnapshot(
+            f"The snapshot is one of {kind}, and the database is none.",
+            remedy=f"Give a database of that kind with --database {kind}:...",
+            fault=Fault.USAGE,
+        )
+    if kind == "sqlite":
+        from ecluse.store.sqlite.snapshot import load_file
+
+        load_file(Path(rest), streams)
+    else:
+        from ecluse.store.postgres.snapshot import load_tables
+
+        load_tables(url, streams, password)

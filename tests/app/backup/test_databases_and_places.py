@@ -15,7 +15,7 @@ from ecluse.app.backup.places import open_place
 from ecluse.app.backup.rehearse import rehearse
 from ecluse.app.backup.run import open_site
 from ecluse.app.backup.sealing import PrivateKeys
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.store.snapshot import DatabaseNotEmpty
 from ecluse.trust.secrets import SecretResolver
 

@@ -20,7 +20,7 @@ from ecluse.app.backup.keep import prune
 from ecluse.app.backup.manifest import manifests
 from ecluse.app.backup.places import PACK, TABLE
 from ecluse.app.backup.run import open_site
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.blobs.local import LocalPlace, LocalWriter
 from ecluse.durable import DiskError
 from ecluse.errors import Fault

@@ -18,7 +18,7 @@ from ecluse.app.backup.rehearse import rehearse
 from ecluse.app.backup.run import open_site
 from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.backup.work import backup_work
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.engine.context import JobContext
 from ecluse.engine.retry import RetryPolicy
 from ecluse.evidence.record import decode_leaf

@@ -20,6 +20,7 @@ from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.model.states import MessageState
+from ecluse.typed import from_json
 
 ORDER = b"UNB+UNOC:3+ASTER+BIRCH'UNH+1+ORDERS'BGM+220+4711+9'UNZ+1+1'"
 
@@ -54,7 +55,7 @@ def seal(aster, birch, data, settings="", number=1):
     )
     body = bytearray()
     sealed = aster.channels["as2"].seal(message, aster.hub.documents(message), body.extend)
-    return msgspec.json.decode(sealed.wire, type=SealedFacts).headers, bytes(body)
+    return from_json(sealed.wire, SealedFacts).headers, bytes(body)
 
 
 def post(birch, headers, body, count=1):

@@ -227,7 +227,7 @@ def test_a_stalled_data_handshake_takes_no_processor(quick: Serving) -> None:
             before = time.process_time()
             began = time.monotonic()
             assert talker.reply()[:3] in ("425", "426")
-            assert 0.5 < time.monotonic() - began < 5
+            assert 0.5 < time.monotonic() - began < 25
             assert time.process_time() - before < 0.3
 
 
@@ -268,7 +268,7 @@ def test_slow_loris(quick: Serving, first: bytes) -> None:
         if not first.startswith(b"AUTH"):
             thread.start()
         assert talker.ended()
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 25
         stop.set()
         if thread.ident:
             thread.join()

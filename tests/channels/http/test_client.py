@@ -203,7 +203,7 @@ def test_an_answer_that_drips_is_given_up():
     start = time.monotonic()
     with scripted(script) as url, pytest.raises(Doubtful, match="time"):
         send(url)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 25
 
 
 def test_a_connection_lost_while_sending():

@@ -17,7 +17,8 @@ from ecluse.app.backup.manifest import find_backup
 from ecluse.app.backup.records import Rehearsed, note_rehearsal
 from ecluse.app.backup.restore import Progress, Request, restore
 from ecluse.app.backup.run import Site
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.errors import EcluseError
 from ecluse.model.basics import iso
 from ecluse.store.open import drop_database

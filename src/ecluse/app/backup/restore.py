@@ -30,7 +30,8 @@ from ecluse.app.backup.manifest import FORMAT, KeyIndex, Manifest, find_backup, 
 from ecluse.app.backup.places import Place
 from ecluse.app.backup.records import forget_places
 from ecluse.app.log.proofs import verify_evidence
-from ecluse.app.node import RESTORING_SETTING, Node, open_node
+from ecluse.app.node import RESTORING_SETTING, Node
+from ecluse.app.opening import open_node
 from ecluse.app.unlocking import open_place
 from ecluse.blobs.port import BlobExists, BlobMissing, BlobPlace
 from ecluse.blobs.sealed import sealed_size
@@ -41,9 +42,8 @@ from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.sequencer import LEASE_SETTING
 from ecluse.model.basics import Clock, system_clock
 from ecluse.model.nouns import BlobRow
-from ecluse.store.open import open_store
+from ecluse.store.open import load_snapshot, open_store
 from ecluse.store.port import Store
-from ecluse.store.snapshot import load_snapshot
 from ecluse.trust.configuration import HUB_FILE, Configuration
 from ecluse.trust.keys.keyfiles import FileKeyring
 from ecluse.trust.secrets import Secret, SecretResolver

@@ -21,6 +21,7 @@ from ecluse.model.nouns import Delivery, Direction, Message
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import View
 from ecluse.trust.sightings import Sightings
+from ecluse.typed import from_json
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
 from ecluse.wire.as2.errors import MdnError
 from ecluse.wire.as2.headers import As2Request
@@ -120,7 +121,7 @@ def _read(relation: Relation, now: Instant, headers: Headers, body: bytes) -> Re
 
 
 def _judge(message: Message, read: ReadMdn, headers: Headers, body: bytes) -> Confirmed | Refused:
-    sealed = msgspec.json.decode(message.wire, type=SealedFacts)
+    sealed = from_json(message.wire, SealedFacts)
     found = check_receipt(
         read,
         message_id=message.protocol_id,

@@ -18,11 +18,12 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from ecluse.store.port import View
+from ecluse.store.port import Kind, View
 from ecluse.store.postgres import schema
 from ecluse.store.postgres.connection import Connection, Connector, failure_of
 from ecluse.store.postgres.verbs import PostgresView
-from ecluse.store.snapshot import BadSnapshot, DatabaseNotEmpty, Kind, cut_rows
+from ecluse.store.snapshot import BadSnapshot, DatabaseNotEmpty, cut_rows
+from ecluse.typed import from_json
 
 __all__ = ["PostgresSnapshot", "drop_tables", "load_tables", "snapshot"]
 
@@ -122,7 +123,7 @@ def load_tables(
     if _HEAD not in found:
         raise BadSnapshot("The snapshot is not one of a PostgreSQL database.")
     try:
-        head = msgspec.json.decode(b"".join(found[_HEAD]()), type=_Head)
+        head = from_json(b"".join(found[_HEAD]()), _Head)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadSnapshot("The snapshot does not say which tables it has.") from error
     with closing(_patient(Connector(url, "restore", password))) as connection:

@@ -233,7 +233,7 @@ def test_rate_of_a_partner(site: Site) -> None:
 
     began = time.monotonic()
     asyncio.run(run())
-    assert 0.7 < time.monotonic() - began < 5
+    assert 0.7 < time.monotonic() - began < 25
 
 
 def test_stock_packets_do_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +261,7 @@ def test_changed_packet_ends_the_connection(site: Site) -> None:
             write = connection._transport.write  # type: ignore[union-attr]
             connection._send = lambda data: write(bytes(data[:-1]) + bytes([data[-1] ^ 1]))
             sftp.send(raw.STAT, text("/"))
-            await asyncio.wait_for(connection.wait_closed(), 10)
+            await asyncio.wait_for(connection.wait_closed(), 60)
 
     asyncio.run(run())
     site.sftp("pwd\n")

@@ -85,16 +85,6 @@ FOLDER = 'channel = "folder:orders"'
         (simple(to='channel = "as2:birch"\nname = "{nme}"'), "config.bad-template", "to[0].name"),
         (simple(to='channel = "as2:birch"\nname = "in/{name}"'), "config.bad-template", "to[0].name"),
         (simple(to='channel = "as2:birch"\nsubject = "{x}"'), "config.bad-template", "to[0].subject"),
-        (
-            simple(to='channel = "folder:out"\nfolder = "new/{partner}"'),
-            "config.bad-template",
-            "to[0].folder",
-        ),
-        (
-            simple(FOLDER + '\nafter = "move"\nmove_to = "done/{date}"'),
-            "config.bad-template",
-            "from.move_to",
-        ),
         (simple(rest='[order]\nkey = "{counter}"'), "config.bad-template", "order.key"),
         (simple(FOLDER + '\nmarker = "done"'), "config.bad-template", "from.marker"),
         (simple(FOLDER + '\nafter = "move"'), "config.missing-field", "from.move_to"),

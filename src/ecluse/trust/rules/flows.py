@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from itertools import combinations
@@ -84,8 +83,6 @@ def _source(file: str, flow: Flow, partners: _Partners) -> Iterator[Problem]:
                 "One marker would stand for every file.",
                 'Write {name} or {stem} into it, such as "{name}.ok".',
             )
-    yield from _plain(file, "from.folder", source.folder)
-    yield from _plain(file, "from.move_to", source.move_to)
     if kind in _ARRIVING:
         for field, given in (("marker", source.marker), ("move_to", source.move_to)):
             if given is not None:
@@ -120,7 +117,6 @@ def _source(file: str, flow: Flow, partners: _Partners) -> Iterator[Problem]:
 
 
 def _target(file: str, field: str, target: FlowTarget, hub: Hub, partners: _Partners) -> Iterator[Problem]:
-    yield from _plain(file, f"{field}.folder", target.folder)
     yield from _read(file, f"{field}.name", lambda: Template.parse(target.name, file_name=True))
     if target.subject is not None:
         subject = target.subject
@@ -154,18 +150,6 @@ def _target(file: str, field: str, target: FlowTarget, hub: Hub, partners: _Part
             f"{field}.openpgp",
             "We have no OpenPGP key to sign with.",
             "Add [openpgp] with keys to ecluse.toml.",
-        )
-
-
-def _plain(file: str, field: str, folder: str | None) -> Iterator[Problem]:
-    """Folders have no fields: who writes one means it, and would get a folder of that very name."""
-    if folder is not None and re.search(r"\{[a-z]", folder):
-        yield Problem(
-            "config.bad-template",
-            file,
-            field,
-            f"A folder is not made of fields: {folder} would be its name.",
-            "Put the fields into name, or write a flow for each folder.",
         )
 
 

@@ -51,8 +51,8 @@ IN_A_ROW: Final = 5
 """Files that fail one after the other, each on a connection of its own, before the place itself counts as ill."""
 
 EMPTY: Final = 5 * 60 * 1_000_000
-"""Microseconds that an empty file must have stood still for, where others have to at all: programs make a file first, and
-may take their time before they write to it."""
+"""Microseconds that an empty file must have stood still for, where others have to at all: programs make a file first,
+and may take their time before they write to it."""
 
 _INSPECTED: Final = 16 * 1024
 _TYPES: Final = {".xml": "application/xml", ".pdf": "application/pdf", ".json": "application/json"}

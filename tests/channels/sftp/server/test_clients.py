@@ -14,9 +14,11 @@ import pytest
 from tests.support import sftp_raw as raw
 from tests.support.sftp_raw import Raw, text
 from tests.support.sftp_site import Site, serve
+from tests.support.trees import MemoryTree
 
 from ecluse.channels.sftp import hotpath
 from ecluse.channels.sftp.server import windows
+from ecluse.store.port import StoreUnavailable
 
 
 def test_winscp_uploads_under_filepart_and_renames(site: Site) -> None:
@@ -130,6 +132,26 @@ def test_a_document_that_is_opened_in_place(
         asyncio.run(run(site))
         new = [("/inbound/a", becomes)] if not becomes.startswith((b"old", b"refused")) else []
         assert site.box.documents == [("/inbound/a", b"old"), *new]
+
+
+def test_a_time_that_can_t_be_kept_fails_no_upload(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The document is kept by then: who is told of a failure sends it again."""
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("The database is away.")
+
+    async def run() -> None:
+        async with (
+            site.connect() as connection,
+            connection.start_sftp_client() as sftp,
+            sftp.open("/inbound/a", "wb") as file,
+        ):
+            await file.write(b"order")
+            await file.utime((1_700_000_000, 1_700_000_000))
+            monkeypatch.setattr(MemoryTree, "set_modified", away)
+
+    asyncio.run(run())
+    assert site.box.documents == [("/inbound/a", b"order")]
 
 
 def test_extensions_that_clients_look_for(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -210,7 +211,9 @@ class Operations:
         elif isinstance(handle, _Writing):
             handle.writer.commit()
             if handle.modified is not None:
-                self._set_time(handle.path, handle.modified)
+                # The document is kept: a client that were told of a failure now would send it again.
+                with contextlib.suppress(EcluseError):
+                    self._set_time(handle.path, handle.modified)
         return (replies.status(request.id, Status.OK),)
 
     def _read(self, request: requests.Read) -> tuple[bytes, ...]:

@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 from tests.support.once import FARS, NAME, FarEnd, Killed, far_end, killed
 from tests.support.outbound import Sender
+from tests.support.sftp_world import World
+from tests.support.sshd import Sshd
 
 from ecluse.channels.bucket.spot import BucketSpot
 from ecluse.channels.folder.spot import FolderSpot
 from ecluse.channels.ftps.client.spot import FtpsSpot
+from ecluse.channels.sftp.client.channel import SftpChannel
+from ecluse.channels.sftp.client.errors import NoSuchPlace
 from ecluse.channels.sftp.client.placing import Placing
 from ecluse.channels.webdav.spot import WebDavSpot
 from ecluse.exchange.once import InDoubt, NotKnown, Spot, Staged
@@ -223,6 +227,31 @@ def test_what_has_waited_for_a_day_appears_and_is_remembered_anew(
     assert far.take(NAME) == DATA
     attempt(sender, far, message)
     assert far.all() == {}
+
+
+@pytest.mark.peer("sshd")
+def test_nothing_has_come_where_the_folder_itself_is_away(
+    sender: Sender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that came back without its storage."""
+    with Sshd(tmp_path / "server") as server, World(tmp_path / "world") as world:
+        world.reach(server, 'folder = "in"')
+        folder, away = server.files / "in", server.files / "away"
+        folder.mkdir()
+        message = sender.message((NAME, DATA))
+
+        def again() -> None:
+            channel = SftpChannel(sender.hub, lambda: world.directory, world.secret, world.links)
+            sender.deliver(channel, "sftp:birch", message)
+
+        with killed(monkeypatch, "after"):
+            again()
+        folder.rename(away)
+        with pytest.raises(NoSuchPlace):
+            again()
+        away.rename(folder)
+        again()
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {NAME: DATA}
 
 
 class TestMutants:

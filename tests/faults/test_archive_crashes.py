@@ -20,7 +20,7 @@ SAMPLE = 24
 """Calls of a journey and a fault in an ordinary run; `make soak` takes them all."""
 STATES = 66
 """Disks after a power cut, likewise."""
-WORDS = {"COMMIT": 10, "server": 6}
+WORDS = {"COMMIT": 7, "server": 4}
 """Words between a node and its server, likewise: those by which something is written, and those that lead there."""
 WRITER = "ecluse-writer-0"
 

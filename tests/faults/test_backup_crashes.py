@@ -19,7 +19,7 @@ SAMPLE = 5
 """Calls of a journey and a fault in an ordinary run; `make soak` takes them all."""
 NAMES = 8
 """Calls by which a name comes or goes in one of the places, likewise."""
-STATES = 18
+STATES = 15
 """Disks after a power cut, likewise."""
 
 
@@ -72,4 +72,4 @@ def test_a_wrong_hub_is_found(base: Path, mutant: str) -> None:
 def test_a_hub_that_does_not_sync_is_found(base: Path, mutant: str) -> None:
     recording = Crashes(BackupJourney(mutant), base).record()
     with pytest.raises(AssertionError, match=UNPOWERED[mutant][1]):
-        recording.check(3 * STATES)
+        recording.check(2 * STATES)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv6Network, ip_address
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -36,6 +37,8 @@ from ecluse.wire.as2.headers import As2Request, parse_request
 from ecluse.wire.as2.mdn_reader import MAX_MDN
 
 __all__ = ["Receiver"]
+
+T = TypeVar("T")
 
 SMALL_BODY: Final = 256 * 1024
 """Octets up to which a body is opened in one go: some milliseconds of cipher and hash."""
@@ -288,11 +291,11 @@ class Receiver:
             return _response(reply)
         return _again(outcome)
 
-    async def _kept(self, intake: Intake, future: Any) -> Kept | Duplicate:
+    async def _kept(self, intake: Intake, future: Future[Kept | Duplicate]) -> Kept | Duplicate:
         try:
-            outcome: Kept | Duplicate = await asyncio.wrap_future(future)
+            outcome = await _end_of(future)
         except Conflict:
-            outcome = await asyncio.wrap_future(intake.again())
+            outcome = await _end_of(intake.again())
         if isinstance(outcome, Duplicate):
             await self._in_pool(intake.discard)
         return outcome
@@ -332,6 +335,32 @@ class Receiver:
         if passed_over:
             data["passed_over"] = passed_over
         self._hub.store.submit(lambda tx: self._hub.event(tx, kind, "listener:as2", data))
+
+
+async def _end_of(future: Future[T]) -> T:
+    """What a unit of work ends with; it is cancelled with the caller.
+
+    ``asyncio.wrap_future`` does the same, and leaves a cycle for the garbage collector.
+    """
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def tell(_: object) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(_set, ended)
+
+    future.add_done_callback(tell)
+    try:
+        await ended
+    except asyncio.CancelledError:
+        future.cancel()
+        raise
+    return future.result()
+
+
+def _set(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 @lru_cache(maxsize=1024)

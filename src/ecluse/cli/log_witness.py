@@ -64,13 +64,35 @@ def _draw_witnesses(console: Console, facts: dict[str, Any]) -> None:
             )
 
 
-def cosign(frame: Frame) -> None:
-    """Show our keys as a witness, for those whose logs we cosign, and what is known of each of these logs."""
-    from ecluse.app.log.witnesses import cosigned_facts, own_witness_keys
+def cosign(
+    frame: Frame,
+    accept: Annotated[
+        str | None,
+        typer.Option(
+            "--accept", metavar="NAME", help="Cosign the head that waits under this name.", show_default=False
+        ),
+    ] = None,
+    refuse: Annotated[
+        str | None,
+        typer.Option(
+            "--refuse", metavar="NAME", help="Don't: the log is cosigned as before.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Show our keys as a witness, for those whose logs we cosign, and what is known of each of these logs.
 
+    A log that broke goes on under another name. Where no proof leads there from what we cosigned, its first head waits
+    until it is accepted or refused: compare size and root with its operator first, over the telephone.
+    """
+    from ecluse.app.log.witnesses import awaiting_facts, cosigned_facts, decide_awaiting, own_witness_keys
+
+    if accept and refuse:
+        raise typer.BadParameter("Accept or refuse, one at a time.")
     with frame.node() as node:
+        if accept or refuse:
+            decide_awaiting(node, accept or refuse or "", accept=bool(accept), actor=frame.actor)
         keys = [str(key) for key, _ in own_witness_keys(node)]
-        facts: dict[str, Any] = {"keys": keys, "logs": cosigned_facts(node)}
+        facts: dict[str, Any] = {"keys": keys, "logs": cosigned_facts(node), "awaiting": awaiting_facts(node)}
 
     def draw(console: Console) -> None:
         from rich.text import Text
@@ -82,6 +104,12 @@ def cosign(frame: Frame) -> None:
             if each["trouble"]:
                 words = f"  {each['trouble']}: it showed a head of {each['trouble_size']} records"
                 console.print(Text(words, "red"), soft_wrap=True)
+        for each in facts["awaiting"]:
+            words = (
+                f"{each['origin']}: waits since {each['at']} with {each['size']} records, root {each['root']}; no "
+                f"proof leads there from the {each['cosigned']} of {each['before']} that we cosigned"
+            )
+            console.print(Text(words, "yellow"), soft_wrap=True)
 
     frame.show(facts, draw)
 
@@ -223,8 +251,9 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "cosign",
-        gives="keys[], logs[]{name, origin, size, root, at, trouble, trouble_size}",
-        example="ecluse --hub hub log cosign",
+        gives="keys[], logs[]{name, origin, size, root, at, trouble, trouble_size}, awaiting[]{origin, size, root, at, "
+        "before, cosigned, cosigned_root}",
+        example="ecluse --hub hub log cosign\necluse --hub hub log cosign --accept 'ecluse/aster#2'",
     )(cosign)
     command(
         app,

@@ -19,10 +19,11 @@ from ecluse.engine.schedule import Every, Recurring
 from ecluse.errors import EcluseError
 from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.sequencer import Sequencer
+from ecluse.evidence.witness.awaiting import Awaiting, awaiting_logs, drop_awaiting
 from ecluse.evidence.witness.client import Ask, WitnessClient, WitnessRefused, states
 from ecluse.evidence.witness.service import Witness, witnessed_logs
 from ecluse.model.basics import Instant, iso
-from ecluse.store.port import View
+from ecluse.store.port import Tx, View
 from ecluse.trust.keys.notes import no_note_keys
 from ecluse.trust.rules.places import split_url
 from ecluse.trust.settings.fields import seconds
@@ -33,10 +34,12 @@ from ecluse.wire.tlog.note import Sign
 from ecluse.wire.tlog.witness import MAX_ANSWER, MAX_REQUEST
 
 __all__ = [
+    "awaiting_facts",
     "clients",
     "cosign_run",
     "cosign_work",
     "cosigned_facts",
+    "decide_awaiting",
     "greet",
     "make_witness",
     "own_witness_keys",
@@ -222,6 +225,55 @@ def witness_facts(node: Node) -> list[dict[str, Any]]:
             }
         )
     return facts
+
+
+def decide_awaiting(node: Node, origin: str, *, accept: bool, actor: str) -> Awaiting:
+    """Decide on the first head of a log under another name: cosign it, or leave the log as it was.
+
+    Args:
+        node: Our hub.
+        origin: The name.
+        accept: Whether it is cosigned.
+        actor: Who decides.
+
+    Raises:
+        NothingAwaits: No head waits under this name.
+        KeyringError: Our keys as a witness can't be used.
+    """
+
+    def tell(tx: Tx, waits: Awaiting) -> None:
+        data = {"log": origin, "size": waits.size, "root": waits.root, "theirs": waits.note}
+        data |= {"before": waits.before, "cosigned": waits.cosigned, "cosigned_root": waits.cosigned_root}
+        if accept:
+            node.hub.event(tx, "witness.log-accepted", f"log:{origin}", data, actor=actor)
+        else:
+            node.hub.event(tx, "witness.log-refused", f"log:{origin}", data, actor=actor)
+
+    if accept:
+        return make_witness(node).accept(origin, tell)
+
+    def work(tx: Tx) -> Awaiting:
+        waits = drop_awaiting(tx, origin)
+        tell(tx, waits)
+        return waits
+
+    return node.store.write(work)
+
+
+def awaiting_facts(node: Node) -> list[dict[str, Any]]:
+    """Heads of logs that we cosign and that a person has to decide on, for ``--json``."""
+    return [
+        {
+            "origin": each.origin,
+            "size": each.size,
+            "root": each.root,
+            "at": iso(Instant(each.at * 1_000_000)),
+            "before": each.before,
+            "cosigned": each.cosigned,
+            "cosigned_root": each.cosigned_root,
+        }
+        for each in node.store.read(awaiting_logs)
+    ]
 
 
 def silent_witnesses(node: Node, view: View) -> list[str]:

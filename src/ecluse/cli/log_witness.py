@@ -13,6 +13,8 @@ from ecluse.cli.frame import Frame, command
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ecluse.errors import EcluseError
+
 __all__ = ["add_to"]
 
 
@@ -29,18 +31,20 @@ def witness(
     from ecluse.app.log.sequencing import make_sequencer
     from ecluse.app.log.witnesses import cosign_run, greet, witness_facts
 
+    wrong: dict[str, EcluseError] = {}
     with frame.node() as node:
         if now:
             sequencer = make_sequencer(node)
-            greet(node, sequencer)
-            cosign_run(node, sequencer)
+            greet(node, sequencer, wrong.__setitem__)
+            cosign_run(node, sequencer, wrong.__setitem__)
         size = node.store.read(lambda view: view.last_checkpoint())
         facts: dict[str, Any] = {
             "signed": size.size if size is not None else 0,
             "witnesses": witness_facts(node),
+            "wrong": [{"witness": name, **error.as_dict()} for name, error in sorted(wrong.items())],
         }
     frame.show(facts, lambda console: _draw_witnesses(console, facts))
-    if any(each["error"] for each in facts["witnesses"]):
+    if wrong or any(each["error"] for each in facts["witnesses"]):
         raise typer.Exit(1)
 
 
@@ -62,6 +66,11 @@ def _draw_witnesses(console: Console, facts: dict[str, Any]) -> None:
             console.print(
                 Text(f"  {each['error']} since {each['since']}: {each['cause']}", "red"), soft_wrap=True
             )
+        for found in facts["wrong"]:
+            if found["witness"] == each["name"]:
+                if found["code"] != each["error"]:
+                    console.print(Text(f"  {found['code']}: {found['cause']}", "red"), soft_wrap=True)
+                console.print(Text(f"  {found['remedy']}", "dim"), soft_wrap=True)
 
 
 def cosign(
@@ -245,7 +254,8 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "witness",
-        gives="signed, witnesses[]{name, url, witness, size, at, ahead, error, cause, since, went_back}",
+        gives="signed, witnesses[]{name, url, witness, size, at, ahead, error, cause, since, went_back}, "
+        "wrong[]{witness, code, fault, cause, remedy}",
         example="ecluse --hub hub log witness --now",
     )(witness)
     command(

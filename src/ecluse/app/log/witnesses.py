@@ -59,6 +59,8 @@ _SILENCE: Final = 86_400_000_000
 _GREETING: Final = 5.0
 """The same at the start, when the log waits for it with its first signature."""
 
+Tell = Callable[[str, EcluseError], None]
+
 _log = structlog.get_logger("ecluse.witness")
 
 
@@ -104,10 +106,19 @@ def clients(node: Node, sequencer: Sequencer, *, patience: float = _PATIENCE) ->
     ]
 
 
-def greet(node: Node, sequencer: Sequencer) -> None:
+def _logged(witness: str, error: EcluseError) -> None:
+    _log.warning("witness", name=witness, **error.as_dict())
+
+
+def greet(node: Node, sequencer: Sequencer, tell: Tell = _logged) -> None:
     """Ask every witness which head of our log it cosigned last, before the first signature of this process.
 
     One that is away is told of, and the log goes on: the next cosignature asks again.
+
+    Args:
+        node: The hub.
+        sequencer: Of its log.
+        tell: Told of each witness that does not answer as it should, by name; the service's own log by default.
 
     Raises:
         RolledBack: One shows a head that we signed and the log does not continue.
@@ -116,7 +127,7 @@ def greet(node: Node, sequencer: Sequencer) -> None:
     def look(client: WitnessClient) -> None:
         client.look()
 
-    _ask_all(clients(node, sequencer, patience=_GREETING), look)
+    _ask_all(clients(node, sequencer, patience=_GREETING), look, tell)
 
 
 def cosign_work(node: Node, sequencer: Sequencer) -> Recurring:
@@ -134,8 +145,10 @@ def cosign_work(node: Node, sequencer: Sequencer) -> Recurring:
     return Recurring("log.cosign", Every(max(1, min(pace, 86_400))), work)
 
 
-def cosign_run(node: Node, sequencer: Sequencer) -> dict[str, int | None]:
+def cosign_run(node: Node, sequencer: Sequencer, tell: Tell = _logged) -> dict[str, int | None]:
     """Have the newest checkpoint cosigned; give what each witness signed now, ``None`` where there was nothing to do.
+
+    ``tell`` is as for :func:`greet`.
 
     Raises:
         RolledBack: One shows a head that we signed and the log does not continue.
@@ -145,11 +158,11 @@ def cosign_run(node: Node, sequencer: Sequencer) -> dict[str, int | None]:
     def submit(client: WitnessClient) -> None:
         done[client.name] = client.submit()
 
-    _ask_all(clients(node, sequencer), submit)
+    _ask_all(clients(node, sequencer), submit, tell)
     return done
 
 
-def _ask_all(asked: list[WitnessClient], work: Callable[[WitnessClient], None]) -> None:
+def _ask_all(asked: list[WitnessClient], work: Callable[[WitnessClient], None], tell: Tell) -> None:
     broken: list[RolledBack] = []
 
     def one(client: WitnessClient) -> None:
@@ -158,7 +171,7 @@ def _ask_all(asked: list[WitnessClient], work: Callable[[WitnessClient], None]) 
         except RolledBack as error:
             broken.append(error)
         except EcluseError as error:
-            _log.warning("witness", name=client.name, **error.as_dict())
+            tell(client.name, error)
 
     if asked:
         with ThreadPoolExecutor(min(_AT_ONCE, len(asked)), thread_name_prefix="witness") as pool:

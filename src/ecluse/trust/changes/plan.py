@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -86,7 +88,7 @@ class Plan:
         return bool(self.changes)
 
     def text(self) -> str:
-        """For people: a block for each subject."""
+        """For people: a block for each subject. Of a long key it has both ends and the fingerprint; :meth:`json` has all."""
         if not self.changes:
             return "Nothing would change.\n"
         lines: list[str] = []
@@ -95,12 +97,27 @@ class Plan:
             if change.subject != subject:
                 subject = change.subject
                 lines.append(subject)
-            lines.append(f"  {change}")
+            lines.append(f"  {_LONG.sub(_shortened, str(change))}")
         return "\n".join(lines) + "\n"
 
     def json(self) -> bytes:
         """For programs: an array of objects with the attributes of :class:`Change`."""
         return msgspec.json.encode(self.changes)
+
+
+_LONG: Final = re.compile(r"(?<![A-Za-z0-9+/=])([^\s,+]{1,255}\+[0-9a-f]{8}\+)?([A-Za-z0-9+/]{120,}={0,2})")
+"""A key in base64, perhaps behind the name and the id of a verifier key. An Ed25519 or ECDSA key is shorter, and an RSA
+or ML-DSA one is not."""
+
+
+def _shortened(found: re.Match[str]) -> str:
+    """A long key as it can be compared: both of its ends, and its fingerprint as ``ssh-keygen -l`` shows it."""
+    name, key = found[1] or "", found[2]
+    try:
+        digest = sha256(base64.b64decode(key, validate=True)).digest()
+    except ValueError:
+        return found[0]
+    return f"{name}{key[:12]}...{key[-8:]} (SHA256:{base64.b64encode(digest).decode().rstrip('=')})"
 
 
 def plan(old: Configuration | None, new: Configuration) -> Plan:

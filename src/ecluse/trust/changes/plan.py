@@ -88,7 +88,7 @@ class Plan:
         return bool(self.changes)
 
     def text(self) -> str:
-        """For people: a block for each subject. Of a long key it has both ends and the fingerprint; :meth:`json` has all."""
+        """For people: a block for each subject. Of a long key it has both ends and the fingerprint."""
         if not self.changes:
             return "Nothing would change.\n"
         lines: list[str] = []

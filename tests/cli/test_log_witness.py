@@ -10,7 +10,7 @@ from tests.support.commands import say
 
 from ecluse.app.log.sequencing import make_sequencer
 from ecluse.app.log.witnesses import own_witness_keys
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.wire.tlog.checkpoint import TreeHead, sign_checkpoint
 

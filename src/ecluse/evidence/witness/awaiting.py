@@ -17,6 +17,7 @@ from ecluse.evidence.breaks import base_of, epoch_of
 from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
+from ecluse.typed import json_decoder
 
 __all__ = [
     "Awaiting",
@@ -66,7 +67,7 @@ class NothingAwaits(EcluseError):
     remedy = "`ecluse log cosign` shows which heads wait."
 
 
-_decode: Final = msgspec.json.Decoder(Awaiting).decode
+_decode: Final = json_decoder(Awaiting).decode
 
 
 def waits_for(view: View, base: str) -> Awaiting | None:

@@ -7,10 +7,12 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+import msgspec
 
 from ecluse import durable
 from ecluse.app.archive.wiring import join_archive
@@ -93,8 +95,7 @@ class Node:
     Attributes:
         folder: The hub's folder.
         name: This process among those of the hub.
-        bootstrap: The folder's own ``ecluse.toml``: where the state, the bytes and the keys are, what is
-            listened on.
+        bootstrap: What a node reads at its start only; see :func:`at_start`.
         keyring: Our keys.
         store: State.
         vault: Bytes.
@@ -313,6 +314,9 @@ def open_node(
             )
         hub = Hub(store, vault, clock, entropy, name)
         version, configuration = _configuration(folder, hub, bootstrap, keyring)
+        if version:
+            bootstrap = at_start(bootstrap, configuration)
+            settings = bootstrap.hub
         pool = Pool()
         node = Node(
             folder=folder,
@@ -347,6 +351,16 @@ def open_node(
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node
+
+
+def at_start(own: Configuration, in_force: Configuration) -> Configuration:
+    """What a node starts with: where the state, the bytes and the keys are, as the folder's own file says, which has to
+    be known before anything else is; and all the rest as it is in force, whatever the file says meanwhile.
+    """
+    hub = msgspec.structs.replace(
+        in_force.hub, store=own.hub.store, blobs=own.hub.blobs, keyring=own.hub.keyring
+    )
+    return replace(own, hub=hub)
 
 
 def _directory(

@@ -19,7 +19,8 @@ import ecluse.app.service
 from ecluse.app.changes import ChangeHeld
 from ecluse.app.keys.certificates import install_certificate, put_secret
 from ecluse.app.log.proofs import verify_evidence
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.posture.fixes import NotFound, apply_fix, plan_fix
 from ecluse.app.posture.report import report
 from ecluse.app.posture.work import Looked, NoSuchRule, NoSuchSubject, NotSuppressed, PostureWork
@@ -170,9 +171,11 @@ def test_drift_in_the_configuration(town: Town) -> None:
 
 def test_what_is_exchanged_behind_a_name_is_drift(town: Town) -> None:
     (town.node.folder / "store.pem").write_bytes(b"an authority")
-    s3 = '\n[s3]\nbucket = "orders"\nendpoint = "https://s3.birch.example"\nca = "store.pem"\naccess_key = "file:passphrase"\n'
+    s3 = '\n[s3]\nbucket = "orders"\nendpoint = "https://s3.birch.example"\nca = "store.pem"\n'
     path = town.node.folder / "partners" / "birch.toml"
-    path.write_text(path.read_text() + s3 + 'secret_key = "file:passphrase"\n')
+    path.write_text(
+        path.read_text() + s3 + 'access_key = "file:passphrase"\nsecret_key = "file:passphrase"\n'
+    )
     apply_files(town.node, read_folder(town.node.folder), actor="operator:test", reason="test")
     town.work.approve(reason="reviewed", actor="operator:ada")
     assert "operations.drift" not in town.codes("hub")

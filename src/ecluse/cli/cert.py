@@ -316,8 +316,8 @@ def install(
         str | None,
         typer.Option(
             "--to",
-            help="Hold the key under this further name with it, and leave the certificate that it has: for `ecluse rotate "
-            "begin`. A hub of four eyes takes the certificate of a key in use so alone.",
+            help="Hold the key under this further name with it, and leave the certificate that it has: for "
+            "`ecluse rotate begin`. A hub of four eyes takes the certificate of a key in use so alone.",
             show_default=False,
         ),
     ] = None,

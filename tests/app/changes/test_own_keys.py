@@ -22,7 +22,9 @@ def test_the_text_that_is_signed_has_the_key_behind_a_name(tmp_path: Path) -> No
     with four_eyed(tmp_path / "hub") as node:
         made = generate_key(node, "main-2027", "ec-p256", subject="Aster", days=90, actor=EVE)
         files = dict(node.directory.configuration.files)
-        files["ecluse.toml"] += '\n[[organisation.keys]]\nref = "main"\n[[organisation.keys]]\nref = "main-2027"\n'
+        files["ecluse.toml"] += (
+            '\n[[organisation.keys]]\nref = "main"\n[[organisation.keys]]\nref = "main-2027"\n'
+        )
         proposal = propose(node, files, ADA)
         assert f"main-2027 (EC P-256, SHA-256 {describe(made).fingerprint})" in proposal.text
 

@@ -83,13 +83,16 @@ def files_words(folder: Path, paths: Iterable[str]) -> dict[str, str]:
 
 
 def started_words(node: Node, configuration: Configuration) -> tuple[tuple[str, str], ...]:
-    """Where this node's state, bytes or keys are other ones than what is in force says, and that is a matter of trust."""
+    """Where this node works with another state, other bytes or keys than is in force: field and words."""
     own, hub = node.bootstrap.hub, configuration.hub
     if not node.version or all(getattr(own, table) == getattr(hub, table) for table in _AT_START):
         return ()
     started = msgspec.structs.replace(hub, store=own.store, blobs=own.blobs, keyring=own.keyring)
     changes = plan(configuration, replace(configuration, hub=started))
     return tuple(
-        (each.change.field, f"{each.change.before or 'nothing'} in force, {each.change.after or 'nothing'} at work")
+        (
+            each.change.field,
+            f"{each.change.before or 'nothing'} in force, {each.change.after or 'nothing'} at work",
+        )
         for each in sensitive(changes)
     )

@@ -330,8 +330,8 @@ HUB: Final = (
         "The hub works with another database, keyring or place of documents than is in force",
         "These are read from the folder's own ecluse.toml, which one person can change without anybody's approval.",
         "[store], [blobs] and [keyring] of ecluse.toml as they are in force",
-        "Find out who changed the file; then put it back with `ecluse export`, or have it approved with `ecluse apply`, "
-        "and start the nodes again.",
+        "Find out who changed the file; then put it back with `ecluse export`, or have it approved with "
+        "`ecluse apply`, and start the nodes again.",
         _started,
     ),
     Rule[HubFacts](

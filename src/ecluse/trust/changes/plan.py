@@ -239,7 +239,9 @@ def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dic
     if openpgp is not None:
         own = {each.fingerprint for each in configuration.openpgp_certificates(openpgp.certificates)}
         for certificate in configuration.openpgp_certificates((*openpgp.certificates, *openpgp.recipients)):
-            words = openpgp_words(certificate) + ("" if certificate.fingerprint in own else ", as a recipient")
+            words = openpgp_words(certificate) + (
+                "" if certificate.fingerprint in own else ", as a recipient"
+            )
             fields[f"openpgp certificate {certificate.fingerprint}"] = words
     return fields
 

@@ -158,7 +158,7 @@ def test_a_hold_waits_for_who_deletes_and_the_next_one_sees_it(store: Store, sec
     def delete(tx: Tx) -> None:
         before = len(tx.standing_holds())
         reading.set()
-        go.wait(5)
+        go.wait(60)
         seen.append((before, len(tx.standing_holds())))
 
     def hold(tx: Tx) -> None:

@@ -239,7 +239,7 @@ def serve(node: Node) -> Iterator[Aster]:
     finally:
         run(service.stop())
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(60)
         loop.close()
 
 

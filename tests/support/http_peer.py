@@ -103,7 +103,7 @@ def serving(
     finally:
         running.call(server.stop(0.2))
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(60)
         loop.close()
 
 

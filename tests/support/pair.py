@@ -157,7 +157,7 @@ class Pair:
         for node in self.nodes.values():
             node.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
 
 
 def wait_for(true: Callable[[], bool], patience: float, otherwise: Callable[[], str] = lambda: "") -> None:

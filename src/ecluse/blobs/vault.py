@@ -157,6 +157,7 @@ class VaultWriter:
         try:
             if self._behind is not None:
                 self._behind.finish()
+                self._behind = None  # the two refer to each other
             wrapped = self._wrapped or self._vault.wrap.wrap(self._key)
             inline = None
             if self._out is None:
@@ -184,6 +185,7 @@ class VaultWriter:
         """Leave nothing. May be called at any time, also twice or after :meth:`finish`; never raises."""
         if self._behind is not None:
             self._behind.cancel()
+            self._behind = None
         out, self._out = self._out, None
         self._held.clear()
         if out is not None:

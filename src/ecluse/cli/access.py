@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ecluse.cli.frame import Frame, NotConfirmed, command
-from ecluse.typed import from_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,6 +133,7 @@ def _decided(path: Path) -> dict[str, bool]:
 
     from ecluse.app.access import ReviewRefused
     from ecluse.app.partners.views import read_small
+    from ecluse.typed import from_json
 
     try:
         words = from_json(read_small(path, DECISIONS), dict[str, str])

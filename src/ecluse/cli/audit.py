@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ecluse.cli.frame import Frame, command
-from ecluse.typed import from_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,6 +140,7 @@ def _answers(path: Path | None) -> dict[str, str]:
 
     from ecluse.app.partners.views import read_small
     from ecluse.trust.assurance import AssuranceError
+    from ecluse.typed import from_json
 
     try:
         return from_json(read_small(path), dict[str, str])

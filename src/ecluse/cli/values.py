@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ecluse.typed import convert
-
 if TYPE_CHECKING:
     from ecluse.model.basics import Instant
 
@@ -19,6 +17,7 @@ def duration(text: str) -> float:
     import msgspec
 
     from ecluse.trust.settings.fields import Duration, seconds
+    from ecluse.typed import convert
 
     try:
         return seconds(convert(text, Duration))
@@ -31,6 +30,7 @@ def moment(text: str) -> Instant:
     import msgspec
 
     from ecluse.trust.settings.fields import Moment, instant_from
+    from ecluse.typed import convert
 
     try:
         found = instant_from(convert(text, Moment))

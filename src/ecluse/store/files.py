@@ -72,6 +72,12 @@ class RowFileView(Protocol):
         found = self._rows("file_usage", partner)
         return (found[0][0], found[0][1]) if found else (0, 0)
 
+    def file_and_usage(
+        self, partner: PartnerId, folder: str, name: str
+    ) -> tuple[FileRow | None, tuple[int, int]]:
+        [(octets, files, *row)] = self._rows("file_and_usage", partner, folder, name)
+        return file_from(tuple(row)) if row[0] is not None else None, (octets, files)
+
 
 class RowFileTx(RowFileView, Protocol):
     """The writes."""

@@ -161,6 +161,11 @@ class View(ArchiveView, ErasureView, Protocol):
     def file_usage(self, partner: PartnerId) -> tuple[int, int]:
         """Octets, and number, of all that a partner's folders hold: read, not counted."""
 
+    def file_and_usage(
+        self, partner: PartnerId, folder: str, name: str
+    ) -> tuple[FileRow | None, tuple[int, int]]:
+        """What :meth:`file` and :meth:`file_usage` give, by one look."""
+
     def record(self, kind: str, key: str) -> Record | None:
         """What a room remembers under a name."""
 

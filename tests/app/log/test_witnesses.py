@@ -107,7 +107,7 @@ keys = {list(made[other].log.texts())}
         for name in list(self.services):
             self.stop(name)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
 
     def get(self, name: str, path: str) -> tuple[int, bytes, dict[str, str]]:
         egress = Egress(hosts=frozenset({"127.0.0.1"}), networks=PRIVATE_NETWORKS)

@@ -48,7 +48,7 @@ def scripted(*scripts):
             except OSError:
                 return
             with sock:
-                sock.settimeout(5)
+                sock.settimeout(60)
                 try:
                     script(Raw(sock))
                 except Exception as error:
@@ -60,7 +60,7 @@ def scripted(*scripts):
         yield f"http://{HOST}:{listening.getsockname()[1]}/in"
     finally:
         listening.close()
-        thread.join(5)
+        thread.join(60)
     assert not errors
 
 

@@ -84,6 +84,7 @@ class Request:
         sample: Open every blob at its beginning only, instead of to its end.
         digests: Compare every document with its digest in the log, too.
         clock: Time.
+        trial: The database is marked as one that :func:`~ecluse.store.open.trial_database` drops.
     """
 
     place: Place
@@ -104,6 +105,7 @@ class Request:
     sample: bool = False
     digests: bool = False
     clock: Clock = system_clock
+    trial: bool = False
 
 
 @dataclass(slots=True)
@@ -309,6 +311,7 @@ class _Restore:
             manifest.database,
             [(name, partial(reader.chunks, name)) for name in names],
             password=self._password(configuration),
+            trial=self._request.trial,
         )
 
     def _url(self, configuration: Configuration) -> str:

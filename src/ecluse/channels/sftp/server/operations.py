@@ -102,7 +102,10 @@ class Operations:
 
     def instant(self, batch: Sequence[Request]) -> bool:
         """Whether all of these are answered without waiting for anything."""
-        return all(self._instant(request) for request in batch)
+        for request in batch:
+            if not self._instant(request):
+                return False
+        return True
 
     def _instant(self, request: Request) -> bool:
         if isinstance(request, requests.Write):
@@ -135,8 +138,8 @@ class Operations:
 
     def finishes(self, request: Request) -> bool:
         """Whether a request waits for durable storage, so that others should not wait for it."""
-        return isinstance(request, requests.Close | requests.Sync) and isinstance(
-            self._handles.get(request.handle), _Writing
+        return type(request) in _FINISHING and isinstance(
+            self._handles.get(cast(requests.Close, request).handle), _Writing
         )
 
     def touches(self, request: Request) -> tuple[VirtualPath, ...]:
@@ -393,6 +396,7 @@ _DO: Final[dict[type[Request], Callable[[Operations, Any], tuple[bytes, ...]]]] 
 }
 """Each takes the request that it stands under."""
 
+_FINISHING: Final = frozenset((requests.Close, requests.Sync))
 _ANEW: Final = requests.WRITE | requests.CREATE | requests.TRUNCATE
 _INSTANT: Final = frozenset(
     (

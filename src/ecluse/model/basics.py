@@ -107,7 +107,12 @@ def _moment(milliseconds: int) -> str:
 def _forty_bits(octets: bytes) -> str:
     """Five octets as 8 characters."""
     number = int.from_bytes(octets, "big")
-    return _PAIRS[number >> 30] + _PAIRS[number >> 20 & 1023] + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
+    return (
+        _PAIRS[number >> 30]
+        + _PAIRS[number >> 20 & 1023]
+        + _PAIRS[number >> 10 & 1023]
+        + _PAIRS[number & 1023]
+    )
 
 
 def iso(instant: Instant) -> str:

@@ -20,8 +20,8 @@ from ecluse.store.rows import Row
 
 __all__ = ["Held", "InTheWay", "together"]
 
-STEPS: Final = (64, 32, 16, 8, 4, 2, 1)
-"""Rows in one statement: few different ones, so that each is prepared once."""
+STEPS: Final = (64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1)
+"""Rows in one statement: few different ones, so that each is prepared once; most groups are small."""
 
 _INSERT: Final = re.compile(r"((?:INSERT|INSERT OR REPLACE) INTO (\w+) .*?VALUES )(\([?, ]+\))(.*)")
 

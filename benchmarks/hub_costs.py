@@ -53,12 +53,13 @@ from benchmarks import hub_server
 from ecluse.store.sqlite import connection
 folder, statements = Path(sys.argv[1]), collections.Counter()
 if sys.argv[2] == "count":
-    def traced(*given, _connect=connection.connect, **named):
-        made = _connect(*given, **named)
+    connect = connection.connect
+    def traced(*given, **named):
+        made = connect(*given, **named)
         made.set_trace_callback(lambda sql: statements.update([" ".join(sql.split("VALUES")[0].split())[:70]]))
         return made
     for module in list(sys.modules.values()):
-        if getattr(module, "connect", None) is connection.connect:
+        if getattr(module, "connect", None) is connect:
             module.connect = traced
 def tell():
     told = {"gc": [each["collections"] for each in gc.get_stats()], "sql": statements,

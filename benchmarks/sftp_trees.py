@@ -170,7 +170,7 @@ def site(folder: Path, tree: str, line: str) -> Iterator[tuple[SftpServer | Sftp
         gate = Gate(settings.guard, Bans(hub.store, hub.clock, hub.entropy, hub.node), "sftp")
         pair = KeyringKeyPair(keyring, "ssh-host")
         server = SftpServer(
-            hub, settings, lambda: directory, [pair], gate, lambda identity, address: DiscardTree()
+            hub, settings, lambda: directory, lambda: [pair], gate, lambda identity, address: DiscardTree()
         )  # type: ignore[arg-type]
         server.start()
         try:

@@ -24,8 +24,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 # A run in the background of a shell ignores Ctrl-C, and so would every process it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-OPTIONAL = frozenset({"azurite"})
-"""Peers that come from a registry which the project does not need; their tests run where somebody installed them."""
+OPTIONAL = frozenset({"azurite", "bao"})
+"""Peers that come from where the project takes nothing else; their tests run where somebody installed them."""
 
 _skipped: dict[str, int] = {}
 

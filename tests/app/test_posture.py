@@ -18,7 +18,8 @@ import ecluse.app.service
 from ecluse.app.changes import ChangeHeld
 from ecluse.app.keys.certificates import put_secret
 from ecluse.app.log.proofs import verify_evidence
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.posture.fixes import NotFound, apply_fix, plan_fix
 from ecluse.app.posture.report import report
 from ecluse.app.posture.work import Looked, NoSuchRule, NoSuchSubject, NotSuppressed, PostureWork

@@ -9,21 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.once import FARS, FarEnd, Killed, far_end, killed
+from tests.support.once import FARS, NAME, FarEnd, Killed, far_end, killed
 from tests.support.outbound import Sender
+from tests.support.sftp_world import World
+from tests.support.sshd import Sshd
 
 from ecluse.channels.bucket.spot import BucketSpot
 from ecluse.channels.folder.spot import FolderSpot
 from ecluse.channels.ftps.client.spot import FtpsSpot
+from ecluse.channels.sftp.client.channel import SftpChannel
+from ecluse.channels.sftp.client.errors import NoSuchPlace
 from ecluse.channels.sftp.client.placing import Placing
 from ecluse.channels.webdav.spot import WebDavSpot
-from ecluse.exchange.once import InDoubt, Spot, Staged
+from ecluse.exchange.once import InDoubt, NotKnown, Spot, Staged
 from ecluse.exchange.remembered import Remembered
 from ecluse.exchange.remote import NameTaken
 from ecluse.model.nouns import Message
 
 DATA = os.urandom(70_000)
-NAME = "orders.edi"
 
 
 @pytest.fixture
@@ -182,8 +185,84 @@ def test_a_person_who_wants_it_again_gets_it_again(sender: Sender, far: FarEnd) 
     assert far.take(NAME) == DATA
 
 
+def tidied_up(sender: Sender, far: FarEnd, patch: pytest.MonkeyPatch) -> None:
+    """Unfinished files are removed over there while the hub is down for a day."""
+    message = sender.message((NAME, DATA))
+    with killed(patch, "after"):
+        attempt(sender, far, message)
+    tidy(far)
+    sender.hub.clock.forward(24 * 3600)  # type: ignore[attr-defined]
+    attempt(sender, far, message)
+
+
+def tidy(far: FarEnd) -> None:
+    for name in far.all():
+        far.drop_upload(name) if name.startswith("upload ") else far.take(name)
+    assert far.all() == {}
+
+
+def test_what_was_tidied_up_is_not_said_to_have_come(
+    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NotKnown):
+        tidied_up(sender, far, monkeypatch)
+
+
+def test_what_came_a_day_ago_and_lies_there_is_found(sender: Sender, far: FarEnd) -> None:
+    message = sender.message((NAME, DATA))
+    attempt(sender, far, message)
+    sender.hub.clock.forward(24 * 3600)  # type: ignore[attr-defined]
+    attempt(sender, far, message)
+    assert far.all() == {NAME: DATA}
+
+
+def test_what_has_waited_for_a_day_appears_and_is_remembered_anew(
+    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = sender.message((NAME, DATA))
+    with killed(monkeypatch, "after"):
+        attempt(sender, far, message)
+    sender.hub.clock.forward(24 * 3600)  # type: ignore[attr-defined]
+    attempt(sender, far, message)
+    assert far.take(NAME) == DATA
+    attempt(sender, far, message)
+    assert far.all() == {}
+
+
+@pytest.mark.peer("sshd")
+def test_nothing_has_come_where_the_folder_itself_is_away(
+    sender: Sender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that came back without its storage."""
+    with Sshd(tmp_path / "server") as server, World(tmp_path / "world") as world:
+        world.reach(server, 'folder = "in"')
+        folder, away = server.files / "in", server.files / "away"
+        folder.mkdir()
+        message = sender.message((NAME, DATA))
+
+        def again() -> None:
+            channel = SftpChannel(sender.hub, lambda: world.directory, world.secret, world.links)
+            sender.deliver(channel, "sftp:birch", message)
+
+        with killed(monkeypatch, "after"):
+            again()
+        folder.rename(away)
+        with pytest.raises(NoSuchPlace):
+            again()
+        away.rename(folder)
+        again()
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {NAME: DATA}
+
+
 class TestMutants:
     """What the suite must find, in each channel."""
+
+    def test_what_is_gone_has_come_however_long_ago(
+        self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ecluse.exchange.remembered.KEPT_FOR", 1 << 60)
+        tidied_up(sender, far, monkeypatch)
+        assert far.all() == {}, "it was lost, and nobody is told"
 
     def test_nothing_is_remembered(
         self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.commands import say
 
 from ecluse.app.log.sequencing import make_sequencer
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.wire.tlog.checkpoint import TreeHead, sign_checkpoint
 

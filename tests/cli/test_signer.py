@@ -17,7 +17,7 @@ from tests.support.commands import free_port, say, serving
 from tests.support.keystores import MODULE, soft_hsm
 
 from ecluse.app.keys.uses import key_uses, note_key_uses
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def signing(hub: Path) -> Iterator[int]:
         yield facts["pid"]
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def state(hub: Path, id: str) -> str:
 
 
 def until(holds) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.2)

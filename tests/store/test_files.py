@@ -51,6 +51,10 @@ def test_a_file_comes_back_with_every_field(store: Store) -> None:
     assert found(store, "ördér.xml") == full_file()
     assert found(store) == file()
     assert found(store, "b") is found(store, folder="/") is found(store, partner="cedar") is None
+    both = store.read(lambda view: view.file_and_usage("birch", "/inbound", "ördér.xml"))
+    assert both == (full_file(), usage(store))
+    assert store.read(lambda view: view.file_and_usage("birch", "/inbound", "b")) == (None, usage(store))
+    assert store.read(lambda view: view.file_and_usage("cedar", "/inbound", "a")) == (None, (0, 0))
     assert store.read(lambda view: view.delivery_files("d1")) == [full_file()]
     assert store.read(lambda view: view.delivery_files("")) == []
 

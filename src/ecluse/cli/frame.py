@@ -95,8 +95,8 @@ class Frame:
 
     @contextmanager
     def node(self, *, serving: bool = False) -> Iterator[Node]:
-        """Open the hub; raises as :func:`ecluse.app.node.open_node` does."""
-        from ecluse.app.node import open_node
+        """Open the hub; raises as :func:`ecluse.app.opening.open_node` does."""
+        from ecluse.app.opening import open_node
 
         with open_node(self.folder, serving=serving) as node:
             yield node

@@ -40,6 +40,7 @@ Entropy = Callable[[int], bytes]
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32, which sorts as the numbers do and has no i, l, o, u."""
+_FORTY_BITS = (1 << 40) - 1
 _PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 
 
@@ -93,18 +94,25 @@ def new_id(prefix: str, now: Instant, entropy: Entropy) -> str:
         now: When it is made.
         entropy: Source of the 10 random octets.
     """
-    return f"{prefix}{_moment(now // 1000)}{_base32(int.from_bytes(entropy(10), 'big'), 80)}"
+    octets = entropy(10)
+    return f"{prefix}{_moment(now // 1000)}{_forty_bits(octets[:5])}{_forty_bits(octets[5:])}"
 
 
 @lru_cache(maxsize=16)
 def _moment(milliseconds: int) -> str:
     """Milliseconds as 10 characters, 50 bits; many ids are made in one."""
-    return _base32(milliseconds, 50)
+    return _PAIRS[milliseconds >> 40 & 1023] + _forty_bits((milliseconds & _FORTY_BITS).to_bytes(5, "big"))
 
 
-def _base32(number: int, bits: int) -> str:
-    """The lowest ``bits`` of ``number``, a multiple of ten, two characters for each ten."""
-    return "".join([_PAIRS[number >> shift & 1023] for shift in range(bits - 10, -1, -10)])
+def _forty_bits(octets: bytes) -> str:
+    """Five octets as 8 characters."""
+    number = int.from_bytes(octets, "big")
+    return (
+        _PAIRS[number >> 30]
+        + _PAIRS[number >> 20 & 1023]
+        + _PAIRS[number >> 10 & 1023]
+        + _PAIRS[number & 1023]
+    )
 
 
 def iso(instant: Instant) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from ecluse.errors import EcluseError, Fault
 
@@ -36,8 +37,7 @@ class BadPath(EcluseError):
     remedy = "Use plain names: no control characters, no device names, no dot or space at the end."
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class VirtualPath:
+class VirtualPath(msgspec.Struct, frozen=True, order=True, gc=False):
     """A canonical absolute path: names in Unicode's NFC, none of them empty, ``.`` or ``..``.
 
     Attributes:

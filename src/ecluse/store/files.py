@@ -9,8 +9,9 @@ import msgspec
 
 from ecluse.model.basics import DeliveryId, Instant, PartnerId
 from ecluse.model.files import FileRow, FileState, Segment
-from ecluse.store.port import Conflict
+from ecluse.store.errors import Conflict
 from ecluse.store.rows import Row
+from ecluse.typed import json_decoder
 
 __all__ = ["FILE_QUERIES", "RowFileTx", "RowFileView", "file_from", "file_row"]
 
@@ -18,7 +19,7 @@ FILE_QUERIES: Final = "files.sql"
 """The file of their statements, in each database's package."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(tuple[Segment, ...]).decode
+_decode = json_decoder(tuple[Segment, ...]).decode
 
 
 def file_row(file: FileRow) -> Row:
@@ -70,6 +71,12 @@ class RowFileView(Protocol):
     def file_usage(self, partner: PartnerId) -> tuple[int, int]:
         found = self._rows("file_usage", partner)
         return (found[0][0], found[0][1]) if found else (0, 0)
+
+    def file_and_usage(
+        self, partner: PartnerId, folder: str, name: str
+    ) -> tuple[FileRow | None, tuple[int, int]]:
+        [(octets, files, *row)] = self._rows("file_and_usage", partner, folder, name)
+        return file_from(tuple(row)) if row[0] is not None else None, (octets, files)
 
 
 class RowFileTx(RowFileView, Protocol):

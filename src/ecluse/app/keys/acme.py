@@ -32,8 +32,8 @@ from ecluse.engine.schedule import Every, Recurring
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, iso
 from ecluse.model.records import Record
+from ecluse.trust.addresses import split_url
 from ecluse.trust.certificates import describe
-from ecluse.trust.rules.places import split_url
 from ecluse.trust.settings.fields import seconds
 from ecluse.trust.settings.schema import Acme
 from ecluse.wire.acme import (

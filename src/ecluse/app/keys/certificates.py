@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
 
 import tomli_w
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from ecluse.app.node import KEYS_SETTING, Node
 from ecluse.errors import EcluseError, Fault
@@ -21,13 +24,14 @@ from ecluse.trust.certificates import describe, leaves, load_certificates, to_pe
 from ecluse.trust.errors import KeyringError
 from ecluse.trust.keys.making import make_certificate
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
-from ecluse.trust.keystores.remote import remote_key
+from ecluse.trust.keystores.remote import RemoteKey, RemoteRsaKey, remote_key
 from ecluse.trust.keystores.settings import AnyStore
 from ecluse.trust.keystores.transit import TransitDevice
 from ecluse.trust.operators import four_eyes
 from ecluse.trust.secrets import Secret
 
 __all__ = [
+    "BoundKey",
     "bind_key",
     "change_passphrase",
     "generate_key",
@@ -39,6 +43,13 @@ __all__ = [
     "record_keys",
     "remove_secret",
 ]
+
+
+_PADDINGS: Final = {
+    "oaep-sha256": padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None),
+    "oaep-sha1": padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None),  # noqa: S303  # as a mask only
+    "pkcs1": padding.PKCS1v15(),
+}
 
 
 class CertificateTaken(EcluseError):
@@ -230,16 +241,29 @@ def _with_entry(text: str, entry: dict[str, object]) -> str:
     return tomli_w.dumps(wanted)
 
 
+class BoundKey(NamedTuple):
+    """A key that is used where it is.
+
+    Attributes:
+        certificate: Its certificate.
+        opens: Paddings of content keys that it opens, by the names that a partner's ``key_padding`` has: each was
+            tried. Empty where it is no RSA key, or may not decrypt.
+    """
+
+    certificate: x509.Certificate
+    opens: tuple[str, ...]
+
+
 def bind_key(
     node: Node, ref: str, store: str, name: str, data: bytes, *, subject: str, days: int, actor: str
-) -> x509.Certificate:
+) -> BoundKey:
     """Use a key that stays in a key store.
 
     Args:
         node: The hub.
         ref: Its name in the keyring.
         store: Name of the key store.
-        name: Name of the key in it.
+        name: Name of the key in it; of one that has versions, with one (``orders@2``) or without, for the latest.
         data: Its certificate with its chain; empty to make one that the key signs itself.
         subject: Of a certificate that is made, as :meth:`HeldKeys.generate` takes it.
         days: How long that lasts.
@@ -250,15 +274,28 @@ def bind_key(
         CertificateError: The certificate can't be read, or belongs to another key.
     """
     device = key_store(node, store)
+    pinned = device.pinned(name)
+    private = remote_key(device.public_key(pinned), device, pinned)
 
     def work() -> x509.Certificate:
-        private = remote_key(device.public_key(name), device, name)
         made = data
         if not made:
             made = to_pem([make_certificate(private, subject, now=node.hub.clock(), days=days)]).encode()
-        return node.keyfiles.bind(ref, f"{store}/{name}", private, made)
+        return node.keyfiles.bind(ref, f"{store}/{pinned}", private, made)
 
-    return _changed(node, ref, "key.bound", actor, work)
+    certificate = _changed(node, ref, "key.bound", actor, work)
+    return BoundKey(certificate, _opened(private))
+
+
+def _opened(private: RemoteKey) -> tuple[str, ...]:
+    if not isinstance(private, RemoteRsaKey):
+        return ()
+    opened = []
+    for name, scheme in _PADDINGS.items():
+        with suppress(KeyringError):  # a policy may let it sign alone
+            if private.opens(scheme):
+                opened.append(name)
+    return tuple(opened)
 
 
 def key_store(node: Node, name: str) -> AnyStore:

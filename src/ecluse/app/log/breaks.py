@@ -26,6 +26,7 @@ from ecluse.model.records import Record
 from ecluse.store.port import Tx
 from ecluse.trust.keys.ssh import fingerprint
 from ecluse.trust.operators import Operator, approvers, four_eyes, public_key
+from ecluse.typed import from_json
 from ecluse.wire.sshsig import BadSshSignature, read_signature
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.errors import BadProof
@@ -117,7 +118,7 @@ def _approve(node: Node, damage: Damage, people: Sequence[Operator], signer: Sig
     if record is None:
         raise NothingProposed("Nobody proposed that the log goes on.")
     try:
-        waiting = msgspec.json.decode(record.body, type=_Pending)
+        waiting = from_json(record.body, _Pending)
         found = parse_break(waiting.statement)
     except (msgspec.DecodeError, UnicodeDecodeError, BadBreak) as error:
         raise NothingProposed("What was proposed can't be read any more.") from error

@@ -23,8 +23,8 @@ from ecluse.evidence.witness.client import Ask, WitnessClient, WitnessRefused, s
 from ecluse.evidence.witness.service import Witness, witnessed_logs
 from ecluse.model.basics import Instant, iso
 from ecluse.store.port import View
+from ecluse.trust.addresses import split_url
 from ecluse.trust.keys.notes import no_note_keys
-from ecluse.trust.rules.places import split_url
 from ecluse.trust.settings.fields import seconds
 from ecluse.trust.settings.log import WitnessSettings, cosigned_key, witness_keys
 from ecluse.wire.tlog.checkpoint import LogKey

@@ -151,7 +151,8 @@ class Receiver:
             remedy="Compare AS2-From and AS2-To with the agreed names; case counts.",
         )
         options = stranger_options(directory, self._hub.clock())
-        reply = negative(as2, options, failure, self._hub.clock, self._hub.entropy)
+        # Whoever signs it may have to ask a key store.
+        reply = await self._in_pool(negative, as2, options, failure, self._hub.clock, self._hub.entropy)
         return _response(reply)
 
     async def _from_partner(self, request: Request, as2: As2Request, relation: Relation) -> Response:
@@ -193,9 +194,13 @@ class Receiver:
         if len(body) <= self._hub.vault.inline_limit:
             intake = Intake(self._hub, self._arrival(request, as2, relation), within_row=True)
             opening = begin(self._hub, intake, as2, relation)
+            waits = relation.keys_elsewhere(self._hub.clock())
             try:
-                opening.feed(body)
-                return await self._settle(opening, intake, as2, relation, request.peer)
+                if waits:
+                    await self._in_pool(opening.feed, body)
+                else:
+                    opening.feed(body)
+                return await self._settle(opening, intake, as2, relation, request.peer, pooled=waits)
             except Outgrown:
                 intake.discard()
             except BaseException:

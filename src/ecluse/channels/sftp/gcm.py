@@ -43,6 +43,17 @@ class Gcm:
         self._count = (self._count + 1) & 0xFFFFFFFFFFFFFFFF
         self.nonce = self._cipher._iv = self._fixed + self._count.to_bytes(8, "big")
 
+    def open(self, packet: memoryview) -> bytes:
+        """The clear text of a whole packet. Raises InvalidTag. The nonce is not spent."""
+        return self._aes.decrypt(self.nonce, packet[4:], packet[:4])
+
+    def seal(self, packet: bytes) -> bytes:
+        """Length, packet and tag; the nonce is spent."""
+        header = len(packet).to_bytes(4, "big")
+        sealed = header + self._aes.encrypt(self.nonce, packet, header)
+        self.used()
+        return sealed
+
     def decrypt(self, data: memoryview, header: memoryview, out: memoryview) -> None:
         """Raises InvalidTag, with anything in ``out`` then. The nonce is not spent: :meth:`used` does that."""
         self._aes.decrypt_into(self.nonce, data, header, out)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import asyncssh
@@ -130,7 +130,7 @@ class FastPackets(_Quiet):
     def take_back(self, most: int) -> bytes:
         """See :class:`PlainPackets`."""
         rest = self._inpbuf
-        if len(rest) > most or self._recv_handler != self._recv_pkthdr:
+        if not rest or len(rest) > most or self._recv_handler != self._recv_pkthdr:
             return b""
         self._inpbuf = b""
         return rest
@@ -144,6 +144,8 @@ class FastPackets(_Quiet):
         encryption = self._recv_encryption
         if type(encryption) is GCMEncryption and self._auth_complete and self._decompressor is None:
             view = memoryview(self._inpbuf)
+            if len(view) < SMALL and self._take_alone(encryption, view):
+                return False
             then = _Then.MORE
             while then is _Then.MORE and self._transport is not None:
                 then = self._take_run(encryption, view)
@@ -153,6 +155,36 @@ class FastPackets(_Quiet):
         if not isinstance(self._inpbuf, bytes):
             self._inpbuf = bytes(self._inpbuf)
         return super()._recv_pkthdr()
+
+    def _take_alone(self, encryption: GCMEncryption, view: memoryview) -> bool:
+        """Take a small packet of a channel's data where it is all that arrived, as a request of SFTP is from a client
+        that waits for each reply; whether it was that.
+        """
+        size = len(view) - 4 - TAG
+        if size <= HEAD or int.from_bytes(view[:4], "big") != size:
+            return False
+        gcm = self._receiving = Gcm.at(encryption, self._receiving)
+        try:
+            packet = gcm.open(view)
+        except InvalidTag:
+            return False  # asyncssh finds the same, and says so to the client
+        channel = self._channels.get(int.from_bytes(packet[2:6], "big"))
+        end = HEAD + int.from_bytes(packet[6:HEAD], "big")
+        if (
+            packet[1] != MSG_CHANNEL_DATA
+            or end != size - packet[0]
+            or channel is None
+            or channel._recv_state != "open"
+            or channel._encoding
+            or not HEAD < end <= HEAD + channel._recv_window
+        ):
+            return False
+        gcm.used()
+        self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
+        self._auth_final = True
+        self._inpbuf = b""
+        channel._accept_data(packet[HEAD:end])
+        return True
 
     def _take_run(self, encryption: GCMEncryption, view: memoryview) -> _Then:
         """Take packets of one channel's data, or window, as far as they go, and give it to the channel.
@@ -263,6 +295,19 @@ class FastPackets(_Quiet):
         for each in pieces[at:]:
             self.send_packet(MSG_CHANNEL_DATA, channel, *each)
 
+    def send_alone(self, channel: bytes, size: int, pieces: Sequence[bytes]) -> bool:
+        """Send one small packet of a channel's data; whether it could go the straight way. Nothing was sent else."""
+        encryption = self._send_encryption
+        if type(encryption) is not GCMEncryption or not self._may_send():
+            return False
+        packet = _padded(_DATA, (channel, size.to_bytes(4, "big"), *pieces))
+        gcm = self._sending = Gcm.at(encryption, self._sending)
+        sealed = gcm.seal(packet)
+        self._rekey_bytes_sent += len(packet)
+        self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
+        self._send(sealed)
+        return True
+
     def _may_send(self, ahead: int = 0) -> bool:
         """Whether a packet may go the straight way: keys are not being changed, nor due to be."""
         return (
@@ -299,7 +344,7 @@ def _padded(kind: bytes, pieces: Sequence[bytes]) -> bytes:
 class PlainChannel(SSHChannel[bytes]):
     """asyncssh's own way, with the few names that the rest asks for."""
 
-    def write_pieces(self, pieces: Iterable[bytes]) -> None:
+    def write_pieces(self, pieces: Sequence[bytes]) -> None:
         """Write octets that stand in several pieces."""
         self.write(b"".join(pieces))
 
@@ -313,10 +358,20 @@ class PlainChannel(SSHChannel[bytes]):
 class FastChannel(PlainChannel):
     """To be mixed in before a class of channels of asyncssh: what is written is copied once, into its packet."""
 
-    def write_pieces(self, pieces: Iterable[bytes]) -> None:
+    def write_pieces(self, pieces: Sequence[bytes]) -> None:
         """See :class:`PlainChannel`."""
         if self._send_state != "open":
             raise BrokenPipeError("Channel not open for sending")
+        size = sum(map(len, pieces))
+        if (
+            not self._send_buf
+            and 0 < size <= min(SMALL, self._send_window, self._send_pktsize)
+            and self._send_chan is not None
+            and self._conn is not None
+            and cast(FastPackets, self._conn).send_alone(self._send_chan.to_bytes(4, "big"), size, pieces)
+        ):
+            self._send_window -= size
+            return
         for piece in pieces:
             self._send_buf.append((memoryview(piece), None))  # type: ignore[arg-type]  # read by the method below
             self._send_buf_len += len(piece)

@@ -11,6 +11,7 @@ import msgspec
 
 from ecluse.evidence.errors import BadPack
 from ecluse.model.basics import Instant, iso
+from ecluse.typed import json_decoder
 from ecluse.wire.tlog.note import NoteKey, Sign, sign_note
 
 __all__ = [
@@ -83,7 +84,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
-_decode: Final = msgspec.json.Decoder(Manifest).decode
+_decode: Final = json_decoder(Manifest).decode
 _any: Final = msgspec.json.Decoder().decode
 
 

@@ -21,6 +21,7 @@ from ecluse.model.basics import Clock
 from ecluse.model.nouns import Checkpoint
 from ecluse.model.records import Record
 from ecluse.store.port import Store, Tx, View
+from ecluse.typed import json_decoder
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, parse_head
 from ecluse.wire.tlog.cosignature import CosignerKey, time_of
@@ -91,7 +92,7 @@ class WitnessState(msgspec.Struct, frozen=True, omit_defaults=True):
     went_back: int = 0
 
 
-_decode = msgspec.json.Decoder(WitnessState).decode
+_decode = json_decoder(WitnessState).decode
 
 
 class WitnessClient:

@@ -22,6 +22,7 @@ from ecluse.evidence.breaks import epoch_of, origin_of
 from ecluse.model.basics import Clock
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Store, Tx, View
+from ecluse.typed import json_decoder
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, open_checkpoint, parse_head
 from ecluse.wire.tlog.cosignature import CosignerKey, cosign
@@ -74,7 +75,7 @@ class Witnessed(msgspec.Struct, frozen=True, omit_defaults=True):
     told: int = 0
 
 
-_decode = msgspec.json.Decoder(Witnessed).decode
+_decode = json_decoder(Witnessed).decode
 
 
 GOES_ON: Final = "That log goes on as "

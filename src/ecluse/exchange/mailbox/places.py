@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import Final
 
 from ecluse.model.paths import VirtualPath
@@ -67,7 +68,7 @@ class Places:
         account: What was agreed.
     """
 
-    __slots__ = ("_given", "_patterns", "_uploads")
+    __slots__ = ("_given", "_temporary", "_uploads")
 
     def __init__(self, account: Account) -> None:
         named = (VirtualPath.parse("/" + folder) for folder in account.folders)
@@ -76,7 +77,7 @@ class Places:
         self._given = frozenset(
             VirtualPath(folder.names[:depth]) for folder in given for depth in range(len(folder.names) + 1)
         )
-        self._patterns = account.temporary
+        self._temporary = re.compile("|".join(map(translate, account.temporary)) or "(?!)").match
 
     def given(self, path: VirtualPath) -> bool:
         """Whether it is a folder by agreement (or one that leads to such a folder)."""
@@ -92,4 +93,4 @@ class Places:
 
     def temporary(self, name: str) -> bool:
         """Whether a file of this name is no document until it is renamed."""
-        return any(fnmatchcase(name, pattern) for pattern in self._patterns)
+        return self._temporary(name) is not None

@@ -82,15 +82,10 @@ class AccountTree:
         if self._session.places.given(path):
             return self._folder(path)
 
-        def look(view: View) -> tuple[FileRow | None, tuple[int, int] | None]:
-            row = row_at(view, self._session, path)
-            # Who looks for what is not there may be about to upload it: then this look is that of the opening too.
-            ahead = row is None and self._session.places.uploads(path.parent)
-            return row, view.file_usage(self._session.partner) if ahead else None
-
-        row, usage = self._store.read(look, snapshot=False)
+        row, usage = self._store.read(lambda view: self._look(view, path), snapshot=False)
         if row is None:
-            if usage is not None:
+            # Who looks for what is not there may be about to upload it: then this look is that of the opening too.
+            if self._session.places.uploads(path.parent):
                 self._missed = _Missed(path, usage, time.monotonic())
             raise NoSuchPath(f"There is no {path}.")
         return self._entry(row)
@@ -121,7 +116,8 @@ class AccountTree:
         folder = row.state is FileState.FOLDER
         ours = row.state in UNSENT or (row.state is FileState.TAKEN and self._session.terms.replace)
         writable = self._session.places.uploads(VirtualPath.parse(row.folder)) if folder else ours
-        return Entry(row.name, folder, row.size, row.modified, writable)
+        taken = row.state is FileState.TAKEN
+        return Entry(row.name, folder, row.size, row.modified, writable, taken)
 
     # --- octets --------------------------------------------------------------------------------------------
 
@@ -145,7 +141,9 @@ class AccountTree:
         session = self._session
 
         def look(view: View) -> tuple[FileRow | None, tuple[int, int]]:
-            return self._place(view, path), view.file_usage(session.partner)
+            self._check_place(view, path)
+            there, usage = self._look(view, path)
+            return _no_folder(path, there), usage
 
         missed, self._missed = self._missed, None
         if (
@@ -355,12 +353,23 @@ class AccountTree:
 
     def _place(self, view: View, path: VirtualPath) -> FileRow | None:
         """The file at a place that files may be at, where there is one."""
-        places = self._session.places
-        if not places.given(path):
-            check_folder(view, self._session, path.parent)
-            if not places.uploads(path.parent):
-                raise Denied("Nothing is uploaded there.")
-            there = row_at(view, self._session, path)
-            if there is None or there.state is not FileState.FOLDER:
-                return there
+        self._check_place(view, path)
+        return _no_folder(path, row_at(view, self._session, path))
+
+    def _check_place(self, view: View, path: VirtualPath) -> None:
+        """Raise unless files may be at a place."""
+        if self._session.places.given(path):
+            raise Denied(f"{path} is a folder.", remedy="Name a file.")
+        check_folder(view, self._session, path.parent)
+        if not self._session.places.uploads(path.parent):
+            raise Denied("Nothing is uploaded there.")
+
+    def _look(self, view: View, path: VirtualPath) -> tuple[FileRow | None, tuple[int, int]]:
+        """What is at a path; octets and number of all that lies in the folders."""
+        return view.file_and_usage(self._session.partner, str(path.parent), path.name)
+
+
+def _no_folder(path: VirtualPath, there: FileRow | None) -> FileRow | None:
+    if there is not None and there.state is FileState.FOLDER:
         raise Denied(f"{path} is a folder.", remedy="Name a file.")
+    return there

@@ -23,6 +23,18 @@ FROM files WHERE expires < %s ORDER BY expires LIMIT %s;
 -- name: file_usage
 SELECT coalesce(sum(octets), 0)::bigint, coalesce(sum(files), 0)::bigint FROM file_usage WHERE partner = %s;
 
+-- name: file_and_usage
+-- One row, whatever there is.
+SELECT u.octets, u.files,
+    f.partner, f.folder, f.name, f.id, f.state, f.size, f.modified, f.message, f.part, f.delivery, f.segments,
+    f.expires, f.content
+FROM (SELECT %s::text AS partner, %s::text AS folder, %s::text AS name) AS place
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(octets), 0)::bigint AS octets, coalesce(sum(files), 0)::bigint AS files
+    FROM file_usage WHERE file_usage.partner = place.partner
+) AS u
+LEFT JOIN files AS f ON f.partner = place.partner AND f.folder = place.folder AND f.name = place.name;
+
 -- name: add_file
 -- Nothing is added where the place is taken.
 INSERT INTO files (partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires,

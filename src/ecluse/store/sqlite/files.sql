@@ -23,6 +23,15 @@ FROM files WHERE expires < ? ORDER BY expires LIMIT ?;
 -- name: file_usage
 SELECT octets, files FROM file_usage WHERE partner = ?;
 
+-- name: file_and_usage
+-- One row, whatever there is.
+SELECT coalesce(u.octets, 0), coalesce(u.files, 0),
+    f.partner, f.folder, f.name, f.id, f.state, f.size, f.modified, f.message, f.part, f.delivery, f.segments,
+    f.expires, f.content
+FROM (SELECT ? AS partner, ? AS folder, ? AS name) AS place
+LEFT JOIN file_usage AS u ON u.partner = place.partner
+LEFT JOIN files AS f ON f.partner = place.partner AND f.folder = place.folder AND f.name = place.name;
+
 -- name: add_file
 -- Nothing is added where the place is taken.
 INSERT INTO files (partner, folder, name, id, state, size, modified, message, part, delivery, segments, expires,

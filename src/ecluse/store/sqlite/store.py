@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from ecluse.store.bell import Bell
-from ecluse.store.port import StoreUnavailable, Tx, View
+from ecluse.store.errors import StoreUnavailable
+from ecluse.store.port import Snapshot, Tx, View
 from ecluse.store.queries import SchemaMismatch
-from ecluse.store.snapshot import Snapshot
 from ecluse.store.sqlite import schema
 from ecluse.store.sqlite.connection import connect, file_failure, key_path, sync_log
 from ecluse.store.sqlite.snapshot import snapshot

@@ -19,7 +19,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ecluse.store.port import Conflict, StoreUnavailable, Tx, WriteOnce
+from ecluse.store.errors import Conflict, StoreUnavailable, WriteOnce
+from ecluse.store.port import Tx
 from ecluse.store.sqlite.connection import connect, file_failure, is_busy, key_path
 from ecluse.store.sqlite.held import Held, InTheWay
 from ecluse.store.sqlite.keys import KeyFile

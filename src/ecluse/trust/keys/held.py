@@ -32,6 +32,7 @@ from ecluse.trust.keys.names import check_name
 from ecluse.trust.keys.notes import NOTE_SEEDS, NoteKeys, NoteUse, no_note_keys
 from ecluse.trust.keys.openpgp import HeldOpenPgp, OpenPgpKeys
 from ecluse.trust.keys.ssh import public_line, ssh_algorithms, ssh_sign
+from ecluse.trust.keystores.remote import RemoteKey
 from ecluse.trust.keystores.uses import CountedSigner, Uses
 from ecluse.trust.secrets import Secret
 from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError, DecryptionFailed, UnsupportedAlgorithm
@@ -110,6 +111,13 @@ class HeldKeys(OpenPgpKeys):
     def references(self) -> tuple[str, ...]:
         """See the port."""
         return tuple(sorted(self._keys))
+
+    def elsewhere(self, refs: Collection[str]) -> bool:
+        """See the port."""
+        keys = self._keys
+        return any(
+            (held := keys.get(ref)) is not None and isinstance(held.private, RemoteKey) for ref in refs
+        )
 
     def certificate(self, ref: str) -> x509.Certificate:
         """See the port."""

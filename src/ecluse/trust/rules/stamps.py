@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ecluse.trust.addresses import is_loopback, split_url
 from ecluse.trust.errors import Problem
-from ecluse.trust.rules.places import is_loopback, split_url
 from ecluse.trust.settings.stamps import TimeStampAuthority
 
 __all__ = ["missing_roots", "stamp_problems"]

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from ecluse.trust.addresses import split_url
 from ecluse.trust.errors import Problem
-from ecluse.trust.rules.places import split_url
 from ecluse.trust.settings.fields import Address, Duration, Label, Name, Strict, Url, seconds
 from ecluse.trust.settings.stamps import LongtermSettings, TimeStampAuthority
 from ecluse.wire.tlog.checkpoint import LogKey, log_key

@@ -367,6 +367,8 @@ class RequestReader:
 
     def _peek(self, size: int) -> bytes:
         found = bytes(self._chunks[0][self._at : self._at + size])
+        if len(found) == size:
+            return found
         for chunk in islice(self._chunks, 1, None):
             if len(found) == size:
                 break
@@ -383,6 +385,10 @@ class RequestReader:
         if len(first) > end:
             self._at = end
             return bytes(first[at:end])
+        if len(first) == end:
+            chunks.popleft()
+            self._at = 0
+            return bytes(first[at:])
         pieces = []
         while size:
             first = chunks[0]

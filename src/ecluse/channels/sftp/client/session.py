@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Final, Protocol, cast
 
@@ -40,7 +40,7 @@ _OK, _EOF, _NO_SUCH_FILE = 0, 1, 2
 
 
 class _Channel(Protocol):
-    def write_pieces(self, pieces: Iterable[bytes | memoryview]) -> None: ...
+    def write_pieces(self, pieces: Sequence[bytes | memoryview]) -> None: ...
     def abort(self) -> None: ...
 
 

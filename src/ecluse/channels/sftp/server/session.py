@@ -160,6 +160,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def _give_work(self) -> None:
         at_once = AT_ONCE
         while not (self._answering or self._gone or self._window_full or self._line_full or self._too_fast):
+            if self._held is None and not self._reader.pending:
+                return
             try:
                 batch = self._collect()
             except BrokenStream:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -27,6 +27,7 @@ from ecluse.trust.keys.held import HeldKeys
 from ecluse.trust.keys.notes import NOTE_USES
 from ecluse.trust.keystores.signer import frames
 from ecluse.trust.keystores.signer.frames import Answer, Description, HeldKey, Request
+from ecluse.typed import json_decoder
 from ecluse.wire.openpgp.names import HASHES
 
 __all__ = ["SignerService", "harden"]
@@ -174,7 +175,7 @@ def _decode(data: bytes) -> Request:
     return request
 
 
-_DECODER: Final[Any] = msgspec.json.Decoder(Request)
+_DECODER: Final = json_decoder(Request)
 
 
 def harden() -> list[str]:

@@ -270,7 +270,7 @@ class LogFacts:
         broken: Why it is not signed; empty where it is.
         breaks: When it was decided that it goes on after a break, and why.
         silent: Witnesses that have cosigned nothing for a day while there was something to.
-        troubled: Logs of others that we cosign and that went back or forked.
+        troubled: Logs of others that we cosign and that went back, forked, or wait for a decision.
     """
 
     size: int = 0

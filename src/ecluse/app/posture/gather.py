@@ -38,6 +38,7 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.breaks import sealed_breaks
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.record import decode_leaf
+from ecluse.evidence.witness.awaiting import awaiting_logs
 from ecluse.evidence.witness.service import witnessed_logs
 from ecluse.exchange.flows.state import last_run, paused
 from ecluse.model.archive import ArchiveState
@@ -402,7 +403,10 @@ class Gatherer:
             broken=(view.setting(BROKEN) or b"").decode("utf-8", "replace"),
             breaks=tuple(f"{each.at}: {each.reason}" for each in sealed_breaks(view, self._node.log)),
             silent=tuple(silent_witnesses(self._node, view)),
-            troubled=tuple(each.origin for each in witnessed_logs(view) if each.trouble),
+            troubled=(
+                *(each.origin for each in witnessed_logs(view) if each.trouble),
+                *(each.origin for each in awaiting_logs(view)),
+            ),
         )
 
     def _machine(self, view: View, now: Instant) -> MachineFacts:

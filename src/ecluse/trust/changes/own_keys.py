@@ -73,18 +73,18 @@ def _openpgp_words(keyring: Keyring, ref: str) -> str:
 def named_keys(configuration: Configuration) -> frozenset[str]:
     """Names of the keys (OpenPGP's apart) that a configuration puts to use."""
     organisation, listen = configuration.hub.organisation, configuration.hub.listen
-    found: set[str | None] = {each.ref for each in organisation.keys} | set(organisation.ssh_keys)
+    found: set[str | None] = {*(each.ref for each in organisation.keys), *organisation.ssh_keys}
     for door in (listen.as2.tls, listen.ftps):
         if door is not None:
             found |= {door.key, door.successor}
     if listen.sftp is not None:
-        found |= set(listen.sftp.host_keys)
+        found.update(listen.sftp.host_keys)
     if listen.log is not None:
         found.add(listen.log.key)
     for partner in configuration.partners.values():
-        found |= {ref for _, ref in used_keys(partner)}
+        found.update(ref for _, ref in used_keys(partner))
     for flow in configuration.flows.values():
-        found |= {target.seal.key for target in flow.to if target.seal is not None}
+        found.update(target.seal.key for target in flow.to if target.seal is not None)
     return frozenset(each for each in found if each is not None)
 
 

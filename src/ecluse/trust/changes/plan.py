@@ -26,7 +26,7 @@ from ecluse.trust.settings.places import Account, Bucket, Ftps, OpenPgp, Sftp, W
 from ecluse.trust.settings.schema import As2, Hub, Organisation, Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
-__all__ = ["Change", "Plan", "differences", "plan", "subject_words"]
+__all__ = ["Change", "Plan", "differences", "openpgp_words", "plan", "subject_words"]
 
 _BARE_HUB: Final = Hub(organisation=Organisation(name="", as2_id=""))
 _BARE_PARTNER: Final = Partner(
@@ -236,7 +236,7 @@ def _hub_fields(configuration: Configuration) -> dict[str, str]:
         fields["backup.recipients"] = ", ".join(
             word
             for path in hub.backup.recipients
-            for word in (path, *map(_openpgp, configuration.openpgp.get(path, ())))
+            for word in (path, *map(openpgp_words, configuration.openpgp.get(path, ())))
         )
     return {**fields, **_bank("organisation.", hub.organisation.bank)}
 
@@ -267,7 +267,9 @@ def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dic
     if openpgp is not None:
         own = {each.fingerprint for each in configuration.openpgp_certificates(openpgp.certificates)}
         for certificate in configuration.openpgp_certificates((*openpgp.certificates, *openpgp.recipients)):
-            words = _openpgp(certificate) + ("" if certificate.fingerprint in own else ", as a recipient")
+            words = openpgp_words(certificate) + (
+                "" if certificate.fingerprint in own else ", as a recipient"
+            )
             fields[f"openpgp certificate {certificate.fingerprint}"] = words
     return fields
 
@@ -277,7 +279,7 @@ def _told(fields: dict[str, str], field: str, words: str) -> None:
     fields[field] = f"{fields[field]}; {words}" if field in fields else words
 
 
-def _openpgp(certificate: Certificate) -> str:
+def openpgp_words(certificate: Certificate) -> str:
     """In words that don't depend on the moment; the digest tells what words don't."""
     view = certificate.at(END_OF_TIME)
     ends = view.expires()

@@ -9,7 +9,7 @@ goes, both in one transaction: the event is never there before the last copy has
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -99,7 +99,7 @@ class Teller(Protocol):
         tx: Tx,
         kind: str,
         subject: str,
-        data: Mapping[str, Json],
+        data: Mapping[str, Any],
         *,
         actor: str = "hub",
         at: Instant | None = None,

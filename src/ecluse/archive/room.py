@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from ecluse.archive.copies import Copies
+from ecluse.archive.copies import Copies, Teller
 from ecluse.archive.place import SecondPlace
 from ecluse.blobs.vault import Vault, VaultReader
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.archive import Archived, ArchiveId
-from ecluse.model.basics import Clock, Entropy, Instant
+from ecluse.model.basics import Entropy
 from ecluse.model.nouns import Message
 from ecluse.model.patterns import matches
-from ecluse.store.port import Store, Tx, View
+from ecluse.store.port import Store, View
 from ecluse.trust.operators import Operator
 from ecluse.trust.settings.archive import ArchiveProfile, ArchiveSettings
 
@@ -38,16 +38,12 @@ class NoProfile(EcluseError):
     remedy = "Name one of `ecluse archive profiles` with --profile, or write archive/NAME.toml and apply it."
 
 
-class ArchiveHub(Protocol):
+class ArchiveHub(Teller, Protocol):
     """What of the hub the archive works with."""
 
     store: Store
     vault: Vault
     copies: Copies
-
-    @property
-    def clock(self) -> Clock:
-        """Microseconds since 1970."""
 
     @property
     def entropy(self) -> Entropy:
@@ -58,18 +54,6 @@ class ArchiveHub(Protocol):
 
     def blob(self, blob_id: str) -> AbstractContextManager[VaultReader]:
         """Open a blob for reading. Raises :class:`~ecluse.blobs.port.BlobMissing`."""
-
-    def event(
-        self,
-        tx: Tx,
-        kind: str,
-        subject: str,
-        data: Mapping[str, Any],
-        *,
-        actor: str = "hub",
-        at: Instant | None = None,
-    ) -> None:
-        """Append one fact to the log, in the caller's transaction."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ecluse.cli.filters import OfFlow, Search, States, Way, WithPartner, chosen
 from ecluse.cli.frame import Frame, command
-from ecluse.cli.message import Direction, NoSuchState
 from ecluse.errors import EcluseError, Fault
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ecluse.app.node import Node
-    from ecluse.app.packs.choice import Query
     from ecluse.model.basics import Instant
 
 __all__ = ["app"]
@@ -56,23 +54,11 @@ def export(
     query: Annotated[
         bool, typer.Option("--query", help="All messages that the options below choose.")
     ] = False,
-    direction: Annotated[
-        Direction | None, typer.Option("--direction", help="Which way.", show_default=False)
-    ] = None,
-    partner: Annotated[
-        str | None, typer.Option("--partner", help="With this partner.", show_default=False)
-    ] = None,
-    state: Annotated[
-        list[str] | None,
-        typer.Option("--state", help="In this state; may be repeated.", show_default=False),
-    ] = None,
-    search: Annotated[
-        str,
-        typer.Option(
-            "--search", help="A piece of a subject, reference, Message-ID or file name.", show_default=False
-        ),
-    ] = "",
-    flow: Annotated[str | None, typer.Option("--flow", help="Of this flow.", show_default=False)] = None,
+    direction: Way = None,
+    partner: WithPartner = None,
+    state: States = None,
+    search: Search = "",
+    flow: OfFlow = None,
     since: Annotated[
         str | None,
         typer.Option("--since", help="Recorded on this day (UTC) or at this instant, or later."),
@@ -93,52 +79,24 @@ def export(
     The format is open (docs/evidence-pack-format.md); `ecluse-verify` checks it without a hub.
     """
     from ecluse.app.messages.lookup import find_message
-    from ecluse.app.packs.choice import find
+    from ecluse.app.packs.choice import Query, find
     from ecluse.app.packs.export import export_pack
 
-    chosen = any(each for each in (direction, partner, state, search, flow, since, until))
-    if bool(messages) == query or (chosen and not query):
+    filtered = any(each for each in (direction, partner, state, search, flow, since, until))
+    if bool(messages) == query or (filtered and not query):
         raise WhichMessages("It takes either messages, or --query and what chooses them.")
     with frame.node() as node:
         if messages:
             ids = [find_message(node.store, text).id for text in messages]
         else:
-            ids = find(node, _query(node, direction, partner, state, search, flow, since, until))
+            which = chosen(node, direction, partner, state, search, flow)
+            ids = find(node, Query(**which, since=_instant(since), until=_instant(until)))
         with frame.progress("Gathering") as progress:
             done = export_pack(
                 node, ids, out, actor=frame.actor, documents=not without_documents, progress=progress
             )
     facts = done.as_dict()
     frame.show(facts, lambda console: _draw_export(console, facts))
-
-
-def _query(
-    node: Node,
-    direction: Direction | None,
-    partner: str | None,
-    state: list[str] | None,
-    search: str,
-    flow: str | None,
-    since: str | None,
-    until: str | None,
-) -> Query:
-    from ecluse.app.packs.choice import Query
-    from ecluse.model import nouns
-    from ecluse.model.states import MessageState
-
-    try:
-        states = tuple(MessageState(each) for each in state or ())
-    except ValueError:
-        raise NoSuchState("There is no such state.") from None
-    return Query(
-        direction=nouns.Direction(direction.value) if direction is not None else None,
-        partner=node.directory.partner(partner).id if partner is not None else None,
-        states=states,
-        search=search,
-        flow=flow,
-        since=_instant(since),
-        until=_instant(until),
-    )
 
 
 def _instant(text: str | None) -> Instant | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ecluse.cli.filters import OfFlow, Search, States, Way, WithPartner, chosen
 from ecluse.cli.frame import Frame, command
 from ecluse.errors import EcluseError, Fault
 
@@ -29,13 +29,6 @@ MessageId = Annotated[
 ]
 
 
-class Direction(StrEnum):
-    """Which way a message goes."""
-
-    IN = "in"
-    OUT = "out"
-
-
 class NoSuchPart(EcluseError):
     """A message has no such document, or it must be said which."""
 
@@ -52,56 +45,21 @@ class NeedsOut(EcluseError):
     remedy = "Name a file with --out."
 
 
-class NoSuchState(EcluseError):
-    """A message has no such state."""
-
-    code = "message.no-such-state"
-    fault = Fault.USAGE
-    remedy = "Choose among received, accepted, quarantined, rejected, sealed, delivered, failed and given-up."
-
-
 def _list(
     frame: Frame,
-    direction: Annotated[
-        Direction | None, typer.Option("--direction", help="Which way.", show_default=False)
-    ] = None,
-    partner: Annotated[
-        str | None, typer.Option("--partner", help="With this partner.", show_default=False)
-    ] = None,
-    state: Annotated[
-        list[str] | None,
-        typer.Option("--state", help="In this state; may be repeated.", show_default=False),
-    ] = None,
-    search: Annotated[
-        str,
-        typer.Option(
-            "--search", help="A piece of a subject, reference, Message-ID or file name.", show_default=False
-        ),
-    ] = "",
-    flow: Annotated[str | None, typer.Option("--flow", help="Of this flow.", show_default=False)] = None,
+    direction: Way = None,
+    partner: WithPartner = None,
+    state: States = None,
+    search: Search = "",
+    flow: OfFlow = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 50,
 ) -> None:
     """List messages, newest first."""
     from ecluse.app.messages.lookup import message_facts
-    from ecluse.model import nouns
-    from ecluse.model.states import MessageState
 
-    try:
-        states = [MessageState(each) for each in state or []]
-    except ValueError:
-        raise NoSuchState("There is no such state.") from None
     with frame.node() as node:
-        chosen = node.directory.partner(partner).id if partner is not None else None
-        messages = node.store.read(
-            lambda view: view.messages(
-                direction=nouns.Direction(direction.value) if direction is not None else None,
-                partner=chosen,
-                states=states,
-                search=search,
-                flow=flow,
-                limit=limit,
-            )
-        )
+        which = chosen(node, direction, partner, state, search, flow)
+        messages = node.store.read(lambda view: view.messages(**which, limit=limit))
     rows = [message_facts(message) for message in messages]
     frame.show({"messages": rows}, lambda console: _draw_list(console, rows))
 

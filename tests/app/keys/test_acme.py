@@ -8,8 +8,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from tests.support.certs import make_identity
 from tests.support.as2_hubs import HOST, eventually, serve, stop_soon
+from tests.support.certs import make_identity
 from tests.support.commands import say
 from tests.support.pebble import pebble
 
@@ -33,7 +33,8 @@ def hub(tmp_path, monkeypatch):
     path.write_text(
         path.read_text()
         + '\n[listen.as2.tls]\nkey = "tls"\n[acme]\ndirectory = "https://127.0.0.1:1/dir"\nagree = true\n'
-        f'names = ["as2.aster.example"]\nlisten = "{HOST}:0"\nallow_private_network = true\nca = "certificates/ca.pem"\n'
+        f'names = ["as2.aster.example"]\nlisten = "{HOST}:0"\nallow_private_network = true\n'
+        'ca = "certificates/ca.pem"\n'
     )
     (node.folder / "certificates" / "ca.pem").write_bytes(make_identity("An authority").certificate_pem)
     apply(node)

@@ -11,7 +11,7 @@ import structlog
 import uvloop
 
 from ecluse.app.opening import open_node
-from ecluse.app.service import Service
+from ecluse.app.service import Service, keep_what_is_made
 
 
 async def main(folder: Path) -> None:
@@ -19,6 +19,7 @@ async def main(folder: Path) -> None:
     node = open_node(folder)
     service = Service(node, listen="127.0.0.1:0")
     await service.start()
+    keep_what_is_made()
     print(service.port, flush=True)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

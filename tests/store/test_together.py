@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 from tests.store.test_files import file, found, usage
-from tests.support.nouns import NOW, blob, delivery, job, message, receipt
+from tests.support.nouns import NOW, answer, blob, delivery, job, message, receipt
 
 from ecluse.model.basics import DeliveryId, MessageId
-from ecluse.model.nouns import JobState
+from ecluse.model.nouns import Answer, JobState
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.open import open_store
 from ecluse.store.port import Conflict, Lost, Store, Tx
@@ -78,6 +78,38 @@ def test_a_unit_sees_what_it_and_those_before_it_added(store: Store) -> None:
     [two] = in_one_group(store, second)
     assert one.result() == 1
     assert two.result() == (message(), [b"1", b"2"], (7, 1), file())
+
+
+def test_the_last_answer_of_several_stands(store: Store) -> None:
+    def second(tx: Tx) -> Answer | None:
+        before = tx.answer(M1)
+        tx.put_answer(answer("m1", positive=True))
+        return before
+
+    first, replaced = in_one_group(store, lambda tx: tx.put_answer(answer("m1", positive=False)), second)
+    assert first.result() is None
+    assert replaced.result() == answer("m1", positive=False)
+
+    def twice(tx: Tx) -> None:
+        tx.put_answer(answer("m2", positive=False))
+        tx.put_answer(answer("m2", positive=True))
+
+    [both] = in_one_group(store, twice)
+    assert both.result() is None
+    for id in ("m1", "m2"):
+        assert store.read(lambda view, id=id: view.answer(MessageId(id))) == answer(id, positive=True)
+
+
+def test_an_answer_goes_with_its_unit(store: Store) -> None:
+    def fails(tx: Tx) -> None:
+        tx.put_answer(answer("m1"))
+        raise Refused
+
+    failed, kept = in_one_group(store, fails, lambda tx: tx.put_answer(answer("m2")))
+    assert isinstance(failed.exception(), Refused)
+    assert kept.result() is None
+    assert store.read(lambda view: view.answer(M1)) is None
+    assert store.read(lambda view: view.answer(MessageId("m2"))) == answer("m2")
 
 
 def test_the_second_of_a_name_hears_of_it_alone(store: Store) -> None:

@@ -191,40 +191,33 @@ def conclude(
     hub.sightings.saw_all(relation.partner.id, "as2", {**roles, **connection})
     mic = Mic(opened.mic_digest, opened.mic) if opened.mics else None
     reply = positive(request, options, mic, hub.clock, hub.entropy)
-    return intake.accept(
-        wire_of(request, opened), {**facts_of(opened), **digests_of(request, opened)}, reply
-    ), reply
+    wire, facts = kept_of(request, opened)
+    return intake.accept(wire, facts, reply), reply
 
 
-def facts_of(opened: Opened) -> dict[str, Any]:
-    """What of an opened message belongs into the log."""
+def kept_of(request: As2Request, opened: Opened) -> tuple[bytes, dict[str, Any]]:
+    """The protocol's facts to keep with an opened message, and what of them belongs into the log.
+
+    Returns:
+        A JSON object of header, protections, MIC and the detached signature; and facts of the same, with the digests
+        that bind the octets that are kept to the log.
+    """
+    headers, signed = header_pairs(request), opened.signed
     facts: dict[str, Any] = {"protections": [_protection(found) for found in opened.protections]}
     if opened.mics:
         facts["mic"] = f"{base64.b64encode(opened.mic).decode('ascii')}, {opened.mic_digest}"
     if opened.warnings:
         facts["warnings"] = list(opened.warnings)
-    return facts
-
-
-def digests_of(request: As2Request, opened: Opened) -> dict[str, Any]:
-    """What binds the octets that are kept of an opened message to the log."""
-    facts: dict[str, Any] = {
-        "headers_sha256": sha256(field_block(header_pairs(request))).hexdigest(),
-        "entity_sha256": opened.exact_sha256.hex(),
-    }
+    wire = {"headers": headers, **facts}
+    if signed is not None:
+        wire["signature"] = base64.b64encode(signed.signature).decode("ascii")
+        if signed.signature:
+            facts["signature_sha256"] = sha256(signed.signature).hexdigest()
+    facts["headers_sha256"] = sha256(field_block(headers)).hexdigest()
+    facts["entity_sha256"] = opened.exact_sha256.hex()
     if opened.canonical:
         facts["mic_canonical"] = True
-    if opened.signed is not None and opened.signed.signature:
-        facts["signature_sha256"] = sha256(opened.signed.signature).hexdigest()
-    return facts
-
-
-def wire_of(request: As2Request, opened: Opened) -> bytes:
-    """The protocol's facts to keep with the message: header, protections, the detached signature, the MIC."""
-    wire: dict[str, Any] = {"headers": header_pairs(request), **facts_of(opened)}
-    if opened.signed is not None:
-        wire["signature"] = base64.b64encode(opened.signed.signature).decode("ascii")
-    return msgspec.json.encode(wire)
+    return msgspec.json.encode(wire), facts
 
 
 def header_pairs(request: As2Request) -> list[tuple[str, str]]:

@@ -48,6 +48,7 @@ _HELD: Final = {
     "add_file": "files",
     "add_job": "jobs",
     "append_event": "events",
+    "put_answer": "answers",
 }
 """Statements whose rows are held, and their tables. All are of ids that the hub drew, or seldom taken."""
 

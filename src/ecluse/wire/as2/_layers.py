@@ -90,6 +90,7 @@ class SignedLayer:
     ) -> None:
         self._signers = signers
         self._digest = digest
+        self._needed = digests_needed(signers, digest)
         self._boundary = boundary
         self._now = now
         self._digester = digester
@@ -100,9 +101,7 @@ class SignedLayer:
 
     def fields(self) -> Fields:
         """The multipart's Content-Type."""
-        names = ",".join(
-            micalg_name(name, dashed=self._dashed) for name in digests_needed(self._signers, self._digest)
-        )
+        names = ",".join(micalg_name(name, dashed=self._dashed) for name in self._needed)
         return [
             (
                 "Content-Type",
@@ -123,7 +122,7 @@ class SignedLayer:
     def finish(self) -> bytes:
         """The signature part and the closing delimiter."""
         signature = self.signature = sign_detached(
-            self._digester.digests(digests_needed(self._signers, self._digest)),
+            self._digester.digests(self._needed),
             self._signers,
             digest=self._digest,
             now=self._now,

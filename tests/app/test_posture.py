@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.support.certs import renewed
+from tests.support.certs import make_identity, renewed
 from tests.support.hubs import FakeClock, introduce, make_pair
 
 import ecluse.app.posture.serving
@@ -170,8 +170,8 @@ def test_drift_in_the_configuration(town: Town) -> None:
 
 
 def test_what_is_exchanged_behind_a_name_is_drift(town: Town) -> None:
-    (town.node.folder / "store.pem").write_bytes(b"an authority")
-    s3 = '\n[s3]\nbucket = "orders"\nendpoint = "https://s3.birch.example"\nca = "store.pem"\n'
+    (town.node.folder / "certificates" / "store.pem").write_bytes(make_identity("Store").certificate_pem)
+    s3 = '\n[s3]\nbucket = "orders"\nendpoint = "https://s3.birch.example"\nca = "certificates/store.pem"\n'
     path = town.node.folder / "partners" / "birch.toml"
     path.write_text(
         path.read_text() + s3 + 'access_key = "file:passphrase"\nsecret_key = "file:passphrase"\n'
@@ -182,9 +182,9 @@ def test_what_is_exchanged_behind_a_name_is_drift(town: Town) -> None:
     ours = town.node.keyring.certificate("main")
     install_certificate(town.node, "main", renewed(town.node.keyfiles.request("main")), actor="operator:eve")
     assert town.node.keyring.certificate("main") != ours
-    (town.node.folder / "store.pem").write_bytes(b"another")
+    (town.node.folder / "certificates" / "store.pem").write_bytes(b"another")
     drift = [each for each in town.work.run().verdict.found["hub"] if each.rule.code == "operations.drift"]
-    assert sorted(each.hit.place for each in drift) == ["file store.pem", "key main"]
+    assert sorted(each.hit.place for each in drift) == ["file certificates/store.pem", "key main"]
     town.work.approve(reason="they were ours", actor="operator:ada", only="hub")
     assert "operations.drift" not in town.codes("hub")
 

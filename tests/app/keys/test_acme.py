@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 from tests.support.as2_hubs import HOST, eventually, serve, stop_soon
+from tests.support.certs import make_identity
 from tests.support.commands import say
 from tests.support.pebble import pebble
 
@@ -32,8 +33,10 @@ def hub(tmp_path, monkeypatch):
     path.write_text(
         path.read_text()
         + '\n[listen.as2.tls]\nkey = "tls"\n[acme]\ndirectory = "https://127.0.0.1:1/dir"\nagree = true\n'
-        f'names = ["as2.aster.example"]\nlisten = "{HOST}:0"\nallow_private_network = true\nca = "ca.pem"\n'
+        f'names = ["as2.aster.example"]\nlisten = "{HOST}:0"\nallow_private_network = true\n'
+        'ca = "certificates/ca.pem"\n'
     )
+    (node.folder / "certificates" / "ca.pem").write_bytes(make_identity("An authority").certificate_pem)
     apply(node)
     node.bootstrap = node.directory.configuration
     with node, serve(node) as hub:
@@ -47,7 +50,7 @@ def apply(node):
 def at(hub, server):
     """Have the hub order from a server."""
     node = hub.node
-    (node.folder / "ca.pem").write_bytes(server.ca.read_bytes())
+    (node.folder / "certificates" / "ca.pem").write_bytes(server.ca.read_bytes())
     path = node.folder / "ecluse.toml"
     path.write_text(path.read_text().replace("https://127.0.0.1:1/dir", server.directory))
     apply(node)

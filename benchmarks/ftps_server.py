@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.support.ftps_server import FakeGate, identity
 from tests.support.tls_certs import Identity
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 from ecluse.channels.ftps.server import Door, FtpsServer, SessionLimits
 from ecluse.exchange.tree import Entry

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 
 

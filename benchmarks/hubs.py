@@ -15,7 +15,8 @@ from typing import Final, Self
 from tests.support.hubs import introduce
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId

@@ -30,7 +30,8 @@ from cryptography.x509.oid import NameOID
 
 from ecluse.app.folder import make_hub
 from ecluse.app.keys.inventory import exported, inventory
-from ecluse.app.node import KNOWN_FILE, Node, open_node
+from ecluse.app.node import KNOWN_FILE, Node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files, plan_files
 from ecluse.model.basics import Instant, system_clock
 from ecluse.store.port import Tx

@@ -21,7 +21,8 @@ from typing import Final, TypeVar
 from benchmarks import inventory
 from benchmarks.limits import Row, row
 
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.posture.report import report
 from ecluse.app.posture.work import PostureWork
 from ecluse.app.settings import apply_files

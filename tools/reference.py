@@ -181,9 +181,13 @@ def section(definitions: dict[str, Any], name: str, path: str, repeated: bool = 
     rows, below = [], []
     for field, value in definition["properties"].items():
         inner = table_of(value)
+        place = f"{path}.{field}" if path else field
         if inner is not None:
-            below.append((inner[0], f"{path}.{field}" if path else field, inner[1]))
+            below.append((inner[0], place, inner[1]))
             continue
+        named = table_of(value["additionalProperties"]) if value.get("additionalProperties") else None
+        if named is not None:
+            below.append((named[0], f"{place}.NAME", False))
         needed = field in definition.get("required", [])
         default = "required" if needed else default_of(value)
         rows.append(f"| `{field}` | {value.get('description', '')} | {values(value)} | {default} |")

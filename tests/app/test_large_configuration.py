@@ -9,7 +9,8 @@ from tests.support.certs import make_identity
 
 from ecluse.app import node as node_module
 from ecluse.app.folder import make_hub
-from ecluse.app.node import KNOWN_FILE, open_node
+from ecluse.app.node import KNOWN_FILE
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.trust.certificates import to_pem
 from ecluse.trust.configuration import read_folder

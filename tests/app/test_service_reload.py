@@ -14,7 +14,7 @@ from tests.support.hubs import introduce, make_pair
 import ecluse.app.service
 from ecluse.app.folder import make_hub
 from ecluse.app.keys.certificates import generate_key
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
 from ecluse.trust.configuration import read_folder
@@ -30,7 +30,7 @@ def pair(tmp_path, monkeypatch):
 
 
 async def until(holds):
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while not await holds():
         assert time.monotonic() < end, "waited in vain"
         await asyncio.sleep(0.05)

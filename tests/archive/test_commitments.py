@@ -132,14 +132,3 @@ def test_nobody_writes_past_the_table() -> None:
             ):
                 callers.add(str(path.relative_to(root)))
     assert {name for name in callers if not name.startswith("evidence/")} == {"archive/commitments.py"}
-
-
-def test_concealing_costs_little() -> None:
-    """A message of a partner's has one personal value: the address that it came from."""
-    import time
-
-    data = {"address": "192.0.2.7", "size": 1, "sha256": ["00"], "partner": "birch", "documents": ["edifact"]}
-    begun = time.perf_counter()
-    for _ in range(2000):
-        conceal("message.accepted", data, system_entropy)
-    assert (time.perf_counter() - begun) / 2000 < 0.001

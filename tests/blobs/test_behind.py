@@ -90,7 +90,7 @@ def test_what_is_on_its_way_is_bounded_and_a_cancelled_thread_ends():
     blocked.join(0.2)
     assert blocked.is_alive(), "slow work slows its feeder down"
     gate.set()
-    blocked.join(5)
+    blocked.join(60)
     behind.cancel()
     assert not any(thread.name == "blob-writer" for thread in threading.enumerate())
 

@@ -5,25 +5,41 @@ away meanwhile, and whatever else has its name or its content.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
-from tests.support.once import FARS, FarEnd, Killed, far_end, killed
+from tests.support.ftp_places import changed, foreign
+from tests.support.once import FARS, NAME, FarEnd, Killed, far_end, killed
 from tests.support.outbound import Sender
+from tests.support.sftp_world import World
+from tests.support.sshd import Sshd
+from tests.support.webdav import dav_far
 
 from ecluse.channels.bucket.spot import BucketSpot
+from ecluse.channels.folder.channel import FolderChannel
+from ecluse.channels.folder.source import FolderPlace
 from ecluse.channels.folder.spot import FolderSpot
+from ecluse.channels.ftps.client import channel as ftps_channel
+from ecluse.channels.ftps.client.channel import FtpsChannel
 from ecluse.channels.ftps.client.spot import FtpsSpot
+from ecluse.channels.sftp.client.channel import SftpChannel
 from ecluse.channels.sftp.client.placing import Placing
+from ecluse.channels.webdav.channel import WebDavChannel
+from ecluse.channels.webdav.client import DavClient
+from ecluse.channels.webdav.places import WebDavPlace
 from ecluse.channels.webdav.spot import WebDavSpot
-from ecluse.exchange.once import InDoubt, Spot, Staged
+from ecluse.errors import EcluseError, Fault
+from ecluse.exchange.once import InDoubt, NotKnown, Spot, Staged
+from ecluse.exchange.port import Channel
 from ecluse.exchange.remembered import Remembered
 from ecluse.exchange.remote import NameTaken
 from ecluse.model.nouns import Message
 
 DATA = os.urandom(70_000)
-NAME = "orders.edi"
 
 
 @pytest.fixture
@@ -182,8 +198,135 @@ def test_a_person_who_wants_it_again_gets_it_again(sender: Sender, far: FarEnd) 
     assert far.take(NAME) == DATA
 
 
+def tidied_up(sender: Sender, far: FarEnd, patch: pytest.MonkeyPatch) -> None:
+    """Unfinished files are removed over there while the hub is down for a day."""
+    message = sender.message((NAME, DATA))
+    with killed(patch, "after"):
+        attempt(sender, far, message)
+    tidy(far)
+    sender.hub.clock.forward(24 * 3600)  # type: ignore[attr-defined]
+    attempt(sender, far, message)
+
+
+def tidy(far: FarEnd) -> None:
+    for name in far.all():
+        far.drop_upload(name) if name.startswith("upload ") else far.take(name)
+    assert far.all() == {}
+
+
+def test_what_was_tidied_up_is_not_said_to_have_come(
+    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NotKnown):
+        tidied_up(sender, far, monkeypatch)
+
+
+def test_what_came_a_day_ago_and_lies_there_is_found(sender: Sender, far: FarEnd) -> None:
+    message = sender.message((NAME, DATA))
+    attempt(sender, far, message)
+    sender.hub.clock.forward(24 * 3600)  # type: ignore[attr-defined]
+    attempt(sender, far, message)
+    assert far.all() == {NAME: DATA}
+
+
+def test_what_has_waited_for_a_day_appears_and_is_remembered_anew(
+    sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = sender.message((NAME, DATA))
+    with killed(monkeypatch, "after"):
+        attempt(sender, far, message)
+    sender.hub.clock.forward(24 * 3600)  # type: ignore[attr-defined]
+    attempt(sender, far, message)
+    assert far.take(NAME) == DATA
+    attempt(sender, far, message)
+    assert far.all() == {}
+
+
+@contextmanager
+def storage(kind: str, sender: Sender, tmp: Path, patch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    """A place whose agreed folder may go away."""
+    with ExitStack() as stack:
+        if kind == "folder":
+            path = tmp / "mounted" / "in"
+            path.mkdir(parents=True)
+            place = FolderPlace(path, create=True)
+            yield Storage("folder:orders", path, lambda: FolderChannel(sender.hub, None, lambda name: place))
+        elif kind == "openssh":
+            server, world = (
+                stack.enter_context(Sshd(tmp / "server")),
+                stack.enter_context(World(tmp / "world")),
+            )
+            world.reach(server, 'folder = "in"')
+            (server.files / "in").mkdir()
+            yield Storage(
+                "sftp:birch",
+                server.files / "in",
+                lambda: SftpChannel(sender.hub, lambda: world.directory, world.secret, world.links),
+            )
+        elif kind == "proftpd":
+            far = stack.enter_context(foreign(kind, tmp))
+            where = changed(far.place, folder="in")
+            patch.setattr(ftps_channel, "place_of", lambda *_: where)
+            path = far.server.folder / "in"
+            path.mkdir()
+            path.chmod(0o777)
+            directory = SimpleNamespace(partner=lambda _: None)
+            yield Storage("ftps:birch", path, lambda: FtpsChannel(sender.hub, lambda: directory))  # type: ignore[arg-type, return-value]
+        else:
+            dav = dav_far(kind)
+            path = dav.folder / "in"
+            path.mkdir()
+            yield Storage(
+                "webdav:birch",
+                path,
+                lambda: WebDavChannel(sender.hub, lambda name: WebDavPlace(DavClient(dav.access), "in")),
+            )
+
+
+class Storage(NamedTuple):
+    """A channel's name, its folder over there, and what makes the channel."""
+
+    channel_name: str
+    folder: Path
+    channel: Callable[[], Channel]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "folder",
+        pytest.param("openssh", marks=pytest.mark.peer("sshd")),
+        pytest.param("proftpd", marks=pytest.mark.peer("proftpd")),
+        pytest.param("wsgidav", marks=pytest.mark.peer("wsgidav")),
+    ],
+)
+def test_nothing_has_come_where_the_folder_itself_is_away(
+    sender: Sender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A server, or we, came back without the storage."""
+    with storage(kind, sender, tmp_path, monkeypatch) as far:
+        message = sender.message((NAME, DATA))
+        with killed(monkeypatch, "after"):
+            sender.deliver(far.channel(), far.channel_name, message)
+        away = far.folder.with_name("away")
+        far.folder.rename(away)
+        with pytest.raises(EcluseError) as told:
+            sender.deliver(far.channel(), far.channel_name, message)
+        assert told.value.fault is not Fault.PERMANENT, "it is tried again"
+        away.rename(far.folder)
+        sender.deliver(far.channel(), far.channel_name, message)
+        assert {path.name: path.read_bytes() for path in far.folder.iterdir()} == {NAME: DATA}
+
+
 class TestMutants:
     """What the suite must find, in each channel."""
+
+    def test_what_is_gone_has_come_however_long_ago(
+        self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ecluse.exchange.remembered.KEPT_FOR", 1 << 60)
+        tidied_up(sender, far, monkeypatch)
+        assert far.all() == {}, "it was lost, and nobody is told"
 
     def test_nothing_is_remembered(
         self, sender: Sender, far: FarEnd, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ from tests.support.commands import say
 from tests.support.tree_worlds import FACTS, begin, put
 
 from ecluse.app.health.places import clear_text, looks
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.exchange.mailbox import open_tree
 
 PARTNER = """name = "Birch Packaging"

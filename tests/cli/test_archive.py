@@ -13,7 +13,7 @@ from tests.support.archives import INVOICE
 from tests.support.commands import free_port, say, serving
 from tests.support.operators import person, write_key
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.archive.statement import Statement, check_statement
 from ecluse.exchange.intake import Arrival, Intake, Kept
 from ecluse.model.basics import Instant, PartnerId, system_clock
@@ -222,7 +222,7 @@ def test_a_hub_that_serves_archives_and_copies_by_itself(archive: Path, tmp_path
     document.write_bytes(INVOICE)
     with serving(archive):
         say("send", "--flow", "books", document, hub=archive)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         copied: list[str] = []
         while not copied and time.monotonic() < deadline:
             time.sleep(0.5)

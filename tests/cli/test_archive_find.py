@@ -12,7 +12,7 @@ from tests.support import documents as samples
 from tests.support.commands import say
 from tests.support.operators import person, write_key
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.archive.deposit import deposit
 from ecluse.exchange.intake import Arrival, Intake, Kept
 from ecluse.model.basics import PartnerId

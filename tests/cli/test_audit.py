@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.commands import say
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.partners.audit import remind
 from ecluse.model.basics import Instant
 from ecluse.trust.settings.fields import instant_from

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import ORDER, open_private_network, stretch_little
 from tests.support.commands import free_port, say, serving
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.exchange.mailbox import SessionFacts, open_tree
 from ecluse.exchange.openpgp import PartnerProtection
 from ecluse.model.basics import PartnerId

@@ -14,7 +14,7 @@ from tests.cli.conftest import Pair
 from tests.support.commands import say
 from tests.support.operators import person, write_key
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 
 CALLED = ["--verified-by", "call-back", "--verified-with", "Jo Birch"]
 

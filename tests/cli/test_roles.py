@@ -39,7 +39,7 @@ def test_the_table_of_one_partner(pair: Pair) -> None:
 
 def test_what_was_used_stands_beside_what_is_configured(pair: Pair) -> None:
     say("send", "birch", pair.order(77), hub=pair.aster)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while True:
         rows = say("partner", "roles", "birch", "--json", hub=pair.aster).data["roles"]
         found = {row["role"]: {each["what"]: each["value"] for each in row["used"]} for row in rows}
@@ -52,7 +52,7 @@ def test_what_was_used_stands_beside_what_is_configured(pair: Pair) -> None:
     assert found["mdn-verify"]["mdn-verify"] == verify["values"][0]["value"]
     assert verify["differs"] == []
     other = say("partner", "roles", "aster", "--json", hub=pair.birch).data["roles"]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not any(row["used"] for row in other if row["role"] == "decrypt"):
         assert time.monotonic() < deadline
         other = say("partner", "roles", "aster", "--json", hub=pair.birch).data["roles"]

@@ -8,7 +8,7 @@ import pytest
 from tests.support.commands import free_port, say
 
 from ecluse.app.health.parties import keys
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.channels.guard.bans import Bans
 from ecluse.trust.keys.ssh import fingerprint, key_blob
 

@@ -49,7 +49,7 @@ def test_delivered_and_collected(tmp_path: Path) -> None:
             sent = say("send", "birch", order, "--channel", "sftp", "--wait", "--json", hub=hub).data
             assert sent["confirmed"], sent
             assert (server.files / "orders-4711.edi").read_bytes() == order.read_bytes()
-            end = time.monotonic() + 20
+            end = time.monotonic() + 120
             # It is put into the inbox after it was kept, and so perhaps after it was taken away there.
             while not any((hub / "inbox").rglob("*invoice.xml")) and time.monotonic() < end:
                 time.sleep(0.1)

@@ -17,7 +17,9 @@ from tests.support.commands import free_port, say, serving
 from tests.support.keystores import MODULE, soft_hsm
 
 from ecluse.app.keys.uses import key_uses, note_key_uses
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
+from ecluse.errors import EcluseError
+from ecluse.trust.keystores.signer import SignerKeyring
 
 
 @contextmanager
@@ -31,7 +33,7 @@ def signing(hub: Path) -> Iterator[int]:
         yield facts["pid"]
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def state(hub: Path, id: str) -> str:
 
 
 def until(holds) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.2)
@@ -158,3 +160,22 @@ def test_a_store_that_is_not_right_is_refused(hub: Path, store: str, field: str)
     said = say("plan", hub=hub, code=2).err
     assert f"keyring.stores.hsm.{field}" in said
     assert "hunter2" not in said
+
+
+def test_only_what_tls_shows_leaves_the_signer(split: Path) -> None:
+    (split / "partners").mkdir(exist_ok=True)
+    cedar = split / "partners" / "cedar.toml"
+    say("cert", "generate", "shown", "--kind", "ec-p256", hub=split)
+    with signing(split):
+        keyring = SignerKeyring(split / "state" / "signer.sock")
+        with pytest.raises(EcluseError) as caught:
+            keyring.tls_key("main")
+        assert caught.value.code == "keyring.key-stays"
+        with pytest.raises(EcluseError):
+            keyring.tls_key("shown")
+        # Whoever took the serving process over can write files, and gets no key that signs by it.
+        cedar.write_text('[as2.tls]\nclient_key = "main"\n[webdav.tls]\nclient_key = "shown"\n')
+        with pytest.raises(EcluseError):
+            keyring.tls_key("main")
+        assert b"PRIVATE KEY" in keyring.tls_key("shown"), "a key that came meanwhile, for TLS"
+    cedar.unlink()

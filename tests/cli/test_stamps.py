@@ -15,7 +15,7 @@ from tests.cli.conftest import Pair
 from tests.support.commands import say
 from tests.support.tsa import OpensslAuthority, serve
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse_verify.cli import main
 
 pytestmark = pytest.mark.peer("openssl")
@@ -43,7 +43,7 @@ def send(pair: Pair, number: int) -> dict[str, Any]:
     sent = say(
         "send", "birch", pair.order(number), "--wait", "--timeout", "30s", "--json", hub=pair.aster
     ).data
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         time.sleep(0.3)
         with open_node(pair.aster) as node:

@@ -23,9 +23,8 @@ def test_help_ends_with_an_example(words: str) -> None:
     assert "--hub" in text
 
 
-@pytest.mark.parametrize("words", sorted(GIVES))
-def test_what_json_gives_is_promised(words: str) -> None:
-    assert GIVES[words]
+def test_what_json_gives_is_promised() -> None:
+    assert [words for words, promised in GIVES.items() if not promised] == []
 
 
 @pytest.mark.parametrize("group", ["message", "partner", "cert", "log", "keyring", "secret"])

@@ -57,7 +57,7 @@ def test_until_gives_up() -> None:
     begun = time.monotonic()
     with pytest.raises(Unheld, match="no receipt"):
         until(lambda: False, 0.1, "no receipt")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 25
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def add(store: Store, *keys: str) -> None:
 
 
 def wait_until_done(store: Store, count: int) -> None:
-    end = time.monotonic() + 15
+    end = time.monotonic() + 120
     while True:
         jobs = store.read(lambda view: view.jobs())
         if sum(job.state is JobState.DONE for job in jobs) == count:

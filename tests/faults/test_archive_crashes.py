@@ -6,175 +6,83 @@ destroyed, no key outlives its deletion, and what was begun is gone on with.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
-from tests.support.archive_journey import DONE, MUTANTS, After, Nursery, open_world
+from tests.support.archive_journey import MUTANTS, ArchiveJourney, PostgresArchiveJourney
 from tests.support.children import needs_strace
-from tests.support.power import CALLS, Disk, record
+from tests.support.crashes import FAULTS, Crashes, Point, base
+from tests.support.postgres import PostgresServer
+
+__all__ = ["base"]
 
 SAMPLE = 24
 """Calls of a journey and a fault in an ordinary run; `make soak` takes them all."""
-STATES = 60
+STATES = 66
 """Disks after a power cut, likewise."""
-FAULTS = {"kill": "signal=KILL", "EIO": "error=EIO", "ENOSPC": "error=ENOSPC"}
-HOWS = ("dropped", "kept", "torn")
-_CHANGING = "write,pwrite64,fsync,fdatasync,ftruncate,link,linkat,rename,unlink,unlinkat"
-_MEMORY = Path("/dev/shm")
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def base() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="archive-", dir=_MEMORY if _MEMORY.is_dir() else None))
-    (folder / "origin").mkdir()
-    world = open_world(folder / "origin")
-    world.hub.store.write(lambda tx: tx.beat("test", world.clock()))
-    world.close()
-    yield folder
-    shutil.rmtree(folder)
-
-
-def points_of(nursery: Nursery, base: Path, mutant: str = "") -> list[tuple[str, int]]:
-    """Calls by name and number in their thread, as a journey on which all is well makes them in its folder."""
-    shutil.copytree(base / "origin", base / "well")
-    told, logs = nursery.run(base / "well", "-e", f"trace={_CHANGING}", mutant=mutant)
-    assert tuple(word for _, word, _ in told) == DONE
-    points: dict[tuple[str, int], None] = {}
-    for log in logs:
-        counts: Counter[str] = Counter()
-        for line in log.read_text().splitlines():
-            call = line.partition("(")[0]
-            counts[call] += 1
-            if str(base / "well") in line:
-                points[call, counts[call]] = None
-    return list(points)
-
-
-def sample(points: list[tuple[str, int]], count: int | None) -> list[tuple[str, int]]:
-    """Evenly, from the first to the last."""
-    if count is None or len(points) <= count:
-        return points
-    return [points[index * len(points) // count] for index in range(count)]
-
-
-def run(nursery: Nursery, base: Path, point: tuple[str, int], fault: str, mutant: str = "") -> bool:
-    """One journey with one fault, and all checks of what is left; true where the fault came."""
-    folder = base / "disk"
-    call, number = point
-    shutil.copytree(base / "origin", folder)
-    inject = f"inject={call}:{FAULTS[fault]}:when={number}"
-    try:
-        told, logs = nursery.run(folder, "-e", f"trace={call}", "-e", inject, mutant=mutant)
-        text = "".join(log.read_text() for log in logs)
-        after = After(folder, [(word, id) for _, word, id in told])
-        try:
-            after.check()
-        finally:
-            after.close()
-    finally:
-        for left in base.glob("disk*"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-    return "INJECTED" in text or "killed by SIGKILL" in text
-
-
-def run_all(nursery: Nursery, base: Path, fault: str, count: int | None) -> None:
-    points = points_of(nursery, base)
-    chosen = sample(points, count)
-    came = 0
-    for point in chosen:
-        try:
-            came += run(nursery, base, point, fault)
-        except Exception as error:
-            raise AssertionError(f"{fault} at {point}: {error!r}") from error
-    print(f"{fault}: {came} of {len(chosen)} runs, {len(points)} points")
-    assert came >= 0.8 * len(chosen)
+WORDS = {"COMMIT": 10, "server": 6}
+"""Words between a node and its server, likewise: those by which something is written, and those that lead there."""
+WRITER = "ecluse-writer-0"
 
 
 @needs_strace
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_call_may_be_the_last(nursery: Nursery, base: Path, fault: str) -> None:
-    run_all(nursery, base, fault, SAMPLE)
+def test_every_call_may_be_the_last(base: Path, fault: str) -> None:
+    Crashes(ArchiveJourney(), base).run_all(fault, SAMPLE)
 
 
 @needs_strace
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_call_may_be_the_last_all_of_them(nursery: Nursery, base: Path, fault: str) -> None:
-    run_all(nursery, base, fault, None)
-
-
-def power_cuts(nursery: Nursery, base: Path, count: int | None) -> int:
-    """Rebuild the disk at moments of a journey, open it, and check; give the number of disks."""
-    root, before = base / "disk", base / "before"
-    shutil.copytree(base / "origin", root)
-    shutil.copytree(root, before)
-    told, logs = nursery.run(root, "-xx", "-ttt", "-s", "4000000", "-e", f"trace={CALLS}")
-    assert tuple(word for _, word, _ in told) == DONE
-    changes = record(root, logs)
-    moments = [number for number, change in enumerate(changes) if change.call != "write"]
-    wanted = [(number, how) for number in moments for how in HOWS]
-    if count is not None:
-        wanted = wanted[:: max(1, len(wanted) // count) | 1]
-    disk, played, looked = Disk(root, before), 0, 0
-    for number, how in wanted:
-        for change in changes[played : number + 1]:
-            disk.play(change)
-        played = number + 1
-        folder = base / f"{number}-{how}"
-        disk.rebuild(folder, how, Random(number))
-        at = changes[number + 1].at if number + 1 < len(changes) else float("inf")
-        looked += 1
-        try:
-            after = After(folder, [(word, id) for when, word, id in told if when < at])
-            try:
-                after.check()
-            finally:
-                after.close()
-        except Exception as error:
-            raise AssertionError(f"{how} at {number}, {changes[number].call}: {error!r}") from error
-        shutil.rmtree(folder)
-    return looked
+def test_every_call_may_be_the_last_all_of_them(base: Path, fault: str) -> None:
+    Crashes(ArchiveJourney(), base).run_all(fault)
 
 
 @needs_strace
-def test_the_power_goes(nursery: Nursery, base: Path) -> None:
-    count = power_cuts(nursery, base, STATES)
-    print(f"{count} disks")
-    assert count >= STATES // 2
+def test_the_power_goes(base: Path) -> None:
+    assert Crashes(ArchiveJourney(), base).record().check(STATES) >= STATES
 
 
 @needs_strace
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_the_power_goes_at_every_moment(nursery: Nursery, base: Path) -> None:
-    print(f"{power_cuts(nursery, base, None)} disks")
-
-
-def run_points(nursery: Nursery, base: Path, points: list[tuple[str, int]], mutant: str) -> None:
-    """Kill a wrong archive at one point after the other."""
-    for point in points:
-        run(nursery, base, point, "kill", mutant)
+def test_the_power_goes_at_every_moment(base: Path) -> None:
+    print(Crashes(ArchiveJourney(), base).record().check(), "disks")
 
 
 @needs_strace
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_wrong_archive_is_found(nursery: Nursery, base: Path, mutant: str) -> None:
-    points = [
-        point for point in points_of(nursery, base, mutant) if point[0] in ("pwrite64", "fdatasync", "fsync")
-    ]
-    points.sort(key=lambda point: -point[1])  # what these do wrong they do late
-    with pytest.raises(AssertionError, match=r"evidence|outlives|goes on deleting"):
-        run_points(nursery, base, points[::3], mutant)
+def test_a_wrong_archive_is_found(base: Path, mutant: str) -> None:
+    crashes = Crashes(ArchiveJourney(mutant), base)
+    points = [point for point in crashes.points() if point.call in ("pwrite64", "fdatasync", "fsync")]
+    points.sort(key=lambda point: -point.number)  # what these do wrong they do late
+    assert crashes.finds(r"evidence|outlives|goes on deleting", points[::3])
+
+
+@needs_strace
+@pytest.mark.parametrize("place", WORDS)
+def test_a_node_may_end_at_every_word_to_its_server(
+    base: Path, postgres_server: PostgresServer, place: str
+) -> None:
+    def written(point: Point) -> bool:
+        return point.thread == WRITER and point.path == place
+
+    Crashes(PostgresArchiveJourney(postgres_server), base).run_all("kill", WORDS[place], written)
+
+
+@needs_strace
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_a_node_may_end_at_every_word_to_its_server_all_of_them(
+    base: Path, postgres_server: PostgresServer
+) -> None:
+    Crashes(PostgresArchiveJourney(postgres_server), base).run_all("kill")
+
+
+@needs_strace
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_wrong_node_is_found(base: Path, postgres_server: PostgresServer, mutant: str) -> None:
+    crashes = Crashes(PostgresArchiveJourney(postgres_server, mutant), base)
+    points = [point for point in crashes.points() if (point.thread, point.path) == (WRITER, "COMMIT")]
+    assert crashes.finds(r"evidence|outlives|goes on deleting", points[::-1])

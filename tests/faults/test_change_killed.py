@@ -13,7 +13,7 @@ from tests.support.children import ROOT, child_env, needs_strace
 from tests.support.operators import four_eyed, person, propose, put_field
 
 from ecluse.app.changes import approve, find, statement
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.evidence.record import decode_leaf
 from ecluse.trust.keys.keyfiles import FileKeyring, Stretching
 from ecluse.trust.secrets import Secret

@@ -151,7 +151,7 @@ def test_the_blobs_are_read_only(tmp_path: Path, disks: list[SmallDisk]) -> None
         pair.send("aster", "a2", SMALL)
         wait_for(lambda: any("503" in reason for reason in refusals(pair)), 20, lambda: str(refusals(pair)))
         assert pair.post_again(large).status == 503
-        wait_for(lambda: pair.delivery_states("birch")["confirmed"] >= 2, 20)
+        wait_for(lambda: pair.delivery_states("birch")["confirmed"] >= 2, 120)
         disks[0].read_only(False)
         pair.send("aster", "a3", LARGE)
         pair.settle()
@@ -181,7 +181,7 @@ def test_a_wrong_hub_is_found(
         full.set()
         for number in range(30):
             pair.send("birch", f"b{number}", 10_000)
-        wait_for(lambda: pair.delivery_states("birch")["confirmed"] >= 30, 30)
+        wait_for(lambda: pair.delivery_states("birch")["confirmed"] >= 30, 120)
         disks[0].empty()
         pair.settle()
         with pytest.raises(AssertionError, match="missing"):

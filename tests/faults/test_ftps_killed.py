@@ -13,7 +13,7 @@ from tests.support.ftp_talker import Talker
 from tests.support.serving_node import ServingNode
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.trust.configuration import read_folder
 
@@ -80,7 +80,7 @@ def test_what_was_acknowledged_outlives_the_server(folder: Path) -> None:
                 stack.callback(one.close)
             for thread in threads:
                 thread.start()
-            assert begun.wait(20)
+            assert begun.wait(60)
             time.sleep(wait)
             node.kill()
             for thread in threads:

@@ -14,13 +14,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
+from tests.support import power
 from tests.support.children import needs_strace
 from tests.support.exchange_bench import JOURNEYS, Bench
-from tests.support.power import CALLS, Change, Disk, record
+from tests.support.power import RECORDING, Disk, State, record
 from tests.support.remote_site import Nursery
 from tests.support.sites import Headers, Site, content_of, walls, whole
 
@@ -33,7 +33,6 @@ from ecluse.model.states import DeliveryState, MessageState
 
 STATES = 100
 """Disks of a journey in an ordinary run; `make soak` takes them all, and tears them ten times."""
-HOWS = ("dropped", "kept", "torn")
 
 _MEMORY = Path("/dev/shm")
 
@@ -122,9 +121,8 @@ class Recording:
 
 
 def _trace(thread: int, log: Path) -> subprocess.Popen[str]:
-    arguments = ["-y", "-xx", "-ttt", "-s", "4000000", "-e", f"trace={CALLS}"]
     process = subprocess.Popen(
-        ["strace", *arguments, "-p", str(thread), "-o", str(log)], stderr=subprocess.PIPE, text=True
+        ["strace", "-y", *RECORDING, "-p", str(thread), "-o", str(log)], stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     assert "attached" in process.stderr.readline()
@@ -230,32 +228,21 @@ class After:
 def check_states(recording: Recording, base: Path, count: int | None, tears: int = 1) -> int:
     """Start a hub from ``count`` of the states, evenly chosen (all by default); give their number."""
     hows = [("dropped", 0), ("kept", 0), *(("torn", number) for number in range(tears))]
-    wanted = [(cut, *how) for cut in recording.cuts() for how in hows]
+    wanted = [State(cut, *how) for cut in recording.cuts() for how in hows]
     if count is not None:
         # The stride shares no factor with the number of ways, so that each of them gets its turn.
         stride = max(1, len(wanted) // count)
         wanted = wanted[:: stride + (stride % len(hows) == 0)]
-    disk, played = Disk(recording.root, recording.before), 0
-    for cut, how, number in wanted:
-        for change in recording.changes[played:cut]:
-            disk.play(change)
-        played = cut
-        folder = base / f"{cut}-{how}-{number}"
-        disk.rebuild(folder, how, Random(cut * 1000 + number))
-        at = recording.changes[cut].at if cut < len(recording.changes) else float("inf")
-        after = None
+
+    def check(folder: Path, at: float) -> None:
+        after = After(recording, folder, at)
         try:
-            after = After(recording, folder, at)
             after.check()
-        except Exception as error:
-            last: Change | str = recording.changes[cut - 1] if cut else "the beginning"
-            what = last if isinstance(last, str) else f"{last.call} {last.paths}"
-            raise AssertionError(f"{how} {number} at {cut}, after {what}: {error!r}") from error
         finally:
-            if after:
-                after.site.close()
-        shutil.rmtree(folder)
-    return len(wanted)
+            after.site.close()
+
+    disk = Disk(recording.root, recording.before)
+    return power.check_states(disk, recording.changes, wanted, base, check)
 
 
 @needs_strace

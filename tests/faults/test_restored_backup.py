@@ -21,7 +21,8 @@ from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.log.breaks import continue_log, look_at
 from ecluse.app.log.proofs import verify_evidence
 from ecluse.app.log.sequencing import BROKEN, make_sequencer
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
 from ecluse.evidence.breaks import breaks
@@ -115,8 +116,8 @@ def test_the_scene(tmp_path: Path) -> None:
         assert came(pair.folders["birch"]) == arrived, "nothing was sent again"
         # It takes part in the business at once; only its log is not signed.
         pair.send("birch", "news")
-        wait_for(lambda: sum(came(pair.folders["aster"]).values()) == 1, 20)
-        wait_for(lambda: node.store.read(lambda view: view.setting(BROKEN)) is not None, 20)
+        wait_for(lambda: sum(came(pair.folders["aster"]).values()) == 1, 120)
+        wait_for(lambda: node.store.read(lambda view: view.setting(BROKEN)) is not None, 120)
         cause = node.store.read(lambda view: view.setting(BROKEN))
         assert cause is not None
         assert result.manifest.made in cause.decode()
@@ -131,7 +132,7 @@ def test_the_scene(tmp_path: Path) -> None:
             (delivery,) = view.deliveries(third.id)
             return delivery.state
 
-        wait_for(lambda: node.store.read(state) is DeliveryState.CONFIRMED, 20)
+        wait_for(lambda: node.store.read(state) is DeliveryState.CONFIRMED, 120)
         assert came(pair.folders["birch"]) == arrived, (
             "Birch knows its Message-ID, and gave the stored answer"
         )
@@ -141,7 +142,7 @@ def test_the_scene(tmp_path: Path) -> None:
         assert held(node)["messages"] == []
 
         continue_log(node, "The disk was lost", None, "operator:ines")
-        wait_for(lambda: _head(node) == "ecluse/aster#2", 20)
+        wait_for(lambda: _head(node) == "ecluse/aster#2", 120)
         verdict = verify_evidence(node, lambda done, total: None)
         assert verdict["ok"], verdict
         (told,) = node.store.read(breaks)

@@ -22,7 +22,8 @@ from tests.support.serving_node import ServingNode
 from tests.support.sites import content_of, introduce
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.verify import verify_log

@@ -158,7 +158,7 @@ def test_a_hold_waits_for_who_deletes_and_the_next_one_sees_it(store: Store, sec
     def delete(tx: Tx) -> None:
         before = len(tx.standing_holds())
         reading.set()
-        go.wait(5)
+        go.wait(60)
         seen.append((before, len(tx.standing_holds())))
 
     def hold(tx: Tx) -> None:
@@ -166,7 +166,7 @@ def test_a_hold_waits_for_who_deletes_and_the_next_one_sees_it(store: Store, sec
         tx.add_record(Record(HOLD, "h1", NOW, b"{}", state=STANDING))
 
     deleting = store.submit(delete)
-    assert reading.wait(5)
+    assert reading.wait(60)
     holding = second.submit(hold)
     threading.Timer(0.2, go.set).start()
     holding.result(10)

@@ -278,11 +278,11 @@ def test_reads_are_of_one_moment(store: Store) -> None:
     def look(view: Store) -> tuple[bytes | None, bytes | None]:
         before = view.setting("a")
         first_read.set()
-        assert written.wait(10)
+        assert written.wait(60)
         return before, view.setting("a")
 
     def change() -> None:
-        assert first_read.wait(10)
+        assert first_read.wait(60)
         store.write(lambda tx: tx.put_setting("a", b"2"))
         written.set()
 

@@ -57,7 +57,7 @@ def test_a_receipt_and_the_end_of_an_attempt_meet(store: Store, second: Store) -
         tx.update_delivery(msgspec.structs.replace(found, state=DeliveryState.CONFIRMED))
 
     first = store.submit(sent)
-    assert has_read.wait(10)
+    assert has_read.wait(60)
     other = second.submit(receipt)
     first.result(10)
     other.result(10)

@@ -13,9 +13,9 @@ from tests.support.postgres import PostgresServer
 
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import BlobRow
-from ecluse.store.open import open_store
+from ecluse.store.open import load_snapshot, open_store
 from ecluse.store.port import Store, StoreUnavailable
-from ecluse.store.snapshot import BadSnapshot, DatabaseNotEmpty, cut_rows, load_snapshot
+from ecluse.store.snapshot import BadSnapshot, DatabaseNotEmpty, cut_rows
 
 NOW = Instant(1_790_000_000_000_000)
 

@@ -32,7 +32,7 @@ class Refused(Exception):
 def in_one_group(store: Store, *works: Callable[[Tx], Any]) -> list[Future[Any]]:
     """Submit units so that they share a commit, where the store has those."""
     go = threading.Event()
-    first = store.submit(lambda tx: go.wait(5))
+    first = store.submit(lambda tx: go.wait(60))
     futures = [store.submit(work) for work in works]
     go.set()
     first.result(10)

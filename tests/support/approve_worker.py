@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.operators import person
 
 from ecluse.app.changes import approve, statement
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 
 
 def main(folder: str, id: str, name: str) -> None:

@@ -1,22 +1,18 @@
-"""Deposit, hold and disposal in a process of its own, which may be killed at any call; and what must hold afterwards.
-
-Run as a program it goes through the journey in a folder and tells, with the time, what it was acknowledged.
-"""
+"""Deposit, hold and disposal by a hub that may end at any call, and what must hold afterwards."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from tests.support.archives import INVOICE, ArchiveWorld, profile
-from tests.support.children import ROOT, child_env
+from tests.support.crashes import Journey, Tell, Told
+from tests.support.postgres import PostgresServer
+from tests.support.power import CALLS
 
 from ecluse.archive import destroying
 from ecluse.archive.clock import confirm_clock
@@ -31,9 +27,10 @@ from ecluse.blobs.local import LocalPlace
 from ecluse.errors import EcluseError
 from ecluse.model.archive import Archived, ArchiveState
 from ecluse.model.basics import MessageId
+from ecluse.store.postgres import writers
 from ecluse.store.sqlite.connection import key_path
 
-__all__ = ["DONE", "MUTANTS", "After", "Nursery", "journey", "open_world"]
+__all__ = ["MUTANTS", "After", "ArchiveJourney", "PostgresArchiveJourney"]
 
 LARGE = b"#" * 40_000 + INVOICE
 YEARS = 3 * 366 * 86_400
@@ -41,21 +38,145 @@ DONE = ("accepted", "accepted", "accepted", "deposited", "copied", "held", "appr
 """What is told on a journey on which all is well."""
 
 
-def open_world(folder: Path, start: str = "2026-04-01") -> ArchiveWorld:
+def open_world(folder: Path, start: str = "2026-04-01", url: str = "") -> ArchiveWorld:
     """The hub of the journey."""
-    world = ArchiveWorld(folder, start=start, seed=b"journey", invoices=profile(retention="1y"))
+    world = ArchiveWorld(folder, url=url, start=start, seed=b"journey", invoices=profile(retention="1y"))
     world.hub.vault.place = LocalPlace(folder / "blobs")
     world.hub.copies.add(BytesCopy(world.hub.vault.place))
     world.second = FolderSecond("far", folder / "far")
     world.hub.copies.add(world.second)
+    # The first thing that a hub does when it starts: a deletion that was cut off is finished with it. Its writer has a
+    # thread from then on.
+    world.hub.store.write(lambda tx: tx.beat("test", world.clock()))
     return world
 
 
-def journey(world: ArchiveWorld, tell: Callable[..., None]) -> None:
+class ArchiveJourney(Journey):
+    """An archive's documents from their coming to their end, by an archive that is right or one of :data:`MUTANTS`."""
+
+    def prepare(self, folder: Path) -> None:
+        """An archive with nothing in it."""
+        folder.mkdir()
+        self.open(folder).close()
+
+    def open(self, folder: Path, start: str = "2026-04-01") -> ArchiveWorld:
+        """The hub that is in a folder."""
+        return open_world(folder, start)
+
+    def begin(self, folder: Path) -> Callable[[Tell], None]:
+        """See the base class."""
+        world = self.open(folder)
+        if self.mutant:
+            MUTANTS[self.mutant](world)
+        return lambda tell: journey(world, tell)
+
+    def check_told(self, told: Sequence[Told]) -> None:
+        """Each step, also of a hub that is wrong."""
+        assert tuple(each.step.partition(" ")[0] for each in told) == DONE
+
+    def check(self, folder: Path, told: Sequence[Told]) -> None:
+        """Open what is left, check it, and go on."""
+        world = self.open(folder, "2029-06-01")
+        try:
+            After(self, world, folder, told).check()
+        finally:
+            world.close()
+
+    def subjects(self, folder: Path, kind: str) -> list[str]:
+        """Subjects of all events of a kind, as they stand in the database."""
+        with contextlib.closing(sqlite3.connect(folder / "state.db")) as raw:
+            return [row[0] for row in raw.execute("SELECT subject FROM events WHERE kind = ?", (kind,))]
+
+    def keys(self, folder: Path) -> set[str]:
+        """Ids of all keys, likewise."""
+        with contextlib.closing(sqlite3.connect(key_path(folder / "state.db"))) as raw:
+            return {row[0] for row in raw.execute("SELECT id FROM blob_keys")}
+
+    def key_files(self, folder: Path) -> list[bytes]:
+        """All that the files hold which keys are in, or were."""
+        return [path.read_bytes() for path in folder.iterdir() if path.is_file()]
+
+
+class PostgresArchiveJourney(ArchiveJourney):
+    """The same with a database that is a server's: what ends is the hub's process.
+
+    Args:
+        server: Which.
+        mutant: As of the base class.
+    """
+
+    calls = f"{CALLS},sendto,recvfrom"
+
+    def __init__(self, server: PostgresServer, mutant: str = "") -> None:
+        super().__init__(mutant)
+        self._server = server
+
+    def prepare(self, folder: Path) -> None:
+        """See the base class."""
+        folder.mkdir()
+        (folder / "url").write_text(self._server.new_database())
+        self.open(folder).close()
+
+    def copy(self, prepared: Path, folder: Path) -> None:
+        """See the base class."""
+        super().copy(prepared, folder)
+        url = (prepared / "url").read_text()
+        self._server.wait_for_nobody(url)
+        (folder / "url").write_text(self._server.new_database(like=url))
+
+    def clear(self, folder: Path) -> None:
+        """See the base class."""
+        self._server.drop_database((folder / "url").read_text())
+        super().clear(folder)
+
+    def open(self, folder: Path, start: str = "2026-04-01") -> ArchiveWorld:
+        """See the base class."""
+        return open_world(folder, start, (folder / "url").read_text())
+
+    def begin(self, folder: Path) -> Callable[[Tell], None]:
+        """See the base class."""
+        writers.WRITERS = 1  # type: ignore[misc]  # so that each journey sends the same from the same thread
+        return super().begin(folder)
+
+    def place(self, folder: Path, line: str) -> str | None:
+        """What is sent to the server, too, and what is read of its answers."""
+        if line.startswith(("sendto(", "recvfrom(")):
+            if f"->127.0.0.1:{self._server.port}]" not in line:
+                return None
+            return "COMMIT" if "COMMIT" in line else "server"
+        return super().place(folder, line)
+
+    def check(self, folder: Path, told: Sequence[Told]) -> None:
+        """See the base class."""
+        self._server.wait_for_nobody((folder / "url").read_text())
+        super().check(folder, told)
+
+    def subjects(self, folder: Path, kind: str) -> list[str]:
+        """See the base class."""
+        return self._ask(folder, f"SELECT subject FROM ecluse.events WHERE kind = '{kind}'")
+
+    def keys(self, folder: Path) -> set[str]:
+        """See the base class."""
+        return {*self._ask(folder, "SELECT id FROM ecluse_keys.blob_keys")}
+
+    def key_files(self, folder: Path) -> list[bytes]:
+        """Those of the table alone: what the server's write-ahead log holds is the server's."""
+        [path] = self._ask(folder, "SELECT pg_relation_filepath('ecluse_keys.blob_keys')")
+        return [(self._server.data / path).read_bytes()]
+
+    def _ask(self, folder: Path, question: str) -> list[str]:
+        with psycopg.connect((folder / "url").read_text(), autocommit=True) as connection:
+            connection.execute("CHECKPOINT")  # so that files can be looked at
+            return [str(row[0]) for row in connection.execute(question.encode())]
+
+
+def journey(world: ArchiveWorld, tell: Tell) -> None:
     """Three documents are deposited and copied; one is held; a disposal takes the others, and keeps that one back."""
     messages = [world.came(LARGE, partner="birch"), world.came(INVOICE), world.came(LARGE, partner="cedar")]
     for message in messages:
-        tell("accepted", message.id)
+        blob = message.parts[0].blob
+        key = world.hub.store.read(lambda view, blob=blob: view.blob_key(blob))  # type: ignore[misc]
+        tell(f"accepted {message.id} {blob} {key.hex()}")
     world.work()
     tell("deposited")
     world.care()
@@ -69,7 +190,7 @@ def journey(world: ArchiveWorld, tell: Callable[..., None]) -> None:
     place_hold(
         world.room, Criteria(partner="cedar"), reason="a dispute", reference="TC 1", actor="operator:anne"
     )
-    tell("held", messages[2].id)
+    tell(f"held {messages[2].id}")
     for person in (world.anne, world.bea):
         approve(
             world.room,
@@ -77,9 +198,10 @@ def journey(world: ArchiveWorld, tell: Callable[..., None]) -> None:
             person.operator.name,
             person.sign(disposal.statement(person.operator.name)),
         )
-    tell("approved", disposal.id)
+    tell("approved")
     destroying.run(world.room, disposal.id, actor="operator:anne")
-    tell("destroyed", disposal.id)
+    tell("destroyed")
+    world.close()
 
 
 # --- mutants ------------------------------------------------------------------------------------------------
@@ -148,20 +270,19 @@ class After:
     """What a process left that ended at some call.
 
     Args:
+        journey: What it did.
+        world: The hub that is opened on it.
         folder: Its folder.
-        told: What it had told: words, each with an id or an empty text.
+        told: What it had told.
     """
 
-    def __init__(self, folder: Path, told: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, journey: ArchiveJourney, world: ArchiveWorld, folder: Path, told: Sequence[Told]
+    ) -> None:
+        self.journey = journey
+        self.world = world
         self.folder = folder
-        self.told = told
-        self.world = open_world(folder, "2029-06-01")
-        # The first thing that a hub does when it starts: a deletion that was cut off is finished with it.
-        self.world.hub.store.write(lambda tx: tx.beat("test", self.world.clock()))
-
-    def close(self) -> None:
-        """Let the database go."""
-        self.world.close()
+        self.told = [each.step.split() for each in told]
 
     def check(self) -> None:
         """All that must hold, as it was left and once everything was gone on with."""
@@ -189,7 +310,7 @@ class After:
         )
         holds = {hold.id for hold in world.hub.store.read(lambda view: all_holds(view, released=True))}
         assert told["archive.held"] == holds, "a hold without its evidence, or evidence without its hold"
-        keys = self._keys()
+        keys = self.journey.keys(self.folder)
         for row in rows.values():
             if row.state is ArchiveState.DISPOSED:
                 assert row.blob not in keys, "a key outlives its deletion"
@@ -212,7 +333,8 @@ class After:
     def _check_told(self) -> None:
         world = self.world
         rows = {row.message: row for row in self._rows()}
-        for word, id in self.told:
+        for word, *rest in self.told:
+            id = rest[0] if rest else ""
             if word == "accepted":
                 message = world.hub.store.read(lambda view, id=id: view.message(MessageId(id)))  # type: ignore[misc]
                 assert message is not None, "lost what was acknowledged"
@@ -247,109 +369,15 @@ class After:
         world.clock.forward(3600)
         finish_erasures(world.hub, world.hub.store, world.hub.copies)
         assert not world.hub.store.read(pending_erasures), "a deletion that never ends"
+        gone = {row.message for row in self._rows() if row.state is ArchiveState.DISPOSED}
+        keys = [rest for word, *rest in self.told if word == "accepted" and rest[0] in gone]
+        for content in self.journey.key_files(self.folder) if keys else ():
+            for _, blob, key in keys:
+                assert bytes.fromhex(key) not in content, f"a key outlives its deletion in a file: {blob}"
 
     def _subjects(self, kind: str) -> set[str]:
         """Subjects of events of a kind; of holds, only the holds themselves."""
-        with contextlib.closing(sqlite3.connect(self.folder / "state.db")) as raw:
-            found = [row[0] for row in raw.execute("SELECT subject FROM events WHERE kind = ?", (kind,))]
+        found = self.journey.subjects(self.folder, kind)
         subjects = {each for each in found if kind != "archive.held" or each.startswith("h")}
         assert kind == "archive.held" or len(found) == len(subjects), f"{kind} was told twice"
         return subjects
-
-    def _keys(self) -> set[str]:
-        with contextlib.closing(sqlite3.connect(key_path(self.folder / "state.db"))) as raw:
-            return {row[0] for row in raw.execute("SELECT id FROM blob_keys")}
-
-
-def main(folder: Path, mutant: str) -> None:
-    """Go through the journey in ``folder``."""
-    world = open_world(folder)
-    if mutant:
-        MUTANTS[mutant](world)
-
-    def tell(word: str, id: str = "") -> None:
-        os.write(1, f"{time.time():.6f} {word} {id}\n".encode())
-
-    try:
-        journey(world, tell)
-    except (EcluseError, sqlite3.Error) as error:
-        os.write(2, f"{error}\n".encode())
-    world.close()
-
-
-def nursery() -> None:
-    """Fork a process for every line (folder and mutant) that waits until it is told to go; tell its id and its end."""
-    for line in iter(sys.stdin.readline, ""):
-        folder, mutant = line.rstrip("\n").split("\t")
-        process = os.fork()
-        if process == 0:
-            with open(f"{folder}.go") as go:
-                go.read()
-            with contextlib.suppress(BaseException):
-                main(Path(folder), mutant)
-            os._exit(0)
-        os.write(1, f"pid {process}\n".encode())
-        os.waitpid(process, 0)
-        os.write(1, b"ended\n")
-
-
-class Nursery:
-    """Processes that go through the journey, each under strace."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.archive_journey"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=child_env(),
-            cwd=ROOT,
-        )
-
-    def run(
-        self, folder: Path, *options: str, mutant: str = ""
-    ) -> tuple[list[tuple[float, str, str]], list[Path]]:
-        """One journey in a new folder.
-
-        Args:
-            folder: Where; a hub is there.
-            options: Of strace.
-            mutant: Which of :data:`MUTANTS`.
-
-        Returns:
-            What was told, with its time; and the traces, one for each thread.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        os.mkfifo(f"{folder}.go")
-        self._process.stdin.write(f"{folder}\t{mutant}\n")
-        self._process.stdin.flush()
-        process = self._process.stdout.readline().split()[1]
-        logs = f"{folder}.strace"
-        tracer = subprocess.Popen(
-            ["strace", "-ff", "-y", "-p", process, "-o", logs, *options], stderr=subprocess.PIPE, text=True
-        )
-        assert tracer.stderr is not None
-        assert "attached" in tracer.stderr.readline()
-        with open(f"{folder}.go", "w") as go:
-            go.write("go")
-        told = []
-        while (line := self._process.stdout.readline().split()) != ["ended"]:
-            assert line, "the nursery ended"
-            told.append((float(line[0]), line[1], line[2] if len(line) > 2 else ""))
-        tracer.wait(20)
-        tracer.stderr.close()
-        return told, sorted(folder.parent.glob(f"{folder.name}.strace.*"))
-
-    def close(self) -> None:
-        """End it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(20)
-        self._process.stdout.close()
-
-
-if __name__ == "__main__":
-    nursery()

@@ -45,7 +45,7 @@ def fresh_id(who: str = "cedar") -> str:
     return f"<{next(_counter)}.{time.time_ns()}@{who}.example>"
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What ``condition`` gives once that is true; fails where it is not in time."""
     end = time.monotonic() + seconds
     while True:
@@ -239,7 +239,7 @@ def serve(node: Node) -> Iterator[Aster]:
     finally:
         run(service.stop())
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(60)
         loop.close()
 
 

@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 from tests.support.certs import make_identity
 
 from ecluse.app.backup.places import open_place
+from ecluse.app.backup.rehearse import rehearse
 from ecluse.app.backup.restore import Request, Result, restore
 from ecluse.app.backup.run import Backup, make_backup, open_site
 from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.folder import make_hub
 from ecluse.app.log.sequencing import make_sequencer
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import MessageId, PartnerId, system_clock, system_entropy
@@ -30,7 +33,7 @@ from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.wire.openpgp.making import make_key
 from ecluse.wire.openpgp.names import Tag
 
-__all__ = ["World", "content", "recipient"]
+__all__ = ["World", "content", "killed_at", "recipient"]
 
 
 @functools.cache
@@ -90,7 +93,7 @@ class World:
     """One hub in ``folder/aster``, its backups in ``folder/to``, the copy of its keys in ``folder/keys``.
 
     Args:
-        folder: A temporary one.
+        folder: A temporary one. The hub that is there is opened, where one is.
         database: Instead of the embedded one.
         settings: More lines of ``[backup]``.
         to: Lines of ``[backup.to]``, instead of the folder's.
@@ -102,7 +105,9 @@ class World:
         self.folder = folder
         self.home = folder / "aster"
         self.private = recipient()[1]
-        if database is None:
+        if self.home.exists():
+            pass
+        elif database is None:
             shutil.copytree(_template(settings, to), self.home)
         else:
             _make(self.home, settings, to, database)
@@ -162,3 +167,21 @@ def content(node: Node, id: MessageId) -> bytes:
     assert message is not None
     with node.hub.document(message.parts[0]) as document:
         return b"".join(document.reader.chunks())
+
+
+def killed_at(folder: Path, room: Path, what: str, **given: Any) -> int:
+    """A rehearsal in a process of its own, which is killed at some work; give how that ended. No hub is open here."""
+
+    def progress(doing: str, done: int, total: int) -> None:
+        if doing == what:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    private = PrivateKeys(recipient()[1])
+    process = os.fork()
+    if process == 0:
+        try:
+            world = World(folder)
+            rehearse(open_site(world.node), private, folder=room, progress=progress, **given)
+        finally:
+            os._exit(0)
+    return os.waitpid(process, 0)[1]

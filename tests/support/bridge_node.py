@@ -20,7 +20,8 @@ from typing import Any, Final
 from tests.support import wrong_hubs
 
 from ecluse.app import service as app
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.cli.serving import set_up_log
 from ecluse.engine.runner import Runner
 from ecluse.evidence import sequencer

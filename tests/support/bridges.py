@@ -21,7 +21,8 @@ from tests.support.children import ROOT, child_env
 from tests.support.commands import free_port
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.verify import verify_log
@@ -42,7 +43,7 @@ RETRY = 'retry = { base = "300ms", cap = "1s", attempts = 500 }\n'
 SERVE = ("-m", "ecluse", "serve", "--json", "--hub")
 
 
-def until(look: Callable[[], T | None], patience: float = 20, otherwise: Callable[[], object] = str) -> T:
+def until(look: Callable[[], T | None], patience: float = 60, otherwise: Callable[[], object] = str) -> T:
     """What ``look`` gives once it is true."""
     end = time.monotonic() + patience
     while True:

@@ -62,10 +62,10 @@ def _home() -> Iterator[Path]:
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as sock:
-            sock.settimeout(5)
+            sock.settimeout(60)
             sock.recv(1)
             return
         assert process.poll() is None, "the server did not start"

@@ -103,11 +103,11 @@ def serving(
     finally:
         running.call(server.stop(0.2))
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(60)
         loop.close()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether ``condition`` comes true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 
 

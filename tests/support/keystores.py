@@ -1,4 +1,4 @@
-"""Key stores for tests: a token of SoftHSM, a transit service on this machine, a signer in a thread."""
+"""Key stores for tests: a token of SoftHSM, a transit service of our own, a signer in a thread."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ from ecluse.trust.keys.held import HeldKeys
 from ecluse.trust.keys.making import make_key
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
 from ecluse.trust.keystores.signer import SignerKeyring, SignerService
+from ecluse.trust.keystores.vault import Login
 from ecluse.trust.secrets import Secret
 
-__all__ = ["MODULE", "TOKEN", "Transit", "served_signer", "soft_hsm", "transit_service"]
+__all__ = ["MODULE", "TOKEN", "Transit", "served_signer", "soft_hsm", "transit_service", "with_token"]
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
 PIN = "1234"
 TOKEN = "hvs.test-token"
+GATE = 120.0
+"""Seconds that a gate holds at most."""
 
 
 def soft_hsm(folder: Path, label: str = "ecluse") -> Pkcs11Device:
@@ -62,41 +65,63 @@ def served_signer(keyring: HeldKeys, path: Path) -> Iterator[SignerKeyring]:
 class Transit:
     """What the service holds: keys by name.
 
-    It does what the documentation of the transit protocol says of the requests that are made here, no more: neither
-    Vault nor OpenBao can be installed by apt or pip.
+    It does what OpenBao 2.6 was seen to do with the requests that are made here (:mod:`tests.support.openbao` is the
+    real one), and what that one can't be brought to: to answer late, or with a status of choice.
+
+    Attributes:
+        keys: Versions of each key, by name; the first is 1.
+        reads_pkcs1: Whether it opens PKCS#1 v1.5, as newer versions of Vault do.
+        broken: Status that it answers everything with, and why.
+        gate: It answers while this is set.
+        asked: Set as soon as it was asked something.
     """
 
-    def __init__(self) -> None:
-        self.keys: dict[str, Any] = {}
+    def __init__(self, *, reads_pkcs1: bool) -> None:
+        self.keys: dict[str, list[Any]] = {}
+        self.reads_pkcs1 = reads_pkcs1
         self.sealed = False
+        self.broken: tuple[int, str] | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.asked = threading.Event()
         self.requests: list[str] = []
 
     def answer(self, method: str, path: str, token: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.requests.append(f"{method} {path}")
+        self.asked.set()
+        self.gate.wait(GATE)
+        if self.broken is not None:
+            return self.broken[0], {"errors": [self.broken[1]]}
         if self.sealed:
             return 503, {"errors": ["Vault is sealed"]}
         if token != TOKEN:
-            return 403, {"errors": ["permission denied"]}
+            return 403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]}
         verb, _, name = path.removeprefix("/v1/transit/").partition("/")
         if verb.startswith("keys?list"):
             return (200, {"data": {"keys": sorted(self.keys)}}) if self.keys else (404, {"errors": []})
         if verb == "keys" and method == "POST":
             kind = body["type"].replace("ecdsa-", "ec-")
-            self.keys[name] = make_key(kind)
+            self.keys[name] = [make_key(kind)]
             return 200, {}
-        key = self.keys.get(name)
-        if key is None:
-            return 404, {"errors": []}
+        versions = self.keys.get(name)
         if verb == "keys":
-            return 200, {"data": {"latest_version": 1, "keys": {"1": {"public_key": _public(key)}}}}
+            if versions is None:
+                return 404, {"errors": []}
+            public = {str(number): {"public_key": _public(key)} for number, key in enumerate(versions, 1)}
+            return 200, {"data": {"latest_version": len(versions), "keys": public}}
+        if versions is None:
+            return 400, {"errors": [f"{'signing' if verb == 'sign' else 'encryption'} key not found"]}
         try:
-            return 200, {"data": getattr(self, f"_{verb}")(key, body)}
+            return 200, {"data": getattr(self, f"_{verb}")(versions, body)}
         except ValueError:
-            return 400, {"errors": ["invalid ciphertext"]}
+            said = "1 error occurred:\n\t* failed to RSA decrypt the ciphertext: crypto/rsa: decryption error\n\n"
+            return 500, {"errors": [said]}
 
     @staticmethod
-    def _sign(key: Any, body: dict[str, Any]) -> dict[str, Any]:
+    def _sign(versions: list[Any], body: dict[str, Any]) -> dict[str, Any]:
         data = base64.b64decode(body["input"])
+        version = body["key_version"] or len(versions)
+        key = versions[version - 1]
         if isinstance(key, ed25519.Ed25519PrivateKey):
             made = key.sign(data)
         else:
@@ -109,15 +134,21 @@ class Transit:
                 pss = padding.PSS(padding.MGF1(digest), digest.digest_size)
                 scheme = {"pkcs1v15": padding.PKCS1v15(), "pss": pss}[body["signature_algorithm"]]
                 made = key.sign(data, scheme, Prehashed(digest))
-        return {"signature": "vault:v1:" + base64.b64encode(made).decode()}
+        return {"signature": f"vault:v{version}:" + base64.b64encode(made).decode()}
 
-    @staticmethod
-    def _decrypt(key: rsa.RSAPrivateKey, body: dict[str, Any]) -> dict[str, Any]:
+    def _decrypt(self, versions: list[Any], body: dict[str, Any]) -> dict[str, Any]:
         digest = hashes.SHA256()
         oaep = padding.OAEP(padding.MGF1(digest), digest, None)
-        scheme = {"pkcs1v15": padding.PKCS1v15(), "oaep": oaep}[body["padding_scheme"]]
-        sealed = base64.b64decode(body["ciphertext"].removeprefix("vault:v1:"))
-        return {"plaintext": base64.b64encode(key.decrypt(sealed, scheme)).decode()}
+        pkcs1 = self.reads_pkcs1 and body["padding_scheme"] == "pkcs1v15"
+        _, version, sealed = body["ciphertext"].split(":")
+        key: rsa.RSAPrivateKey = versions[int(version.removeprefix("v")) - 1]
+        opened = key.decrypt(base64.b64decode(sealed), padding.PKCS1v15() if pkcs1 else oaep)
+        return {"plaintext": base64.b64encode(opened).decode()}
+
+
+def with_token(text: str = TOKEN) -> Login:
+    """A login by a token that stays the same."""
+    return Login(lambda: Secret(text))
 
 
 def _public(key: Any) -> str:
@@ -128,9 +159,9 @@ def _public(key: Any) -> str:
 
 
 @contextmanager
-def transit_service() -> Iterator[tuple[Transit, str]]:
+def transit_service(*, reads_pkcs1: bool = True) -> Iterator[tuple[Transit, str]]:
     """The service, and its address."""
-    transit = Transit()
+    transit = Transit(reads_pkcs1=reads_pkcs1)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

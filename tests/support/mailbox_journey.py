@@ -1,20 +1,16 @@
-"""A partner's client and its folders, in a child process that may die at any call: what it was told, and the checks.
+"""A partner's client and its folders on a disk that may end at any call: what the client was told, and the checks.
 
-The child is forked, works through the journey, and says of each step that was acknowledged so, with the time.
 :class:`After` opens what is left and tries it.
 """
 
 from __future__ import annotations
 
-import os
-import select
-import signal
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from tests.support.crashes import Journey, Tell, Told
 from tests.support.tree_worlds import RealWorld, assert_tidy, at, begin, every_file, get, names, put
 
 from ecluse.blobs.keywrap import AesKeyWrap
@@ -31,7 +27,7 @@ from ecluse.model.nouns import Direction
 from ecluse.model.states import DeliveryState
 from ecluse.store.open import open_store
 
-__all__ = ["DOCUMENTS", "MUTANTS", "After", "Child", "Told", "prepare"]
+__all__ = ["DOCUMENTS", "MUTANTS", "After", "MailboxJourney"]
 
 BIG: Final = bytes(range(256)) * 48
 """Larger than what rides in a row."""
@@ -47,13 +43,6 @@ DOCUMENTS: Final = {
 INVOICE: Final = BIG[7:]
 
 
-class Told(NamedTuple):
-    """A step that was acknowledged, and when that could be seen."""
-
-    at: float
-    step: str
-
-
 def _clock() -> Instant:
     return Instant(time.time_ns() // 1000)
 
@@ -65,18 +54,41 @@ def open_world(folder: Path) -> RealWorld:
     return RealWorld(Hub(store, vault, _clock, system_entropy, "one"))
 
 
-def prepare(folder: Path) -> None:
-    """A hub with one document that waits for the partner."""
-    folder.mkdir()
-    store = open_store(f"sqlite:{folder}/hub.db", node="one")
-    store.migrate()
-    store.close()
-    world = open_world(folder)
-    world.offer("invoice", INVOICE)
-    world.hub.store.close()
+class MailboxJourney(Journey):
+    """What the partner's client does in its folders, with a hub that is right or one of :data:`MUTANTS`."""
+
+    def prepare(self, folder: Path) -> None:
+        """A hub with one document that waits for the partner."""
+        folder.mkdir()
+        store = open_store(f"sqlite:{folder}/hub.db", node="one")
+        store.migrate()
+        store.close()
+        world = open_world(folder)
+        world.offer("invoice", INVOICE)
+        world.hub.store.close()
+
+    def begin(self, folder: Path) -> Callable[[Tell], None]:
+        """See the base class."""
+        world = open_world(folder)
+        world.hub.store.write(lambda tx: tx.put_setting("warm", b""))  # the writer's thread is there then
+        if self.mutant:
+            MUTANTS[self.mutant](world)
+        return lambda tell: journey(world, tell)
+
+    def check_told(self, told: Sequence[Told]) -> None:
+        """Each step of a hub that is right."""
+        assert self.mutant or len(told) == 11
+
+    def check(self, folder: Path, told: Sequence[Told]) -> None:
+        """Open what is left, and try it."""
+        after = After(folder, told)
+        try:
+            after.check()
+        finally:
+            after.close()
 
 
-def journey(world: RealWorld, told: Callable[[str], None]) -> None:
+def journey(world: RealWorld, tell: Tell) -> None:
     """What the partner's client does. A step that fails is not acknowledged, and the next one is tried."""
     tree = world.open()
 
@@ -86,7 +98,7 @@ def journey(world: RealWorld, told: Callable[[str], None]) -> None:
                 work()
         except EcluseError:
             return
-        told(name)
+        tell(name)
 
     step("taken /inbound/big", lambda: put(tree, "/inbound/big", BIG))
     step("taken /inbound/small", lambda: put(tree, "/inbound/small", SMALL))
@@ -100,6 +112,7 @@ def journey(world: RealWorld, told: Callable[[str], None]) -> None:
     step("cut", lambda: begin(tree, "/inbound/never", BIG).suspend())
     step("picked up /outbound/invoice", lambda: get(tree, "/outbound/invoice"))
     step("removed /inbound/big", lambda: tree.remove(at("/inbound/big")))
+    world.hub.store.close()
 
 
 def resume(tree: Tree, path: str) -> None:
@@ -108,69 +121,6 @@ def resume(tree: Tree, path: str) -> None:
     writer = tree.write(at(path), resume=True)
     writer.write(writer.size, data[writer.size :])
     writer.commit()
-
-
-class Child:
-    """A process that makes the journey once it is let go.
-
-    Args:
-        folder: Made by :func:`prepare`.
-        mutant: One of :data:`MUTANTS`, or empty.
-
-    Attributes:
-        threads: Ids of its threads, by name.
-        told: What it was told.
-    """
-
-    def __init__(self, folder: Path, mutant: str = "") -> None:
-        self.told: list[Told] = []
-        self._read, write = os.pipe()
-        self._go, go = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
-            try:
-                _child(folder, mutant, self._go, write)
-            finally:
-                os._exit(0)
-        os.close(write)
-        self._let = go
-        self._rest = b""
-        main, writer = self._line().split()
-        self.threads = {"main": int(main), "writer": int(writer)}
-
-    def _line(self) -> str:
-        while b"\n" not in self._rest:
-            ready, _, _ = select.select([self._read], [], [], 20)
-            data = os.read(self._read, 4096) if ready else b""
-            if not data:
-                return ""
-            self._rest += data
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.decode()
-
-    def run(self) -> None:
-        """Let it go, and wait for its end."""
-        os.write(self._let, b"go")
-        while line := self._line():
-            self.told.append(Told(time.time(), line))
-        os.close(self._let)
-        os.close(self._read)
-        os.close(self._go)
-        # A child whose writer was killed alone does not end by itself: strace kills the whole process.
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-
-
-def _child(folder: Path, mutant: str, go: int, write: int) -> None:
-    world = open_world(folder)
-    world.hub.store.write(lambda tx: tx.put_setting("warm", b""))  # the writer's thread is there then
-    [writer] = [thread for thread in threading.enumerate() if thread.name == "ecluse-writer"]
-    os.write(write, f"{threading.get_native_id()} {writer.native_id}\n".encode())
-    if mutant:
-        MUTANTS[mutant](world)
-    os.read(go, 2)
-    journey(world, lambda step: os.write(write, f"{step}\n".encode()))
-    world.hub.store.close()
 
 
 def _before_the_commit(world: RealWorld) -> None:
@@ -234,7 +184,7 @@ class After:
         told: What the client was told before.
     """
 
-    def __init__(self, folder: Path, told: list[Told]) -> None:
+    def __init__(self, folder: Path, told: Sequence[Told]) -> None:
         self.world = open_world(folder)
         self.told = {each.step for each in told}
 

@@ -6,6 +6,7 @@ does: whatever the channel held in memory is given up with it, as the next attem
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -39,7 +40,10 @@ from ecluse.exchange.once import Staged
 from ecluse.exchange.port import Channel
 from ecluse.exchange.remembered import Remembered
 
-__all__ = ["FARS", "FarEnd", "Killed", "far_end", "killed"]
+__all__ = ["FARS", "NAME", "FarEnd", "Killed", "far_end", "killed"]
+
+NAME = "orders.edi"
+"""Of the document that most tests send."""
 
 
 class Killed(BaseException):
@@ -81,6 +85,9 @@ class FarEnd(Protocol):
     def take(self, name: str) -> bytes | None:
         """The reader fetches a file: it is not there any more."""
 
+    def drop_upload(self, name: str) -> None:
+        """The bucket's rules end an upload in parts."""
+
 
 @dataclass
 class _Files:
@@ -107,6 +114,9 @@ class _Files:
         data = path.read_bytes()
         path.unlink()
         return data
+
+    def drop_upload(self, name: str) -> None:
+        raise AssertionError("no bucket")
 
 
 @dataclass
@@ -137,6 +147,9 @@ class _Dav:
         self.client.delete(f"in/{name}")
         return data
 
+    def drop_upload(self, name: str) -> None:
+        raise AssertionError("no bucket")
+
     def _read(self, name: str) -> bytes:
         with self.client.read(f"in/{name}") as answer:
             return b"".join(answer.chunks())
@@ -157,8 +170,11 @@ class _Bucket:
         store = s3_objects(self.access)
         there = {each.key: b"".join(store.read(each.key, each.etag)) for each in store.list("", deep=True)}
         with store.call("GET", "", {"uploads": ""}) as answer:
-            left = answer.read().count(b"<UploadId>")
-        return there | {f"upload {number}": b"" for number in range(left)}
+            left = re.findall(rb"<UploadId>([^<]+)<", answer.read())
+        return there | {f"upload {id.decode()}": b"" for id in left}
+
+    def drop_upload(self, name: str) -> None:
+        s3_objects(self.access).drop(NAME, name.removeprefix("upload "))
 
     def take(self, name: str) -> bytes | None:
         store = s3_objects(self.access)

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.packs import export
 from ecluse.model.basics import MessageId
 

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 from tests.support.sites import content_of, introduce
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 from ecluse.channels.as2.receipts import SealedFacts
 from ecluse.channels.as2.relation import PRIVATE_NETWORKS
@@ -28,6 +28,7 @@ from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Direction, Message
 from ecluse.model.states import DeliveryState, MessageState
+from ecluse.typed import from_json
 
 __all__ = ["LARGE", "SMALL", "Pair", "free_port", "wait_for"]
 
@@ -104,11 +105,11 @@ class Pair:
             assert found is not None
             return found
 
-        wait_for(lambda: bool(sealed().wire_blob), 20)
+        wait_for(lambda: bool(sealed().wire_blob), 120)
         found = sealed()
         with node.hub.blob(found.wire_blob) as reader:
             body = b"".join(reader.chunks())
-        headers = msgspec.json.decode(found.wire, type=SealedFacts).headers
+        headers = from_json(found.wire, SealedFacts).headers
         egress = Egress(hosts=frozenset({"127.0.0.1"}), networks=PRIVATE_NETWORKS)
         return post(f"http://127.0.0.1:{self.ports['aster']}/as2", headers, body, egress=egress)
 
@@ -156,7 +157,7 @@ class Pair:
         for node in self.nodes.values():
             node.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
 
 
 def wait_for(true: Callable[[], bool], patience: float, otherwise: Callable[[], str] = lambda: "") -> None:

@@ -72,7 +72,7 @@ def pebble(folder: Path, http_port: int, *, reject: int = 0) -> Iterator[Pebble]
 
 def _wait(url: str, ca: Path) -> None:
     context = ssl.create_default_context(cafile=str(ca))
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while True:
         try:
             with urllib.request.urlopen(url, context=context, timeout=2):

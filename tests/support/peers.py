@@ -10,8 +10,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-__all__ = ["PROFTPD", "VSFTPD", "PublicFolder", "missing"]
+__all__ = ["BAO", "PROFTPD", "VSFTPD", "PublicFolder", "missing"]
 
+BAO = "build/peers/bao/bao"
 VSFTPD = "build/peers/vsftpd/usr/sbin/vsftpd"
 PROFTPD = "/usr/sbin/proftpd"
 
@@ -55,6 +56,8 @@ def missing(name: str) -> str:
     if name == "azurite":
         found = os.path.exists("build/peers/azurite/node_modules/.bin/azurite-blob")
         return "" if found and shutil.which("node") else "npm install azurite in build/peers/azurite"
+    if name == "bao":
+        return "" if os.path.exists(BAO) or shutil.which("bao") else f"OpenBao's program is not at {BAO}"
     if name == "bouncycastle":
         if not all(os.path.exists(f"/usr/share/java/{jar}.jar") for jar in ("bcpkix", "bcprov", "bcutil")):
             return "libbcpkix-java is not installed"

@@ -80,12 +80,28 @@ class PostgresServer:
         """Of a database; nobody is asked for a password."""
         return f"postgresql://ecluse@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """Make an empty database; give its URL."""
+    def new_database(self, like: str = "") -> str:
+        """Make an empty database, or one like that of a URL, which nobody is connected to; give its URL."""
         name = f"test{next(self._names)}"
+        template = f" TEMPLATE {like.rpartition('/')[2]}" if like else ""
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name}{template}")
         return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop one, whoever is connected."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def wait_for_nobody(self, url: str) -> None:
+        """Return when nobody is connected to a database: what a client that was killed had sent is done, or undone."""
+        until = time.monotonic() + START_SECONDS
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            while connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (url.rpartition("/")[2],)
+            ).fetchone() != (0,):
+                assert time.monotonic() < until, "somebody stays connected"
+                time.sleep(0.005)
 
     def start(self) -> None:
         """Return when it answers."""

@@ -16,7 +16,7 @@ from tests.support import wrong_hubs
 from tests.support.children import ROOT, child_env
 
 from ecluse.app import service as app
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.engine.runner import Runner
 from ecluse.evidence import sequencer
 from ecluse.exchange.deliver import Attempt

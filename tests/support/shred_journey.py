@@ -1,15 +1,10 @@
-"""Documents that are shredded in a child process that may die at any call: what it was told, and the checks.
+"""Documents that are shredded on a disk that may end at any call: what was told, and the checks.
 
-The child is forked, works through the journey, and says of each step that was acknowledged so, with the time.
 :class:`After` looks at what is left as it lies there, then opens it and goes on.
 """
 
 from __future__ import annotations
 
-import os
-import select
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
+from tests.support.crashes import Journey, Tell, Told
 
 from ecluse.archive import copies
 from ecluse.archive.classes import DataClass
@@ -36,7 +32,7 @@ from ecluse.model.states import MessageState
 from ecluse.store.open import open_store
 from ecluse.store.port import Tx
 
-__all__ = ["MUTANTS", "After", "Child", "Told", "prepare"]
+__all__ = ["MUTANTS", "After", "ShredJourney"]
 
 DOCUMENTS: Final = {
     "small-jane-doe": b"<Order/>" * 9,
@@ -44,17 +40,8 @@ DOCUMENTS: Final = {
     "third": b"x" * 9000,
 }
 """In a row, and larger than what rides in one."""
-
-
 FRESH: Final = "fresh"
 """One that comes on the journey: its key is in the write-ahead log when it is deleted."""
-
-
-class Told(NamedTuple):
-    """A step that was acknowledged, and when that could be seen."""
-
-    at: float
-    step: str
 
 
 def _clock() -> Instant:
@@ -77,16 +64,41 @@ class Kept(NamedTuple):
     key: bytes
 
 
-def prepare(folder: Path) -> list[Kept]:
-    """A hub with documents that everything is done with."""
-    folder.mkdir()
-    store = open_store(f"sqlite:{folder}/hub.db", node="one")
-    store.migrate()
-    store.close()
-    hub = open_hub(folder)
-    found = [arrive(hub, name, data) for name, data in DOCUMENTS.items()]
-    hub.store.close()
-    return found
+class ShredJourney(Journey):
+    """Documents that are shredded one after the other, by a hub that is right or one of :data:`MUTANTS`."""
+
+    def __init__(self, mutant: str = "") -> None:
+        super().__init__(mutant)
+        self._kept: list[Kept] = []
+
+    def prepare(self, folder: Path) -> None:
+        """A hub with documents that everything is done with."""
+        folder.mkdir()
+        store = open_store(f"sqlite:{folder}/hub.db", node="one")
+        store.migrate()
+        store.close()
+        hub = open_hub(folder)
+        self._kept = [arrive(hub, name, data) for name, data in DOCUMENTS.items()]
+        hub.store.close()
+
+    def begin(self, folder: Path) -> Callable[[Tell], None]:
+        """See the base class."""
+        hub = open_hub(folder)
+        hub.store.write(lambda tx: tx.put_setting("warm", b""))  # the writer's thread is there then
+        if self.mutant:
+            MUTANTS[self.mutant](hub)
+        return lambda tell: journey(hub, self._kept, tell)
+
+    def check_told(self, told: Sequence[Told]) -> None:
+        """Each step of a hub that is right."""
+        if not self.mutant:
+            steps = [each.step for each in told]
+            assert steps.count("erased fresh") == 4
+            assert len([step for step in steps if step.startswith("shredded")]) == 4
+
+    def check(self, folder: Path, told: Sequence[Told]) -> None:
+        """Look at what is left, open it, and go on."""
+        After(folder, self._kept, told).check()
 
 
 def arrive(hub: Hub, name: str, data: bytes) -> Kept:
@@ -105,7 +117,7 @@ def arrive(hub: Hub, name: str, data: bytes) -> Kept:
     return Kept(name, message.id, blob, key)
 
 
-def journey(hub: Hub, kept: Sequence[Kept], told: Callable[[str], None]) -> None:
+def journey(hub: Hub, kept: Sequence[Kept], tell: Tell) -> None:
     """Shred one after the other; have the copies follow. A step that fails is not acknowledged."""
 
     def one(tx: Tx, id: MessageId) -> int:
@@ -123,81 +135,19 @@ def journey(hub: Hub, kept: Sequence[Kept], told: Callable[[str], None]) -> None
 
     with suppress(EcluseError):
         fresh = arrive(hub, FRESH, bytes(9000))
-        told(f"arrived {fresh.id} {fresh.blob} {fresh.key.hex()}")
+        tell(f"arrived {fresh.id} {fresh.blob} {fresh.key.hex()}")
         kept = [*kept, fresh]
     for each in reversed(kept):
         try:
             hub.store.write(lambda tx, id=each.id: one(tx, id))  # type: ignore[misc]
-            told(f"shredded {each.name}")
+            tell(f"shredded {each.name}")
             finish_erasures(hub, hub.store, hub.copies)
         except EcluseError:
             continue
         for other in kept:
             kinds = [logged.event.kind for logged in hub.store.read(lambda view, o=other: view.events(o.id))]  # type: ignore[misc]
             if "message.erased-everywhere" in kinds:
-                told(f"erased {other.name}")
-
-
-class Child:
-    """A process that makes the journey once it is let go.
-
-    Args:
-        folder: Made by :func:`prepare`.
-        kept: What that gave.
-        mutant: One of :data:`MUTANTS`, or empty.
-
-    Attributes:
-        threads: Ids of its threads, by name.
-        told: What it was told.
-    """
-
-    def __init__(self, folder: Path, kept: Sequence[Kept], mutant: str = "") -> None:
-        self.told: list[Told] = []
-        self._read, write = os.pipe()
-        self._go, go = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
-            try:
-                _child(folder, kept, mutant, self._go, write)
-            finally:
-                os._exit(0)
-        os.close(write)
-        self._let = go
-        self._rest = b""
-        main, writer = self._line().split()
-        self.threads = {"main": int(main), "writer": int(writer)}
-
-    def _line(self) -> str:
-        while b"\n" not in self._rest:
-            ready, _, _ = select.select([self._read], [], [], 20)
-            data = os.read(self._read, 4096) if ready else b""
-            if not data:
-                return ""
-            self._rest += data
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.decode()
-
-    def run(self) -> None:
-        """Let it go, and wait for its end."""
-        os.write(self._let, b"go")
-        while line := self._line():
-            self.told.append(Told(time.time(), line))
-        for handle in (self._let, self._read, self._go):
-            os.close(handle)
-        # A child whose writer was killed alone does not end by itself: strace kills the whole process.
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-
-
-def _child(folder: Path, kept: Sequence[Kept], mutant: str, go: int, write: int) -> None:
-    hub = open_hub(folder)
-    hub.store.write(lambda tx: tx.put_setting("warm", b""))  # the writer's thread is there then
-    [writer] = [thread for thread in threading.enumerate() if thread.name == "ecluse-writer"]
-    os.write(write, f"{threading.get_native_id()} {writer.native_id}\n".encode())
-    if mutant:
-        MUTANTS[mutant](hub)
-    os.read(go, 2)
-    journey(hub, kept, lambda step: os.write(write, f"{step}\n".encode()))
+                tell(f"erased {other.name}")
     hub.store.close()
 
 

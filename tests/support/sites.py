@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node, active_configuration, open_node
+from ecluse.app.node import Node, active_configuration
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.port import BlobPlace

@@ -23,7 +23,7 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes] | None = None, seconds: float = 10) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes] | None = None, seconds: float = 60) -> None:
     """Wait until somebody listens on a port."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -60,7 +60,7 @@ def _run(command: list[str], port: int, folder: str) -> Store:
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, preexec_fn=with_parent
     )
     atexit.register(lambda: (process.kill(), process.wait(10)))
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -166,7 +166,7 @@ class DavServer:
             cwd=self.folder,
             preexec_fn=with_parent,
         )
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()

@@ -18,7 +18,8 @@ from ecluse.app.folder import make_hub
 from ecluse.app.health.work import log as look_at_log
 from ecluse.app.log.proofs import verify_evidence
 from ecluse.app.log.sequencing import log_event, make_sequencer
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.blobs.local import LocalPlace
 from ecluse.blobs.vault import Vault

@@ -102,7 +102,8 @@ class MemoryTree:
             if path in self.box.folders():
                 return Entry(path.name, True, 0, self.box.clock(), self.box.writable(path))
             file = self._file(path)
-            return Entry(path.name, False, len(file.data), file.modified, self._may_write(path, file))
+            writable, taken = self._may_write(path, file), file.state == "taken"
+            return Entry(path.name, False, len(file.data), file.modified, writable, taken)
 
     def list(self, folder: VirtualPath, *, after: str = "", limit: int = 500) -> list[Entry]:
         with self.box.lock:

@@ -56,7 +56,7 @@ def serve(answer: Answer, *, status: int = 200) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)
 
 
 # --- openssl ts ---------------------------------------------------------------------------------------------

@@ -234,16 +234,15 @@ def test_nobody_waits_for_the_database(world: World) -> None:
     class Slow:
         def write(self, work: Any) -> Any:
             held.set()
-            go.wait(10)
+            go.wait(120)
             return world.store.write(work)
 
     slow: Any = Slow()
     flushing = threading.Thread(target=lambda: node.flush(slow, world.tell))
     flushing.start()
-    assert held.wait(10)
-    began = time.perf_counter()
+    assert held.wait(60)
     node.saw(BIRCH, "as2", "verify", "bb")
-    assert time.perf_counter() - began < 0.5
+    assert flushing.is_alive()
     go.set()
     flushing.join()
     world.flush(node)

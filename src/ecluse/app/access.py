@@ -20,6 +20,7 @@ from ecluse.model.basics import Instant, PartnerId, iso
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
 from ecluse.trust.directory import PartnerView
+from ecluse.typed import from_json
 
 __all__ = [
     "Decision",
@@ -228,7 +229,7 @@ def last_reviews(node: Node) -> list[Review]:
             page = view.records(KIND, after=found[-1].key if found else "", limit=_PAGE)
             found += page
             if len(page) < _PAGE:
-                return [msgspec.json.decode(each.body, type=Review) for each in reversed(found)]
+                return [from_json(each.body, Review) for each in reversed(found)]
 
     return node.store.read(read)
 

@@ -9,7 +9,8 @@ from typing import Final
 import tomli_w
 
 from ecluse import durable
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, Entropy, system_clock, system_entropy

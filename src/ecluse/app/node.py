@@ -1,11 +1,9 @@
-"""An opened hub: everything that a command or a serving node works with, made from one folder."""
+"""An opened hub: everything that a command or a serving node works with, and what it takes up while it serves."""
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,20 +11,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from ecluse import durable
-from ecluse.app.archive.wiring import join_archive
-from ecluse.app.backup.copy import join_backup
-from ecluse.app.backup.errors import HalfRestored
-from ecluse.app.channels.accounts import join_accounts
-from ecluse.app.channels.ftps import join_ftps
-from ecluse.app.flows.book import Flows
-from ecluse.app.flows.places import join_places
-from ecluse.app.rotation.exchange import join_exchange
-from ecluse.app.rotation.watch import join_rotations
-from ecluse.app.unlocking import open_hub_store, open_place, unlock
 from ecluse.archive.room import Room
-from ecluse.blobs.stock import KeyStock
 from ecluse.blobs.vault import Vault
-from ecluse.channels.as2.sender import As2Channel
 from ecluse.channels.http.line import Pool
 from ecluse.engine.retry import Backoff, RetryPolicy
 from ecluse.errors import EcluseError, Fault
@@ -35,7 +21,6 @@ from ecluse.evidence.longterm.sources import Source as EvidenceSource
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Channel
 from ecluse.exchange.remote import Source
-from ecluse.model.basics import Clock, Entropy, new_id, system_clock, system_entropy
 from ecluse.model.nouns import Message
 from ecluse.store.port import Store
 from ecluse.trust.configuration import Configuration
@@ -45,24 +30,25 @@ from ecluse.trust.files.known import LEAST, Known
 from ecluse.trust.inventory import Inventory
 from ecluse.trust.keys.keyfiles import FileKeyring
 from ecluse.trust.keys.keyring import Keyring
-from ecluse.trust.keys.storage import StorageKeys
 from ecluse.trust.keystores.signer import SignerKeyring
 from ecluse.trust.revocation import refused
 from ecluse.trust.rotation.choices import SETTING as CHOICES_SETTING
 from ecluse.trust.rotation.choices import Choices, load_choices
-from ecluse.trust.secrets import Secret, SecretResolver
-from ecluse.trust.settings.fields import octets, seconds
+from ecluse.trust.secrets import SecretResolver
+from ecluse.trust.settings.fields import seconds
 from ecluse.wire.tlog.checkpoint import LogKey
 from ecluse.wire.tlog.cosignature import CosignerKey
 from ecluse.wire.tlog.note import NoteKey
 
 __all__ = [
     "KEYS_SETTING",
+    "KNOWN_FILE",
     "RESTORING_SETTING",
     "REVOCATION_SETTING",
     "Node",
-    "NotMigrated",
-    "open_node",
+    "active_configuration",
+    "directory_of",
+    "keep_known",
 ]
 
 KEYS_SETTING: Final = "keyring.changed"
@@ -78,14 +64,6 @@ REVOCATION_SETTING: Final = "revocation.changed"
 """The same for which certificates are refused because they were revoked."""
 
 
-class NotMigrated(EcluseError):
-    """The database is of an older release."""
-
-    code = "app.not-migrated"
-    fault = Fault.USAGE
-    remedy = "Back the database up, then run `ecluse migrate`."
-
-
 @dataclass(slots=True)
 class Node:
     """One process of a hub. Closes as a context.
@@ -93,8 +71,7 @@ class Node:
     Attributes:
         folder: The hub's folder.
         name: This process among those of the hub.
-        bootstrap: The folder's own ``ecluse.toml``: where the state, the bytes and the keys are, what is
-            listened on.
+        bootstrap: What a node reads at its start only; see :func:`ecluse.app.opening.at_start`.
         keyring: Our keys.
         store: State.
         vault: Bytes.
@@ -104,6 +81,7 @@ class Node:
         sources: What documents are collected from, by kind.
         evidence_sources: What evidence records are made over besides the log's checkpoints, by name.
         closing: What else is to be let go at the end.
+        reloaded: What else has to be done once :meth:`reload` took something up.
         directory: Everyone, as of the version in force; see :meth:`reload`.
         version: Number of the configuration version in force; 0 where the folder's own is used.
         resolver: From references to secrets.
@@ -133,6 +111,7 @@ class Node:
     sources: dict[str, Source] = field(default_factory=dict)
     evidence_sources: dict[str, EvidenceSource] = field(default_factory=dict)
     closing: list[Callable[[], None]] = field(default_factory=list)
+    reloaded: list[Callable[[Node], None]] = field(default_factory=list)
     archive: Room = field(init=False, repr=False)
     _reloading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -214,11 +193,12 @@ class Node:
                     keep_known(self.folder / KNOWN_FILE, configuration, self.keyring, self.hub)
                 self.planned = None
             self.keyring.reload()
-            self.directory = _directory(self.store, configuration, self.keyring, self.resolver, choices)
+            self.directory = directory_of(self.store, configuration, self.keyring, self.resolver, choices)
         self.version = version
         self.marks = marks
         self.choices_mark = chosen
-        join_backup(self)
+        for then in self.reloaded:
+            then(self)
         return True
 
     def retry_policy(self, message: Message) -> RetryPolicy | None:
@@ -256,126 +236,17 @@ class Node:
         self.close()
 
 
-def open_node(
-    folder: Path,
-    *,
-    environ: Mapping[str, str] | None = None,
-    clock: Clock = system_clock,
-    entropy: Entropy = system_entropy,
-    migrate: bool = False,
-    serving: bool = False,
-    passphrase: Secret | None = None,
-) -> Node:
-    """Open the hub in ``folder``.
-
-    Args:
-        folder: Made by :func:`ecluse.app.folder.make_hub`.
-        environ: Where ``env:`` secrets are looked up; the process's own by default.
-        clock: Time.
-        entropy: Randomness.
-        migrate: Apply missing migrations instead of refusing.
-        serving: As of :func:`unlock`.
-        passphrase: As of :func:`unlock`.
-
-    Raises:
-        NotAHub: There is none.
-        NotMigrated: The database is of an older release, and ``migrate`` was not said.
-        EcluseError: The configuration, the keyring or the database can't be used.
-    """
-    unlocked = unlock(folder, environ=environ, clock=clock, serving=serving, passphrase=passphrase)
-    bootstrap, keyring, resolver = unlocked
-    settings = bootstrap.hub
-    name = f"{socket.gethostname()}-{os.getpid()}-{new_id('n', clock(), entropy)[-6:]}"
-    store = open_hub_store(folder, unlocked, name)
-    try:
-        pending = store.pending_migrations()
-        if pending and not migrate:
-            raise NotMigrated(f"The database lacks {', '.join(pending)}.")
-        if pending:
-            store.migrate()
-        if serving and store.read(lambda view: view.setting(RESTORING_SETTING)):
-            raise HalfRestored(f"A restore into {folder} was begun and did not end.")
-        chosen, choices = store.read(lambda view: (view.setting(CHOICES_SETTING), load_choices(view)))
-        vault = Vault(
-            open_place(folder, bootstrap, resolver),
-            StorageKeys(keyring),
-            entropy,
-            clock,
-            octets(settings.blobs.inline_limit),
-        )
-        if store.local:
-            vault.stock = KeyStock(
-                vault.wrap,
-                entropy,
-                clock,
-                lambda keys: store.submit(lambda tx: tx.keep_keys(keys)),
-                lambda ids: store.submit(lambda tx: tx.forget_keys(ids)),
-            )
-        hub = Hub(store, vault, clock, entropy, name)
-        version, configuration = _configuration(folder, hub, bootstrap, keyring)
-        pool = Pool()
-        node = Node(
-            folder=folder,
-            name=name,
-            bootstrap=bootstrap,
-            keyring=keyring,
-            store=store,
-            vault=vault,
-            hub=hub,
-            channels={},
-            directory=_directory(store, configuration, keyring, resolver, choices),
-            version=version,
-            choices_mark=chosen,
-            resolver=resolver,
-            pool=pool,
-        )
-    except BaseException:
-        store.close()
-        raise
-    hub.config_version = lambda: node.version
-    hub.flows = Flows(node)
-    inbox = settings.inbox.folder
-    if isinstance(inbox, str):
-        hub.inbox = "folder:inbox"
-    join_places(node)
-    join_ftps(node)
-    join_accounts(node)
-    join_archive(node)
-    join_rotations(node)
-    join_exchange(node)
-    join_backup(node)
-    listen = settings.listen.as2
-    node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
-    return node
-
-
-def _directory(
+def directory_of(
     store: Store,
     configuration: Configuration,
     keyring: Keyring,
     resolver: SecretResolver,
     choices: Choices,
 ) -> Directory:
+    """Everyone, as a configuration and the choices in force have them, and as authorities said of certificates."""
     mode = configuration.hub.revocation.mode
     gone = store.read(lambda view: refused(view, mode)) if mode != "off" else None
     return Directory(configuration, keyring, resolver, choices=choices, refused=gone)
-
-
-def _configuration(
-    folder: Path, hub: Hub, bootstrap: Configuration, keyring: Keyring
-) -> tuple[int, Configuration]:
-    """As :func:`active_configuration`, with what an earlier process found; what it did not is kept for the next."""
-    path = folder / KNOWN_FILE
-    try:
-        known = Known.open(path.read_bytes(), keyring)
-    except OSError:
-        known = None
-    version, configuration = active_configuration(hub.store, bootstrap, known=known)
-    if len(configuration.files) >= LEAST and (
-        known is None or known.missed * 10 > len(configuration.partners)
-    ):
-        keep_known(path, configuration, keyring, hub)
-    return version, configuration
 
 
 def keep_known(path: Path, configuration: Configuration, keyring: Keyring, hub: Hub) -> None:

@@ -16,6 +16,7 @@ from ecluse.archive.classes import DataClass
 from ecluse.model.files import FileState
 from ecluse.model.nouns import Message
 from ecluse.store.port import Tx, View
+from ecluse.typed import from_json
 
 __all__ = ["blank", "has", "nameless"]
 
@@ -103,7 +104,7 @@ def _without_names(message: Message) -> Message:
 
 def _wire(wire: bytes) -> bytes:
     try:
-        facts: dict[str, Any] = msgspec.json.decode(wire, type=dict[str, Any])
+        facts: dict[str, Any] = from_json(wire, dict[str, Any])
     except msgspec.MsgspecError:
         return b"{}"
     kept = {name: value for name, value in facts.items() if name not in _WIRE}

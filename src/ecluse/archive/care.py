@@ -27,6 +27,7 @@ from ecluse.model.basics import Instant
 from ecluse.model.nouns import BlobRow
 from ecluse.store.port import Tx, View
 from ecluse.trust.settings.fields import seconds
+from ecluse.typed import from_json, json_decoder
 
 __all__ = ["CARE_SETTING", "Look", "Pace", "Seen", "known_blobs", "look_after", "look_at_due"]
 
@@ -287,7 +288,7 @@ def _told(room: Room, archived: Archived) -> bool:
     told = next((each for each in events if each.event.kind in _ENTERED), None)
     if told is None:
         return False
-    facts = msgspec.json.decode(decode_leaf(told.leaf).data, type=dict[str, object])
+    facts = from_json(decode_leaf(told.leaf).data, dict[str, object])
     return facts.get("sha256") == archived.sha256.hex() and facts.get("size") == archived.size
 
 
@@ -299,7 +300,7 @@ class _Offset(msgspec.Struct, frozen=True):
     offset: int = 0
 
 
-_read_offset = msgspec.json.Decoder(_Offset).decode
+_read_offset = json_decoder(_Offset).decode
 
 
 def _sealed(room: Room, known: _Known) -> Iterator[bytes]:

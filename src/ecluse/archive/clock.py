@@ -19,6 +19,7 @@ from ecluse.evidence.stamps.keeping import authority_state
 from ecluse.model.basics import Instant, iso
 from ecluse.store.port import Tx, View
 from ecluse.trust.settings.fields import seconds
+from ecluse.typed import json_decoder
 
 __all__ = ["CLOCK_SETTING", "ClockDoubted", "ClockWatch", "check_clock", "confirm_clock", "doubt_of"]
 
@@ -56,7 +57,7 @@ class _Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     confirmed: Instant = Instant(0)
 
 
-_read = msgspec.json.Decoder(_Seen).decode
+_read = json_decoder(_Seen).decode
 
 
 def _seen(view: View) -> _Seen | None:

@@ -21,6 +21,7 @@ from ecluse.evidence.record import SALT_SIZE, Json, commit, decode_leaf, record
 from ecluse.model.basics import Entropy, Instant
 from ecluse.model.nouns import Event, LoggedEvent
 from ecluse.store.port import Tx
+from ecluse.typed import json_decoder
 
 __all__ = ["ERASED", "FORGED", "conceal", "opened", "reveal", "revealed", "tell", "unclassified", "values_of"]
 
@@ -33,7 +34,7 @@ _PREFIX: Final = "hmac-sha256:"
 _SIZE: Final = len(_PREFIX) + 64
 
 _Values = dict[str, tuple[str, str]]
-_read = msgspec.json.Decoder(_Values).decode
+_read = json_decoder(_Values).decode
 _encode = msgspec.json.Encoder().encode
 
 unclassified: Final[set[tuple[str, str]]] = set()

@@ -12,6 +12,7 @@ from typing import Final, TypedDict
 import msgspec
 
 from ecluse.model.archive import Archived
+from ecluse.typed import json_decoder
 from ecluse.wire.documents.facts import DocumentFacts, DocumentType, Interchange
 
 __all__ = ["Columns", "Contents", "Line", "columns", "contents", "contents_of"]
@@ -67,7 +68,7 @@ class _Body(msgspec.Struct, frozen=True):
     contents: Contents = Contents()
 
 
-_decode = msgspec.json.Decoder(_Body).decode
+_decode = json_decoder(_Body).decode
 
 
 def columns(interchange: Interchange) -> Columns:

@@ -20,6 +20,7 @@ from ecluse.evidence.record import Json
 from ecluse.model.basics import Clock, Instant, MessageId
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Store, Tx, View
+from ecluse.typed import json_decoder
 
 __all__ = [
     "ERASURE",
@@ -234,7 +235,7 @@ class Erasure(msgspec.Struct, frozen=True, omit_defaults=True):
     destroyed: tuple[str, ...] = ()
 
 
-_read = msgspec.json.Decoder(Erasure).decode
+_read = json_decoder(Erasure).decode
 
 
 def note_erasure(tx: Tx, erasure: Erasure) -> None:

@@ -29,6 +29,7 @@ from ecluse.model.nouns import Direction, Job, Message, Part
 from ecluse.model.records import Record
 from ecluse.model.states import MessageState
 from ecluse.store.port import Tx, View
+from ecluse.typed import from_json, json_decoder
 from ecluse.wire.documents import Interchange, read
 
 __all__ = [
@@ -111,8 +112,8 @@ class ArchivedBody(msgspec.Struct, frozen=True, omit_defaults=True):
     receipt_sha256: str = ""
 
 
-_read_body = msgspec.json.Decoder(ArchivedBody).decode
-_read_refused = msgspec.json.Decoder(Refused).decode
+_read_body = json_decoder(ArchivedBody).decode
+_read_refused = json_decoder(Refused).decode
 
 
 def body_of(archived: Archived) -> ArchivedBody:
@@ -141,7 +142,7 @@ def note_message(room: Room, tx: Tx, message: Message) -> None:
 
 def deposit_job(room: Room, job: Job, context: JobContext) -> Outcome:
     """Do what :func:`note_message` noted."""
-    asked = msgspec.json.decode(job.payload, type=dict[str, str])
+    asked = from_json(job.payload, dict[str, str])
     id, name = MessageId(asked["message"]), asked["profile"]
     message = room.hub.store.read(lambda view: view.message(id))
     if message is None or message.shredded or not message.parts:

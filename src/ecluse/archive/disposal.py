@@ -24,6 +24,7 @@ from ecluse.model.archive import Archived, ArchiveId, ArchiveState
 from ecluse.model.basics import Instant, MessageId, iso
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
+from ecluse.typed import json_decoder
 
 __all__ = [
     "EYES",
@@ -158,7 +159,7 @@ class Disposal(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
-_read = msgspec.json.Decoder(Disposal).decode
+_read = json_decoder(Disposal).decode
 
 
 def disposal_record(disposal: Disposal, state: str, at: Instant) -> Record:

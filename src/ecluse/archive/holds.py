@@ -20,6 +20,7 @@ from ecluse.model.nouns import JobState, Message
 from ecluse.model.records import Record
 from ecluse.store.archive import HOLD, STANDING
 from ecluse.store.port import View
+from ecluse.typed import json_decoder
 
 __all__ = [
     "MAX_NAMED",
@@ -128,7 +129,7 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     released: Release | None = None
 
 
-_decode = msgspec.json.Decoder(Hold).decode
+_decode = json_decoder(Hold).decode
 _encode = msgspec.json.Encoder().encode
 
 

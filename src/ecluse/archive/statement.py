@@ -21,6 +21,7 @@ import msgspec
 
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, iso
+from ecluse.typed import from_json
 from ecluse.wire.tlog.note import NoteKey, open_note
 
 __all__ = ["DEPOSIT", "DESTRUCTION", "FORMAT", "BadStatement", "Statement", "check_statement", "state"]
@@ -84,7 +85,7 @@ def check_statement(statement: Statement, key: NoteKey) -> dict[str, Any]:
     if len(lines) != 5 or lines[0] != FORMAT or lines[3] != statement.digest:
         raise BadStatement("The text is not the one that was signed.")
     try:
-        facts = msgspec.json.decode(statement.text, type=dict[str, Any])
+        facts = from_json(statement.text, dict[str, Any])
     except msgspec.MsgspecError:
         raise BadStatement("The text of the statement is no JSON.") from None
     if (facts.get("states"), facts.get("id"), facts.get("at")) != (lines[1], lines[2], lines[4]):

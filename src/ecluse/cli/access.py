@@ -133,9 +133,10 @@ def _decided(path: Path) -> dict[str, bool]:
 
     from ecluse.app.access import ReviewRefused
     from ecluse.app.partners.views import read_small
+    from ecluse.typed import from_json
 
     try:
-        words = msgspec.json.decode(read_small(path, DECISIONS), type=dict[str, str])
+        words = from_json(read_small(path, DECISIONS), dict[str, str])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         words = {"": ""}
     if not all(word in ("keep", "revoke") for word in words.values()):

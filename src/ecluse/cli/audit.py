@@ -140,9 +140,10 @@ def _answers(path: Path | None) -> dict[str, str]:
 
     from ecluse.app.partners.views import read_small
     from ecluse.trust.assurance import AssuranceError
+    from ecluse.typed import from_json
 
     try:
-        return msgspec.json.decode(read_small(path), type=dict[str, str])
+        return from_json(read_small(path), dict[str, str])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise AssuranceError(
             "The answers are no JSON object of texts.", remedy='Write them as {"question": "answer"}.'

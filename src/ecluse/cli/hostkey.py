@@ -20,7 +20,7 @@ def scan(
 ) -> None:
     """Show the host keys of an SFTP server. Nothing is trusted: compare a fingerprint with the partner by voice."""
     from ecluse.channels.sftp.client.probe import scan as look
-    from ecluse.trust.rules.places import split_host
+    from ecluse.trust.addresses import split_host
 
     name, port = split_host(host, 22)
     keys = look(name, port)

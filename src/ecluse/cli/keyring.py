@@ -93,7 +93,11 @@ def bind(
     store: Annotated[str, typer.Option("--store", help="The key store.", show_default=False)],
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Name of the key in the store; as here by default.", show_default=False),
+        typer.Option(
+            "--name",
+            help="Name of the key in the store, of transit also with a version (as2@3); as here by default.",
+            show_default=False,
+        ),
     ] = None,
     make: Annotated[
         str | None,
@@ -131,15 +135,23 @@ def bind(
             days=days,
             actor=frame.actor,
         )
-    info = describe(bound)
-    facts = {"ref": ref, "store": store, "key": info.key.name, "fingerprint": info.fingerprint}
-    frame.show(facts, f"{ref} ({info.key.name}) is used where it is, in {store}.")
+    info = describe(bound.certificate)
+    facts = {
+        "ref": ref,
+        "store": store,
+        "key": info.key.name,
+        "fingerprint": info.fingerprint,
+        "opens": list(bound.opens),
+    }
+    opens = ", ".join(bound.opens) or "none"
+    words = f"{ref} ({info.key.name}) is used where it is, in {store}. Paddings that it decrypts: {opens}."
+    frame.show(facts, words)
 
 
 command(
     app,
     "bind",
-    gives="ref, store, key, fingerprint",
+    gives="ref, store, key, fingerprint, opens[]",
     example="ecluse --hub hub keyring bind orders-2027 --store hsm --make rsa-3072\n"
     "ecluse --hub hub keyring bind main --store vault --name as2-main --certificate main.pem",
 )(bind)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from ecluse.cli import (
     access,
@@ -146,11 +148,16 @@ app.add_typer(subject.app, name="subject", cls=Group)
 app.add_typer(posture.app, name="posture")
 
 
+@cache
+def _built() -> Callable[..., object]:
+    return get_command(app)
+
+
 def run(args: Sequence[str] | None = None) -> int:
     """Run a command; give the exit code. Writes to standard output and error."""
     words = list(sys.argv[1:] if args is None else args)
     try:
-        code = app(words, prog_name="ecluse", standalone_mode=False)
+        code = _built()(words, prog_name="ecluse", standalone_mode=False)
         sys.stdout.flush()
     except _USAGE as error:
         return _usage(error, as_json="--json" in words)

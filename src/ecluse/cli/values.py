@@ -17,9 +17,10 @@ def duration(text: str) -> float:
     import msgspec
 
     from ecluse.trust.settings.fields import Duration, seconds
+    from ecluse.typed import convert
 
     try:
-        return seconds(msgspec.convert(text, type=Duration))
+        return seconds(convert(text, Duration))
     except msgspec.ValidationError:
         raise typer.BadParameter(f"{text!r} is no duration: write 90s, 5m, 12h or 60d.") from None
 
@@ -29,9 +30,10 @@ def moment(text: str) -> Instant:
     import msgspec
 
     from ecluse.trust.settings.fields import Moment, instant_from
+    from ecluse.typed import convert
 
     try:
-        found = instant_from(msgspec.convert(text, type=Moment))
+        found = instant_from(convert(text, Moment))
     except (msgspec.ValidationError, ValueError, OverflowError):
         found = None
     if found is None:

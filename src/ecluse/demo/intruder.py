@@ -6,8 +6,6 @@ import http.client
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import msgspec
-
 from ecluse.channels.as2.receipts import SealedFacts
 from ecluse.demo.checks import until
 from ecluse.demo.company import Company
@@ -16,6 +14,7 @@ from ecluse.model.basics import Instant
 from ecluse.model.nouns import Direction
 from ecluse.model.states import MessageState
 from ecluse.trust.directory import PartnerView
+from ecluse.typed import from_json
 from ecluse.wire.as2.mdn_reader import ReadMdn, read_mdn
 from ecluse.wire.smime.headers import Headers
 
@@ -120,7 +119,7 @@ def _wire(done: Exchange) -> tuple[list[tuple[str, str]], bytes]:
     """The header fields and the exact octets of what was sent."""
     with done.sender.node.hub.blob(done.sent.wire_blob) as reader:
         body = b"".join(reader.chunks())
-    return msgspec.json.decode(done.sent.wire, type=SealedFacts).headers, body
+    return from_json(done.sent.wire, SealedFacts).headers, body
 
 
 def _sync(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ that it could not write, and the next fsync would lie.
 - :mod:`~ecluse.durable.files`    a file being written
 - :mod:`~ecluse.durable.parts`    temporary names, and what killed processes left
 - :mod:`~ecluse.durable.folders`  folders, and names in them
+- :mod:`~ecluse.durable.scratch`  folders for one piece of work, which nothing of is left
 - :mod:`~ecluse.durable.errors`   what a disk refuses
 """
 
@@ -16,6 +17,7 @@ from ecluse.durable.errors import DiskError, NameTaken, disk_errors
 from ecluse.durable.files import NewFile, appear
 from ecluse.durable.folders import make_folder, remove, sync_at, sync_folder
 from ecluse.durable.parts import drop_parts, is_part, sweep_parts
+from ecluse.durable.scratch import scratch_folder
 from ecluse.durable.writing import replace, write_new, write_together
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "make_folder",
     "remove",
     "replace",
+    "scratch_folder",
     "sweep_parts",
     "sync_at",
     "sync_folder",

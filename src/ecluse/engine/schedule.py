@@ -20,6 +20,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant
 from ecluse.model.nouns import Job
 from ecluse.store.port import Lost, Store, StoreUnavailable, Tx
+from ecluse.typed import from_json
 
 __all__ = ["BadSchedule", "Daily", "Every", "LastRun", "Recurring", "Schedule", "last_run"]
 
@@ -171,7 +172,7 @@ class Schedule:
         except EcluseError as raised:
             error = f"{raised.code}: {raised.cause}"
             _log.warning("schedule.failed", name=entry.name, **raised.as_dict())
-        slot = Instant(msgspec.json.decode(job.payload, type=dict[str, int])["slot"])
+        slot = Instant(from_json(job.payload, dict[str, int])["slot"])
         record = msgspec.json.encode(LastRun(slot, self._clock(), error))
         return context.finish(lambda tx: tx.put_setting(_setting(entry.name), record))
 
@@ -184,7 +185,7 @@ class Schedule:
 def last_run(store: Store, name: str) -> LastRun | None:
     """How the recurring work ``name`` last ended, or ``None`` where it never did."""
     raw = store.read(lambda view: view.setting(_setting(name)))
-    return msgspec.json.decode(raw, type=LastRun) if raw is not None else None
+    return from_json(raw, LastRun) if raw is not None else None
 
 
 def _setting(name: str) -> str:

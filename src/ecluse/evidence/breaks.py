@@ -32,12 +32,14 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.errors import BadBreak
 from ecluse.evidence.record import Json, decode_leaf
 from ecluse.store.port import View
+from ecluse.typed import json_decoder
 from ecluse.wire.tlog.checkpoint import LogKey, TreeHead
 from ecluse.wire.tlog.errors import BadSignature, Malformed
 from ecluse.wire.tlog.note import Sign, open_note, parse_note, sign_note
 
 __all__ = [
     "CONTINUED",
+    "MAX_NUMBER",
     "RESTORED",
     "SUBJECT",
     "Break",
@@ -210,7 +212,7 @@ class _Data(msgspec.Struct, frozen=True):
     signatures: tuple[_Signed, ...] = ()
 
 
-_read_data = msgspec.json.Decoder(_Data).decode
+_read_data = json_decoder(_Data).decode
 
 
 def parse_break(text: str) -> Break:

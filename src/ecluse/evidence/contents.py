@@ -23,6 +23,7 @@ from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Answer, Delivery, Direction, LoggedEvent, Message, Receipt
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import Store, View
+from ecluse.typed import from_json
 from ecluse.wire.smime.headers import field_block
 
 __all__ = ["BEGINNINGS", "Bytes", "missing_messages", "verify_bytes", "verify_messages", "verify_versions"]
@@ -270,7 +271,7 @@ class _Wire(msgspec.Struct):
 
 def _wire(message: Message, told: _Told) -> Iterator[Problem]:
     try:
-        facts = msgspec.json.decode(message.wire, type=_Wire)
+        facts = from_json(message.wire, _Wire)
         headers = sha256(field_block(facts.headers)).hexdigest()
         signature = sha256(a2b_base64(facts.signature)).hexdigest() if facts.signature else ""
     except (msgspec.DecodeError, ValueError, RecursionError):

@@ -33,6 +33,7 @@ from ecluse.model.basics import Entropy, Instant, new_id
 from ecluse.model.nouns import Event
 from ecluse.store.port import Tx
 from ecluse.store.rows import clean
+from ecluse.typed import json_decoder
 
 __all__ = ["FORMAT", "MAX_LEAF", "SALT_SIZE", "Json", "commit", "decode_leaf", "encode_leaf", "record"]
 
@@ -63,7 +64,7 @@ class _Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-_read_leaf = msgspec.json.Decoder(_Leaf).decode
+_read_leaf = json_decoder(_Leaf).decode
 _read_json = msgspec.json.Decoder().decode
 
 

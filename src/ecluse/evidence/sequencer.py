@@ -28,6 +28,7 @@ from ecluse.model.basics import Clock, Instant
 from ecluse.model.nouns import Checkpoint
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Store, Tx, View
+from ecluse.typed import json_decoder
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, open_checkpoint, parse_head, sign_checkpoint
 from ecluse.wire.tlog.errors import BadProof, Malformed
@@ -59,7 +60,7 @@ class _Lease(msgspec.Struct, frozen=True):
 
 
 _encode_lease = msgspec.json.Encoder().encode
-_read_lease = msgspec.json.Decoder(_Lease).decode
+_read_lease = json_decoder(_Lease).decode
 
 
 class Sequencer:

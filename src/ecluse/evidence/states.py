@@ -13,6 +13,7 @@ from ecluse.evidence.verify import Problem
 from ecluse.model.nouns import LoggedEvent, Message
 from ecluse.model.states import MessageState
 from ecluse.store.port import Store, View
+from ecluse.typed import from_json
 
 __all__ = ["IMPORTED", "STATE_KINDS", "compare_state", "verify_states"]
 
@@ -52,7 +53,7 @@ def _recorded(logged: LoggedEvent) -> MessageState | None:
     if logged.event.kind != IMPORTED:
         return STATE_KINDS[logged.event.kind]
     try:
-        return msgspec.json.decode(decode_leaf(logged.leaf).data, type=_Imported).state
+        return from_json(decode_leaf(logged.leaf).data, _Imported).state
     except (EcluseError, msgspec.DecodeError):
         return None  # `verify_log` names a leaf that can't be read
 

@@ -26,6 +26,7 @@ from ecluse.model.basics import DeliveryId, MessageId
 from ecluse.model.nouns import Delivery, Direction, Job, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Lost, Tx, View
+from ecluse.typed import from_json
 
 __all__ = [
     "OVER",
@@ -86,14 +87,14 @@ def handlers(
         return Attempt(hub, channel_of, delivery_of(job), context, policy_of).run()
 
     def open_received(job: Job, context: JobContext) -> JobOutcome:
-        message_id = msgspec.json.decode(job.payload, type=_MessagePayload).message
+        message_id = from_json(job.payload, _MessagePayload).message
         message = hub.store.read(lambda view: view.message(message_id))
         if message is not None and message.state is MessageState.RECEIVED:
             channel_of(message.protocol).open_received(message)
         return context.finish()
 
     def answer(job: Job, context: JobContext) -> JobOutcome:
-        message_id = msgspec.json.decode(job.payload, type=_MessagePayload).message
+        message_id = from_json(job.payload, _MessagePayload).message
         message, answer = hub.store.read(lambda view: (view.message(message_id), view.answer(message_id)))
         if message is None or answer is None or not answer.return_to:
             return context.finish()
@@ -128,7 +129,7 @@ def finder(channels: Mapping[str, Channel]) -> Callable[[str], Channel]:
 
 def delivery_of(job: Job) -> DeliveryId:
     """Which delivery a job does."""
-    return msgspec.json.decode(job.payload, type=_DeliveryPayload).delivery
+    return from_json(job.payload, _DeliveryPayload).delivery
 
 
 class Attempt:
@@ -314,7 +315,7 @@ def buried(hub: Hub) -> Callable[[Tx, Job, EcluseError], None]:
         if job.kind in DELIVERY_KINDS:
             record_failure(hub, tx, delivery_of(job), DeliveryState.DEAD, "delivery.dead", error)
         elif job.kind in ("open", "answer"):
-            message = tx.message(msgspec.json.decode(job.payload, type=_MessagePayload).message)
+            message = tx.message(from_json(job.payload, _MessagePayload).message)
             if message is None:
                 return
             if job.kind == "answer":

@@ -140,6 +140,7 @@ class Intake:
         self._documents: list[tuple[_OpenDocument, Part | None]] = []
         self._sealed: list[Sealed] = []
         self._submitted: tuple[Sealed, ...] = ()
+        self._ending: tuple[Message, Answer | None, dict[str, Any]] | None = None
         self._end: Future[Kept | Duplicate] | None = None
 
     def exact(self, data: bytes) -> None:
@@ -298,53 +299,52 @@ class Intake:
                 created=message.updated,
                 return_to=reply.return_to,
             )
-        data = _event_data(message, self.arrival, answer, facts)
         # From here on they are the transaction's: only its end tells whether they may be deleted.
         self._submitted, self._sealed = tuple(self._sealed), []
-        blobs = self._submitted
-
-        def work(tx: Tx) -> Kept | Duplicate:
-            if self._before is None:
-                # A refusal takes no id, so that nothing but a look finds what was kept under it before.
-                first = self._kept_before(tx, message) if message.state is MessageState.REJECTED else None
-                if first is None:
-                    try:
-                        tx.add_message(message)
-                    except Conflict:
-                        first = self._kept_before(tx, message)
-                        if first is None:
-                            raise
-                if first is not None:
-                    return self._duplicate(tx, first)
-            else:
-                current = tx.message(message.id)
-                if current is None or current.state is not MessageState.RECEIVED:
-                    return Duplicate(current or message, tx.answer(message.id))
-                check_move(current.state, message.state)
-                tx.update_message(message)
-                if current.wire_blob and current.wire_blob != message.wire_blob:
-                    supersede(tx, message.id, current.wire_blob, message.updated)
-            for sealed in blobs:
-                tx.add_blob(sealed.row, sealed.wrapped_key)
-            self.hub.event(tx, f"message.{message.state.value}", message.id, data, at=message.updated)
-            if answer is not None:
-                tx.put_answer(answer)
-                if answer.return_to:
-                    tx.add_job(message_job("answer", message))
-            if message.state is MessageState.ACCEPTED:
-                route_inbound(self.hub, tx, message)
-            elif message.state is MessageState.RECEIVED:
-                tx.add_job(message_job("open", message))
-            else:
-                self.hub.settled(tx, message)
-            return Kept(message)
-
-        self._work = work
+        self._ending = message, answer, _event_data(message, self.arrival, answer, facts)
         return self.again()
+
+    def _keep(self, tx: Tx) -> Kept | Duplicate:
+        assert self._ending is not None, "it is submitted with its end"
+        message, answer, data = self._ending
+        if self._before is None:
+            # A refusal takes no id, so that nothing but a look finds what was kept under it before.
+            first = self._kept_before(tx, message) if message.state is MessageState.REJECTED else None
+            if first is None:
+                try:
+                    tx.add_message(message)
+                except Conflict:
+                    first = self._kept_before(tx, message)
+                    if first is None:
+                        raise
+            if first is not None:
+                return self._duplicate(tx, first)
+        else:
+            current = tx.message(message.id)
+            if current is None or current.state is not MessageState.RECEIVED:
+                return Duplicate(current or message, tx.answer(message.id))
+            check_move(current.state, message.state)
+            tx.update_message(message)
+            if current.wire_blob and current.wire_blob != message.wire_blob:
+                supersede(tx, message.id, current.wire_blob, message.updated)
+        for sealed in self._submitted:
+            tx.add_blob(sealed.row, sealed.wrapped_key)
+        self.hub.event(tx, f"message.{message.state.value}", message.id, data, at=message.updated)
+        if answer is not None:
+            tx.put_answer(answer)
+            if answer.return_to:
+                tx.add_job(message_job("answer", message))
+        if message.state is MessageState.ACCEPTED:
+            route_inbound(self.hub, tx, message)
+        elif message.state is MessageState.RECEIVED:
+            tx.add_job(message_job("open", message))
+        else:
+            self.hub.settled(tx, message)
+        return Kept(message)
 
     def again(self) -> Future[Kept | Duplicate]:
         """Submit the same end once more, after a :class:`~ecluse.store.port.Conflict` or an outage."""
-        self._end = self.hub.store.submit(self._work)
+        self._end = self.hub.store.submit(self._keep)
         return self._end
 
     @staticmethod

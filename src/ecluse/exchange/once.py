@@ -14,6 +14,8 @@ same content may lie there. What became of the passing name does, as only step 3
     yes           whole, and one      it has appeared, by a second name of one file; the first is taken away: done
                   with the final
     yes           gone                it has appeared, and may have been taken since: done
+    long ago      gone                it has appeared, or somebody tidied up there: where it does not lie under its
+                                      name, a person decides
     yes           torn, or gone       where the other side can't promise that it keeps what it was sent: the final
                   and not safe        name's content decides; is it not ours, step 1
     no            any                 it never appeared: step 1, never over another's file
@@ -30,12 +32,37 @@ from typing import Final, Protocol
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["FOUND", "TAKEN", "Came", "InDoubt", "Memory", "Spot", "Staged", "Standing", "deliver_once"]
+__all__ = [
+    "FOUND",
+    "KEPT_FOR",
+    "TAKEN",
+    "Came",
+    "InDoubt",
+    "Memory",
+    "NotKnown",
+    "Spot",
+    "Staged",
+    "Standing",
+    "deliver_once",
+]
 
 FOUND: Final = "found"
 """It lies there: an earlier attempt had done it."""
 TAKEN: Final = "taken"
 """An earlier attempt had done it, and the file was fetched since."""
+
+
+KEPT_FOR: Final = 12 * 3600 * 1_000_000
+"""Microseconds for which a passing name that is gone can only have appeared. Servers, buckets and people remove
+unfinished files that lie about; the shortest rule that a bucket knows is of one day, and so is a cron's."""
+
+
+class NotKnown(EcluseError):
+    """A document was about to appear long ago; its passing name is gone, and nothing tells whether it did appear."""
+
+    code = "exchange.not-known"
+    fault = Fault.PERMANENT
+    remedy = "Ask the partner whether they have it: then give the delivery up; else have it sent again."
 
 
 class InDoubt(EcluseError):
@@ -68,12 +95,14 @@ class Staged:
         safe: The other side keeps it: that it is gone means that it has appeared.
         checked: How its content was compared (``size``, ``digest``...).
         how: How it was brought there (``stored``, ``resumed``...).
+        old: It was written down longer ago than :data:`KEPT_FOR`.
     """
 
     mark: str
     safe: bool
     checked: str = ""
     how: str = ""
+    old: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +195,7 @@ def deliver_once(spot: Spot, memory: Memory, *, again: bool) -> Came:
 
     Raises:
         InDoubt: No answer came to the last step. Another attempt finds out.
+        NotKnown: Nobody can find out any more.
         EcluseError: Any other of the spot's or the memory's: it has not appeared in this attempt.
     """
     staged: Staged | None = None
@@ -197,9 +227,17 @@ def _look_back(spot: Spot, memory: Memory) -> Came | Staged | None:
             spot.drop(left.mark)
             return Came(left, FOUND)
         if standing is Standing.WHOLE and left.safe:
+            if left.old:
+                memory.remember(spot.path, left)
             return left
         if standing is Standing.GONE and left.safe:
-            return Came(left, FOUND if spot.holds() else TAKEN)
+            if spot.holds():
+                return Came(left, FOUND)
+            if left.old:
+                raise NotKnown(
+                    f"{spot.path} was sent whole, and was to be given its name; what became of it was asked too late."
+                )
+            return Came(left, TAKEN)
     if memory.appeared(spot.path) and spot.holds():
         if left is not None:
             spot.drop(left.mark)

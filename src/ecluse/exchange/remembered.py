@@ -8,9 +8,10 @@ import msgspec
 
 from ecluse.archive.commitments import revealed
 from ecluse.exchange.hub import Hub
-from ecluse.exchange.once import Memory, Staged
+from ecluse.exchange.once import KEPT_FOR, Memory, Staged
 from ecluse.model.nouns import Delivery, Message
 from ecluse.store.port import Lost, Tx, View
+from ecluse.typed import convert
 
 __all__ = ["Remembered"]
 
@@ -86,14 +87,15 @@ class Remembered:
             kind = logged.event.kind
             if kind not in (_UPLOADED, _WITHDRAWN, _RESENT):
                 continue
-            facts = msgspec.convert(revealed(logged), _Facts)
+            facts = convert(revealed(logged), _Facts)
             if kind == _RESENT:
                 # A person wants it there again: that it was fetched once does not end this.
                 if resent and self._delivery.id in facts.deliveries:
                     found = None
             elif (facts.delivery, facts.place, facts.path) == (self._delivery.id, self._place, path):
+                old = self._hub.clock() - logged.event.at > KEPT_FOR
                 uploaded = kind == _UPLOADED
-                found = Staged(facts.temporary, facts.synced, facts.checked) if uploaded else None
+                found = Staged(facts.temporary, facts.synced, facts.checked, old=old) if uploaded else None
         return found
 
 

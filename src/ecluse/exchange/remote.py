@@ -14,7 +14,7 @@ from typing import Protocol, Self
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant
 
-__all__ = ["FileGone", "NameTaken", "Remote", "RemoteFile", "Source"]
+__all__ = ["FileGone", "InUse", "NameTaken", "Remote", "RemoteFile", "Source"]
 
 
 class FileGone(EcluseError):
@@ -23,6 +23,16 @@ class FileGone(EcluseError):
     code = "remote.file-gone"
     fault = Fault.PARTNER
     remedy = "Do nothing: the next look sees what is there."
+
+
+class InUse(FileGone):
+    """Somebody has a file open to write to it: it is not what it will be."""
+
+    code = "remote.in-use"
+    fault = Fault.OURS
+    remedy = (
+        "Do nothing: it is taken once it is closed. If that never happens, look which program holds it open."
+    )
 
 
 class NameTaken(EcluseError):
@@ -74,6 +84,7 @@ class Remote(Protocol):
 
         Raises:
             FileGone: It is not there, or is not the one that was listed any more.
+            InUse: Somebody has it open to write to it, where the place can tell.
         """
 
     def delete(self, file: RemoteFile) -> None:
@@ -81,6 +92,7 @@ class Remote(Protocol):
 
         Raises:
             FileGone: Another file is there by that name. It was left as it is.
+            InUse: Somebody has it open to write to it again. Likewise.
         """
 
     def move(self, file: RemoteFile, folder: str) -> None:

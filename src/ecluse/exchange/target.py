@@ -10,6 +10,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.port import Confirmed, ReceiptBytes
 from ecluse.model.nouns import Message
 from ecluse.model.paths import MAX_NAME, BadPath, VirtualPath
+from ecluse.typed import from_json
 
 __all__ = ["Landed", "Target", "UnfitName", "file_names", "folder_of", "landed", "target_of", "unused"]
 
@@ -40,7 +41,7 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def target_of(message: Message) -> Target:
     """The target of an outbound message; its parts carry the file names."""
-    return msgspec.json.decode(message.wire, type=Target)
+    return from_json(message.wire, Target)
 
 
 def folder_of(target: Target) -> str:

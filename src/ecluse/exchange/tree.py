@@ -69,6 +69,7 @@ class Entry:
         size: Octets; 0 for a folder.
         modified: When it was last written.
         writable: Whether the partner may upload into it (a folder) or over it (a file).
+        document: Whether it is an upload that became a message: nothing is added to it any more.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Entry:
     size: int
     modified: Instant
     writable: bool
+    document: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ecluse.model.nouns import Message
+from ecluse.typed import from_json
 
 __all__ = ["Whence", "channel_of", "whence_of"]
 
@@ -32,7 +33,7 @@ class Whence(msgspec.Struct, frozen=True, omit_defaults=True):
 def whence_of(message: Message) -> Whence:
     """Where an inbound message came from; nothing is known of one that came as no file."""
     try:
-        return msgspec.json.decode(message.wire, type=Whence)
+        return from_json(message.wire, Whence)
     except msgspec.ValidationError:
         return Whence()  # another protocol's facts, with a member of the same name
 

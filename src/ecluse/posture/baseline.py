@@ -19,6 +19,7 @@ from ecluse.posture.keeping import Tell, every_record_of
 from ecluse.store.port import Tx, View
 from ecluse.trust.changes.plan import Change, differences
 from ecluse.trust.configuration import Configuration
+from ecluse.typed import json_decoder
 
 __all__ = [
     "MARK",
@@ -65,8 +66,8 @@ class _Head(msgspec.Struct):
     by: str
 
 
-_head = msgspec.json.Decoder(_Head).decode
-_entry = msgspec.json.Decoder(BaselineEntry).decode
+_head = json_decoder(_Head).decode
+_entry = json_decoder(BaselineEntry).decode
 
 
 def digest_of(words: Mapping[str, str]) -> str:

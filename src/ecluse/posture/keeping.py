@@ -19,6 +19,7 @@ from ecluse.model.records import Record
 from ecluse.posture.engine import Found, Verdict
 from ecluse.posture.rule import DAY, Severity
 from ecluse.store.port import Store, Tx, View
+from ecluse.typed import from_json
 
 __all__ = [
     "HISTORY_DAYS",
@@ -186,7 +187,7 @@ class Keeper:
         loaded: dict[str, dict[str, Kept]] = {}
         for record in self._store.read(lambda view: list(every_record_of(view, FINDING, "open"))):
             subject = record.key.split("/", 2)[1]
-            loaded.setdefault(subject, {})[record.key] = msgspec.json.decode(record.body, type=Kept)
+            loaded.setdefault(subject, {})[record.key] = from_json(record.body, Kept)
         return loaded
 
     def _see_all(self, found: Iterable[Found], now: Instant, tx: Tx) -> list[tuple[Found, Kept, bool]]:
@@ -202,7 +203,7 @@ class Keeper:
         kept = Kept(found.rule.severity.value, found.hit.observed, min(first, now), now)
         new = True
         if before is not None:
-            past = msgspec.json.decode(before.body, type=Kept)
+            past = from_json(before.body, Kept)
             new = before.state != "open"
             kept = msgspec.structs.replace(
                 kept,
@@ -226,7 +227,7 @@ class Keeper:
         record = tx.record(FINDING, key)
         if record is None or record.state != "open":
             return
-        kept = msgspec.structs.replace(msgspec.json.decode(record.body, type=Kept), closed=now)
+        kept = msgspec.structs.replace(from_json(record.body, Kept), closed=now)
         due = Instant(now + FORGET_DAYS * DAY)
         tx.put_record(Record(FINDING, key, now, msgspec.json.encode(kept), record.owner, "closed", due))
         if kept.severity != Severity.INFO:
@@ -254,10 +255,7 @@ def _stale(kept: Kept, found: Found) -> bool:
 
 def suppressions(view: View) -> dict[str, Suppression]:
     """Every suppression by its key: ``code/subject`` or ``code/subject/place``; ended ones too."""
-    return {
-        record.key: msgspec.json.decode(record.body, type=Suppression)
-        for record in every_record_of(view, SUPPRESSION)
-    }
+    return {record.key: from_json(record.body, Suppression) for record in every_record_of(view, SUPPRESSION)}
 
 
 def suppress(tx: Tx, tell: Tell, key: str, suppression: Suppression) -> None:
@@ -315,4 +313,4 @@ def keep_run(tx: Tx, run: Run) -> None:
 
 def history(view: View) -> list[Run]:
     """The days' runs, oldest first."""
-    return [msgspec.json.decode(record.body, type=Run) for record in every_record_of(view, RUN)]
+    return [from_json(record.body, Run) for record in every_record_of(view, RUN)]

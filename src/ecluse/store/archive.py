@@ -12,8 +12,9 @@ from ecluse.model.archive import Archived, ArchivedBytes, ArchiveId, ArchiveStat
 from ecluse.model.basics import Instant, MessageId, PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.model.records import Record
-from ecluse.store.port import Conflict
+from ecluse.store.errors import Conflict
 from ecluse.store.rows import Row, clean
+from ecluse.typed import json_decoder
 
 __all__ = [
     "ARCHIVE_QUERIES",
@@ -36,7 +37,7 @@ STANDING: Final = "standing"
 _PAGE: Final = 500
 
 _encode = msgspec.json.Encoder().encode
-_decode_refs = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
+_decode_refs = json_decoder(tuple[tuple[str, str], ...]).decode
 
 
 def archived_row(archived: Archived) -> Row:

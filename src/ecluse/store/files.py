@@ -9,8 +9,9 @@ import msgspec
 
 from ecluse.model.basics import DeliveryId, Instant, PartnerId
 from ecluse.model.files import FileRow, FileState, Segment
-from ecluse.store.port import Conflict
+from ecluse.store.errors import Conflict
 from ecluse.store.rows import Row
+from ecluse.typed import json_decoder
 
 __all__ = ["FILE_QUERIES", "RowFileTx", "RowFileView", "file_from", "file_row"]
 
@@ -18,7 +19,7 @@ FILE_QUERIES: Final = "files.sql"
 """The file of their statements, in each database's package."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(tuple[Segment, ...]).decode
+_decode = json_decoder(tuple[Segment, ...]).decode
 
 
 def file_row(file: FileRow) -> Row:

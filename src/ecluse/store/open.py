@@ -1,16 +1,17 @@
-"""From a URL to a store."""
+"""From a URL to a store, and from a snapshot to a database."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ecluse.store.port import BadStoreUrl
+from ecluse.errors import Fault
+from ecluse.store.errors import BadStoreUrl
+from ecluse.store.port import Kind, Store
+from ecluse.store.snapshot import BadSnapshot
 
-if TYPE_CHECKING:
-    from ecluse.store.port import Store
-
-__all__ = ["BadStoreUrl", "drop_database", "open_store"]
+__all__ = ["BadStoreUrl", "load_snapshot", "open_store", "trial_database"]
 
 
 def open_store(url: str, *, node: str, password: str | None = None) -> Store:
@@ -39,8 +40,61 @@ def open_store(url: str, *, node: str, password: str | None = None) -> Store:
     raise BadStoreUrl(f"There is no database of the kind {scheme!r}.")
 
 
-def drop_database(url: str, *, password: str | None = None) -> None:
-    """Drop everything of a hub that is in a PostgreSQL database. Raises :class:`StoreUnavailable`."""
-    from ecluse.store.postgres.snapshot import drop_tables
+def trial_database(url: str | None, *, password: str | None = None) -> AbstractContextManager[None]:
+    """Have a database for a restore on trial. What was put there as such is dropped at the end of the context, or where
+    the process was killed, at the beginning of the next one.
 
-    drop_tables(url, password)
+    Args:
+        url: As of :func:`open_store`. One that is no PostgreSQL database is a file, which goes with its folder.
+        password: For PostgreSQL.
+
+    Raises:
+        DatabaseNotEmpty: Another trial is under way there.
+        StoreUnavailable: The database can't be reached.
+    """
+    if url is None or url.partition(":")[0] == "sqlite":
+        return nullcontext()
+    from ecluse.store.postgres.snapshot import on_trial
+
+    return on_trial(url, password)
+
+
+def load_snapshot(
+    url: str,
+    kind: Kind,
+    streams: Iterable[tuple[str, Callable[[], Iterator[bytes]]]],
+    *,
+    password: str | None = None,
+    trial: bool = False,
+) -> None:
+    """Put a snapshot into an empty database, and return when it is durable. Keys are added by the caller.
+
+    Args:
+        url: As of :func:`~ecluse.store.open.open_store`.
+        kind: Of the snapshot.
+        streams: Name, and what gives the chunks, of each.
+        password: For PostgreSQL.
+        trial: Mark what is put there, on PostgreSQL, as for :func:`trial_database`.
+
+    Raises:
+        BadSnapshot: It is none of this kind of database, or one of a later release.
+        DatabaseNotEmpty: There is something already.
+        StoreUnavailable: The database can't take it. Nothing is left of it.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "postgres":
+        scheme = "postgresql"
+    if scheme != kind:
+        raise BadSnapshot(
+            f"The snapshot is one of {kind}, and the database is none.",
+            remedy=f"Give a database of that kind with --database {kind}:...",
+            fault=Fault.USAGE,
+        )
+    if kind == "sqlite":
+        from ecluse.store.sqlite.snapshot import load_file
+
+        load_file(Path(rest), streams)
+    else:
+        from ecluse.store.postgres.snapshot import load_tables
+
+        load_tables(url, streams, password, trial=trial)

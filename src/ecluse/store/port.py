@@ -5,12 +5,11 @@ Every verb is one indexed statement. What is not here is not needed by the chamb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import DeliveryId, Instant, MessageId, PartnerId
 from ecluse.model.files import FileRow
 from ecluse.model.nouns import (
@@ -29,53 +28,25 @@ from ecluse.model.records import Record
 from ecluse.model.states import DeliveryState, MessageState
 from ecluse.store.archive_port import ArchiveTx, ArchiveView
 from ecluse.store.erasure_port import ErasureTx, ErasureView
+from ecluse.store.errors import BadStoreUrl, Conflict, Lost, StoreUnavailable, WriteOnce
 
-if TYPE_CHECKING:
-    from ecluse.store.snapshot import Snapshot
-
-__all__ = ["BadStoreUrl", "Conflict", "Lost", "Store", "StoreUnavailable", "Tx", "View", "WriteOnce"]
+__all__ = [
+    "BadStoreUrl",
+    "Conflict",
+    "Kind",
+    "Lost",
+    "Snapshot",
+    "Store",
+    "StoreUnavailable",
+    "Tx",
+    "View",
+    "WriteOnce",
+]
 
 T = TypeVar("T")
 
-
-class Conflict(EcluseError):
-    """A unique key is taken: somebody was first. The unit of work left nothing behind."""
-
-    code = "store.conflict"
-    fault = Fault.OURS
-    remedy = "Read what is there; it is what was asked for, or it is somebody else's."
-
-
-class Lost(EcluseError):
-    """The lease was lost: another owner has the job. The unit of work left nothing behind."""
-
-    code = "store.lease-lost"
-    fault = Fault.TRANSIENT
-    remedy = "Do nothing: the present owner finishes the work."
-
-
-class WriteOnce(EcluseError):
-    """What is archived was to be deleted or changed. The unit of work left nothing behind."""
-
-    code = "store.write-once"
-    fault = Fault.OURS
-    remedy = "Leave it: what is archived goes by `ecluse archive dispose propose` alone, once its retention is over."
-
-
-class StoreUnavailable(EcluseError):
-    """The database can't be reached, is full or is read-only. Nothing was acknowledged."""
-
-    code = "store.unavailable"
-    fault = Fault.TRANSIENT
-    remedy = "Look at the database's disk and process; `ecluse doctor` says which."
-
-
-class BadStoreUrl(EcluseError):
-    """The URL of the database is of no kind that is known, or holds a password."""
-
-    code = "store.bad-url"
-    fault = Fault.USAGE
-    remedy = "Write `sqlite:path/to/hub.db` or `postgresql://user@host/database`; give the password apart."
+Kind = str
+"""``sqlite`` or ``postgresql``: what put out a snapshot takes it back."""
 
 
 class View(ArchiveView, ErasureView, Protocol):
@@ -391,6 +362,25 @@ class Tx(View, ArchiveTx, ErasureTx, Protocol):
         """1, 2, 3...: no number is given twice under one name."""
 
     def beat(self, node: str, now: Instant) -> None: ...
+
+
+class Snapshot(Protocol):
+    """The state of one moment.
+
+    Attributes:
+        kind: Of which database.
+        view: Reads of that moment; without keys.
+    """
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def view(self) -> View: ...
+    def streams(self) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Name, and chunks, of each; read one to its end before the next."""
+
+    def placed(self) -> Iterator[tuple[str, int]]:
+        """Id, and octets of clear text, of every blob whose bytes are not in its row; in order of id."""
 
 
 class Store(Protocol):

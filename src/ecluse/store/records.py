@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from ecluse.model.basics import Instant
 from ecluse.model.records import MAX_BODY, Record
-from ecluse.store.port import Conflict
+from ecluse.store.errors import Conflict
 from ecluse.store.rows import Row, clean
 
 __all__ = ["RECORD_QUERIES", "RowRecordTx", "RowRecordView"]

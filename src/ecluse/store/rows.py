@@ -25,6 +25,7 @@ from ecluse.model.nouns import (
     Receipt,
 )
 from ecluse.model.states import DeliveryState, MessageState
+from ecluse.typed import json_decoder
 
 __all__ = [
     "ConfigDelta",
@@ -51,9 +52,9 @@ __all__ = [
 Row = tuple[Any, ...]
 
 _encode = msgspec.json.Encoder().encode
-_decode_parts = msgspec.json.Decoder(tuple[Part, ...]).decode
-_decode_pairs = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
-_decode_files = msgspec.json.Decoder(dict[str, str]).decode
+_decode_parts = json_decoder(tuple[Part, ...]).decode
+_decode_pairs = json_decoder(tuple[tuple[str, str], ...]).decode
+_decode_files = json_decoder(dict[str, str]).decode
 
 DELTA_FROM: Final = 1 << 16
 """Octets of a version's files from which only what changed is kept: forty megabytes, of ten thousand partners."""
@@ -242,7 +243,7 @@ class ConfigDelta(msgspec.Struct, frozen=True, array_like=True):
         return kept | self.put
 
 
-_decode_delta = msgspec.json.Decoder(ConfigDelta).decode
+_decode_delta = json_decoder(ConfigDelta).decode
 
 
 def config_row(version: ConfigVersion, before: ConfigVersion | None, depth: int) -> Row:

@@ -8,14 +8,12 @@ keys of blobs are in none of them.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Final, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from ecluse.errors import EcluseError, Fault
-from ecluse.store.port import View
 
-__all__ = ["CHUNK", "BadSnapshot", "DatabaseNotEmpty", "Kind", "Snapshot", "cut_rows", "load_snapshot"]
+__all__ = ["CHUNK", "BadSnapshot", "DatabaseNotEmpty", "cut_rows"]
 
 CHUNK: Final = 64 * 1024
 """Octets of a chunk of a file; about as many of a chunk of rows. Smaller ones keep less that did not change, and cost
@@ -25,9 +23,6 @@ _MOST: Final = 16 * CHUNK
 _LEAST: Final = CHUNK // 4
 _OFTEN: Final = 256
 """One row of so many ends a chunk that has enough: rows have some 100 to 1000 octets."""
-
-Kind = str
-"""``sqlite`` or ``postgresql``: what put out a snapshot takes it back."""
 
 
 class BadSnapshot(EcluseError):
@@ -59,61 +54,3 @@ def cut_rows(rows: Iterable[bytes]) -> Iterator[bytes]:
             size = 0
     if held:
         yield b"".join(held)
-
-
-class Snapshot(Protocol):
-    """The state of one moment.
-
-    Attributes:
-        kind: Of which database.
-        view: Reads of that moment; without keys.
-    """
-
-    @property
-    def kind(self) -> Kind: ...
-    @property
-    def view(self) -> View: ...
-    def streams(self) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Name, and chunks, of each; read one to its end before the next."""
-
-    def placed(self) -> Iterator[tuple[str, int]]:
-        """Id, and octets of clear text, of every blob whose bytes are not in its row; in order of id."""
-
-
-def load_snapshot(
-    url: str,
-    kind: Kind,
-    streams: Iterable[tuple[str, Callable[[], Iterator[bytes]]]],
-    *,
-    password: str | None = None,
-) -> None:
-    """Put a snapshot into an empty database, and return when it is durable. Keys are added by the caller.
-
-    Args:
-        url: As of :func:`~ecluse.store.open.open_store`.
-        kind: Of the snapshot.
-        streams: Name, and what gives the chunks, of each.
-        password: For PostgreSQL.
-
-    Raises:
-        BadSnapshot: It is none of this kind of database, or one of a later release.
-        DatabaseNotEmpty: There is something already.
-        StoreUnavailable: The database can't take it. Nothing is left of it.
-    """
-    scheme, _, rest = url.partition(":")
-    if scheme == "postgres":
-        scheme = "postgresql"
-    if scheme != kind:
-        raise BadSnapshot(
-            f"The snapshot is one of {kind}, and the database is none.",
-            remedy=f"Give a database of that kind with --database {kind}:...",
-            fault=Fault.USAGE,
-        )
-    if kind == "sqlite":
-        from ecluse.store.sqlite.snapshot import load_file
-
-        load_file(Path(rest), streams)
-    else:
-        from ecluse.store.postgres.snapshot import load_tables
-
-        load_tables(url, streams, password)

@@ -28,8 +28,8 @@ from ecluse.store import rows
 from ecluse.store.archive import RowArchiveTx, RowArchiveView
 from ecluse.store.archive_search import RowSearchTx, RowSearchView
 from ecluse.store.erasure import RowErasureTx, RowErasureView
+from ecluse.store.errors import Conflict, Lost
 from ecluse.store.files import RowFileTx, RowFileView
-from ecluse.store.port import Conflict, Lost
 from ecluse.store.records import RowRecordTx, RowRecordView
 from ecluse.store.rows import Row, clean
 

@@ -18,7 +18,7 @@ and answers, for any moment: who is this, which certificate, which key, what is 
     verification    how somebody made sure of who they are; assurance: what it showed of how it guards things
     company         registered numbers, people, bank accounts; checked
     operators       the people who may change whom the hub trusts
-    plain           text that is not what it seems
+    plain           text that is not what it seems; addresses: hosts and URLs taken apart
 """
 
 from ecluse.trust.card import Card, make_card, partner_files, read_card

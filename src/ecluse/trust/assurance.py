@@ -15,6 +15,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.records import Record
 from ecluse.trust.settings.fields import instant_from, instant_until
+from ecluse.typed import from_json
 
 __all__ = [
     "KIND",
@@ -207,4 +208,4 @@ def entry_record(entry: Entry, now: Instant) -> Record:
 
 def entry_from(record: Record) -> Entry:
     """The inverse of :func:`entry_record`."""
-    return msgspec.json.decode(record.body, type=Entry)
+    return from_json(record.body, Entry)

@@ -21,6 +21,7 @@ import msgspec
 from ecluse.model.basics import Clock, Instant, PartnerId
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Store, Tx, View
+from ecluse.typed import json_decoder
 
 __all__ = [
     "KIND",
@@ -122,7 +123,7 @@ _Gathered = dict[str, dict[str, _Tally]]
 _Place = tuple[PartnerId, str]
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-_decode = msgspec.json.Decoder(_Body).decode
+_decode = json_decoder(_Body).decode
 
 WriteEvent = Callable[[Tx, str, str, dict[str, Any]], None]
 """Writes an event in a transaction: kind, subject, data."""

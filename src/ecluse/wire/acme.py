@@ -18,6 +18,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from ecluse.errors import EcluseError, Fault
+from ecluse.typed import from_json
 
 __all__ = [
     "CHALLENGE_PATH",
@@ -179,7 +180,7 @@ def read_answer(data: bytes, kind: type[_T]) -> _T:
     if len(data) > MAX_ANSWER:
         raise AcmeError(f"The authority's answer is larger than {MAX_ANSWER} octets.")
     try:
-        return msgspec.json.decode(data, type=kind)
+        return from_json(data, kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError):
         raise AcmeError(f"The authority's answer is no {kind.__name__.lower()}.") from None
 
@@ -187,7 +188,7 @@ def read_answer(data: bytes, kind: type[_T]) -> _T:
 def read_problem(status: int, data: bytes) -> AcmeError:
     """What a refusal says, as an error: whatever the octets are."""
     try:
-        problem = msgspec.json.decode(data[:MAX_ANSWER], type=Problem)
+        problem = from_json(data[:MAX_ANSWER], Problem)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ValueError):
         problem = Problem()
     kind = problem.type.rpartition(":")[2]

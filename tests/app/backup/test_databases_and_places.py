@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
-from tests.support.backups import World, content, recipient
+from tests.support.backups import World, content, killed_at, recipient
 from tests.support.postgres import PostgresServer
 from tests.support.s3 import ACCESS_KEY, REGION, SECRET, s3_server
 
@@ -15,7 +16,8 @@ from ecluse.app.backup.places import open_place
 from ecluse.app.backup.rehearse import rehearse
 from ecluse.app.backup.run import open_site
 from ecluse.app.backup.sealing import PrivateKeys
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
+from ecluse.store.open import open_store, trial_database
 from ecluse.store.snapshot import DatabaseNotEmpty
 from ecluse.trust.secrets import SecretResolver
 
@@ -58,6 +60,32 @@ def test_a_rehearsal_on_postgresql_leaves_nothing(tmp_path: Path, postgres_serve
                 open_site(world.node), PrivateKeys(recipient()[1]), database=empty, folder=tmp_path
             )
             assert facts["ok"], facts
+
+
+@pytest.mark.peer("postgresql")
+def test_what_a_killed_rehearsal_left_on_postgresql_goes_with_the_next_one(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    with World(tmp_path, database=postgres_server.new_database()) as world:
+        world.message(b"one" * 100)
+        world.seal()
+        world.backup()
+    given = postgres_server.new_database()
+    assert killed_at(tmp_path, tmp_path, "log", database=given) == signal.SIGKILL
+    postgres_server.wait_for_nobody(given)
+    assert open_store(given, node="test").pending_migrations() == [], "it left a hub there"
+    with World(tmp_path) as world:
+        site, key = open_site(world.node), PrivateKeys(recipient()[1])
+        assert rehearse(site, key, database=given, folder=tmp_path)["ok"]
+        with trial_database(given):
+            failure = rehearse(site, key, database=given, folder=tmp_path)["failure"]
+        assert "under way" in failure
+        # What is no trial is nobody's to drop.
+        used = postgres_server.new_database()
+        open_store(used, node="other").migrate()
+        assert "store.not-empty" in rehearse(site, key, database=used, folder=tmp_path)["failure"]
+        assert open_store(used, node="other").pending_migrations() == []
+    assert not list(tmp_path.glob("ecluse-rehearsal-*"))
 
 
 @pytest.mark.peer("s3")

@@ -12,7 +12,7 @@ from ecluse.app.backup.keep import prune
 from ecluse.app.backup.keys import newest_index, read_keys
 from ecluse.app.backup.run import open_site
 from ecluse.app.backup.sealing import PrivateKeys
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.archive.copies import finish_erasures
 from ecluse.archive.shredding import BYTES, DataClass, Reason, family_of, shred
 from ecluse.blobs.port import BlobMissing

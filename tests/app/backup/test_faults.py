@@ -1,26 +1,25 @@
-"""A run that fails or is killed at any step leaves backups that are whole, and the next run goes through."""
+"""A run that fails at any step leaves backups that are whole, and the next run goes through.
+
+Where it is killed, or the power goes: tests/faults/test_backup_crashes.py.
+"""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.backup_journey import check_whole
 from tests.support.backups import World, content
-from tests.support.children import ROOT, child_env, needs_strace
 
 from ecluse.app.backup.check import verify
-from ecluse.app.backup.chunks import read_table
 from ecluse.app.backup.errors import BackupBusy, PlaceChanged
 from ecluse.app.backup.keep import prune
-from ecluse.app.backup.manifest import manifests
-from ecluse.app.backup.places import PACK, TABLE
+from ecluse.app.backup.places import TABLE
 from ecluse.app.backup.run import open_site
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.blobs.local import LocalPlace, LocalWriter
 from ecluse.durable import DiskError
 from ecluse.errors import Fault
@@ -28,8 +27,6 @@ from ecluse.trust.settings.backup import Keep
 
 FULL = DiskError("The disk is full.", code="disk.full", fault=Fault.TRANSIENT)
 ONE = Keep(last=1, daily=0, weekly=0, monthly=0)
-SAMPLE = 3
-"""Calls of a run, of some fifty, that are its last one; each costs two seconds."""
 
 
 class Faults:
@@ -69,19 +66,6 @@ class Faults:
         return True
 
 
-def whole(world: World) -> None:
-    """All backups that are there are whole, and nothing is there that none of them names."""
-    site = open_site(world.node)
-    assert verify(site, deep=True)["wrong"] == []
-    named: set[str] = set()
-    for manifest in manifests(site.place, [open_site(world.node).key]):
-        table = read_table(site.place, manifest.table, manifest.table_sha256)
-        named |= {manifest.table, *(pack.id for pack in table.packs)}
-    assert {id for kind in (PACK, TABLE) for id in site.place.ids(kind)} == named
-    assert len([each for each in (world.folder / "keys").rglob("i0*") if each.is_file()]) == 1
-    assert not list(world.folder.rglob("*.part"))
-
-
 def test_a_full_disk_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = Faults(monkeypatch, tmp_path)
     with World(tmp_path) as world:
@@ -96,7 +80,7 @@ def test_a_full_disk_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             # What was there before is there, whole: the last backup that succeeded, and its keys.
             assert verify(open_site(world.node))["wrong"] == []
             world.backup()
-            whole(world)
+            check_whole(world)
         assert at > 6
         assert world.restore(tmp_path / "again").ok
         with open_node(tmp_path / "again") as node:
@@ -116,7 +100,7 @@ def test_a_pruning_that_fails_at_any_step(tmp_path: Path, monkeypatch: pytest.Mo
                 break
             assert verify(open_site(world.node), deep=True)["wrong"] == []
             prune(open_site(world.node), ONE)
-            whole(world)
+            check_whole(world)
         assert at > 3
         assert world.restore(tmp_path / "again").ok
 
@@ -143,10 +127,10 @@ def test_the_place_goes_in_the_middle(tmp_path: Path, monkeypatch: pytest.Monkey
         shutil.rmtree(tmp_path / "to")
         (tmp_path / "unmounted").rename(tmp_path / "to")
         world.backup()
-        whole(world)
+        check_whole(world)
         shutil.rmtree(tmp_path / "to")
         assert world.backup(full=True).copied == 2
-        whole(world)
+        check_whole(world)
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
@@ -155,57 +139,3 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         with open_site(world.node).lease(), pytest.raises(BackupBusy):
             world.backup()
         world.backup()
-
-
-def under_strace(folder: Path, what: str, *inject: str) -> list[str]:
-    """Work in a process of its own; give the calls that changed the places."""
-    log = folder / "calls.strace"
-    worker = [sys.executable, "-m", "tests.support.backup_worker", str(folder / "aster"), what]
-    extra = ["-e", f"inject={inject[0]}"] if inject else []
-    calls = ["-e", "trace=link,unlink,unlinkat,rename", *extra]
-    subprocess.run(
-        ["strace", "-f", "-y", "-qq", "-o", str(log), *calls, *worker],
-        env=child_env(),
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    lines = [line.split(maxsplit=1)[1] for line in log.read_text().splitlines() if " " in line]
-    return [line for line in lines if "(" in line]
-
-
-@needs_strace
-@pytest.mark.parametrize("what", ["run", "prune"])
-def test_killed_at_a_call_that_changes_a_place(tmp_path: Path, what: str) -> None:
-    base = tmp_path / "base"
-    base.mkdir()
-    with World(base) as world:
-        for number in range(3):
-            world.message(bytes([number]) * 30_000)
-            world.backup()
-        world.message(b"new" * 10_000)
-    shutil.copytree(base, tmp_path / "whole")
-    calls = under_strace(tmp_path / "whole", what)
-    call = {"run": "link", "prune": "unlink"}[what]
-    ours = [line.startswith(f"{call}(") for line in calls]
-    numbers = [
-        sum(ours[: number + 1])
-        for number, line in enumerate(calls)
-        if ours[number] and ("/to/" in line or "/keys/" in line)
-    ]
-    assert numbers
-    step = max(1, len(numbers) // SAMPLE)
-    for number in numbers[::step]:
-        folder = tmp_path / f"{call}-{number}"
-        shutil.copytree(base, folder)
-        under_strace(folder, what, f"{call}:signal=KILL:when={number}")
-        world.folder, world.home = folder, folder / "aster"
-        world.node = open_node(world.home)
-        try:
-            assert verify(open_site(world.node), deep=True)["wrong"] == []
-            world.backup()
-            prune(open_site(world.node), ONE)
-            whole(world)
-        finally:
-            world.node.close()

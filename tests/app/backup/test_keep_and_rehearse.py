@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
-from tests.support.backups import World, recipient
+from tests.support.backups import World, killed_at, recipient
 
 from ecluse.app.backup import run as run_module
 from ecluse.app.backup.errors import NoPrivateKey
@@ -18,7 +19,7 @@ from ecluse.app.backup.rehearse import rehearse
 from ecluse.app.backup.run import open_site
 from ecluse.app.backup.sealing import PrivateKeys
 from ecluse.app.backup.work import backup_work
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.engine.context import JobContext
 from ecluse.engine.retry import RetryPolicy
 from ecluse.evidence.record import decode_leaf
@@ -105,6 +106,21 @@ def test_a_rehearsal_that_fails_says_why(tmp_path: Path) -> None:
         told = world.node.store.read(last_rehearsal)
         assert told is not None
         assert not told.ok
+
+
+def test_what_a_killed_rehearsal_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    with World(tmp_path) as world:
+        world.message(b"document" * 5_000)
+        world.seal()
+        world.backup()
+    assert killed_at(tmp_path, room, "log") == signal.SIGKILL
+    [left] = room.iterdir()
+    assert list(left.rglob("*.db"))
+    with World(tmp_path) as world:
+        assert rehearse(open_site(world.node), PrivateKeys(world.private), folder=room)["ok"]
+    assert list(room.iterdir()) == []
 
 
 def test_others_do_not_open_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.support.backups import World, content
 from ecluse.app.backup.aftermath import held, release
 from ecluse.app.backup.check import verify
 from ecluse.app.backup.run import open_site
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 
 
 def test_a_hub_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.support.backups import World, content
 from tests.support.postgres import PostgresServer
 
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 
 
 @pytest.mark.parametrize(

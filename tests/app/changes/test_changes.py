@@ -33,7 +33,8 @@ from ecluse.app.changes.expiry import KEPT
 from ecluse.app.changes.lookup import DamagedChange, NoSuchChange, read
 from ecluse.app.changes.proposal import FILES, KIND, FileChange, pack
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files, change_files
 from ecluse.archive.commitments import revealed
 from ecluse.evidence.record import decode_leaf

@@ -16,7 +16,8 @@ from ecluse.app.changes import approve, check_versions, find, statement
 from ecluse.app.changes.check import ChangeOver
 from ecluse.app.changes.decide import ChangeRaced
 from ecluse.app.folder import make_hub
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.trust.configuration import read_folder
 

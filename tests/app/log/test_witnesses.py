@@ -22,8 +22,15 @@ from ecluse.app.log.keys import add_log_key
 from ecluse.app.log.proofs import verify_evidence
 from ecluse.app.log.sequencing import BROKEN, make_sequencer
 from ecluse.app.log.tiles import write_tiles
-from ecluse.app.log.witnesses import cosigned_facts, own_witness_keys, witness_facts
-from ecluse.app.node import Node, open_node
+from ecluse.app.log.witnesses import (
+    awaiting_facts,
+    cosigned_facts,
+    decide_awaiting,
+    own_witness_keys,
+    witness_facts,
+)
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.app.service import Service
 from ecluse.app.settings import apply_files
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
@@ -32,6 +39,7 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.errors import NotBroken, RolledBack
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.witness import cosignatures
+from ecluse.evidence.witness.awaiting import NothingAwaits
 from ecluse.store.port import View
 from ecluse.trust.configuration import read_folder
 from ecluse.wire.tlog import merkle
@@ -106,7 +114,7 @@ keys = {list(made[other].log.texts())}
         for name in list(self.services):
             self.stop(name)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
 
     def get(self, name: str, path: str) -> tuple[int, bytes, dict[str, str]]:
         egress = Egress(hosts=frozenset({"127.0.0.1"}), networks=PRIVATE_NETWORKS)
@@ -142,7 +150,7 @@ def test_two_hubs_cosign_each_other_and_show_their_trees(town):
     nodes = {name: town.start(name) for name in town.folders}
     for name, node in nodes.items():
         cause_events(node, 300)
-        wait_for(is_cosigned(node), 30)
+        wait_for(is_cosigned(node), 120)
         other = nodes["birch" if name == "aster" else "aster"]
         status, body, headers = town.get(name, "checkpoint")
         assert (status, headers["cache-control"]) == (200, "no-cache")
@@ -153,7 +161,7 @@ def test_two_hubs_cosign_each_other_and_show_their_trees(town):
             _, note, _ = town.get(name, "checkpoint")
             return len(open_note(note, [*node.log.parts, *witness]).signatures) == 4
 
-        wait_for(both, 20)
+        wait_for(both, 120)
         leaves = []
         for tile in tiles_of(head.size):
             status, data, headers = town.get(name, tile.path)
@@ -168,21 +176,21 @@ def test_two_hubs_cosign_each_other_and_show_their_trees(town):
             assert town.get(name, path)[0] == 404
         assert levels(look_at_witnesses(node)) == {f"witness:{witness_facts(node)[0]['name']}": "ok"}
     for node in nodes.values():
-        wait_for(lambda node=node: cosigned_facts(node)[0]["size"] > 300, 20)  # type: ignore[misc]
+        wait_for(lambda node=node: cosigned_facts(node)[0]["size"] > 300, 120)  # type: ignore[misc]
         assert not cosigned_facts(node)[0]["trouble"]
 
 
 def test_a_hub_put_back_as_a_whole_is_noticed_at_its_start_and_goes_on_when_a_person_says_so(town, tmp_path):
     birch = town.start("birch")
     aster = town.start("aster")
-    wait_for(is_cosigned(aster), 30)
+    wait_for(is_cosigned(aster), 120)
     town.stop("aster")
     backup = tmp_path / "backup"
     shutil.copytree(town.folders["aster"], backup)
     aster = town.start("aster")
     cause_events(aster, 5)
-    wait_for(is_cosigned(aster), 30)
-    wait_for(lambda: cosigned_facts(birch)[0]["size"] == aster.store.read(lambda view: view.log_size()), 30)
+    wait_for(is_cosigned(aster), 120)
+    wait_for(lambda: cosigned_facts(birch)[0]["size"] == aster.store.read(lambda view: view.log_size()), 120)
     lost = aster.store.read(lambda view: view.last_checkpoint())
     town.stop("aster")
     assert lost is not None
@@ -192,8 +200,8 @@ def test_a_hub_put_back_as_a_whole_is_noticed_at_its_start_and_goes_on_when_a_pe
     aster = town.start("aster")
     signed = aster.store.read(lambda view: view.last_checkpoint())
     cause_events(aster, 30)
-    wait_for(lambda: bool(aster.store.read(lambda view: view.setting(BROKEN))), 30)
-    wait_for(lambda: not aster.store.read(lambda view: view.unsealed(1)), 10)  # sealing goes on
+    wait_for(lambda: bool(aster.store.read(lambda view: view.setting(BROKEN))), 120)
+    wait_for(lambda: not aster.store.read(lambda view: view.unsealed(1)), 120)  # sealing goes on
     assert aster.store.read(lambda view: view.last_checkpoint()) == signed  # signing does not
     assert levels(look_at_log(aster)) == {"log": "failed"}
     assert not verify_evidence(aster, quiet)["ok"]
@@ -202,8 +210,17 @@ def test_a_hub_put_back_as_a_whole_is_noticed_at_its_start_and_goes_on_when_a_pe
     done = continue_log(aster, "Restored from the copy of Friday.", None, "operator:ada")
     assert not done.waits
     assert done.found.origin == "ecluse/aster#2"
-    wait_for(lambda: aster.log_key.name == "ecluse/aster#2", 20)
-    wait_for(is_cosigned(aster), 30)
+    wait_for(lambda: aster.log_key.name == "ecluse/aster#2", 120)
+    # Birch had cosigned some of what was lost: somebody there looks, and accepts it.
+    wait_for(lambda: bool(awaiting_facts(birch)), 120)
+    wait_for(lambda: witness_facts(aster)[0]["error"] == "witness.awaits", 120)
+    (waits,) = awaiting_facts(birch)
+    assert (waits["origin"], waits["before"]) == ("ecluse/aster#2", "ecluse/aster")
+    assert levels(look_at_witnesses(birch))["cosigned:ecluse/aster#2"] == "warning"
+    with pytest.raises(NothingAwaits):
+        decide_awaiting(birch, "ecluse/aster", accept=True, actor="operator:ben")
+    decide_awaiting(birch, "ecluse/aster#2", accept=True, actor="operator:ben")
+    wait_for(is_cosigned(aster), 120)
     verdict = verify_evidence(aster, quiet)
     assert verdict["problem"] is None
     assert [each["reason"] for each in verdict["breaks"]] == ["Restored from the copy of Friday."]

@@ -214,7 +214,7 @@ def test_any_documents(pair: Pair, tmp_path: Path, documents: list[tuple[str, in
         states = {node.store.read(lambda view, m=m: view.message(m.id)).state for m, _ in sent}
         return states <= {MessageState.DELIVERED, MessageState.FAILED}
 
-    wait_for(done, 30)
+    wait_for(done, 120)
     path = tmp_path / f"{seed}-{len(documents)}-{sent[0][0].id}.zip"
     pack_of(node, path, *(message.id for message, _ in sent))
     check(path, node.log_key)

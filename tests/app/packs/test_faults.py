@@ -11,7 +11,8 @@ from tests.support.children import Call, injected, needs_strace, run_child, trac
 from tests.support.pack_files import check
 from tests.support.pair import Pair, wait_for
 
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId
 from ecluse.trust.keys.keyfiles import FileKeyring, Stretching
@@ -42,7 +43,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[i
         )
         ids[size] = made.id
     pair.settle(120)
-    wait_for(lambda: signed(node), 30)
+    wait_for(lambda: signed(node), 120)
     pair.close()
     passphrase = Secret((base / "aster" / "passphrase").read_text().strip())
     FileKeyring.open(base / "aster" / "keys", passphrase).change_passphrase(

@@ -100,7 +100,7 @@ def delivered(node: Node, message: MessageId) -> Message:
         found = node.store.read(lambda view: view.message(message))
         return found is not None and found.state is MessageState.DELIVERED
 
-    wait_for(there, 30)
+    wait_for(there, 120)
     found = node.store.read(lambda view: view.message(message))
     assert found is not None
     return found
@@ -115,7 +115,7 @@ def test_one_life_of_what_a_flow_made(pair: Pair, tmp_path: Path) -> None:
     def children() -> list[Message]:
         return node.store.read(lambda view: view.messages(flow="orders", direction=Direction.OUT))
 
-    wait_for(lambda: bool(children()), 30)
+    wait_for(lambda: bool(children()), 120)
     (child,) = children()
     child = delivered(node, child.id)
     delivered(node, child.origin)

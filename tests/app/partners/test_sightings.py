@@ -11,7 +11,7 @@ from tests.support.hubs import FakeClock, bare_hub
 from tests.support.seen import seen
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.partners import sightings
 from ecluse.app.partners.sightings import SightingsWork
 from ecluse.model.basics import PartnerId
@@ -26,7 +26,7 @@ def written(hub: Any) -> set[str]:
 
 
 def until(holds: Any) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)

@@ -178,7 +178,7 @@ def test_letters_hold_the_card_and_the_fingerprint(hub):
 
 def test_another_node_takes_the_choice_up(hub):
     """A serving node looks at the choices every second, without reading the configuration again."""
-    from ecluse.app.node import open_node
+    from ecluse.app.opening import open_node
 
     node = hub.node
     used = next(key.ref for key in node.directory.organisation.keys if "sign" in key.use)
@@ -187,7 +187,7 @@ def test_another_node_takes_the_choice_up(hub):
     with open_node(node.folder) as other:
         switch_partners(other, "fifth", ["cedar"], None, actor="operator:test", reason="from there")
     before = node.directory.configuration
-    eventually(lambda: node.directory.partner("cedar").signing_key(node.hub.clock()) == "fifth", 5)
+    eventually(lambda: node.directory.partner("cedar").signing_key(node.hub.clock()) == "fifth", 60)
     assert node.directory.configuration is before
     assert node.directory.partner("elder").signing_key(node.hub.clock()) == used
 

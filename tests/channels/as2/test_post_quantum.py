@@ -77,7 +77,7 @@ def test_a_post_quantum_exchange(tmp_path, cipher):
                 protocol="as2",
                 protocol_id=message_id_for("pq1", "ASTER"),
             )
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while time.monotonic() < deadline:
                 found = aster.store.read(lambda view: view.message(sent.id))
                 if found.state in (MessageState.DELIVERED, MessageState.FAILED):

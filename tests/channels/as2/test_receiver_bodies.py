@@ -15,11 +15,14 @@ from ecluse.channels.as2.receiver import ADDRESS_CONCURRENCY, REFUSALS, Receiver
 from ecluse.channels.as2.sender import message_id_for
 from ecluse.channels.http.errors import BodyError
 from ecluse.channels.http.message import Body, Peer, Request, Response
+from ecluse.errors import Fault
 from ecluse.evidence.record import decode_leaf
 from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.model.states import MessageState
+from ecluse.trust.errors import KeyringError
+from ecluse.typed import from_json
 
 ORDER = b"UNB+UNOC:3+ASTER+BIRCH'UNH+1+ORDERS'BGM+220+4711+9'UNZ+1+1'"
 
@@ -54,7 +57,7 @@ def seal(aster, birch, data, settings="", number=1):
     )
     body = bytearray()
     sealed = aster.channels["as2"].seal(message, aster.hub.documents(message), body.extend)
-    return msgspec.json.decode(sealed.wire, type=SealedFacts).headers, bytes(body)
+    return from_json(sealed.wire, SealedFacts).headers, bytes(body)
 
 
 def post(birch, headers, body, count=1):
@@ -187,3 +190,55 @@ def test_of_what_is_rejected_only_what_tells_why_is_kept(pair):
     assert len(message.subject) == len(kept["subject"]) == 1000
     assert {"message-id", "as2-from", "as2-to", "content-type"} <= kept.keys()
     assert "x-filler" not in kept
+
+
+@pytest.fixture
+def sealed(pair):
+    """Birch, and a message that is encrypted to its key."""
+    aster, birch = pair
+    introduce(aster, birch, "birch", "http://127.0.0.1:9/as2")
+    introduce(birch, aster, "aster", "http://127.0.0.1:9/as2")
+    message = hand_in(
+        aster.hub,
+        PartnerId("birch"),
+        "as2:birch",
+        [HandIn("orders.edi", "application/edifact", [ORDER])],
+        protocol="as2",
+        protocol_id=message_id_for("m1", "ASTER"),
+    )
+    body = bytearray()
+    made = aster.channels["as2"].seal(message, aster.hub.documents(message), body.extend)
+    return birch, from_json(made.wire, SealedFacts).headers, bytes(body)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_keys_that_are_elsewhere_are_not_waited_for_on_the_loop(sealed, monkeypatch, elsewhere) -> None:
+    birch, headers, body = sealed
+    used: list[tuple[str, bool]] = []
+    add = birch.keyring.uses.add
+
+    def note(ref: str, operation: str) -> None:
+        used.append((operation, threading.current_thread() is threading.main_thread()))
+        add(ref, operation)
+
+    monkeypatch.setattr(birch.keyring.uses, "add", note)
+    monkeypatch.setattr(type(birch.keyring), "elsewhere", lambda keyring, refs: elsewhere)
+    assert post(birch, headers, body).status == 200
+    assert used == [("decrypt", not elsewhere), ("sign", not elsewhere)]
+
+
+def test_nothing_is_said_of_a_message_whose_keys_can_not_be_asked(sealed, monkeypatch) -> None:
+    birch, headers, body = sealed
+
+    def away(*_: object, **__: object) -> bytes:
+        raise KeyringError("The key store is sealed.", code="keystore.sealed", fault=Fault.TRANSIENT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(birch.keyring), "unwrap", away)
+        for _ in range(2):
+            answer = post(birch, headers, body)
+            assert (answer.status, "Retry-After" in dict(answer.headers)) == (503, True)
+    assert birch.store.read(lambda view: view.messages()) == []
+    assert post(birch, headers, body).status == 200
+    (kept,) = birch.store.read(lambda view: view.messages())
+    assert kept.state is not MessageState.REJECTED

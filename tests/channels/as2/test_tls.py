@@ -31,7 +31,7 @@ from tests.support.seen import seen
 from tests.support.tls_certs import make
 
 from ecluse.app.folder import make_hub
-from ecluse.app.node import open_node
+from ecluse.app.opening import open_node
 from ecluse.app.settings import apply_files
 from ecluse.channels.as2.receiver import ADDRESS_CONCURRENCY
 from ecluse.trust.certificates import to_pem

@@ -32,7 +32,7 @@ def answering(*answers: bytes) -> Iterator[S3Objects]:
             while True:
                 client, _ = server.accept()
                 with client:
-                    client.settimeout(5)
+                    client.settimeout(60)
                     client.recv(1 << 16)
                     client.sendall(left.pop(0) if len(left) > 1 else left[0])
 

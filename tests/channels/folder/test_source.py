@@ -1,5 +1,6 @@
 """Collecting from a folder: the suite, and what only a file system can do to its reader."""
 
+import errno
 import os
 import socket
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from tests.support.remotes import RemoteConformance, take
 
 from ecluse.channels.folder.beneath import FolderMissing, NotAFolder, UnsafePath
 from ecluse.channels.folder.source import MAX_DEPTH, FolderPlace, FolderRemote, FolderSource, TooDeep
-from ecluse.exchange.remote import FileGone, NameTaken, Remote, RemoteFile
+from ecluse.exchange.remote import FileGone, InUse, NameTaken, Remote, RemoteFile
 from ecluse.model.basics import Instant
 
 
@@ -186,3 +187,70 @@ def test_no_handle_is_left_open(tmp_path: Path) -> None:
         next(listing, None)
         listing.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+class TestFilesInUse:
+    """A program that has made a file, and has not written all of it."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return tmp_path
+
+    @staticmethod
+    def listed(remote: Remote) -> RemoteFile:
+        (file,) = remote.files("")
+        return file
+
+    def test_they_are_not_taken_until_they_are_closed(self, folder: Path) -> None:
+        with FolderRemote(folder) as remote:
+            with open(folder / "a", "wb", buffering=0) as out:
+                out.write(b"half")
+                with pytest.raises(InUse):
+                    b"".join(remote.read(self.listed(remote)))
+            assert b"".join(remote.read(self.listed(remote))) == b"half"
+
+    def test_they_are_neither_deleted_nor_moved(self, folder: Path) -> None:
+        (folder / "a").write_bytes(b"whole")
+        with FolderRemote(folder) as remote:
+            file = self.listed(remote)
+            with open(folder / "a", "ab"):
+                with pytest.raises(InUse):
+                    remote.delete(file)
+                with pytest.raises(InUse):
+                    remote.move(file, "done")
+            assert (folder / "a").read_bytes() == b"whole"
+            remote.move(file, "done")
+            assert [path.name for path in folder.iterdir()] == ["done"]
+
+    def test_who_opens_it_while_it_is_read_is_seen(self, folder: Path) -> None:
+        (folder / "a").write_bytes(bytes(3 << 20))
+        with FolderRemote(folder) as remote:
+            octets = remote.read(self.listed(remote))
+            next(octets)
+            with open(folder / "a", "ab"), pytest.raises(InUse):
+                list(octets)
+
+    def test_readers_do_not_count(self, folder: Path) -> None:
+        (folder / "a").write_bytes(b"whole")
+        with FolderRemote(folder) as remote, open(folder / "a", "rb"):
+            assert b"".join(remote.read(self.listed(remote))) == b"whole"
+
+    @pytest.mark.parametrize("why", [errno.EACCES, errno.EINVAL, errno.ENOLCK])
+    def test_where_nobody_can_tell_it_is_taken(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, why: int
+    ) -> None:
+        def refuse(*_: object) -> int:
+            raise OSError(why, "refused")
+
+        (folder / "a").write_bytes(b"whole")
+        monkeypatch.setattr("ecluse.channels.folder.source.fcntl.fcntl", refuse)
+        with FolderRemote(folder) as remote:
+            assert b"".join(remote.read(self.listed(remote))) == b"whole"
+
+    def test_leases_of_network_file_systems_say_nothing(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ecluse.channels.folder.source.is_remote", lambda path: True)
+        with FolderRemote(folder) as remote, open(folder / "a", "wb", buffering=0) as out:
+            out.write(b"whole")
+            assert b"".join(remote.read(self.listed(remote))) == b"whole"

@@ -48,7 +48,7 @@ def scripted(*scripts):
             except OSError:
                 return
             with sock:
-                sock.settimeout(5)
+                sock.settimeout(60)
                 try:
                     script(Raw(sock))
                 except Exception as error:
@@ -60,7 +60,7 @@ def scripted(*scripts):
         yield f"http://{HOST}:{listening.getsockname()[1]}/in"
     finally:
         listening.close()
-        thread.join(5)
+        thread.join(60)
     assert not errors
 
 
@@ -203,7 +203,7 @@ def test_an_answer_that_drips_is_given_up():
     start = time.monotonic()
     with scripted(script) as url, pytest.raises(Doubtful, match="time"):
         send(url)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 25
 
 
 def test_a_connection_lost_while_sending():

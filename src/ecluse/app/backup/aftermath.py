@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ecluse.app.backup.copy import Erased
+from ecluse.app.backup.erased import Erased
 from ecluse.app.backup.errors import Restored
 from ecluse.app.node import Node
 from ecluse.archive.blanking import blank
@@ -29,6 +29,7 @@ from ecluse.model.files import FileState
 from ecluse.model.nouns import JobState, Message
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Tx, View
+from ecluse.typed import from_json
 
 __all__ = [
     "RESTORED",
@@ -78,7 +79,7 @@ class RestoredFrom(msgspec.Struct, frozen=True):
 def restored_from(view: View) -> RestoredFrom | None:
     """What the hub was restored from; ``None`` where it never was."""
     raw = view.setting(RESTORED)
-    return msgspec.json.decode(raw, type=RestoredFrom) if raw else None
+    return from_json(raw, RestoredFrom) if raw else None
 
 
 def hold(node: Node, source: RestoredFrom) -> dict[str, int]:

@@ -20,6 +20,7 @@ from ecluse.app.backup.places import PACK, TABLE, Place
 from ecluse.app.backup.sealing import Recipients, open_object
 from ecluse.blobs.port import BlobMissing
 from ecluse.model.basics import new_id
+from ecluse.typed import msgpack_decoder
 from ecluse.wire.openpgp.reader import Unlock
 
 __all__ = ["PACK_SIZE", "ChunkReader", "ChunkWriter", "Pack", "Stream", "Table", "keep_table", "read_table"]
@@ -90,7 +91,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Table).decode
+_decode = msgpack_decoder(Table).decode
 
 
 def keep_table(place: Place, table: Table, id: str) -> tuple[int, str]:

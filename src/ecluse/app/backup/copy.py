@@ -7,37 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ecluse.app.backup.erased import Erased
 from ecluse.app.backup.records import last_backup
 from ecluse.archive.copies import pending_erasures
 from ecluse.evidence.record import decode_leaf
-from ecluse.model.basics import Instant, MessageId
+from ecluse.model.basics import MessageId
 from ecluse.store.port import View
+from ecluse.typed import from_json
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
 
-__all__ = ["BackupKeys", "Erased", "join_backup"]
+__all__ = ["BackupKeys", "join_backup"]
 
 
 _SHREDDED: Final = "message.shredded"
-
-
-class Erased(msgspec.Struct, frozen=True):
-    """One deletion, as the log tells of it.
-
-    Attributes:
-        message: Whose.
-        at: When.
-        classes: What of it.
-        reason: Why.
-        because: What it rests on.
-    """
-
-    message: MessageId
-    at: Instant
-    classes: tuple[str, ...]
-    reason: str
-    because: str = ""
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -93,7 +77,7 @@ class BackupKeys:
 def _told(view: View, message: MessageId) -> Iterator[Erased]:
     for logged in view.events(message):
         if logged.event.kind == _SHREDDED:
-            facts = msgspec.json.decode(decode_leaf(logged.leaf).data, type=_Facts)
+            facts = from_json(decode_leaf(logged.leaf).data, _Facts)
             yield Erased(message, logged.event.at, facts.classes, facts.reason, facts.because)
 
 

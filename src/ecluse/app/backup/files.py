@@ -17,6 +17,7 @@ from ecluse import durable
 from ecluse.app.backup.errors import BackupDamaged
 from ecluse.trust.configuration import HUB_FILE, Configuration
 from ecluse.trust.files.shape import special_fields
+from ecluse.typed import from_msgpack
 
 __all__ = [
     "CHECKPOINTS",
@@ -178,7 +179,7 @@ def unpack_files(chunks: Iterable[bytes]) -> Iterator[HubFile]:
 
 def _file(data: bytes) -> HubFile:
     try:
-        path, mode, content = msgspec.msgpack.decode(data, type=tuple[str, int, bytes])
+        path, mode, content = from_msgpack(data, tuple[str, int, bytes])
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BackupDamaged("A file of the backup can't be read.") from None
     parts = PurePosixPath(path).parts

@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from ecluse.app.backup.copy import Erased
+from ecluse.app.backup.erased import Erased
 from ecluse.app.backup.errors import BackupDamaged, KeysLost, PlaceChanged
 from ecluse.app.backup.manifest import KEYS_FORMAT, Erasures, KeyIndex, KeyShard, read, sign
 from ecluse.app.backup.places import ERASURES, KEY_INDEX, KEYS, Place
@@ -26,6 +26,7 @@ from ecluse.app.backup.sealing import Recipients, open_object
 from ecluse.blobs.port import BlobMissing
 from ecluse.model.basics import Instant, iso, new_id
 from ecluse.store.port import Store, View
+from ecluse.typed import from_json
 from ecluse.wire.openpgp.reader import Unlock
 from ecluse.wire.tlog.note import NoteKey, Sign
 
@@ -201,7 +202,7 @@ def read_erasures(place: Place, index: KeyIndex, unlock: Unlock) -> Iterator[Era
     for each in index.erasures:
         data = _sealed(place, each, unlock)
         try:
-            yield from (msgspec.json.decode(line, type=Erased) for line in data.splitlines())
+            yield from (from_json(line, Erased) for line in data.splitlines())
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise BackupDamaged(f"The erasures {each.object} can't be read.") from None
 

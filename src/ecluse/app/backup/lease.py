@@ -14,6 +14,7 @@ from ecluse.app.backup.records import KIND
 from ecluse.model.basics import Clock, Instant
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Store, Tx
+from ecluse.typed import from_json
 
 __all__ = ["Lease"]
 
@@ -63,7 +64,7 @@ class Lease:
 
         def work(tx: Tx) -> None:
             record = tx.record(KIND, _KEY)
-            held = msgspec.json.decode(record.body, type=_Held) if record is not None else None
+            held = from_json(record.body, _Held) if record is not None else None
             if held is not None and held.token != self._token and not (take and self._free(held, now)):
                 raise BackupBusy(f"Backups of this hub are at work on {held.host} (process {held.process}).")
             after = Record(KIND, _KEY, now, msgspec.json.encode(mine))
@@ -89,7 +90,7 @@ class Lease:
     ) -> None:
         def work(tx: Tx) -> None:
             record = tx.record(KIND, _KEY)
-            if record is not None and msgspec.json.decode(record.body, type=_Held).token == self._token:
+            if record is not None and from_json(record.body, _Held).token == self._token:
                 tx.drop_record(KIND, _KEY)
 
         try:

@@ -16,6 +16,7 @@ from ecluse.app.backup.errors import BackupDamaged, BackupMissing
 from ecluse.app.backup.places import MANIFEST, Place
 from ecluse.blobs.port import BlobMissing
 from ecluse.model.basics import Instant
+from ecluse.typed import from_json
 from ecluse.wire.tlog.errors import BadSignature, Malformed
 from ecluse.wire.tlog.note import NoteKey, Sign, open_note, parse_note, sign_note
 
@@ -170,7 +171,7 @@ def read(place: Place, id: str, kind: str, type: type[T], keys: Sequence[NoteKey
         head, _, line = note.text.partition("\n")
         if head != kind:
             raise BackupDamaged(f"{id} is of the format {head[:40]!a}, which this release does not read.")
-        facts = msgspec.json.decode(line, type=type)
+        facts = from_json(line, type)
     except (Malformed, BadSignature, msgspec.DecodeError, UnicodeDecodeError) as error:
         cause = error.cause if isinstance(error, Malformed | BadSignature) else "It can't be read."
         raise BackupDamaged(f"The manifest {id} is not one that this hub signed: {cause}") from None

@@ -10,6 +10,7 @@ from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
+from ecluse.typed import from_json
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
@@ -72,7 +73,7 @@ class Rehearsed(msgspec.Struct, frozen=True):
 def last_backup(view: View, place: str) -> Last:
     """How backups into a place stand."""
     record = view.record(KIND, _key(place))
-    return Last() if record is None else msgspec.json.decode(record.body, type=Last)
+    return Last() if record is None else from_json(record.body, Last)
 
 
 def note_backup(tx: Tx, place: str, last: Last) -> None:
@@ -98,7 +99,7 @@ def note_failure(node: Node, place: str, error: EcluseError) -> None:
 def last_rehearsal(view: View) -> Rehearsed | None:
     """How the last rehearsal went; ``None`` where there never was one."""
     record = view.record(KIND, _REHEARSAL)
-    return None if record is None else msgspec.json.decode(record.body, type=Rehearsed)
+    return None if record is None else from_json(record.body, Rehearsed)
 
 
 def note_rehearsal(tx: Tx, fact: Rehearsed) -> None:

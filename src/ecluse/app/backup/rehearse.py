@@ -1,4 +1,5 @@
-"""A restore on trial: the newest backup in a temporary folder, checked, measured, and gone again.
+"""A restore on trial: the newest backup in a temporary folder, checked, measured, and gone again; what a rehearsal left
+that was killed goes with the next one.
 
 Two figures come of it. How long a restore takes (the recovery time), and how much would have been lost had the hub
 burnt down at this moment: the time since the backup's moment, and the records that the log has got since.
@@ -6,21 +7,22 @@ burnt down at this moment: the time since the backup's moment, and the records t
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from ecluse import durable
 from ecluse.app.backup.manifest import find_backup
 from ecluse.app.backup.records import Rehearsed, note_rehearsal
 from ecluse.app.backup.restore import Progress, Request, restore
 from ecluse.app.backup.run import Site
-from ecluse.app.node import Node, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import open_node
 from ecluse.errors import EcluseError
 from ecluse.model.basics import iso
-from ecluse.store.open import drop_database
+from ecluse.store.open import trial_database
 from ecluse.store.port import View
 from ecluse.trust.secrets import Secret, SecretResolver
 from ecluse.wire.openpgp.reader import Unlock
@@ -77,39 +79,36 @@ def rehearse(
     now = node.hub.clock()
     facts["lost_seconds"] = round((now - manifest.at) / 1_000_000, 3)
     facts["lost_records"] = max(0, node.store.read(_records) - manifest.log)
-    parent = Path(tempfile.mkdtemp(prefix="ecluse-rehearsal-", dir=folder))
-    used = False
+    request = Request(
+        place=site.place,
+        keys=site.keys,
+        backup=manifest.id,
+        into=Path(),
+        unlock=unlock,
+        environ=environ,
+        passphrase=passphrase,
+        keyring=keyring,
+        database=database,
+        database_password=database_password,
+        secrets=secrets,
+        blobs="state/blobs",
+        sample=sample,
+        digests=not sample,
+        clock=node.hub.clock,
+        trial=True,
+    )
     try:
-        request = Request(
-            place=site.place,
-            keys=site.keys,
-            backup=manifest.id,
-            into=parent / "hub",
-            unlock=unlock,
-            environ=environ,
-            passphrase=passphrase,
-            keyring=keyring,
-            database=database,
-            database_password=database_password,
-            secrets=secrets,
-            blobs="state/blobs",
-            sample=sample,
-            digests=not sample,
-            clock=node.hub.clock,
-        )
-        used = database is not None
-        result = restore(request, progress)
-        facts.update(result.as_dict())
-        facts["message"] = _one_message(request)
-        facts["ok"] = result.ok and facts["message"] != "damaged"
+        with (
+            durable.scratch_folder("ecluse-rehearsal-", folder) as parent,
+            trial_database(database, password=_reveal(node, database_password)),
+        ):
+            request = replace(request, into=parent / "hub")
+            result = restore(request, progress)
+            facts.update(result.as_dict())
+            facts["message"] = _one_message(request)
+            facts["ok"] = result.ok and facts["message"] != "damaged"
     except EcluseError as error:
-        if error.code == "store.not-empty":
-            used = False
         facts["failure"] = f"{error.code}: {error.cause}"
-    finally:
-        if used and database is not None and not database.startswith("sqlite:"):
-            drop_database(database, password=_reveal(node, database_password))
-        shutil.rmtree(parent, ignore_errors=True)
     facts.pop("into", None)
     facts["seconds"] = round(time.monotonic() - began, 3)
     _note(site, facts)

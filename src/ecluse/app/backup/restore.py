@@ -30,7 +30,8 @@ from ecluse.app.backup.manifest import FORMAT, KeyIndex, Manifest, find_backup, 
 from ecluse.app.backup.places import Place
 from ecluse.app.backup.records import forget_places
 from ecluse.app.log.proofs import verify_evidence
-from ecluse.app.node import RESTORING_SETTING, Node, open_node
+from ecluse.app.node import RESTORING_SETTING, Node
+from ecluse.app.opening import open_node
 from ecluse.app.unlocking import open_place
 from ecluse.blobs.port import BlobExists, BlobMissing, BlobPlace
 from ecluse.blobs.sealed import sealed_size
@@ -41,9 +42,8 @@ from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.sequencer import LEASE_SETTING
 from ecluse.model.basics import Clock, system_clock
 from ecluse.model.nouns import BlobRow
-from ecluse.store.open import open_store
+from ecluse.store.open import load_snapshot, open_store
 from ecluse.store.port import Store
-from ecluse.store.snapshot import load_snapshot
 from ecluse.trust.configuration import HUB_FILE, Configuration
 from ecluse.trust.keys.keyfiles import FileKeyring
 from ecluse.trust.secrets import Secret, SecretResolver
@@ -84,6 +84,7 @@ class Request:
         sample: Open every blob at its beginning only, instead of to its end.
         digests: Compare every document with its digest in the log, too.
         clock: Time.
+        trial: The database is marked as one that :func:`~ecluse.store.open.trial_database` drops.
     """
 
     place: Place
@@ -104,6 +105,7 @@ class Request:
     sample: bool = False
     digests: bool = False
     clock: Clock = system_clock
+    trial: bool = False
 
 
 @dataclass(slots=True)
@@ -309,6 +311,7 @@ class _Restore:
             manifest.database,
             [(name, partial(reader.chunks, name)) for name in names],
             password=self._password(configuration),
+            trial=self._request.trial,
         )
 
     def _url(self, configuration: Configuration) -> str:

@@ -33,8 +33,8 @@ from ecluse.app.node import Node
 from ecluse.blobs.port import BlobExists, BlobMissing
 from ecluse.blobs.sealed import sealed_size
 from ecluse.model.basics import Instant, iso, new_id
-from ecluse.store.port import Tx
-from ecluse.store.snapshot import CHUNK, Snapshot, cut_rows
+from ecluse.store.port import Snapshot, Tx
+from ecluse.store.snapshot import CHUNK, cut_rows
 from ecluse.trust.settings.backup import BackupSettings
 from ecluse.trust.settings.fields import octets
 from ecluse.wire.tlog.note import NoteKey

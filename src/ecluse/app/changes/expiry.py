@@ -14,6 +14,7 @@ from ecluse.engine.schedule import Every, Recurring
 from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Tx
+from ecluse.typed import from_json
 
 __all__ = ["KEPT", "change_expiry", "close", "expire"]
 
@@ -42,7 +43,7 @@ def _end(node: Node, record: Record, now: Instant, tx: Tx) -> None:
         tx.drop_record(KIND, record.key)
         return
     try:
-        proposal = msgspec.json.decode(record.body, type=Proposal)
+        proposal = from_json(record.body, Proposal)
     except msgspec.DecodeError:
         # What can't be read can't be approved either; its row goes, and the log has what was proposed.
         tx.drop_record(KIND, record.key)

@@ -15,6 +15,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import iso
 from ecluse.model.records import Record
 from ecluse.store.port import View
+from ecluse.typed import from_json
 
 __all__ = [
     "Entry",
@@ -67,7 +68,7 @@ class Entry:
 def read(record: Record) -> Entry:
     """A proposal of a row. Raises :class:`DamagedChange`."""
     try:
-        proposal = msgspec.json.decode(record.body, type=Proposal)
+        proposal = from_json(record.body, Proposal)
     except msgspec.DecodeError:
         raise DamagedChange(f"The change {record.key} can't be read.") from None
     if proposal.id != record.key:
@@ -128,7 +129,7 @@ def files_of(view: View, id: str) -> Delta | None:
     if record is None:
         return None
     try:
-        return unpack(msgspec.json.decode(record.body, type=bytes))
+        return unpack(from_json(record.body, bytes))
     except (ValueError, msgspec.DecodeError):
         raise DamagedChange(f"The files of the change {id} can't be read.") from None
 

@@ -19,6 +19,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, iso
 from ecluse.trust.changes.plan import Change, Plan
 from ecluse.trust.changes.sensitive import sensitive
+from ecluse.typed import from_json
 
 __all__ = [
     "FILES",
@@ -213,7 +214,7 @@ def unpack(packed: bytes) -> Delta:
         data = expander.decompress(packed, MAX_FILES + 1)
         if len(data) > MAX_FILES or not expander.eof:
             raise ValueError("size")
-        return msgspec.json.decode(data, type=dict[str, FileChange])
+        return from_json(data, dict[str, FileChange])
     except (zlib.error, msgspec.DecodeError) as error:
         raise ValueError(str(error)) from None
 

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from ecluse.app.health import archive, assurance, eyes, flows, machine, parties, places, work
 from ecluse.app.health.finding import Finding, failed, ok, warning, worst
-from ecluse.app.node import Node, NotMigrated, open_node
+from ecluse.app.node import Node
+from ecluse.app.opening import NotMigrated, open_node
 from ecluse.app.unlocking import open_hub_store, unlock
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Clock, system_clock

@@ -32,8 +32,8 @@ from ecluse.engine.schedule import Every, Recurring
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Instant, iso
 from ecluse.model.records import Record
+from ecluse.trust.addresses import split_url
 from ecluse.trust.certificates import describe
-from ecluse.trust.rules.places import split_url
 from ecluse.trust.settings.fields import seconds
 from ecluse.trust.settings.schema import Acme
 from ecluse.wire.acme import (
@@ -266,7 +266,7 @@ def _trust(node: Node, settings: Acme) -> ClientTls:
     if settings.ca is None:
         return client_tls(system=True)
     try:
-        return client_tls(anchors=[(node.folder / settings.ca).read_bytes()])
+        return client_tls(anchors=[node.directory.configuration.authority(settings.ca, node.folder)])
     except OSError as error:
         raise AcmeNotAgreed(
             f"The file {settings.ca} can't be read: {error.strerror}.", remedy="Look at [acme] ca."

@@ -8,26 +8,31 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
 
 import tomli_w
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from ecluse.app.node import KEYS_SETTING, Node
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import iso
 from ecluse.store.port import Tx
 from ecluse.trust.certificates import describe, leaves, load_certificates, to_pem
+from ecluse.trust.changes.own_keys import named_keys
 from ecluse.trust.errors import KeyringError
 from ecluse.trust.keys.making import make_certificate
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
-from ecluse.trust.keystores.remote import remote_key
+from ecluse.trust.keystores.remote import RemoteKey, RemoteRsaKey, remote_key
 from ecluse.trust.keystores.settings import AnyStore
 from ecluse.trust.keystores.transit import TransitDevice
 from ecluse.trust.operators import four_eyes
 from ecluse.trust.secrets import Secret
 
 __all__ = [
+    "BoundKey",
     "bind_key",
     "change_passphrase",
     "generate_key",
@@ -38,7 +43,15 @@ __all__ = [
     "put_secret",
     "record_keys",
     "remove_secret",
+    "take_certificate",
 ]
+
+
+_PADDINGS: Final = {
+    "oaep-sha256": padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None),
+    "oaep-sha1": padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None),  # noqa: S303  # as a mask only
+    "pkcs1": padding.PKCS1v15(),
+}
 
 
 class CertificateTaken(EcluseError):
@@ -58,6 +71,14 @@ class SecretInUse(EcluseError):
         "Put the new one under another name, and refer to that in the partner's file: "
         "the change waits for a second operator."
     )
+
+
+class CertificateInUse(EcluseError):
+    """What partners know us by would become another certificate by one person alone."""
+
+    code = "cert.needs-two"
+    fault = Fault.USAGE
+    remedy = "Hold it under another name with --to, and have two operators sign that it is used."
 
 
 class NoSuchUse(EcluseError):
@@ -102,8 +123,37 @@ def import_key(node: Node, ref: str, data: bytes, password: Secret, *, actor: st
 
 
 def install_certificate(node: Node, ref: str, data: bytes, *, actor: str) -> x509.Certificate:
-    """Give a key another certificate. Raises as :meth:`HeldKeys.install_certificate` does."""
+    """Give a key another certificate, whoever looks at it. Raises as :meth:`HeldKeys.install_certificate` does."""
     return _changed(node, ref, "key.certified", actor, lambda: node.keyfiles.install_certificate(ref, data))
+
+
+def take_certificate(
+    node: Node, ref: str, data: bytes, *, new: str | None = None, actor: str
+) -> x509.Certificate:
+    """Take the certificate that a person brings for a key.
+
+    Args:
+        node: The hub.
+        ref: The key.
+        data: PEM, DER or PKCS#7, with the chain.
+        new: Hold the key under this further name with it; what has the first name stays.
+        actor: Who.
+
+    Raises:
+        CertificateInUse: The hub has four eyes, and partners know us by the certificate whose place it would take.
+        CertificateError, KeyringError: As :meth:`HeldKeys.install_certificate` and :meth:`HeldKeys.certify_as` do.
+    """
+    if new is not None:
+        return _changed(node, new, "key.certified", actor, lambda: node.keyfiles.certify_as(ref, new, data))
+    node.reload()
+    configuration = node.directory.configuration
+    if four_eyes(configuration.hub.operators) and ref in named_keys(configuration):
+        raise CertificateInUse(
+            f"The key {ref} is in use, and the hub has four eyes.",
+            remedy=f"Give the key a further name with `ecluse cert install {ref} FILE --to NAME`, then replace {ref} "
+            f"by that with `ecluse rotate begin {ref} --to NAME`: two sign it.",
+        )
+    return install_certificate(node, ref, data, actor=actor)
 
 
 def _changed(
@@ -230,16 +280,29 @@ def _with_entry(text: str, entry: dict[str, object]) -> str:
     return tomli_w.dumps(wanted)
 
 
+class BoundKey(NamedTuple):
+    """A key that is used where it is.
+
+    Attributes:
+        certificate: Its certificate.
+        opens: Paddings of content keys that it opens, by the names that a partner's ``key_padding`` has: each was
+            tried. Empty where it is no RSA key, or may not decrypt.
+    """
+
+    certificate: x509.Certificate
+    opens: tuple[str, ...]
+
+
 def bind_key(
     node: Node, ref: str, store: str, name: str, data: bytes, *, subject: str, days: int, actor: str
-) -> x509.Certificate:
+) -> BoundKey:
     """Use a key that stays in a key store.
 
     Args:
         node: The hub.
         ref: Its name in the keyring.
         store: Name of the key store.
-        name: Name of the key in it.
+        name: Name of the key in it; of one that has versions, with one (``orders@2``) or without, for the latest.
         data: Its certificate with its chain; empty to make one that the key signs itself.
         subject: Of a certificate that is made, as :meth:`HeldKeys.generate` takes it.
         days: How long that lasts.
@@ -250,15 +313,28 @@ def bind_key(
         CertificateError: The certificate can't be read, or belongs to another key.
     """
     device = key_store(node, store)
+    pinned = device.pinned(name)
+    private = remote_key(device.public_key(pinned), device, pinned)
 
     def work() -> x509.Certificate:
-        private = remote_key(device.public_key(name), device, name)
         made = data
         if not made:
             made = to_pem([make_certificate(private, subject, now=node.hub.clock(), days=days)]).encode()
-        return node.keyfiles.bind(ref, f"{store}/{name}", private, made)
+        return node.keyfiles.bind(ref, f"{store}/{pinned}", private, made)
 
-    return _changed(node, ref, "key.bound", actor, work)
+    certificate = _changed(node, ref, "key.bound", actor, work)
+    return BoundKey(certificate, _opened(private))
+
+
+def _opened(private: RemoteKey) -> tuple[str, ...]:
+    if not isinstance(private, RemoteRsaKey):
+        return ()
+    opened = []
+    for name, scheme in _PADDINGS.items():
+        with suppress(KeyringError):  # a policy may let it sign alone
+            if private.opens(scheme):
+                opened.append(name)
+    return tuple(opened)
 
 
 def key_store(node: Node, name: str) -> AnyStore:

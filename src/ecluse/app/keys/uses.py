@@ -10,6 +10,7 @@ from ecluse.app.node import Node
 from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
+from ecluse.typed import from_json
 
 __all__ = ["KIND", "KeyUse", "key_uses", "note_key_uses"]
 
@@ -79,4 +80,4 @@ def key_uses(view: View) -> list[KeyUse]:
 
 
 def _use(record: Record) -> KeyUse:
-    return msgspec.json.decode(record.body, type=KeyUse)
+    return from_json(record.body, KeyUse)

@@ -19,6 +19,7 @@ from ecluse.channels.as2.receipts import SealedFacts
 from ecluse.errors import EcluseError
 from ecluse.model.nouns import Answer, Message, Receipt
 from ecluse.trust.floor import LEGACY
+from ecluse.typed import from_json
 from ecluse.wire.as2.build import EntityShape, Part, entity_again
 from ecluse.wire.as2.mdn_reader import ReadMdn, read_mdn
 from ecluse.wire.cms.limits import Limits
@@ -96,7 +97,7 @@ def wire_of(message: Message) -> Wire:
 
 def _outbound(message: Message) -> Wire:
     try:
-        sealed = msgspec.json.decode(message.wire, type=SealedFacts)
+        sealed = from_json(message.wire, SealedFacts)
     except (msgspec.DecodeError, UnicodeError):
         return Wire()  # it was not sealed yet
     protections: list[dict[str, Any]] = []

@@ -1,49 +1,22 @@
-"""Facts of our own keys, and of OpenPGP certificates whosever they are."""
+"""Facts of our own keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ecluse.app.keys.openpgp import OpenPgpEntry
 from ecluse.app.node import Node
+from ecluse.app.posture.openpgp import pgp_facts
+from ecluse.app.posture.partners import Material
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.facts import OwnKeyFacts, PgpFacts
 from ecluse.trust.certificates import describe
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.inventory import Credential
 from ecluse.trust.inventory.ours import OwnBindings, own_credentials
-from ecluse.trust.keys.openpgp import seconds
 from ecluse.trust.settings.schema import Partner
-from ecluse.wire.openpgp.certificate import Certificate
-from ecluse.wire.openpgp.errors import OpenPgpError
-from ecluse.wire.openpgp.keys import permit_key
 
-if TYPE_CHECKING:
-    from ecluse.app.posture.partners import Material
-
-__all__ = ["own_keys", "own_pgp", "pgp_facts"]
-
-
-def pgp_facts(label: str, certificate: Certificate, now: Instant) -> PgpFacts:
-    """An OpenPGP certificate at a moment."""
-    view = certificate.at(seconds(now))
-    ends = view.expires()
-    weak = ""
-    for key in certificate.every_key():
-        try:
-            permit_key(key, ())
-        except OpenPgpError as error:
-            weak = error.cause
-            break
-    return PgpFacts(
-        label,
-        certificate.fingerprint,
-        certificate.primary.name,
-        Instant(ends * 1_000_000) if ends is not None else None,
-        view.state().value,
-        weak,
-    )
+__all__ = ["own_keys", "own_pgp"]
 
 
 def own_pgp(entry: OpenPgpEntry, now: Instant) -> PgpFacts:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ecluse.app.posture.ours import pgp_facts
+from ecluse.app.posture.openpgp import pgp_facts
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.posture.facts import PgpFacts, Shared
 from ecluse.posture.rules.secrets import PARTNER_REFERENCES, references

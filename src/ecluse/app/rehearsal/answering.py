@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from ecluse.app.messages.outbox import send_files
 from ecluse.app.rehearsal.copy import Copy
 from ecluse.app.rehearsal.endpoint import Answer, Endpoint, Request
@@ -20,6 +18,7 @@ from ecluse.channels.as2.receipts import SealedFacts
 from ecluse.model.basics import MessageId
 from ecluse.model.nouns import Delivery, Direction
 from ecluse.model.states import DeliveryState
+from ecluse.typed import from_json
 from ecluse.wire.as2.disposition import PROCESSED, Disposition
 from ecluse.wire.as2.headers import As2Request, parse_request
 from ecluse.wire.as2.mdn import BuiltMdn
@@ -93,7 +92,7 @@ class AnswerGround:
         found = self.copy.node.store.read(
             lambda view: view.find_message(Direction.OUT, self.copy.partner, request.message_id)
         )
-        facts = msgspec.json.decode(found.wire, type=SealedFacts) if found is not None else SealedFacts([])
+        facts = from_json(found.wire, SealedFacts) if found is not None else SealedFacts([])
         return {name: base64.b64decode(mic) for name, mic in facts.mics.items()}
 
     def answer(self, make: Make, *, delay: float = 0, times: int = 1) -> None:

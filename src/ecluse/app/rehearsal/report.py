@@ -13,6 +13,7 @@ import msgspec
 
 from ecluse.app.rehearsal.play import Played
 from ecluse.errors import EcluseError, Fault
+from ecluse.typed import from_json
 from ecluse.wire.tlog.errors import BadSignature, Malformed
 from ecluse.wire.tlog.note import NoteKey, open_note, sign_note
 
@@ -74,7 +75,7 @@ def check_report(data: bytes, key: NoteKey) -> Report:
         note = open_note(data, [key])
         form, _, body = note.text.partition("\n")
         if form == FORMAT:
-            return msgspec.json.decode(body, type=Report)
+            return from_json(body, Report)
     except (Malformed, BadSignature) as error:
         raise ReportDamaged(error.cause) from None
     except (msgspec.MsgspecError, RecursionError):

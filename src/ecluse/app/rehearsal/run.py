@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from ecluse import durable
 from ecluse.app.node import Node
 from ecluse.app.rehearsal.answering import AnswerGround, answering_plays
 from ecluse.app.rehearsal.copy import Copy, NothingToRehearse, open_copy
@@ -149,7 +149,7 @@ def _stage(
             make_identity("ec-p256", "localhost", now, ended=True, names=("localhost",)),
         )
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ecluse-rehearsal-")))
+        folder = stack.enter_context(durable.scratch_folder("ecluse-rehearsal-"))
         endpoint = stack.enter_context(serve_endpoint(tls[0] if tls is not None else None))
         scheme, host = ("https", "localhost") if tls is not None else ("http", "127.0.0.1")
         shown = tls[0] if tls is not None else None

@@ -38,6 +38,7 @@ from ecluse.trust.rotation.facts import (
 )
 from ecluse.trust.rotation.states import STAGES, PartnerStage
 from ecluse.trust.rotation.steps import Telling
+from ecluse.typed import from_json
 from ecluse.wire.as2.exchange import (
     EXCHANGE_TYPE,
     MAX_EXCHANGE,
@@ -124,7 +125,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def read_offer(record: Record) -> Offer:
     """From its record."""
-    return msgspec.json.decode(record.body, type=Offer)
+    return from_json(record.body, Offer)
 
 
 def join_exchange(node: Node) -> None:
@@ -230,7 +231,7 @@ class ExchangeChannel:
         return Confirmed(ReceiptBytes("trust", "taken"))
 
     def _take(self, message: Message) -> None:
-        facts = msgspec.json.decode(message.wire, type=dict[str, Any])
+        facts = from_json(message.wire, dict[str, Any])
         if not any("signed" in each for each in facts.get("protections", ())):
             raise BadExchange("A certificate exchange message is not signed: anybody may have sent it.")
         documents = [self._whole(message, number) for number in range(len(message.parts))]

@@ -15,6 +15,7 @@ from ecluse.store.port import Tx
 from ecluse.trust.rotation.facts import KIND, PARTNER_KIND, read_rotation, read_standing, standing_record
 from ecluse.trust.rotation.states import RotationState
 from ecluse.trust.rotation.steps import Telling, judge_receipt
+from ecluse.typed import from_json
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
@@ -44,7 +45,7 @@ def _judge(node: Node) -> Callable[[Tx, Delivery, bool, str], str]:
         message = tx.message(delivery.message)
         if message is None or not message.wire_blob:
             return ""
-        used = msgspec.json.decode(message.wire, type=_Used)
+        used = from_json(message.wire, _Used)
         for fingerprint in (used.signer, used.recipient):
             rotation = choices.watched.get(fingerprint)
             why = _consider(tx, rotation, delivery, positive, said) if rotation is not None else ""

@@ -15,6 +15,7 @@ from ecluse.evidence.record import Json
 from ecluse.model.basics import Instant, iso
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
+from ecluse.typed import json_decoder
 
 if TYPE_CHECKING:
     from ecluse.app.node import Node
@@ -153,7 +154,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
-_read = msgspec.json.Decoder(Request).decode
+_read = json_decoder(Request).decode
 
 
 def open_request(

@@ -26,6 +26,7 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.proof import check_proof
 from ecluse.evidence.record import decode_leaf
 from ecluse.model.archive import ArchiveState
+from ecluse.typed import convert
 from ecluse.wire.tlog.note import NoteKey, Signature, open_note, parse_note
 
 __all__ = ["Checked", "Message", "check_export", "message_of"]
@@ -240,7 +241,7 @@ def _check_document(
     done.destroyed += gone
     done.profiles.add(facts.profile)
     try:
-        body = msgspec.convert(facts.body, ArchivedBody)
+        body = convert(facts.body, ArchivedBody)
     except msgspec.ValidationError:
         raise BadExport(f"{unit.path}/{place}/metadata.json", "its body can't be read.") from None
     receipt = body.receipt

@@ -48,6 +48,7 @@ from ecluse.model.archive import Archived, ArchiveState
 from ecluse.model.basics import MessageId, iso
 from ecluse.model.nouns import Answer, LoggedEvent, Message, Receipt
 from ecluse.store.port import View
+from ecluse.typed import from_json
 
 __all__ = ["Exported", "Owner", "Scope", "export_archive"]
 
@@ -214,7 +215,7 @@ def _begun(room: Room, folder: Path, scope: Scope) -> tuple[_State, bool]:
         return state, False
     if STATE in names:
         try:
-            state = msgspec.json.decode((folder / STATE).read_bytes(), type=_State)
+            state = from_json((folder / STATE).read_bytes(), _State)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise WrongFolder(f"{STATE} in {folder} can't be read.") from None
         if (state.origin, state.scope) == (room.origin(), scope):

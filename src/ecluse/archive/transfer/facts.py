@@ -16,6 +16,7 @@ from ecluse.model.archive import Archived, ArchiveId, ArchiveState
 from ecluse.model.basics import Instant, MessageId, PartnerId
 from ecluse.model.nouns import Answer, Direction, Message, Part
 from ecluse.model.states import MessageState
+from ecluse.typed import from_json
 
 __all__ = ["AnswerFacts", "DocumentFacts", "MessageFacts", "PartFacts", "encoded", "read_facts"]
 
@@ -207,7 +208,7 @@ def message_facts(message: Message, answer: Answer | None, origin: str) -> Messa
             )
             for part in message.parts
         ),
-        msgspec.json.decode(message.wire, type=dict[str, Any]),
+        from_json(message.wire, dict[str, Any]),
         message.reason_code,
         message.reason,
         origin,
@@ -257,7 +258,7 @@ def encoded(facts: object) -> bytes:
 def read_facts(path: str, data: bytes, type: type[T]) -> T:
     """The inverse. Raises :class:`BadExport` with the file's path."""
     try:
-        found = msgspec.json.decode(data, type=type)
+        found = from_json(data, type)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise BadExport(path, "it is not written as this release reads it.") from None
     if getattr(found, "format", FORMAT) != FORMAT:

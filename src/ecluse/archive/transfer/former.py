@@ -14,6 +14,7 @@ import msgspec
 from ecluse.archive.room import Room
 from ecluse.model.basics import MessageId
 from ecluse.model.records import Record
+from ecluse.typed import json_decoder
 
 __all__ = ["FORMER", "Former", "FormerFile", "former_of", "former_record", "known_former"]
 
@@ -46,7 +47,7 @@ class Former(msgspec.Struct, frozen=True):
     files: tuple[FormerFile, ...] = ()
 
 
-_read = msgspec.json.Decoder(Former).decode
+_read = json_decoder(Former).decode
 
 
 def former_record(former: Former, message: MessageId, partner: str, at: int) -> Record:

@@ -98,7 +98,9 @@ class Opening:
         self.failure: As2Failure | None = None
 
     def feed(self, data: bytes) -> None:
-        """Take octets of the body. Raises what the intake raises (the disk is full...), nothing else."""
+        """Take octets of the body. Raises what the intake raises (the disk is full...) and what the key raises that
+        can't be asked (a key store is away...), nothing else.
+        """
         if self.failure is not None:
             return
         try:

@@ -12,7 +12,6 @@ from ecluse.channels.as2.relation import Relation
 from ecluse.channels.as2.seen import receipt_roles
 from ecluse.channels.http.message import Peer
 from ecluse.channels.http.seen import as_client
-from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Hub
 from ecluse.exchange.port import Confirmed, ReceiptBytes, Refused
 from ecluse.exchange.receipts import late_receipt
@@ -21,13 +20,13 @@ from ecluse.model.nouns import Delivery, Direction, Message
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import View
 from ecluse.trust.sightings import Sightings
+from ecluse.typed import from_json
 from ecluse.wire.as2.disposition import UNEXPECTED_ERROR
 from ecluse.wire.as2.errors import MdnError
 from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.identity import MAX_MESSAGE_ID
 from ecluse.wire.as2.mdn_reader import ReadMdn, read_mdn
 from ecluse.wire.as2.receipt import Verdict, check_receipt
-from ecluse.wire.cms.events import KeyNeeded
 from ecluse.wire.smime.headers import Headers
 
 __all__ = ["SealedFacts", "judge", "peer_facts", "receive_receipt"]
@@ -102,25 +101,18 @@ def judge(
 
 def _read(relation: Relation, now: Instant, headers: Headers, body: bytes) -> ReadMdn:
     partner = relation.partner
-
-    def unlock(needed: KeyNeeded) -> bytes:
-        try:
-            return relation.unwrap(needed.recipients, now)
-        except EcluseError:
-            return b""  # it is read as any receipt that can't be opened
-
     return read_mdn(
         headers,
         body,
         certificates=partner.mdn_verify_certificates(now),
         allowed=partner.exceptions_at(now),
         recipient=partner.their_id,
-        unlock=unlock,
+        unlock=lambda needed: relation.unwrap(needed.recipients, now),
     )
 
 
 def _judge(message: Message, read: ReadMdn, headers: Headers, body: bytes) -> Confirmed | Refused:
-    sealed = msgspec.json.decode(message.wire, type=SealedFacts)
+    sealed = from_json(message.wire, SealedFacts)
     found = check_receipt(
         read,
         message_id=message.protocol_id,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv6Network, ip_address
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -36,6 +37,8 @@ from ecluse.wire.as2.headers import As2Request, parse_request
 from ecluse.wire.as2.mdn_reader import MAX_MDN
 
 __all__ = ["Receiver"]
+
+T = TypeVar("T")
 
 SMALL_BODY: Final = 256 * 1024
 """Octets up to which a body is opened in one go: some milliseconds of cipher and hash."""
@@ -148,7 +151,8 @@ class Receiver:
             remedy="Compare AS2-From and AS2-To with the agreed names; case counts.",
         )
         options = stranger_options(directory, self._hub.clock())
-        reply = negative(as2, options, failure, self._hub.clock, self._hub.entropy)
+        # Whoever signs it may have to ask a key store.
+        reply = await self._in_pool(negative, as2, options, failure, self._hub.clock, self._hub.entropy)
         return _response(reply)
 
     async def _from_partner(self, request: Request, as2: As2Request, relation: Relation) -> Response:
@@ -190,9 +194,13 @@ class Receiver:
         if len(body) <= self._hub.vault.inline_limit:
             intake = Intake(self._hub, self._arrival(request, as2, relation), within_row=True)
             opening = begin(self._hub, intake, as2, relation)
+            waits = relation.keys_elsewhere(self._hub.clock())
             try:
-                opening.feed(body)
-                return await self._settle(opening, intake, as2, relation, request.peer)
+                if waits:
+                    await self._in_pool(opening.feed, body)
+                else:
+                    opening.feed(body)
+                return await self._settle(opening, intake, as2, relation, request.peer, pooled=waits)
             except Outgrown:
                 intake.discard()
             except BaseException:
@@ -283,11 +291,11 @@ class Receiver:
             return _response(reply)
         return _again(outcome)
 
-    async def _kept(self, intake: Intake, future: Any) -> Kept | Duplicate:
+    async def _kept(self, intake: Intake, future: Future[Kept | Duplicate]) -> Kept | Duplicate:
         try:
-            outcome: Kept | Duplicate = await asyncio.wrap_future(future)
+            outcome = await _end_of(future)
         except Conflict:
-            outcome = await asyncio.wrap_future(intake.again())
+            outcome = await _end_of(intake.again())
         if isinstance(outcome, Duplicate):
             await self._in_pool(intake.discard)
         return outcome
@@ -327,6 +335,32 @@ class Receiver:
         if passed_over:
             data["passed_over"] = passed_over
         self._hub.store.submit(lambda tx: self._hub.event(tx, kind, "listener:as2", data))
+
+
+async def _end_of(future: Future[T]) -> T:
+    """What a unit of work ends with; it is cancelled with the caller.
+
+    ``asyncio.wrap_future`` does the same, and leaves a cycle for the garbage collector.
+    """
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def tell(_: object) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(_set, ended)
+
+    future.add_done_callback(tell)
+    try:
+        await ended
+    except asyncio.CancelledError:
+        future.cancel()
+        raise
+    return future.result()
+
+
+def _set(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 @lru_cache(maxsize=1024)

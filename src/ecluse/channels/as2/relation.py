@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -21,6 +22,7 @@ from ecluse.trust.settings.fields import octets, seconds
 from ecluse.wire.as2.events import UnwrapPolicy
 from ecluse.wire.as2.headers import As2Request
 from ecluse.wire.as2.mdn import MdnOptions
+from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError, UnsupportedAlgorithm
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.keys import matches
 from ecluse.wire.cms.limits import Limits
@@ -30,6 +32,8 @@ __all__ = ["Relation", "stranger_options"]
 
 _PROTECTIONS: Final = 1 << 20
 """Octets of all that is not content: headers, certificates, signatures, recipients."""
+
+_log = structlog.get_logger("ecluse.as2")
 
 
 class Relation:
@@ -91,14 +95,24 @@ class Relation:
     def unwrap(self, recipients: Sequence[Recipient], now: Instant) -> bytes:
         """The content-encryption key of what they encrypted, or ``b""`` where no key of ours fits.
 
-        Why none fits is nobody's business: the message is read to its end and answered as any other that can't
-        be decrypted.
+        Why none fits is nobody's business but ours: the message is read to its end and answered as any other that
+        can't be decrypted.
+
+        Raises:
+            KeyringError: The keys can't be asked: nothing is known of the message, and nothing may be said of it.
         """
         keys, allowed = self.partner.decrypt_keys(), self.partner.exceptions_at(now)
         try:
             return self._keyring.unwrap(recipients, keys, allowed=allowed)
-        except EcluseError:
+        except (AlgorithmForbidden, UnsupportedAlgorithm) as error:
+            _log.warning("not decrypted", partner=self.partner.id, **error.as_dict())
             return b""
+        except CmsError:
+            return b""
+
+    def keys_elsewhere(self, now: Instant) -> bool:
+        """Whether opening what they send and answering it may wait for a device, a service or another process."""
+        return self._keyring.elsewhere((*self.partner.decrypt_keys(), self.partner.mdn_signing_key(now)))
 
     def named(self, recipients: Sequence[Recipient]) -> tuple[x509.Certificate, Recipient] | None:
         """Which certificate of ours something is encrypted to, and how; ``None`` where it is to none."""

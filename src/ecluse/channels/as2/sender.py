@@ -26,6 +26,7 @@ from ecluse.model.nouns import Answer, Delivery, Message
 from ecluse.store.port import Conflict
 from ecluse.trust.directory import Directory
 from ecluse.trust.settings.fields import seconds
+from ecluse.typed import from_json
 from ecluse.wire.as2.build import BuildOptions, MessageBuilder, Part, ReceiptOptions
 from ecluse.wire.as2.headers import parse_request
 from ecluse.wire.cms.recipients import RecipientKey, for_certificate
@@ -185,7 +186,7 @@ class As2Channel:
         assert sealed is not None, "AS2 messages are sealed before they are delivered"
         relation = self._relation(message)
         settings = relation.partner.as2
-        wire = msgspec.json.decode(message.wire, type=SealedFacts)
+        wire = from_json(message.wire, SealedFacts)
         reply = self._post(relation, settings.url, wire.headers, _Chunks(sealed), sealed.size)
         self._check_status(reply)
         if wire.receipt == "async":
@@ -240,7 +241,7 @@ class As2Channel:
         hub = self._hub
         directory = self._directory()
         relation = Relation(directory, directory.partner(message.partner))
-        kept = msgspec.json.decode(message.wire, type=SealedFacts)
+        kept = from_json(message.wire, SealedFacts)
         request = parse_request(kept.headers)
         arrival = Arrival(message.partner, "as2", message.protocol_id, message.subject)
         intake = Intake(hub, arrival, message)

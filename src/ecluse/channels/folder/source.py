@@ -1,12 +1,17 @@
 """Collecting from a folder of ours.
 
 A file that is being written (``.part``) by the hub's own deliveries is left out of listings, and so are names that are
-not UTF-8, which no message could carry.
+not UTF-8, which no message could carry. A file that some program has open to write to it is not taken, however long it
+has stood still: the kernel of this machine knows (fcntl(2), F_SETLEASE: a read lease is refused then).
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
+import signal
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,9 +20,10 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ecluse.channels.folder.beneath import down, names_of, open_file, open_root
+from ecluse.channels.folder.watch import is_remote
 from ecluse.durable import disk_errors, is_part, sync_at
 from ecluse.errors import EcluseError, Fault
-from ecluse.exchange.remote import FileGone, NameTaken, Remote, RemoteFile
+from ecluse.exchange.remote import FileGone, InUse, NameTaken, Remote, RemoteFile
 from ecluse.model.basics import Instant
 
 __all__ = ["FolderPlace", "FolderRemote", "FolderSource", "TooDeep"]
@@ -85,6 +91,7 @@ class FolderRemote:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         with ExitStack() as stack:
+            self._path = path
             self._root = stack.enter_context(open_root(path, create=create))
             self._open = stack.pop_all()
 
@@ -104,10 +111,12 @@ class FolderRemote:
         handle, status = found
         try:
             _check(file, status)
+            self._check_unused(handle, file)
             with disk_errors(file.path):
                 while data := os.read(handle, _STEP):
                     yield data
                 _check(file, os.fstat(handle))
+            self._check_unused(handle, file)
         finally:
             os.close(handle)
 
@@ -117,6 +126,7 @@ class FolderRemote:
         with down(self._root, folder) as parent, disk_errors(file.path):
             if parent is None or not _is_listed(parent, name, file, missing_ok=True):
                 return
+            self._check_let_go(parent, name, file)
             os.unlink(name, dir_fd=parent)
             sync_at(parent)
 
@@ -130,6 +140,7 @@ class FolderRemote:
                 _is_listed(parent, name, file)
                 if os.path.sameopenfile(parent, target):
                     return
+                self._check_let_go(parent, name, file)
                 try:
                     os.link(name, name, src_dir_fd=parent, dst_dir_fd=target, follow_symlinks=False)
                 except FileExistsError:
@@ -138,6 +149,29 @@ class FolderRemote:
                 sync_at(target)
                 os.unlink(name, dir_fd=parent)
                 sync_at(parent)
+
+    def _check_let_go(self, parent: int, name: str, file: RemoteFile) -> None:
+        found = open_file(parent, name)
+        if found is not None:
+            try:
+                self._check_unused(found[0], file)
+            finally:
+                os.close(found[0])
+
+    def _check_unused(self, handle: int, file: RemoteFile) -> None:
+        """Raise :class:`InUse` where somebody has the file open to write to it. Files of other users are not told of,
+        unless we may ask (CAP_LEASE), nor are network file systems, whose leases mean something else.
+        """
+        try:
+            # Who opens it to write while we hold the lease waits for us, and we get a signal: one that ends nobody.
+            fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            if error.errno == errno.EAGAIN and not is_remote(self._path.resolve()):
+                raise InUse(f"A program has {file.path} open, and may write to it.") from None
+        else:
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
     def close(self) -> None:
         """Let the folder go."""

@@ -14,6 +14,7 @@ from ecluse.archive.commitments import tell
 from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import Clock, Entropy, Instant
 from ecluse.store.port import Store, Tx
+from ecluse.typed import json_decoder
 
 __all__ = ["LONGEST", "Ban", "Bans", "NoSuchBan", "address_subject", "user_subject"]
 
@@ -57,7 +58,7 @@ class Ban(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[Ban]).decode
+_decode = json_decoder(list[Ban]).decode
 
 
 def address_subject(address: str) -> str:

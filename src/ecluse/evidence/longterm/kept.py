@@ -13,6 +13,7 @@ from ecluse.evidence.errors import BadRecord
 from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.store.port import View
+from ecluse.typed import json_decoder
 
 __all__ = [
     "CHECKPOINT",
@@ -103,7 +104,7 @@ class EvidenceRecordFile:
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(KeptRecord).decode
+_decode = json_decoder(KeptRecord).decode
 
 
 def read_kept(record: Record) -> KeptRecord:

@@ -14,6 +14,7 @@ from ecluse.evidence.stamps.stamp import KIND, Stamp, read_stamp
 from ecluse.model.basics import Instant, iso
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
+from ecluse.typed import json_decoder
 
 __all__ = ["STATE", "TOLERANCE", "AuthorityState", "authority_state", "due_at", "keep", "keep_failure"]
 
@@ -53,7 +54,7 @@ class AuthorityState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(AuthorityState).decode
+_decode = json_decoder(AuthorityState).decode
 
 
 def authority_state(view: View, name: str) -> AuthorityState | None:

@@ -13,6 +13,7 @@ from ecluse.evidence.errors import BadRecord
 from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.store.port import View
+from ecluse.typed import json_decoder
 
 __all__ = ["KIND", "Stamp", "all_stamps", "as_datetime", "as_instant", "read_stamp", "stamped_size", "stamps"]
 
@@ -74,7 +75,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Stamp).decode
+_decode = json_decoder(Stamp).decode
 
 
 def read_stamp(record: Record) -> Stamp:

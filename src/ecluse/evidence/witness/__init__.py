@@ -13,6 +13,7 @@ import msgspec
 from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
+from ecluse.typed import json_decoder
 
 __all__ = ["COSIGNATURE", "Cosignature", "cosignatures", "keep_cosignature", "kept_cosignatures"]
 
@@ -40,7 +41,7 @@ class Cosignature(msgspec.Struct, frozen=True):
     at: int
 
 
-_decode = msgspec.json.Decoder(Cosignature).decode
+_decode = json_decoder(Cosignature).decode
 
 
 def kept_cosignatures(view: View, size: int) -> list[Cosignature]:

@@ -13,6 +13,7 @@ from ecluse.evidence.witness import COSIGNATURE, Cosignature, kept_cosignatures
 from ecluse.evidence.witness.client import states
 from ecluse.model.records import Record
 from ecluse.store.port import Store, View
+from ecluse.typed import from_json
 from ecluse.wire.tlog.cosignature import CosignerKey
 from ecluse.wire.tlog.note import open_note
 
@@ -46,7 +47,7 @@ def verify_cosignatures(store: Store, keys: Sequence[CosignerKey]) -> Iterator[P
 
 def _check(view: View, record: Record, keys: Sequence[CosignerKey], names: set[str]) -> Problem | None:
     try:
-        kept = msgspec.json.decode(record.body, type=Cosignature)
+        kept = from_json(record.body, Cosignature)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Problem("cosignature-bad", f"The cosignature {record.key} can't be read.", differs="body")
     if record.key != f"{kept.size:020d}:{kept.witness}":

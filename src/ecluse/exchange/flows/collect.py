@@ -50,6 +50,10 @@ MAX_ID: Final = 200
 IN_A_ROW: Final = 5
 """Files that fail one after the other, each on a connection of its own, before the place itself counts as ill."""
 
+EMPTY: Final = 5 * 60 * 1_000_000
+"""Microseconds that an empty file must have stood still for, where others have to at all: programs make a file first,
+and may take their time before they write to it."""
+
 _INSPECTED: Final = 16 * 1024
 _TYPES: Final = {".xml": "application/xml", ".pdf": "application/pdf", ".json": "application/json"}
 
@@ -280,6 +284,8 @@ class Collector:
         seen = memory.first_seen(file, now) if remember else memory.peek(file, now)
         if now - seen < plan.stable:
             return f"it has to stay as it is for {plan.settings.from_.stable}"
+        if not file.size and plan.stable and now - seen < EMPTY:
+            return "it is empty: somebody may be about to write to it"
         return ""
 
     # Taking

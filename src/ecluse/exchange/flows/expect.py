@@ -14,6 +14,7 @@ from ecluse.exchange.hub import Hub
 from ecluse.model.basics import Instant
 from ecluse.model.states import MessageState
 from ecluse.store.port import Tx, View
+from ecluse.typed import from_json
 
 __all__ = ["Met", "Standing", "judge", "look_for_missing", "standings"]
 
@@ -150,7 +151,7 @@ def count(view: View, plan: FlowPlan, expected: Expected, since: Instant, until:
 
 def _last(view: View, plan: FlowPlan) -> dict[str, Met]:
     raw = view.setting(f"flow.{plan.id}.expected")
-    return msgspec.json.decode(raw, type=dict[str, Met]) if raw else {}
+    return from_json(raw, dict[str, Met]) if raw else {}
 
 
 def standings(view: View, plan: FlowPlan, now: Instant) -> list[Standing]:

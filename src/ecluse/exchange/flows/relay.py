@@ -34,6 +34,7 @@ from ecluse.model.naming import Facts
 from ecluse.model.nouns import Delivery, Direction, Job, Message, Part
 from ecluse.model.states import DeliveryState, MessageState, check_move
 from ecluse.store.port import Conflict, Lost, Tx, View
+from ecluse.typed import from_json
 
 __all__ = ["MAX_TOGETHER", "Bundle", "bundles", "named", "relay_handler"]
 
@@ -65,7 +66,7 @@ def relay_handler(hub: Hub, protection: Protection, leaving: Leaving, seals: Sea
     """The handler of ``relay`` jobs."""
 
     def relay(job: Job, context: JobContext) -> Outcome:
-        delivery_id = msgspec.json.decode(job.payload, type=_Payload).delivery
+        delivery_id = from_json(job.payload, _Payload).delivery
         return _Relay(hub, protection, leaving, delivery_id, context, seals).run()
 
     return relay

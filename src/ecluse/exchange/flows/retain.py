@@ -25,6 +25,7 @@ from ecluse.model.basics import Instant, MessageId, new_id
 from ecluse.model.nouns import Message
 from ecluse.model.records import Record
 from ecluse.store.port import Tx, View
+from ecluse.typed import from_json
 
 __all__ = ["KIND", "Retained", "look", "retain"]
 
@@ -148,7 +149,7 @@ def _sweep(
         return
     setting = f"retention.{flow or '-'}"
     raw = hub.store.read(lambda view: view.setting(setting))
-    mark = msgspec.json.decode(raw, type=_Mark) if raw else _Mark("", digest)
+    mark = from_json(raw, _Mark) if raw else _Mark("", digest)
     after = "" if afresh or mark.terms != digest else mark.after
     until = new_id("m", Instant(max(0, hub.clock() - least)), bytes)
     while True:

@@ -16,6 +16,7 @@ from ecluse.exchange.route import delivery_job
 from ecluse.model.basics import DeliveryId, Instant
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import Tx, View
+from ecluse.typed import from_json
 
 __all__ = [
     "HELD",
@@ -99,7 +100,7 @@ class LastRun(msgspec.Struct, frozen=True, omit_defaults=True):
 def paused(view: View, id: str) -> Paused | None:
     """Who paused a flow by command; ``None`` where nobody did."""
     raw = view.setting(f"flow.{id}.paused")
-    return msgspec.json.decode(raw, type=Paused) if raw else None
+    return from_json(raw, Paused) if raw else None
 
 
 def is_paused(view: View, plan: FlowPlan) -> bool:
@@ -110,7 +111,7 @@ def is_paused(view: View, plan: FlowPlan) -> bool:
 def last_run(view: View, id: str) -> LastRun | None:
     """How a flow's last run ended; ``None`` where it never ran."""
     raw = view.setting(f"flow.{id}.run")
-    return msgspec.json.decode(raw, type=LastRun) if raw else None
+    return from_json(raw, LastRun) if raw else None
 
 
 def put_last_run(tx: Tx, id: str, run: LastRun) -> None:

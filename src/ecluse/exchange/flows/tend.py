@@ -32,6 +32,7 @@ from ecluse.model.nouns import Delivery, Job, JobState
 from ecluse.model.states import DeliveryState
 from ecluse.store.port import Lost, StoreUnavailable, Tx, View
 from ecluse.trust.settings.fields import seconds
+from ecluse.typed import from_json
 
 __all__ = ["MOST_WAIT", "ask", "collect_handler", "collect_key", "ended", "keep_running", "let_go_on"]
 
@@ -52,7 +53,7 @@ def collect_handler(hub: Hub, collector: Collector) -> Handler:
     """The handler of ``collect`` jobs (from partners' servers) and ``gather`` jobs (from our own folders)."""
 
     def collect(job: Job, context: JobContext) -> Outcome:
-        id = msgspec.json.decode(job.payload, type=dict[str, str])["flow"]
+        id = from_json(job.payload, dict[str, str])["flow"]
         plan = hub.flows().get(id)
         if plan is None or not plan.collects or hub.store.read(lambda view: is_paused(view, plan)):
             return context.finish()

@@ -116,7 +116,8 @@ class AccountTree:
         folder = row.state is FileState.FOLDER
         ours = row.state in UNSENT or (row.state is FileState.TAKEN and self._session.terms.replace)
         writable = self._session.places.uploads(VirtualPath.parse(row.folder)) if folder else ours
-        return Entry(row.name, folder, row.size, row.modified, writable)
+        taken = row.state is FileState.TAKEN
+        return Entry(row.name, folder, row.size, row.modified, writable, taken)
 
     # --- octets --------------------------------------------------------------------------------------------
 

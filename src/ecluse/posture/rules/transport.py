@@ -11,7 +11,7 @@ from ecluse.posture.facts import HubFacts, PartnerFacts
 from ecluse.posture.looks import CHANNELS, being, each, empty, given, matching, one_of, places, weak
 from ecluse.posture.rule import Fix, Hit, Moment, Put, Rule, Severity
 from ecluse.posture.rules.permitted import excepted
-from ecluse.trust.rules.places import is_loopback, split_host, split_url
+from ecluse.trust.addresses import is_loopback, split_host, split_url
 
 __all__ = ["HUB", "PARTNER", "is_clear", "is_local"]
 

@@ -13,7 +13,7 @@ from typing import Final
 import psycopg
 from psycopg import conninfo, errors
 
-from ecluse.store.port import BadStoreUrl, StoreUnavailable
+from ecluse.store.errors import BadStoreUrl, StoreUnavailable
 
 __all__ = ["Connection", "Connector", "Pool", "failure_of"]
 

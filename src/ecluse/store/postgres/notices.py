@@ -14,7 +14,7 @@ from typing import Final
 import psycopg
 
 from ecluse.store.bell import Bell
-from ecluse.store.port import StoreUnavailable
+from ecluse.store.errors import StoreUnavailable
 from ecluse.store.postgres.connection import Connection
 
 __all__ = ["Notices"]
@@ -78,6 +78,7 @@ class Notices:
                 if connection:
                     connection.close()
                 connection = None
+                self._own_pid = 0  # another's, by now
             if stopping:
                 break
             self._stop.wait(TOGETHER_SECONDS)

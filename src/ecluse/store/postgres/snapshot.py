@@ -18,13 +18,14 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from ecluse.store.port import View
+from ecluse.store.port import Kind, View
 from ecluse.store.postgres import schema
 from ecluse.store.postgres.connection import Connection, Connector, failure_of
 from ecluse.store.postgres.verbs import PostgresView
-from ecluse.store.snapshot import BadSnapshot, DatabaseNotEmpty, Kind, cut_rows
+from ecluse.store.snapshot import BadSnapshot, DatabaseNotEmpty, cut_rows
+from ecluse.typed import from_json
 
-__all__ = ["PostgresSnapshot", "drop_tables", "load_tables", "snapshot"]
+__all__ = ["PostgresSnapshot", "load_tables", "on_trial", "snapshot"]
 
 _SCHEMA: Final = "ecluse"
 _HEAD: Final = "schema"
@@ -33,6 +34,11 @@ _UNCOPIED: Final = frozenset({"schema_migrations", "file_usage"})
 """Tables that others fill: the migrations, and the trigger on ``files``."""
 
 _ROWS: Final = 1000
+
+_TRIAL: Final = "a restore on trial, which may be dropped"
+"""Comment on a schema that nobody needs once the trial is over."""
+_TRIAL_LOCK: Final = 0x65_7472_69616C
+"""The advisory lock of who has the database for a trial: "etrial" in ASCII."""
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -115,14 +121,18 @@ def snapshot(connector: Connector) -> Iterator[PostgresSnapshot]:
 
 
 def load_tables(
-    url: str, streams: Iterable[tuple[str, Callable[[], Iterator[bytes]]]], password: str | None
+    url: str,
+    streams: Iterable[tuple[str, Callable[[], Iterator[bytes]]]],
+    password: str | None,
+    *,
+    trial: bool = False,
 ) -> None:
     """Fill an empty database, in one transaction. See :func:`~ecluse.store.snapshot.load_snapshot`."""
     found = dict(streams)
     if _HEAD not in found:
         raise BadSnapshot("The snapshot is not one of a PostgreSQL database.")
     try:
-        head = msgspec.json.decode(b"".join(found[_HEAD]()), type=_Head)
+        head = from_json(b"".join(found[_HEAD]()), _Head)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadSnapshot("The snapshot does not say which tables it has.") from error
     with closing(_patient(Connector(url, "restore", password))) as connection:
@@ -133,23 +143,44 @@ def load_tables(
                 schema.migrate(connection, head.migrations)
                 for table in head.tables:
                     _fill(connection, table, found)
+                if trial:
+                    connection.execute(
+                        sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(_SCHEMA), _TRIAL)
+                    )
         except psycopg.Error as error:
             failure = failure_of(error)
             raise failure or BadSnapshot("The snapshot does not fit the tables of this release.") from error
 
 
-def drop_tables(url: str, password: str | None) -> None:
-    """Drop what :func:`load_tables` made. Raises :class:`~ecluse.store.port.StoreUnavailable`."""
-    with closing(_patient(Connector(url, "restore", password))) as connection:
+@contextmanager
+def on_trial(url: str, password: str | None) -> Iterator[None]:
+    """See :func:`~ecluse.store.open.trial_database`. Who has the database holds an advisory lock of it, which ends with
+    the connection.
+    """
+    with closing(_patient(Connector(url, "trial", password))) as connection:
+        if connection.execute("SELECT pg_try_advisory_lock(%s)", (_TRIAL_LOCK,)).fetchone() != (True,):
+            raise DatabaseNotEmpty("Another restore on trial is under way in the database.")
+        _drop_trial(connection)
         try:
-            connection.execute(
-                "DROP SCHEMA IF EXISTS ecluse CASCADE; DROP SCHEMA IF EXISTS ecluse_keys CASCADE"
-            )
-        except psycopg.Error as error:
-            failure = failure_of(error)
-            if failure is None:
-                raise
-            raise failure from error
+            yield
+        finally:
+            # On another connection: this one may have ended with the server while a long restore went on.
+            with closing(_patient(Connector(url, "trial", password))) as fresh:
+                _drop_trial(fresh)
+
+
+def _drop_trial(connection: Connection) -> None:
+    try:
+        mark = connection.execute(
+            "SELECT obj_description(to_regnamespace(%s), 'pg_namespace')", (_SCHEMA,)
+        ).fetchone()
+        if mark == (_TRIAL,):
+            connection.execute("DROP SCHEMA ecluse CASCADE; DROP SCHEMA IF EXISTS ecluse_keys CASCADE")
+    except psycopg.Error as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        raise failure from error
 
 
 def _fill(connection: Connection, table: _Table, streams: dict[str, Callable[[], Iterator[bytes]]]) -> None:

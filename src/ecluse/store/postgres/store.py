@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 import psycopg
 
 from ecluse.store.bell import Bell
-from ecluse.store.port import StoreUnavailable, Tx, View
+from ecluse.store.errors import StoreUnavailable
+from ecluse.store.port import Snapshot, Tx, View
 from ecluse.store.postgres import schema
 from ecluse.store.postgres.connection import Connection, Connector, Pool, failure_of
 from ecluse.store.postgres.notices import Notices
@@ -18,7 +19,6 @@ from ecluse.store.postgres.snapshot import snapshot
 from ecluse.store.postgres.transactions import look, on_connection
 from ecluse.store.postgres.writers import WRITERS, Writers
 from ecluse.store.queries import SchemaMismatch
-from ecluse.store.snapshot import Snapshot
 
 __all__ = ["PostgresStore"]
 

@@ -15,7 +15,8 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg import errors
 
-from ecluse.store.port import Conflict, StoreUnavailable, Tx, View, WriteOnce
+from ecluse.store.errors import Conflict, StoreUnavailable, WriteOnce
+from ecluse.store.port import Tx, View
 from ecluse.store.postgres.connection import Connection, Pool, failure_of
 from ecluse.store.postgres.verbs import PostgresTx, PostgresView
 

@@ -15,8 +15,8 @@ from ecluse.model.records import Record
 from ecluse.store.archive import ARCHIVE_QUERIES
 from ecluse.store.archive_search import SEARCH_QUERIES
 from ecluse.store.erasure import ERASURE_QUERIES
+from ecluse.store.errors import Conflict
 from ecluse.store.files import FILE_QUERIES
-from ecluse.store.port import Conflict
 from ecluse.store.postgres.connection import Connection
 from ecluse.store.queries import load_queries
 from ecluse.store.records import RECORD_QUERIES

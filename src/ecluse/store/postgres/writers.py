@@ -16,7 +16,8 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
-from ecluse.store.port import StoreUnavailable, Tx
+from ecluse.store.errors import StoreUnavailable
+from ecluse.store.port import Tx
 from ecluse.store.postgres.connection import Pool
 from ecluse.store.postgres.transactions import Doubtful, on_connection, settle, transact
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from ecluse.store.port import StoreUnavailable
+from ecluse.store.errors import StoreUnavailable
 
 __all__ = ["BUSY_SECONDS", "connect", "create_private", "file_failure", "is_busy", "key_path", "sync_log"]
 

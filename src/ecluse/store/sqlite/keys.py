@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from ecluse.store.port import StoreUnavailable
+from ecluse.store.errors import StoreUnavailable
 from ecluse.store.sqlite.connection import connect, file_failure, sync_log
 from ecluse.store.sqlite.held import together
 

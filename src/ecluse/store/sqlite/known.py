@@ -12,7 +12,7 @@ from typing import Final
 
 from ecluse.model.basics import DeliveryId, MessageId
 from ecluse.model.nouns import Delivery, Message, Receipt
-from ecluse.store.port import Conflict
+from ecluse.store.errors import Conflict
 from ecluse.store.rows import Row, delivery_row, message_row
 
 __all__ = ["Known"]

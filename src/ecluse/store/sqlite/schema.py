@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ecluse.store.port import StoreUnavailable
+from ecluse.store.errors import StoreUnavailable
 from ecluse.store.queries import Migration, load_migrations, missing_migrations
 from ecluse.store.sqlite.connection import connect, create_private, file_failure, key_path
 

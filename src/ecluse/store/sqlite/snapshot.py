@@ -14,8 +14,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from ecluse.store.port import StoreUnavailable, View
-from ecluse.store.snapshot import CHUNK, BadSnapshot, DatabaseNotEmpty, Kind
+from ecluse.store.errors import StoreUnavailable
+from ecluse.store.port import Kind, View
+from ecluse.store.snapshot import CHUNK, BadSnapshot, DatabaseNotEmpty
 from ecluse.store.sqlite import schema
 from ecluse.store.sqlite.connection import connect, create_private, file_failure, key_path
 from ecluse.store.sqlite.verbs import SqliteView

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from ecluse.store.bell import Bell
-from ecluse.store.port import StoreUnavailable, Tx, View
+from ecluse.store.errors import StoreUnavailable
+from ecluse.store.port import Snapshot, Tx, View
 from ecluse.store.queries import SchemaMismatch
-from ecluse.store.snapshot import Snapshot
 from ecluse.store.sqlite import schema
 from ecluse.store.sqlite.connection import connect, file_failure, key_path, sync_log
 from ecluse.store.sqlite.snapshot import snapshot
@@ -25,9 +24,6 @@ from ecluse.store.sqlite.writer import Writer
 __all__ = ["SqliteStore"]
 
 T = TypeVar("T")
-
-POLL_SECONDS: Final = 0.075
-"""How often a waiter looks whether another process committed: one pragma, a few microseconds."""
 
 IDLE_READERS: Final = 16
 """Read connections kept open; more are opened under load and closed after it."""
@@ -61,9 +57,6 @@ class SqliteStore:
         self._closed = False
         self._readers: deque[_Reader] = deque()
         self._bell = Bell()
-        self._seen = threading.local()
-        self._watching = threading.Lock()
-        self._watch: sqlite3.Connection | None = None
         self._migrated = not schema.pending(self._path)
 
     def __repr__(self) -> str:
@@ -121,14 +114,11 @@ class SqliteStore:
         sync_log(self._path)
 
     def wait_for_jobs(self, timeout: float, kinds: tuple[str, ...] = ()) -> None:
-        end = time.monotonic() + timeout
-        while not self._closed:
-            left = end - time.monotonic()
-            rang = self._bell.wait(max(0.0, min(left, POLL_SECONDS)), kinds)
-            before = getattr(self._seen, "version", None)
-            self._seen.version = self._data_version()
-            if rang or left <= 0 or before not in (None, self._seen.version):
-                return
+        if self._closed:
+            return
+        if self._writer is None:
+            self._start_writer()  # it is the one that hears of other processes' commits
+        self._bell.wait(timeout, kinds)
 
     def migrate(self) -> list[str]:
         names = schema.migrate(self._path)
@@ -169,10 +159,6 @@ class SqliteStore:
             writer.close()
         while self._readers:
             self._drop_reader(self._readers.pop())
-        with self._watching:
-            if self._watch:
-                self._watch.close()
-                self._watch = None
 
     def _start_writer(self) -> Writer:
         with self._lock:
@@ -211,16 +197,3 @@ class SqliteStore:
     def _drop_reader(self, reader: _Reader) -> None:
         for connection in reader:
             connection.close()
-
-    def _data_version(self) -> int:
-        """A number that changes whenever another connection commits, also one of another process."""
-        with self._watching:
-            if self._closed:
-                return 0
-            try:
-                if self._watch is None:
-                    self._watch = connect(self._path, reader=True)
-                return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
-            except (sqlite3.Error, StoreUnavailable):
-                # What is wrong with the file is reported by the next read or write, not by a wait.
-                return 0

@@ -16,8 +16,8 @@ from ecluse.model.nouns import BlobRow, Delivery, Job, Message, Receipt
 from ecluse.store.archive import ARCHIVE_QUERIES
 from ecluse.store.archive_search import SEARCH_QUERIES
 from ecluse.store.erasure import ERASURE_QUERIES
+from ecluse.store.errors import Conflict, Lost
 from ecluse.store.files import FILE_QUERIES, file_from, file_row
-from ecluse.store.port import Conflict, Lost
 from ecluse.store.queries import load_queries
 from ecluse.store.records import RECORD_QUERIES
 from ecluse.store.rows import Row, delivery_from, job_from, message_from, receipt_from

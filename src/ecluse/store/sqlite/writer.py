@@ -19,7 +19,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ecluse.store.port import Conflict, StoreUnavailable, Tx, WriteOnce
+from ecluse.store.errors import Conflict, StoreUnavailable, WriteOnce
+from ecluse.store.port import Tx
 from ecluse.store.sqlite.connection import connect, file_failure, is_busy, key_path
 from ecluse.store.sqlite.held import Held, InTheWay
 from ecluse.store.sqlite.keys import KeyFile
@@ -38,6 +39,9 @@ GROUP_SECONDS: Final = 0.005
 GATHER_SECONDS: Final = 0.002
 """After a group of several, how long the next one waits for company at most: as long as the last commit took, which
 is about what its fsyncs take. Whoever is alone does not wait."""
+
+LISTEN_SECONDS: Final = 0.075
+"""How often is looked whether another process committed: one pragma, a few microseconds."""
 
 LOCK_SECONDS: Final = 30.0
 """How long a group waits for another process's write lock before it is given up."""
@@ -87,7 +91,8 @@ class Writer:
 
     Args:
         path: The main file; both files are migrated.
-        ring: Called, with their kinds, after a commit that may have made jobs due.
+        ring: Called, with their kinds, after a commit that may have made jobs due; with the empty kind, after one of
+            another process.
     """
 
     def __init__(self, path: Path, ring: Callable[[set[str]], None]) -> None:
@@ -103,6 +108,8 @@ class Writer:
         self._owed_drops: list[str] = []
         self._done_drops: list[str] = []
         self._drop_keys([row[0] for row in self._main.execute(SQL["key_drops"])])
+        self._version = self._data_version()
+        self._listened = time.monotonic()
         self._thread = threading.Thread(target=self._serve, name="ecluse-writer", daemon=True)
         self._thread.start()
 
@@ -130,7 +137,7 @@ class Writer:
 
     def _serve(self) -> None:
         busy, took = False, 0.0
-        while (unit := self._queue.get()) is not None:
+        while (unit := self._next()) is not None:
             group = _Group(Held(self._main, SQL, TOUCHING))
             if busy:
                 time.sleep(min(GATHER_SECONDS, took))
@@ -157,6 +164,26 @@ class Writer:
                 self._ring(group.rings)
             busy = len(group.units) > 1
             group.resolve()
+
+    def _next(self) -> _Unit | None:
+        """The next unit, or the end mark. Other processes are listened for however busy this one is."""
+        while True:
+            left = self._listened + LISTEN_SECONDS - time.monotonic()
+            if left <= 0:
+                self._listened, left = time.monotonic(), LISTEN_SECONDS
+                version = self._data_version()
+                if version != self._version:
+                    self._version = version
+                    self._ring({""})
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=left)
+
+    def _data_version(self) -> int:
+        """A number that another connection's commits change, and those of this one don't."""
+        try:
+            return int(self._main.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return 0  # what is wrong with the file is reported by the next unit
 
     def _fill(self, group: _Group, unit: _Unit | None) -> None:
         """Run ``unit`` and what else is queued."""

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from ecluse.model.basics import iso
+from ecluse.trust.addresses import split_url
 from ecluse.trust.card.envelope import digest
 from ecluse.trust.card.joining import chosen
 from ecluse.trust.card.reading import card_chain, card_openpgp
@@ -17,7 +18,6 @@ from ecluse.trust.certificates import CertificateSet, describe, leaves
 from ecluse.trust.company import masked_iban
 from ecluse.trust.keys.ssh import fingerprint, key_blob
 from ecluse.trust.plain import mixed_scripts
-from ecluse.trust.rules.places import split_url
 from ecluse.trust.settings.schema import As2, Partner
 from ecluse.wire.openpgp.certificate import Certificate
 

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from ecluse.errors import EcluseError, Fault
 from ecluse.trust.card.first import FirstCard, as_first, from_first
 from ecluse.trust.card.shape import FIRST, SECOND, Card
+from ecluse.typed import from_json
 
 __all__ = ["MAX_CARD", "CardError", "body", "card_text", "digest", "open_card", "phrase", "signed"]
 
@@ -123,11 +124,11 @@ def open_card(data: bytes) -> Card:
 
 
 def _decode(data: bytes) -> Card:
-    format = msgspec.json.decode(data, type=_Format).format
+    format = from_json(data, _Format).format
     if format == FIRST:
-        return from_first(msgspec.json.decode(data, type=FirstCard))
+        return from_first(from_json(data, FirstCard))
     if format == SECOND:
-        return msgspec.json.decode(data, type=Card)
+        return from_json(data, Card)
     known = re.fullmatch(r"ecluse\.card/([0-9]{1,4})", format)
     if known is None:
         raise CardError("This is no card.")

@@ -16,6 +16,7 @@ from ecluse.trust.card.shape import Card, CardCertificate, Offers
 from ecluse.trust.certificates import describe, leaves, to_pem
 from ecluse.trust.company import Contact
 from ecluse.trust.keys.openpgp import armored_certificate
+from ecluse.typed import convert
 
 __all__ = [
     "certificate_files",
@@ -157,7 +158,7 @@ def slug(name: str) -> str:
 def _fits(contact: Contact) -> bool:
     """Whether a contact has the shape of one: the address on a card of the first format was free text."""
     try:
-        msgspec.convert(msgspec.to_builtins(contact), Contact)
+        convert(msgspec.to_builtins(contact), Contact)
     except msgspec.ValidationError:
         return False
     return True

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
 from cryptography import x509
 
 from ecluse.errors import EcluseError
 from ecluse.model.basics import Instant, iso
+from ecluse.trust.addresses import split_host, split_url
 from ecluse.trust.card.envelope import CardError, open_card
 from ecluse.trust.card.shape import FIRST, Card, CardCertificate
 from ecluse.trust.certificates import load_certificates
 from ecluse.trust.company import company_problems
 from ecluse.trust.errors import CertificateError
 from ecluse.trust.plain import hidden
-from ecluse.trust.rules.places import host_key_problem, split_host, split_url
+from ecluse.trust.rules.places import host_key_problem
 from ecluse.trust.settings.fields import instant_from, instant_until
+from ecluse.typed import convert
 from ecluse.wire.openpgp.certificate import Certificate, read_certificates
 
 __all__ = ["MAX_CARD_CERTIFICATES", "MAX_ENTRIES", "card_chain", "card_openpgp", "check_time", "read_card"]
@@ -119,7 +120,7 @@ def _check_texts(card: Card) -> None:
             instant_until(entry.ends)
         instant_until(card.expires)
         if card.format != FIRST:
-            instant_from(msgspec.convert(card.made, str))
+            instant_from(convert(card.made, str))
     except (ValueError, OverflowError):
         raise CardError("A date on the card is none.") from None
 

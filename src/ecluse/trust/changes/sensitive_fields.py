@@ -129,6 +129,8 @@ _HUB: Final[dict[str, Rule]] = {
     "keyring.stores.*.module": Rule("key", "It is a program that runs with the hub's rights."),
     "keyring.stores.*.token": Rule("key", "Keys of ours are there."),
     "keyring.stores.*.secret": Rule("key", "It opens keys of ours."),
+    "keyring.stores.*.role": Rule("key", "The hub logs in with it where keys of ours are."),
+    "keyring.stores.*.role_mount": Rule("key", "The hub logs in there where keys of ours are."),
     "keyring.stores.*.url": Rule("key", "Keys of ours are there."),
     "keyring.stores.*.mount": Rule("key", "Keys of ours are there."),
     "keyring.stores.*.namespace": Rule("key", "Keys of ours are there."),

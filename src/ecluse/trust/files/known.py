@@ -21,6 +21,7 @@ from ecluse.model.basics import Entropy, Instant
 from ecluse.trust.certificates import CertificateInfo
 from ecluse.trust.keys.openpgp import seconds
 from ecluse.trust.settings.schema import Partner
+from ecluse.typed import from_msgpack
 
 if TYPE_CHECKING:
     from ecluse.trust.configuration import Configuration
@@ -123,7 +124,7 @@ class Known:
             key = keyring.unwrap_key(wrapped)
             if not hmac.compare_digest(hmac.digest(key, FORMAT + body, "sha256"), mac):
                 return None
-            held = msgspec.msgpack.decode(body, type=_Body)
+            held = from_msgpack(body, _Body)
         except (EcluseError, msgspec.MsgspecError, ValueError):
             return None
         if held.schema != _schema():

@@ -15,6 +15,7 @@ import msgspec
 from ecluse.trust.errors import Problem
 from ecluse.trust.files.shape import choices, marked, metas, special_fields
 from ecluse.trust.settings.fields import REFERENCE_PATTERN
+from ecluse.typed import convert
 
 __all__ = ["MAX_FILE", "read_toml"]
 
@@ -58,7 +59,7 @@ def read_toml(text: str, kind: type[S], file: str, problems: list[Problem]) -> S
         _struct(table, kind, "", report)
         if not found:
             try:
-                result = msgspec.convert(_plain(table), kind)
+                result = convert(_plain(table), kind)
             except (msgspec.ValidationError, ValueError, RecursionError):
                 report(
                     "config.bad-value",
@@ -101,7 +102,7 @@ def _accepted(table: dict[str, object], kind: type[S]) -> S | None:
     try:
         if not _sound(table):
             return None
-        result = msgspec.convert(table, kind)
+        result = convert(table, kind)
     except (msgspec.ValidationError, ValueError, RecursionError):
         return None
     for form, _, value in special_fields(result):
@@ -181,7 +182,7 @@ def _value(value: object, annotation: object, path: str, report: Report) -> None
         return
     try:
         plain = _plain(value)
-        msgspec.convert(plain, annotation)
+        convert(plain, annotation)
     except (msgspec.ValidationError, ValueError, RecursionError):
         _refuse(value, annotation, path, report)
     else:

@@ -32,6 +32,7 @@ from ecluse.trust.keys.names import check_name
 from ecluse.trust.keys.notes import NOTE_SEEDS, NoteKeys, NoteUse, no_note_keys
 from ecluse.trust.keys.openpgp import HeldOpenPgp, OpenPgpKeys
 from ecluse.trust.keys.ssh import public_line, ssh_algorithms, ssh_sign
+from ecluse.trust.keystores.remote import RemoteKey
 from ecluse.trust.keystores.uses import CountedSigner, Uses
 from ecluse.trust.secrets import Secret
 from ecluse.wire.cms.errors import AlgorithmForbidden, CmsError, DecryptionFailed, UnsupportedAlgorithm
@@ -110,6 +111,13 @@ class HeldKeys(OpenPgpKeys):
     def references(self) -> tuple[str, ...]:
         """See the port."""
         return tuple(sorted(self._keys))
+
+    def elsewhere(self, refs: Collection[str]) -> bool:
+        """See the port."""
+        keys = self._keys
+        return any(
+            (held := keys.get(ref)) is not None and isinstance(held.private, RemoteKey) for ref in refs
+        )
 
     def certificate(self, ref: str) -> x509.Certificate:
         """See the port."""
@@ -340,6 +348,21 @@ class HeldKeys(OpenPgpKeys):
             self._keep(f"{ref}.pem", to_pem(ordered).encode(), sealed=False)
             self._keys = {**self._keys, ref: Held(private, ordered, former)}
         return own
+
+    def certify_as(self, ref: str, new: str, data: bytes) -> x509.Certificate:
+        """Hold a key a second time, under another name and with another certificate; what has the first name stays.
+
+        Args:
+            ref: The name that the key has.
+            new: The name that it gets beside that.
+            data: The certificate, as :meth:`install_certificate` takes it.
+
+        Raises:
+            CertificateError: It can't be read, or belongs to another key.
+            KeyringError: ``keyring.exists``, ``keyring.bad-name``, ``keyring.no-key``; and for a key that stays in a
+                key store, which is bound a second time instead.
+        """
+        return self._add(new, check_pair(self._held(ref).private, load_certificates(data)))
 
     def remove(self, ref: str) -> None:
         """Forget a key for good: what was encrypted to it alone can't be read any more."""

@@ -46,6 +46,7 @@ from ecluse.trust.keys.notes import NoteKeys
 from ecluse.trust.keys.openpgp import HeldOpenPgp
 from ecluse.trust.keystores.remote import Device, remote_key
 from ecluse.trust.secrets import Secret
+from ecluse.typed import from_json
 
 __all__ = ["MIN_PASSPHRASE", "FileKeyring", "Stretching"]
 
@@ -170,7 +171,7 @@ class FileKeyring(HeldKeys):
                 remedy="Make one with `ecluse init`, or restore its folder from the backup.",
             )
         try:
-            header = msgspec.json.decode(data, type=_Header)
+            header = from_json(data, _Header)
             salt = base64.b64decode(header.salt, validate=True)
             sealed = base64.b64decode(header.master, validate=True)
         except (msgspec.MsgspecError, binascii.Error, ValueError, RecursionError):

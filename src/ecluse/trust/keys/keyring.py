@@ -28,6 +28,9 @@ class Keyring(Protocol):
     def references(self) -> tuple[str, ...]:
         """The keys that are held, in order of name."""
 
+    def elsewhere(self, refs: Collection[str]) -> bool:
+        """Whether one of the keys is used outside this process, so that using it may take as long as a network does."""
+
     def certificate(self, ref: str) -> x509.Certificate:
         """The certificate of a key."""
 
@@ -65,6 +68,7 @@ class Keyring(Protocol):
             DecryptionFailed: No key fits: one error with one text, whatever was wrong.
             AlgorithmForbidden: The only way in is an old algorithm that is not allowed.
             UnsupportedAlgorithm: The only way in is one that is not done here.
+            KeyringError: Whoever has the key can't be asked: nothing is known of the message.
         """
 
     def openpgp_references(self) -> tuple[str, ...]:

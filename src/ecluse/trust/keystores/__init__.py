@@ -6,6 +6,7 @@ the hub signs and decrypts with it as with any other; asked for its bytes it ref
     remote      such keys, over a tiny port: sign, decrypt, agree
     pkcs11      devices that speak PKCS#11 (a smart card, an HSM, SoftHSM)
     transit     services that speak the transit protocol of HashiCorp Vault and OpenBao
+    vault       the conversation with such a server: what its answers mean, a token that stays good
     settings    what a configuration says of them, and opening them
     signer      a whole keyring in another process, over a local socket
     uses        how often each key is used

@@ -70,6 +70,10 @@ class Pkcs11Device:
 
         return self._do(work)
 
+    def pinned(self, key: str) -> str:
+        """The name: a key of a device has no versions."""
+        return key
+
     def public_key(self, key: str) -> PublicKey:
         """The public key of a private one. Raises ``keystore.no-key``."""
         from pkcs11 import ObjectClass

@@ -1,15 +1,25 @@
-"""Keys that compute elsewhere, in the shape of the ``cryptography`` package's own."""
+"""Keys that compute elsewhere, in the shape of the ``cryptography`` package's own.
+
+A signature that comes back is verified: where the name stands for another key by now, no partner is the first to see
+it.
+"""
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Never, Protocol
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from ecluse.errors import Fault
+from ecluse.model.basics import system_entropy
 from ecluse.trust.errors import KeyringError
+from ecluse.wire.cms.errors import UnsupportedAlgorithm
 
 __all__ = [
     "Device",
@@ -30,6 +40,9 @@ _HASHES: Final[dict[str, type[hashes.HashAlgorithm]]] = {
     "sha384": hashes.SHA384,
     "sha512": hashes.SHA512,
 }
+
+_UNSEEN: Final = system_entropy(32)
+"""What content keys are made of that stand for bad padding (:meth:`RemoteRsaKey.decrypt`)."""
 
 
 class Device(Protocol):
@@ -60,14 +73,19 @@ class Device(Protocol):
             mask: Digest of its MGF1.
 
         Raises:
-            ValueError: What was encrypted has another padding.
+            ValueError: What was encrypted has another padding, or the device does not know this one.
+            UnsupportedAlgorithm: The device does not do this.
         """
 
     def ec_sign(self, key: str, digest: bytes, name: str) -> bytes:
         """ECDSA over a digest, as DER of r and s."""
 
     def ec_agree(self, key: str, point: bytes) -> bytes:
-        """ECDH with the other side's uncompressed point: the shared x coordinate."""
+        """ECDH with the other side's uncompressed point: the shared x coordinate.
+
+        Raises:
+            UnsupportedAlgorithm: The device does not do this.
+        """
 
     def ed25519_sign(self, key: str, data: bytes) -> bytes:
         """Ed25519 over ``data``, 64 octets."""
@@ -80,6 +98,7 @@ class _Remote:
         self._public = public
         self._device = device
         self._name = name
+        self._opening: dict[tuple[str, ...], bool] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}>"
@@ -92,6 +111,18 @@ class _Remote:
 
     def __reduce__(self) -> Never:
         raise _stays(self._name)
+
+    def _seen(self, signature: bytes, verify: Callable[[], None]) -> bytes:
+        """The signature, where it is this key's."""
+        try:
+            verify()
+        except InvalidSignature:
+            raise KeyringError(
+                f"The key store signs as {self._name} with another key than that of the certificate.",
+                code="keystore.other-key",
+                remedy="Bind the key's present version under another name, with a certificate of its own.",
+            ) from None
+        return signature
 
     def private_bytes(self, *_: Any, **__: Any) -> Never:
         """Refuse: the key stays where it is."""
@@ -121,15 +152,46 @@ class RemoteRsaKey(_Remote, rsa.RSAPrivateKey):
     def sign(self, data: Any, padding: Any, algorithm: Any) -> bytes:
         """As of :class:`rsa.RSAPrivateKey`, with PKCS#1 v1.5 or PSS."""
         digest, name = _digest(bytes(data), algorithm)
-        return self._device.rsa_sign(self._name, digest, name, _scheme(padding))
+        made = self._device.rsa_sign(self._name, digest, name, _scheme(padding))
+        return self._seen(made, lambda: self._public.verify(made, bytes(data), padding, algorithm))
 
     def decrypt(self, ciphertext: Any, padding: Any) -> bytes:
-        """As of :class:`rsa.RSAPrivateKey`, with PKCS#1 v1.5 or OAEP."""
-        name, mask = "sha1", "sha1"
-        scheme = _scheme(padding)
-        if scheme == "oaep":
-            name, mask = padding.algorithm.name, padding.mgf._algorithm.name
-        return self._device.rsa_decrypt(self._name, bytes(ciphertext), scheme, name, mask)
+        """As of :class:`rsa.RSAPrivateKey`, with PKCS#1 v1.5 or OAEP.
+
+        Bad PKCS#1 padding is not to be seen: a content key comes then that is made of the ciphertext, as OpenSSL does
+        it (RFC 3218 s2.3).
+
+        Raises:
+            ValueError: It is not as long as the key, or bad padding of OAEP.
+            UnsupportedAlgorithm: The device does not do this padding.
+        """
+        sealed = bytes(ciphertext)
+        if len(sealed) != (self.key_size + 7) // 8:
+            raise ValueError("the ciphertext is not as long as the key")
+        try:
+            return self._open(sealed, padding)
+        except ValueError:
+            if _scheme(padding) == "oaep":
+                raise
+        if not self.opens(padding):
+            raise UnsupportedAlgorithm(
+                "The key store opens no content keys under RSA PKCS#1 v1.5.",
+                remedy="Ask the partner for OAEP with SHA-256, or keep the key that decrypts in files.",
+            )
+        return hmac.digest(_UNSEEN, sealed, "sha256")
+
+    def opens(self, padding: Any) -> bool:
+        """Whether the device decrypts with ``padding``: something is encrypted to the key, and decrypted once."""
+        kind = (_scheme(padding), *_names(padding))
+        if kind not in self._opening:
+            tried, found = system_entropy(32), b""
+            with suppress(ValueError, UnsupportedAlgorithm):
+                found = self._open(self._public.encrypt(tried, padding), padding)
+            self._opening[kind] = found == tried
+        return self._opening[kind]
+
+    def _open(self, sealed: bytes, padding: Any) -> bytes:
+        return self._device.rsa_decrypt(self._name, sealed, _scheme(padding), *_names(padding))
 
     @property
     def key_size(self) -> int:
@@ -148,7 +210,8 @@ class RemoteEcKey(_Remote, ec.EllipticCurvePrivateKey):
     def sign(self, data: Any, signature_algorithm: Any) -> bytes:
         """ECDSA, as of :class:`ec.EllipticCurvePrivateKey`."""
         digest, name = _digest(bytes(data), signature_algorithm.algorithm)
-        return self._device.ec_sign(self._name, digest, name)
+        made = self._device.ec_sign(self._name, digest, name)
+        return self._seen(made, lambda: self._public.verify(made, bytes(data), signature_algorithm))
 
     def exchange(self, algorithm: Any, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
         """ECDH, as of :class:`ec.EllipticCurvePrivateKey`."""
@@ -180,7 +243,8 @@ class RemoteEd25519Key(_Remote, ed25519.Ed25519PrivateKey):
 
     def sign(self, data: Any) -> bytes:
         """As of :class:`ed25519.Ed25519PrivateKey`."""
-        return self._device.ed25519_sign(self._name, bytes(data))
+        made = self._device.ed25519_sign(self._name, bytes(data))
+        return self._seen(made, lambda: self._public.verify(made, bytes(data)))
 
     def public_key(self) -> ed25519.Ed25519PublicKey:
         """Its public key."""
@@ -219,6 +283,13 @@ def _digest(data: bytes, algorithm: Any) -> tuple[bytes, str]:
     made = hashes.Hash(_HASHES[algorithm.name]())
     made.update(data)
     return made.finalize(), str(algorithm.name)
+
+
+def _names(chosen: Any) -> tuple[str, str]:
+    """Digests of OAEP and of its MGF1."""
+    if _scheme(chosen) != "oaep":
+        return "sha1", "sha1"
+    return str(chosen.algorithm.name), str(chosen.mgf._algorithm.name)
 
 
 def _scheme(chosen: object) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from ecluse.errors import Fault
+from ecluse.trust.errors import KeyringError
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
 from ecluse.trust.keystores.transit import TransitDevice
+from ecluse.trust.keystores.vault import Login
 from ecluse.trust.secrets import Secret
 from ecluse.trust.settings.fields import Label, Name, SecretReference, Strict, Url
 
@@ -21,11 +25,13 @@ class KeyStoreSettings(Strict, frozen=True, kw_only=True):
 
     Attributes:
         kind: pkcs11 for a device, transit for HashiCorp Vault or OpenBao.
-        secret: Reference to the token's PIN, or to the service's token.
+        secret: Reference to the token's PIN, to the service's token, or to the secret id of the AppRole.
         module: Of pkcs11, the device's library.
         token: Of pkcs11, the token's label.
         url: Of transit, the service's address.
         mount: Of transit, where its keys are mounted.
+        role: Of transit, role id of the AppRole that the hub logs in as, instead of a token.
+        role_mount: Of transit, where its AppRoles are mounted.
         namespace: Of transit, the namespace, where there are several.
         ca: Of transit, PEM file of the authority that its certificate is checked with.
     """
@@ -36,6 +42,8 @@ class KeyStoreSettings(Strict, frozen=True, kw_only=True):
     token: Name | None = None
     url: Url | None = None
     mount: Name = "transit"
+    role: Name | None = None
+    role_mount: Name = "approle"
     namespace: Name | None = None
     ca: Name | None = None
 
@@ -52,6 +60,7 @@ def open_stores(
 
     Raises:
         SecretError: A reference leads nowhere.
+        KeyringError: ``keystore.bad-authority``.
     """
     stores: dict[str, AnyStore] = {}
     for name, each in settings.items():
@@ -59,6 +68,19 @@ def open_stores(
         if each.kind == "pkcs11":
             stores[name] = Pkcs11Device(folder / (each.module or ""), each.token or "", secret)
         else:
-            ca = (folder / each.ca).read_bytes() if each.ca is not None else b""
-            stores[name] = TransitDevice(each.url or "", secret, each.mount, each.namespace or "", ca)
+            ca = _authority(folder / each.ca) if each.ca is not None else b""
+            login = Login(partial(resolve, each.secret), each.role or "", each.role_mount)
+            stores[name] = TransitDevice(each.url or "", login, each.mount, each.namespace or "", ca)
     return stores
+
+
+def _authority(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise KeyringError(
+            f"The authority of a key store can't be read from {path}: {error.strerror}.",
+            code="keystore.bad-authority",
+            remedy="Look at ca under [keyring.stores].",
+            fault=Fault.USAGE,
+        ) from None

@@ -1,19 +1,18 @@
 """Keys in a service that speaks the transit protocol of HashiCorp Vault and OpenBao, over HTTPS.
 
-One request an operation, on connections that are kept. The service signs digests (``prehashed``), decrypts RSA with
-OAEP or PKCS#1 v1.5, and agrees on no key: EC keys there sign only.
+One request an operation, on connections that are kept. The service signs digests (``prehashed``), and agrees on no key:
+EC keys there sign only. It decrypts RSA with OAEP under SHA-256; PKCS#1 v1.5 is read by newer versions of Vault
+(``padding_scheme``), and by no OpenBao, which passes over the parameter.
+
+A key there has versions, and a certificate is one version's: a key is named ``name@version``. Rotating it there changes
+nothing here until the new version is bound.
 """
 
 from __future__ import annotations
 
 import base64
-import http.client
-import json
-import ssl
-import threading
-from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -21,13 +20,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from ecluse.errors import Fault
 from ecluse.trust.errors import KeyringError
 from ecluse.trust.keystores.remote import PublicKey
-from ecluse.trust.secrets import Secret
+from ecluse.trust.keystores.vault import Login, VaultSession, judge
+from ecluse.wire.cms.errors import UnsupportedAlgorithm
 
 __all__ = ["TransitDevice"]
 
-TIMEOUT: Final = 15.0
-MOST: Final = 1 << 20
-"""Octets of an answer that are read."""
 _HASHES: Final = {"sha1": "sha1", "sha256": "sha2-256", "sha384": "sha2-384", "sha512": "sha2-512"}
 _KINDS: Final = {
     "rsa-2048": "rsa-2048",
@@ -38,6 +35,7 @@ _KINDS: Final = {
     "ec-p521": "ecdsa-p521",
     "ed25519": "ed25519",
 }
+_PADDINGS: Final = {"pkcs1": "pkcs1v15", "oaep": "oaep"}
 
 
 class TransitDevice:
@@ -45,50 +43,60 @@ class TransitDevice:
 
     Args:
         url: The service's address.
-        token: What lets us in.
+        login: What lets us in.
         mount: Where its keys are mounted.
         namespace: The namespace; empty for the root.
         ca: PEM of the authority that its certificate is checked with; empty for the system's.
+
+    Raises:
+        KeyringError: ``keystore.bad-authority``.
     """
 
     def __init__(
-        self, url: str, token: Secret, mount: str = "transit", namespace: str = "", ca: bytes = b""
+        self, url: str, login: Login, mount: str = "transit", namespace: str = "", ca: bytes = b""
     ) -> None:
-        self._place = urlsplit(url)
-        self._token = token
-        self._mount = mount
-        self._namespace = namespace
-        self._tls = ssl.create_default_context(cadata=ca.decode("ascii", "replace")) if ca else None
-        self._lock = threading.Lock()
-        self._idle: list[http.client.HTTPConnection] = []
+        self._session = VaultSession(url, login, namespace, ca)
+        self._mount = quote(mount.strip("/"))
 
     def __repr__(self) -> str:
-        return f"<TransitDevice {self._place.hostname}/{self._mount}>"
+        return f"<TransitDevice {self._session.host}/{self._mount}>"
 
     def close(self) -> None:
         """Let the connections go. May be called twice."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        self._session.close()
 
     def names(self) -> tuple[str, ...]:
-        """Names of the keys, in order."""
+        """Names of the keys, in order, without versions."""
         try:
-            found = self._ask("GET", "keys?list=true", None)
+            found = self._ask("GET", "keys?list=true")
         except KeyringError as error:
             if error.code == "keystore.no-key":  # a mount without keys answers 404
                 return ()
             raise
         return tuple(sorted(str(name) for name in found.get("keys", [])))
 
+    def pinned(self, key: str) -> str:
+        """The name with a version: the latest, where ``key`` names none. Raises ``keystore.no-key``."""
+        name, version = _split(key)
+        return key if version else f"{name}@{self._read(name).get('latest_version', 1)}"
+
     def public_key(self, key: str) -> PublicKey:
-        """The public key of a key's latest version. Raises ``keystore.no-key``."""
-        found = self._ask("GET", f"keys/{quote(key, safe='')}", None)
-        latest = found.get("keys", {}).get(str(found.get("latest_version")), {})
-        text = str(latest.get("public_key", "")) if isinstance(latest, dict) else ""
+        """The public key of a version: of the latest, where ``key`` names none. Raises ``keystore.no-key``."""
+        name, version = _split(key)
+        found = self._read(name)
+        versions = found.get("keys")
+        held = (
+            versions.get(str(version or found.get("latest_version"))) if isinstance(versions, dict) else None
+        )
+        if held is None:
+            raise KeyringError(
+                f"The key {name} has no version {version}.",
+                code="keystore.no-key",
+                remedy="Name one that it has, as in orders@2.",
+            )
+        text = str(held.get("public_key", "")) if isinstance(held, dict) else ""
+        public: object
         try:
-            public: object
             if text.startswith("-----"):
                 public = load_pem_public_key(text.encode())
             else:
@@ -103,7 +111,7 @@ class TransitDevice:
         """Make a key that can't be exported.
 
         Args:
-            key: Its name.
+            key: Its name, without a version.
             kind: ``rsa-2048``, ``rsa-3072``, ``rsa-4096``, ``ec-p256``, ``ec-p384``, ``ec-p521`` or ``ed25519``.
 
         Raises:
@@ -111,7 +119,14 @@ class TransitDevice:
         """
         if kind not in _KINDS:
             raise _refused(f"A key of the kind {kind} is not made in a key store.")
-        if key in self.names():
+        if "@" in key:
+            raise _refused("A key is made by its name alone; its first version is 1.")
+        try:
+            self._read(key)
+        except KeyringError as error:
+            if error.code != "keystore.no-key":
+                raise
+        else:
             raise KeyringError(
                 f"The key store has a key {key} already.",
                 code="keystore.exists",
@@ -132,18 +147,21 @@ class TransitDevice:
     def rsa_decrypt(self, key: str, ciphertext: bytes, scheme: str, name: str, mask: str) -> bytes:
         """See the port. OAEP is done with SHA-256 alone there."""
         if scheme == "oaep" and (name, mask) != ("sha256", "sha256"):
-            raise ValueError("the service has OAEP with SHA-256 alone")
+            raise UnsupportedAlgorithm(
+                "The key store opens OAEP with SHA-256 alone.",
+                remedy="Ask the partner for OAEP with SHA-256, or keep the key that decrypts in files.",
+            )
+        own, version = _split(key)
         asked = {
-            "ciphertext": "vault:v1:" + base64.b64encode(ciphertext).decode("ascii"),
-            "padding_scheme": {"pkcs1": "pkcs1v15", "oaep": "oaep"}[scheme],
+            "ciphertext": f"vault:v{version or 1}:" + base64.b64encode(ciphertext).decode("ascii"),
+            "padding_scheme": _PADDINGS[scheme],
         }
-        try:
-            found = self._ask("POST", f"decrypt/{quote(key, safe='')}", asked)
-        except KeyringError as error:
-            if error.code == "keystore.refused":
-                raise ValueError("the service could not open it") from None
-            raise
-        return base64.b64decode(str(found.get("plaintext", "")))
+        answer = self._session.exchange("POST", self._path(f"decrypt/{quote(own, safe='')}"), asked)
+        # A ciphertext that doesn't open is an error of the server's own, by its status.
+        if answer.status in (400, 500) and "RSA decrypt" in answer.said:
+            raise ValueError("the service could not open it")
+        found = judge(answer).data.get("plaintext")
+        return _octets(found) if found else b""
 
     def ec_sign(self, key: str, digest: bytes, name: str) -> bytes:
         """See the port."""
@@ -151,7 +169,10 @@ class TransitDevice:
 
     def ec_agree(self, key: str, point: bytes) -> bytes:
         """Refuse: the service agrees on no key."""
-        raise ValueError("the service agrees on no key")
+        raise UnsupportedAlgorithm(
+            "The key store agrees on no key: an EC key there signs only.",
+            remedy="Let partners encrypt to an RSA key, or keep the key that decrypts in files.",
+        )
 
     def ed25519_sign(self, key: str, data: bytes) -> bytes:
         """See the port."""
@@ -169,81 +190,38 @@ class TransitDevice:
         return self._signature(key, body)
 
     def _signature(self, key: str, body: dict[str, Any]) -> bytes:
-        found = self._ask("POST", f"sign/{quote(key, safe='')}", body)
-        _, _, value = str(found.get("signature", "")).rpartition(":")
-        try:
-            return base64.b64decode(value, validate=True)
-        except ValueError:
-            raise _refused("The service gave no signature.") from None
+        name, version = _split(key)
+        found = self._ask("POST", f"sign/{quote(name, safe='')}", {**body, "key_version": version or 1})
+        return _octets(str(found.get("signature", "")).rpartition(":")[2])
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        """Ask; once more where a kept connection has ended meanwhile: every request may be asked twice."""
-        headers = {"X-Vault-Token": self._token.reveal_text(), "X-Vault-Request": "true"}
-        if self._namespace:
-            headers["X-Vault-Namespace"] = self._namespace
-        target = f"{self._place.path.rstrip('/')}/v1/{self._mount}/{path}"
-        sent = None if body is None else json.dumps(body).encode()
-        for fresh in (False, True):
-            connection = self._take(fresh)
-            try:
-                connection.request(method, target, sent, headers)
-                response = connection.getresponse()
-                data = response.read(MOST)
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                if fresh:
-                    raise _away(self._place.hostname or "") from error
-                continue
-            self._give(connection)
-            return _judge(response.status, data, self._place.hostname or "")
-        raise AssertionError("not reached: the second attempt returns or raises")
+    def _read(self, name: str) -> dict[str, Any]:
+        return self._ask("GET", f"keys/{quote(name, safe='')}")
 
-    def _take(self, fresh: bool) -> http.client.HTTPConnection:
-        if not fresh:
-            with self._lock, suppress(IndexError):
-                return self._idle.pop()
-        host, port = self._place.hostname or "", self._place.port
-        if self._place.scheme == "https":
-            return http.client.HTTPSConnection(host, port or 443, timeout=TIMEOUT, context=self._tls)
-        return http.client.HTTPConnection(host, port or 80, timeout=TIMEOUT)
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return judge(self._session.exchange(method, self._path(path), body)).data
 
-    def _give(self, connection: http.client.HTTPConnection) -> None:
-        with self._lock:
-            self._idle.append(connection)
+    def _path(self, path: str) -> str:
+        return f"{self._mount}/{path}"
 
 
-def _judge(status: int, data: bytes, host: str) -> dict[str, Any]:
-    if status == 404:
-        raise KeyringError(
-            "The key store has no such key.",
-            code="keystore.no-key",
-            remedy="Look at `ecluse keyring stores`.",
-        )
-    if status in (401, 403):
-        raise KeyringError(
-            f"The key store at {host} does not let us in.",
-            code="keystore.denied",
-            remedy="Look at what keyring.stores refers to, and at the policy of that token.",
-        )
-    if status in (429, 500, 502, 503, 504):
-        raise _away(host)
-    if not 200 <= status < 300:
-        raise _refused(f"The key store at {host} refuses (HTTP {status}).")
+def _split(key: str) -> tuple[str, int]:
+    """Name and version; 0 where it has none. No name has that sign in it: the service allows none."""
+    name, _, version = key.partition("@")
+    if not version:
+        return name, 0
+    if not version.isascii() or not version.isdigit() or len(version) > 9:
+        raise _refused("The version of a key is a number, as in orders@2.")
+    return name, int(version)
+
+
+def _octets(value: object) -> bytes:
     try:
-        found = json.loads(data) if data else {}
-        answer = found.get("data") or {}
-    except (ValueError, AttributeError, RecursionError):
-        raise _refused(f"The key store at {host} gave an answer that can't be read.") from None
-    return answer if isinstance(answer, dict) else {}
-
-
-def _away(host: str) -> KeyringError:
-    return KeyringError(
-        f"The key store at {host} can't be reached, or is sealed.",
-        code="keystore.away",
-        remedy="See whether it runs and is unsealed; what waits is tried again.",
-        fault=Fault.TRANSIENT,
-    )
+        made = base64.b64decode(str(value or ""), validate=True)
+    except ValueError:
+        made = b""
+    if not made:
+        raise _refused("The service gave an answer that can't be read.")
+    return made
 
 
 def _refused(cause: str) -> KeyringError:

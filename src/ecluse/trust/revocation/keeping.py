@@ -12,6 +12,7 @@ from ecluse.model.records import Record
 from ecluse.store.port import View
 from ecluse.trust.inventory.credential import Revocation
 from ecluse.trust.revocation.verdict import Verdict
+from ecluse.typed import json_decoder
 
 __all__ = [
     "ANSWER",
@@ -31,7 +32,7 @@ ANSWER: Final = "revocation-answer"
 """Kind of the records that hold what an authority said, octet for octet; a verdict names their key."""
 
 _PAGE: Final = 500
-_decode: Final = msgspec.json.Decoder(Verdict).decode
+_decode: Final = json_decoder(Verdict).decode
 
 
 def record_of(fingerprint: str, owner: str, verdict: Verdict, now: Instant, due: Instant) -> Record:

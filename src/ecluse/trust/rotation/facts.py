@@ -11,6 +11,7 @@ from ecluse.model.basics import Instant
 from ecluse.model.records import Record
 from ecluse.store.port import View
 from ecluse.trust.rotation.states import ENDED, PartnerStage, RotationState
+from ecluse.typed import json_decoder
 
 __all__ = [
     "KIND",
@@ -161,8 +162,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _encode = msgspec.json.encode
-_rotation = msgspec.json.Decoder(Rotation).decode
-_standing = msgspec.json.Decoder(Standing).decode
+_rotation = json_decoder(Rotation).decode
+_standing = json_decoder(Standing).decode
 
 
 def rotation_record(rotation: Rotation, now: Instant) -> Record:

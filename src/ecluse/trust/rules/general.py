@@ -7,12 +7,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ecluse.model.basics import Instant
+from ecluse.trust.addresses import is_loopback, split_url
 from ecluse.trust.certificates import CertificateSet, Dated
 from ecluse.trust.company import company_problems
 from ecluse.trust.errors import Problem
 from ecluse.trust.operators import operator_problems
 from ecluse.trust.rules.flows import folder_paths
-from ecluse.trust.rules.places import is_loopback, place_problems, split_url, used_keys
+from ecluse.trust.rules.places import place_problems, used_keys
 from ecluse.trust.rules.stamps import stamp_problems
 from ecluse.trust.settings.fields import instant_from, instant_until
 from ecluse.trust.settings.log import log_problems

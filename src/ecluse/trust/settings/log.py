@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from ecluse.trust.addresses import split_url
 from ecluse.trust.errors import Problem
-from ecluse.trust.rules.places import split_url
 from ecluse.trust.settings.fields import Address, Duration, Label, Name, Strict, Url, seconds
 from ecluse.trust.settings.stamps import LongtermSettings, TimeStampAuthority
 from ecluse.wire.tlog.checkpoint import LogKey, log_key
@@ -54,7 +54,8 @@ class WitnessSettings(Strict, frozen=True, kw_only=True):
         name: What they are called here.
         url: Where their witness is: the part before add-checkpoint.
         keys: Verifier keys of their witness; `ecluse log cosign` on their side shows them.
-        ca: PEM file of the authority that their server's certificate is checked with; the system's by default.
+        ca: PEM file, in the folder certificates, of the authority that their server's certificate is checked with; the
+            system's by default.
         allow_private_network: Let the URL lead to loopback or a private network.
     """
 

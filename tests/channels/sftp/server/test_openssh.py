@@ -102,6 +102,45 @@ def test_scp_in_its_sftp_way(site: Site) -> None:
     assert (site.folder / "b").read_bytes() == data
 
 
+@pytest.mark.peer("scp")
+def test_scp_writes_over_what_is_there(tmp_path: Path) -> None:
+    """It does not cut the file when it opens it: it says at the end how long it is."""
+    with serve(tmp_path, account="replace = true") as site:
+        versions = [os.urandom(500_000), os.urandom(90_000), b"", os.urandom(300_000)]
+        for data in versions:
+            (site.folder / "a").write_bytes(data)
+            for name in ("order.edi", "order.part"):
+                command = ["scp", "-s", *site.openssh(), "a", f"birch@127.0.0.1:inbound/{name}"]
+                subprocess.run(command, cwd=site.folder, check=True, timeout=30)
+        assert site.box.documents == [("/inbound/order.edi", data) for data in versions]
+        site.sftp("rename inbound/order.part inbound/last.edi\n")
+        assert site.box.documents[-1] == ("/inbound/last.edi", versions[-1])
+
+
+@pytest.mark.peer("scp")
+def test_scp_writes_over_no_document_unless_agreed(site: Site) -> None:
+    for data in (b"first", b"second"):
+        (site.folder / "a").write_bytes(data)
+        command = ["scp", "-s", *site.openssh(), "a", "birch@127.0.0.1:inbound/order.edi"]
+        done = subprocess.run(command, cwd=site.folder, capture_output=True, timeout=30, check=False)
+        assert (done.returncode == 0) is (data == b"first")
+    assert site.box.documents == [("/inbound/order.edi", b"first")]
+
+
+@pytest.mark.peer("lftp")
+def test_lftp_that_goes_on_with_a_whole_upload_is_content(site: Site) -> None:
+    """As after an answer that was lost."""
+    data = os.urandom(100_000)
+    (site.folder / "a").write_bytes(data)
+    ssh = " ".join(["ssh", "-a", "-x", *site.openssh()[:-2], "-p", str(site.port)])
+    script = (
+        f'set sftp:connect-program "{ssh}"; set net:max-retries 1; open -u birch, sftp://127.0.0.1; '
+        "put a -o inbound/a; put -c a -o inbound/a; bye"
+    )
+    subprocess.run(["lftp", "-c", script], cwd=site.folder, timeout=40, check=True)
+    assert site.box.documents == [("/inbound/a", data)]
+
+
 @pytest.mark.peer("lftp")
 def test_lftp_puts_and_continues(site: Site) -> None:
     data = os.urandom(1_500_000)

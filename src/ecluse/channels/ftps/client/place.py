@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ecluse.channels.http.egress import PRIVATE_NETWORKS, Egress
 from ecluse.errors import Fault
 from ecluse.model.basics import Instant
+from ecluse.trust.addresses import split_host
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.errors import PartnerRefused
-from ecluse.trust.rules.places import split_host
 from ecluse.trust.settings.fields import octets, seconds
 from ecluse.trust.settings.places import Ftps
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ecluse.channels.sftp.client.connect import Link
-from ecluse.channels.sftp.client.errors import Doubtful, Lost, ServerSilent, of_status
+from ecluse.channels.sftp.client.errors import Doubtful, Lost, NoSuchPlace, ServerSilent, of_status
 from ecluse.channels.sftp.client.loop import LoopThread
 from ecluse.channels.sftp.client.rate import Rate
 from ecluse.channels.sftp.client.session import Session
@@ -79,6 +79,7 @@ class Placing:
         """See the port."""
         there = self._look(mark)
         if there is None:
+            self._check_base()
             return Standing.GONE
         if not self._fits(there):
             return Standing.TORN
@@ -146,6 +147,12 @@ class Placing:
 
     def _octets(self, name: str) -> bytes:
         return octets_of(join(self.terms.folder, name))
+
+    def _check_base(self) -> None:
+        """Raise where the agreed folder is away, as with storage that is not mounted: then nothing in it has gone."""
+        base = self.terms.made[0].rpartition("/")[0] if self.terms.made else self.terms.folder
+        if base and self.loop.call(self.link.session.lstat(octets_of(base))) is None:
+            raise NoSuchPlace(f"The folder {base} is not there any more.")
 
     def _look(self, name: str) -> FileFacts | None:
         return self.loop.call(self.link.session.lstat(self._octets(name)))

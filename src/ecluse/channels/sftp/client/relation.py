@@ -12,10 +12,10 @@ from ecluse.channels.sftp.client.pins import Pins
 from ecluse.channels.sftp.keys import KeyringKeyPair
 from ecluse.errors import Fault
 from ecluse.model.basics import Instant
+from ecluse.trust.addresses import split_host
 from ecluse.trust.directory import Directory, PartnerView
 from ecluse.trust.errors import PartnerRefused
 from ecluse.trust.keys.keyring import Keyring
-from ecluse.trust.rules.places import split_host
 from ecluse.trust.secrets import ResolveSecret
 from ecluse.trust.settings.fields import octets, seconds
 from ecluse.trust.settings.places import Sftp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -10,6 +11,7 @@ from typing import Any, Final, cast
 
 import structlog
 
+from ecluse.channels.sftp.server.in_place import InPlace
 from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.tree import Denied, Entry, NoSuchPath, Tree, TreeReader, TreeWriter
 from ecluse.model.basics import Instant
@@ -172,14 +174,24 @@ class Operations:
         path, flags = _path(request.path), request.flags
         if not flags & (requests.WRITE | requests.APPEND):
             return self._opened_as(request.id, _Reading(path, self.tree.read(path)))
-        if not flags & requests.CREATE:
-            self.tree.stat(path)
-        writer = self.tree.write(
-            path,
-            resume=not flags & requests.TRUNCATE,
-            exclusive=bool(flags & requests.CREATE and flags & requests.EXCLUSIVE),
+        return self._opened_as(
+            request.id, _Writing(path, self._writer(path, flags), bool(flags & requests.APPEND))
         )
-        return self._opened_as(request.id, _Writing(path, writer, bool(flags & requests.APPEND)))
+
+    def _writer(self, path: VirtualPath, flags: int) -> TreeWriter:
+        exclusive = bool(flags & requests.CREATE and flags & requests.EXCLUSIVE)
+        anew = bool(flags & requests.TRUNCATE)
+        in_place = not (anew or exclusive or flags & requests.APPEND)
+        if in_place or not flags & requests.CREATE:
+            try:
+                there = self.tree.stat(path)
+            except NoSuchPath:
+                if not flags & requests.CREATE:
+                    raise
+            else:
+                if in_place and (there.document or (there.writable and not there.folder)):
+                    return InPlace(self.tree, path, there)
+        return self.tree.write(path, resume=not anew, exclusive=exclusive)
 
     def _room(self) -> None:
         if len(self._handles) >= MAX_HANDLES:
@@ -199,7 +211,9 @@ class Operations:
         elif isinstance(handle, _Writing):
             handle.writer.commit()
             if handle.modified is not None:
-                self._set_time(handle.path, handle.modified)
+                # The document is kept: a client that were told of a failure now would send it again.
+                with contextlib.suppress(EcluseError):
+                    self._set_time(handle.path, handle.modified)
         return (replies.status(request.id, Status.OK),)
 
     def _read(self, request: requests.Read) -> tuple[bytes, ...]:
@@ -253,7 +267,7 @@ class Operations:
     def _set_path(self, request: requests.SetPath) -> tuple[bytes, ...]:
         path = _path(request.path)
         entry = self.tree.stat(path)
-        _same_size(request.attributes, entry.size)
+        _check_size(request.attributes, entry)
         if request.attributes.modified is not None:
             self._set_time(path, request.attributes.modified)
         return (replies.status(request.id, Status.OK),)
@@ -261,7 +275,7 @@ class Operations:
     def _set_handle(self, request: requests.SetHandle) -> tuple[bytes, ...]:
         handle = self._handle(request.handle)
         if isinstance(handle, _Writing):
-            _same_size(request.attributes, handle.writer.size)
+            _check_size(request.attributes, handle.writer)
             handle.modified = request.attributes.modified or handle.modified
         elif request.attributes.size is not None:
             raise _Answer(Status.PERMISSION_DENIED, "It was not opened to be written.")
@@ -404,8 +418,11 @@ def _attributes(entry: Entry) -> Attributes:
     return Attributes(entry.size, mode, max(0, entry.modified // 1_000_000))
 
 
-def _same_size(asked: Attributes, size: int) -> None:
-    if asked.size is not None and asked.size != size:
+def _check_size(asked: Attributes, there: Entry | TreeWriter) -> None:
+    if asked.size is None:
+        return
+    same = there.measure(asked.size) if isinstance(there, InPlace) else there.size == asked.size
+    if not same:
         raise _Answer(Status.OP_UNSUPPORTED, "A file can't be cut or stretched: upload it anew.")
 
 

@@ -23,6 +23,7 @@ from ecluse.trust.keystores.signer import frames
 from ecluse.trust.keystores.signer.frames import Answer, Description, HeldKey, Request
 from ecluse.trust.keystores.uses import CountedSigner, Uses
 from ecluse.trust.secrets import Secret
+from ecluse.typed import json_decoder
 from ecluse.wire.cms.events import Recipient
 from ecluse.wire.cms.keys import matches, signing_scheme
 from ecluse.wire.cms.sign import Signer
@@ -39,7 +40,7 @@ TIMEOUT: Final = 30.0
 IDLE: Final = 16
 """Connections that are kept."""
 
-_decode: Final = msgspec.json.Decoder(Answer).decode
+_decode: Final = json_decoder(Answer).decode
 
 
 class SignerKeyring:
@@ -83,6 +84,10 @@ class SignerKeyring:
     def references(self) -> tuple[str, ...]:
         """See the port."""
         return tuple(sorted(self._known.keys))
+
+    def elsewhere(self, refs: Collection[str]) -> bool:
+        """See the port."""
+        return True
 
     def certificate(self, ref: str) -> x509.Certificate:
         """See the port."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests.support.peers import missing
 
 from ecluse.archive.commitments import unclassified
@@ -23,6 +24,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 # A run in the background of a shell ignores Ctrl-C, and so would every process it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example is judged by what it gives, and not by its time, which others on this machine have a part in.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 OPTIONAL = frozenset({"azurite", "bao"})
 """Peers that come from where the project takes nothing else; their tests run where somebody installed them."""

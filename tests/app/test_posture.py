@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.support.certs import renewed
 from tests.support.hubs import FakeClock, introduce, make_pair
 
 import ecluse.app.posture.serving
 import ecluse.app.service
 from ecluse.app.changes import ChangeHeld
-from ecluse.app.keys.certificates import put_secret
+from ecluse.app.keys.certificates import install_certificate, put_secret
 from ecluse.app.log.proofs import verify_evidence
 from ecluse.app.node import Node
 from ecluse.app.opening import open_node
@@ -166,6 +167,41 @@ def test_drift_in_the_configuration(town: Town) -> None:
     assert "operations.drift" not in town.codes()
     with pytest.raises(NoSuchSubject):
         town.work.approve(reason="x", actor="operator:ines", only="partner:nobody")
+
+
+def test_what_is_exchanged_behind_a_name_is_drift(town: Town) -> None:
+    (town.node.folder / "store.pem").write_bytes(b"an authority")
+    s3 = '\n[s3]\nbucket = "orders"\nendpoint = "https://s3.birch.example"\nca = "store.pem"\n'
+    path = town.node.folder / "partners" / "birch.toml"
+    path.write_text(
+        path.read_text() + s3 + 'access_key = "file:passphrase"\nsecret_key = "file:passphrase"\n'
+    )
+    apply_files(town.node, read_folder(town.node.folder), actor="operator:test", reason="test")
+    town.work.approve(reason="reviewed", actor="operator:ada")
+    assert "operations.drift" not in town.codes("hub")
+    ours = town.node.keyring.certificate("main")
+    install_certificate(town.node, "main", renewed(town.node.keyfiles.request("main")), actor="operator:eve")
+    assert town.node.keyring.certificate("main") != ours
+    (town.node.folder / "store.pem").write_bytes(b"another")
+    drift = [each for each in town.work.run().verdict.found["hub"] if each.rule.code == "operations.drift"]
+    assert sorted(each.hit.place for each in drift) == ["file store.pem", "key main"]
+    town.work.approve(reason="they were ours", actor="operator:ada", only="hub")
+    assert "operations.drift" not in town.codes("hub")
+
+
+def test_another_place_of_the_keys_than_is_in_force_is_found(town: Town) -> None:
+    assert "authentication.unapproved-start" not in town.codes("hub")
+    folder = town.node.folder
+    shutil.copytree(folder / "keys", folder / "elsewhere")
+    path = folder / "ecluse.toml"
+    text = path.read_text()
+    path.write_text(text.replace("[keyring]", '[keyring]\nfolder = "elsewhere"'))
+    with open_node(folder, clock=town.clock) as node:
+        path.write_text(text)  # and nobody sees it in the file
+        found = PostureWork(node).run().verdict.found["hub"]
+        (hit,) = [each for each in found if each.rule.code == "authentication.unapproved-start"]
+        assert hit.hit.place == "keyring.folder"
+        assert "elsewhere" in hit.hit.observed
 
 
 def test_a_partner_that_came_since_the_baseline_is_drift(town: Town) -> None:

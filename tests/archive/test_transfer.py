@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -251,8 +253,6 @@ def test_every_changed_missing_or_added_file_is_named(
 
 def resealed(world: ArchiveWorld, bag: Path) -> None:
     """Make the manifests anew over what is there, and sign them: what somebody with the key of the log can do."""
-    from hashlib import sha256
-
     paths = sorted(
         (str(p.relative_to(bag)) for p in (bag / "data").rglob("*") if p.is_file()),
         key=lambda p: p.split("/"),
@@ -311,6 +311,119 @@ def test_manifests_made_anew_do_not_help(world: ArchiveWorld, fresh: ArchiveWorl
     record = sorted((base / "journal").glob("*.tlog-proof"))[0]
     changed(f"journal/{record.name}", record.read_bytes().replace(b"index", b"indez"))
     assert fresh.hub.store.read(lambda view: view.archive_list()) == []
+
+
+def rewritten(world: ArchiveWorld, bag: Path, lines: Sequence[bytes]) -> None:
+    """Sign a manifest of these lines, whatever they say."""
+    (bag / "manifest-sha256.txt").write_bytes(b"".join(lines))
+    digest = sha256(b"".join(lines)).hexdigest()
+    (bag / "export.note").write_bytes(
+        world.room.sign(f"ecluse.export/1\n{digest}\n2026-04-01T00:00:00.000Z\n")
+    )
+    tags = ("bag-info.txt", "bagit.txt", "export.note", "manifest-sha256.txt")
+    text = "".join(f"{sha256((bag / name).read_bytes()).hexdigest()}  {name}\n" for name in tags)
+    (bag / "tagmanifest-sha256.txt").write_text(text)
+
+
+class TestAForgerWithTheKey:
+    """Names that lead out of the export, or to something that is no file of it, in a manifest that is signed well."""
+
+    @pytest.fixture
+    def good(self, world: ArchiveWorld, tmp_path: Path) -> Path:
+        world.ended(world.archived(INVOICE))
+        sequence(world)
+        export(world, tmp_path / "in" / "good")
+        (tmp_path / "secret").write_bytes(b"secret")
+        return tmp_path / "in" / "good"
+
+    @pytest.fixture
+    def refused(self, fresh: ArchiveWorld, tmp_path: Path) -> Callable[[Path], BadExport]:
+        def refused(bag: Path) -> BadExport:
+            def seen() -> list[Path]:
+                return sorted([*tmp_path.iterdir(), *(tmp_path / "in").rglob("*")])
+
+            before = seen()
+            with pytest.raises(BadExport) as caught:
+                load(fresh, bag)
+            assert fresh.hub.store.read(lambda view: view.archive_list()) == []
+            assert fresh.hub.store.read(lambda view: view.messages()) == []
+            assert seen() == before
+            return caught.value
+
+        return refused
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            b"data/../../../secret",
+            b"data/messages/../../../../secret",
+            b"../../secret",
+            b"/etc/hostname",
+            b"data//etc/hostname",
+            b"data/./bag",
+            b"data/..",
+            b"data/",
+            b"data/.hidden",
+            b"data/a\0b",
+            b"data/a\nb",
+            b"data\\..\\..\\secret",
+            b"data/c:\\secret",
+            b"data/secret:stream",
+            b"data/%2e%2e/%2e%2e/secret",
+            b"data/~root",
+            b"data/\xc0\xae\xc0\xae/secret",
+            "data/\u2025/secret".encode(),
+            b"data/" + b"a" * 300,
+            b"data/" + b"a/" * 90 + b"a",
+            b"data/CON",
+            b"data/nul.txt",
+        ],
+    )
+    @pytest.mark.parametrize("inside", [False, True])
+    def test_a_name_that_leads_elsewhere(
+        self, world: ArchiveWorld, good: Path, refused: Any, name: bytes, inside: bool
+    ) -> None:
+        lines = (good / "manifest-sha256.txt").read_bytes().splitlines(keepends=True)
+        if inside:  # of a message's own folder
+            folder = next(line for line in lines if b"/messages/" in line)[66:].split(b"/")[:4]
+            name = b"/".join((*folder, name.removeprefix(b"data/")))
+        with suppress(ValueError, OSError):  # what can be a file of the export is one, with the right digest
+            path = good / os.fsdecode(name)
+            if path.resolve().is_relative_to(good) and ".." not in path.parts:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"secret")
+        lines.append(sha256(b"secret").hexdigest().encode() + b"  " + name + b"\n")
+        lines.sort(key=lambda line: line[66:-1].split(b"/"))
+        rewritten(world, good, lines)
+        refused(good)
+
+    def test_names_that_differ_in_case_alone(self, world: ArchiveWorld, good: Path, refused: Any) -> None:
+        names = [name for name in tree(good) if name.startswith("data/messages/") and name.endswith(".json")]
+        assert names
+        for name in names:
+            folder, _, last = name.rpartition("/")
+            twin = good / folder / last.upper()
+            twin.write_bytes((good / name).read_bytes())
+            resealed(world, good)
+            assert refused(good).path.lower() == name.lower()
+            twin.unlink()
+
+    @pytest.mark.parametrize("what", ["file", "folder", "data", "dangling", "device", "fifo"])
+    def test_what_is_no_file_of_its_own(
+        self, world: ArchiveWorld, good: Path, refused: Any, tmp_path: Path, what: str
+    ) -> None:
+        document = next(path for path in good.rglob("document") if path.is_file())
+        away = tmp_path / "away"
+        harmed = {"folder": document.parent, "data": good / "data"}.get(what, document)
+        harmed.rename(away)
+        if what == "fifo":
+            os.mkfifo(harmed)
+        elif what in ("dangling", "device"):
+            harmed.symlink_to("/dev/null" if what == "device" else tmp_path / "nowhere")
+        else:
+            harmed.symlink_to(away)
+        # The manifest says just what is found behind the link.
+        assert refused(good).path in (str(harmed.relative_to(good)), str(document.relative_to(good)))
 
 
 def test_manifests_of_somebody_else_are_only_claimed(world: ArchiveWorld, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ecluse.blobs.keywrap import AesKeyWrap, KeyWrapFailed
 from ecluse.blobs.memory import MemoryPlace
 from ecluse.blobs.port import BlobMissing, BlobUnavailable
 from ecluse.blobs.sealed import CHUNK, SEALED_CHUNK
-from ecluse.blobs.vault import INLINE_LIMIT, MAX_WRITING, ORPHAN_GRACE, BlobDamaged, Sealed, Vault
+from ecluse.blobs.vault import INLINE_LIMIT, LOOK_AGAIN, MAX_WRITING, ORPHAN_GRACE, BlobDamaged, Sealed, Vault
 
 BIG = hashlib.shake_128(b"big").digest(INLINE_LIMIT + 5 * CHUNK + 321)
 
@@ -21,6 +21,49 @@ def keep(vault: Vault, data: bytes) -> Sealed:
     writer = vault.create()
     writer.write(data)
     return writer.finish()
+
+
+class TestAKeyThatIsDeletedMeanwhile:
+    """An open reader asks again, and reads no further."""
+
+    @pytest.mark.parametrize("limit", [0, INLINE_LIMIT * 100])
+    def test_ends_the_reading(self, limit: int) -> None:
+        clock = FakeClock()
+        vault = make_vault(MemoryPlace(), inline_limit=limit, clock=clock)
+        sealed = keep(vault, BIG)
+        asked: list[bool] = []
+        there = [True]
+
+        def kept() -> bool:
+            asked.append(there[0])
+            return there[0]
+
+        with vault.open(*sealed, kept) as reader:
+            assert b"".join(reader.chunks(step=CHUNK)) == BIG
+            assert asked == []
+            there[0] = False
+            assert reader.read(0, 10) == BIG[:10]
+            clock.now += int(LOOK_AGAIN * 1_000_000)
+            assert not reader.at_hand(0, 10)
+            for _ in range(2):
+                with pytest.raises(BlobMissing, match="deleted while") as caught:
+                    reader.read(0, 10)
+                assert caught.value.code == "blobs.deleted"
+            assert reader._key == b""
+            assert reader._opener is None
+
+    def test_is_asked_for_once_in_a_while(self) -> None:
+        clock = FakeClock()
+        vault = make_vault(MemoryPlace(), clock=clock)
+        sealed = keep(vault, BIG)
+        asked: list[int] = []
+        with vault.open(*sealed, lambda: asked.append(clock.now) or True) as reader:  # type: ignore[func-returns-value]
+            for _ in range(40):
+                clock.now += 1_000_000
+                reader.read(0, 10)
+            clock.now -= 3_600_000_000  # a clock that is put back does not end the asking
+            reader.read(0, 10)
+        assert len(asked) == 40 // 5 + 1
 
 
 @settings(max_examples=60)

@@ -5,23 +5,36 @@ away meanwhile, and whatever else has its name or its content.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
+from tests.support.ftp_places import changed, foreign
 from tests.support.once import FARS, NAME, FarEnd, Killed, far_end, killed
 from tests.support.outbound import Sender
 from tests.support.sftp_world import World
 from tests.support.sshd import Sshd
+from tests.support.webdav import dav_far
 
 from ecluse.channels.bucket.spot import BucketSpot
+from ecluse.channels.folder.channel import FolderChannel
+from ecluse.channels.folder.source import FolderPlace
 from ecluse.channels.folder.spot import FolderSpot
+from ecluse.channels.ftps.client import channel as ftps_channel
+from ecluse.channels.ftps.client.channel import FtpsChannel
 from ecluse.channels.ftps.client.spot import FtpsSpot
 from ecluse.channels.sftp.client.channel import SftpChannel
-from ecluse.channels.sftp.client.errors import NoSuchPlace
 from ecluse.channels.sftp.client.placing import Placing
+from ecluse.channels.webdav.channel import WebDavChannel
+from ecluse.channels.webdav.client import DavClient
+from ecluse.channels.webdav.places import WebDavPlace
 from ecluse.channels.webdav.spot import WebDavSpot
+from ecluse.errors import EcluseError, Fault
 from ecluse.exchange.once import InDoubt, NotKnown, Spot, Staged
+from ecluse.exchange.port import Channel
 from ecluse.exchange.remembered import Remembered
 from ecluse.exchange.remote import NameTaken
 from ecluse.model.nouns import Message
@@ -229,29 +242,80 @@ def test_what_has_waited_for_a_day_appears_and_is_remembered_anew(
     assert far.all() == {}
 
 
-@pytest.mark.peer("sshd")
+@contextmanager
+def storage(kind: str, sender: Sender, tmp: Path, patch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    """A place whose agreed folder may go away."""
+    with ExitStack() as stack:
+        if kind == "folder":
+            path = tmp / "mounted" / "in"
+            path.mkdir(parents=True)
+            place = FolderPlace(path, create=True)
+            yield Storage("folder:orders", path, lambda: FolderChannel(sender.hub, None, lambda name: place))
+        elif kind == "openssh":
+            server, world = (
+                stack.enter_context(Sshd(tmp / "server")),
+                stack.enter_context(World(tmp / "world")),
+            )
+            world.reach(server, 'folder = "in"')
+            (server.files / "in").mkdir()
+            yield Storage(
+                "sftp:birch",
+                server.files / "in",
+                lambda: SftpChannel(sender.hub, lambda: world.directory, world.secret, world.links),
+            )
+        elif kind == "proftpd":
+            far = stack.enter_context(foreign(kind, tmp))
+            where = changed(far.place, folder="in")
+            patch.setattr(ftps_channel, "place_of", lambda *_: where)
+            path = far.server.folder / "in"
+            path.mkdir()
+            path.chmod(0o777)
+            directory = SimpleNamespace(partner=lambda _: None)
+            yield Storage("ftps:birch", path, lambda: FtpsChannel(sender.hub, lambda: directory))  # type: ignore[arg-type, return-value]
+        else:
+            dav = dav_far(kind)
+            path = dav.folder / "in"
+            path.mkdir()
+            yield Storage(
+                "webdav:birch",
+                path,
+                lambda: WebDavChannel(sender.hub, lambda name: WebDavPlace(DavClient(dav.access), "in")),
+            )
+
+
+class Storage(NamedTuple):
+    """A channel's name, its folder over there, and what makes the channel."""
+
+    channel_name: str
+    folder: Path
+    channel: Callable[[], Channel]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "folder",
+        pytest.param("openssh", marks=pytest.mark.peer("sshd")),
+        pytest.param("proftpd", marks=pytest.mark.peer("proftpd")),
+        pytest.param("wsgidav", marks=pytest.mark.peer("wsgidav")),
+    ],
+)
 def test_nothing_has_come_where_the_folder_itself_is_away(
-    sender: Sender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sender: Sender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """A server that came back without its storage."""
-    with Sshd(tmp_path / "server") as server, World(tmp_path / "world") as world:
-        world.reach(server, 'folder = "in"')
-        folder, away = server.files / "in", server.files / "away"
-        folder.mkdir()
+    """A server, or we, came back without the storage."""
+    with storage(kind, sender, tmp_path, monkeypatch) as far:
         message = sender.message((NAME, DATA))
-
-        def again() -> None:
-            channel = SftpChannel(sender.hub, lambda: world.directory, world.secret, world.links)
-            sender.deliver(channel, "sftp:birch", message)
-
         with killed(monkeypatch, "after"):
-            again()
-        folder.rename(away)
-        with pytest.raises(NoSuchPlace):
-            again()
-        away.rename(folder)
-        again()
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {NAME: DATA}
+            sender.deliver(far.channel(), far.channel_name, message)
+        away = far.folder.with_name("away")
+        far.folder.rename(away)
+        with pytest.raises(EcluseError) as told:
+            sender.deliver(far.channel(), far.channel_name, message)
+        assert told.value.fault is not Fault.PERMANENT, "it is tried again"
+        away.rename(far.folder)
+        sender.deliver(far.channel(), far.channel_name, message)
+        assert {path.name: path.read_bytes() for path in far.folder.iterdir()} == {NAME: DATA}
 
 
 class TestMutants:

@@ -331,3 +331,35 @@ def test_doctor_tells(hub: Path, people: dict[str, Path]) -> None:
     say("export", hub=hub)
     assert found()["operators"].startswith("Four eyes: two of ada, berta")
     assert found()["changes"] == "1 wait for approval: `ecluse change list`."
+
+
+def test_the_environment_does_not_say_who_is_at_work(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "berta")
+    rename(hub)
+    say("apply", "--yes", hub=hub)
+    newest = say("export", "--history", "--json", hub=hub).data["versions"][0]
+    assert newest["actor"] != "operator:berta"
+
+
+def test_who_signs_answers_for_having_called_them_back(
+    eyes: Path, people: dict[str, Path], tmp_path: Path
+) -> None:
+    other, card = tmp_path / "birch", tmp_path / "birch.card"
+    say("init", other, "--name", "Birch", "--as2-id", "BIRCH", "--key-kind", "ec-p256")
+    phrase = say("partner", "card", "--out", card, "--json", hub=other).data["phrase"]
+    words = (
+        "--phrase",
+        phrase,
+        "--verified-with",
+        "Jo",
+        "--evidence",
+        "called",
+        "--as",
+        "ada",
+        "--key",
+        people["ada"],
+    )
+    result = say("partner", "add", card, *words, "--json", hub=eyes, code=1)
+    shown = say("change", "show", result.data["error"]["change"], hub=eyes).text
+    assert "verification.by: operator:ada" in shown

@@ -246,6 +246,10 @@ def test_doctor_sees_another_program_at_the_port(hub: Path) -> None:
         taken.listen()
         file = hub / "ecluse.toml"
         file.write_text(file.read_text().replace("127.0.0.1:1", f"127.0.0.1:{taken.getsockname()[1]}"))
+        assert findings(say("doctor", "--json", hub=hub).data)["listener"] == "warning", (
+            "it is not in force yet"
+        )
+        say("apply", "--yes", hub=hub)
         assert findings(say("doctor", "--json", hub=hub, code=1).data)["listener"] == "failed"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from tests.support.commands import say
 
 from ecluse.app.log.sequencing import make_sequencer
+from ecluse.app.log.witnesses import own_witness_keys
 from ecluse.app.opening import open_node
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.wire.tlog.checkpoint import TreeHead, sign_checkpoint
@@ -57,6 +60,33 @@ def test_keys_witnesses_and_tiles(hub: Path, tmp_path: Path) -> None:
         say("log", "check-proof", str(proof), *both, "--json", code=1).data["error"]["code"]
         == "tlog.bad-signature"
     )
+
+
+def test_a_witness_that_can_not_be_reached_is_a_finding_and_no_line_of_a_log(
+    hub: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sign(hub)
+    with open_node(hub) as node:
+        texts = [str(key) for key, _ in own_witness_keys(node)]
+    path = hub / "ecluse.toml"
+    keys = ", ".join(f'"{text}"' for text in texts)
+    path.write_text(
+        f'{path.read_text()}\n[[log.witnesses]]\nname = "birch"\nurl = "http://127.0.0.1:9/"\nkeys = [{keys}]\n'
+        "allow_private_network = true\n"
+    )
+    planned = say("plan", hub=hub)
+    assert max(map(len, planned.text.splitlines())) < 400
+    assert "(SHA256:" in planned.text
+    assert texts[1] in json.dumps(say("plan", "--json", hub=hub).data)
+    say("apply", "--yes", hub=hub)
+    sign(hub)
+    said = say("log", "witness", "--now", hub=hub, code=1)
+    assert "http." in said.text
+    assert "[warning" not in said.text
+    assert "[warning" not in capfd.readouterr().err
+    (found,) = say("log", "witness", "--now", "--json", hub=hub, code=1).data["wrong"]
+    assert found["witness"] == "birch"
+    assert found["remedy"]
 
 
 def test_a_break_is_shown_decided_and_shown_for_ever(hub: Path) -> None:

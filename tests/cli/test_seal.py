@@ -69,4 +69,4 @@ def test_what_can_t_be(hub: Path, tmp_path: Path) -> None:
         text + '\n[folders.box]\npath = "box"\n\n[seals]\nroots = ["certificates/no.pem"]\n'
     )
     told = say("plan", hub=hub, code=2).err
-    assert "seals.roots[0]" in told
+    assert "seals.roots" in told

@@ -18,6 +18,8 @@ from tests.support.keystores import MODULE, soft_hsm
 
 from ecluse.app.keys.uses import key_uses, note_key_uses
 from ecluse.app.opening import open_node
+from ecluse.errors import EcluseError
+from ecluse.trust.keystores.signer import SignerKeyring
 
 
 @contextmanager
@@ -158,3 +160,22 @@ def test_a_store_that_is_not_right_is_refused(hub: Path, store: str, field: str)
     said = say("plan", hub=hub, code=2).err
     assert f"keyring.stores.hsm.{field}" in said
     assert "hunter2" not in said
+
+
+def test_only_what_tls_shows_leaves_the_signer(split: Path) -> None:
+    (split / "partners").mkdir(exist_ok=True)
+    cedar = split / "partners" / "cedar.toml"
+    say("cert", "generate", "shown", "--kind", "ec-p256", hub=split)
+    with signing(split):
+        keyring = SignerKeyring(split / "state" / "signer.sock")
+        with pytest.raises(EcluseError) as caught:
+            keyring.tls_key("main")
+        assert caught.value.code == "keyring.key-stays"
+        with pytest.raises(EcluseError):
+            keyring.tls_key("shown")
+        # Whoever took the serving process over can write files, and gets no key that signs by it.
+        cedar.write_text('[as2.tls]\nclient_key = "main"\n[webdav.tls]\nclient_key = "shown"\n')
+        with pytest.raises(EcluseError):
+            keyring.tls_key("main")
+        assert b"PRIVATE KEY" in keyring.tls_key("shown"), "a key that came meanwhile, for TLS"
+    cedar.unlink()

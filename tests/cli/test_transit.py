@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests.cli.conftest import stretch_little
 from tests.support.commands import free_port, say, serving
 from tests.support.keystores import TOKEN, Transit, transit_service
 from tests.support.openbao import openbao
@@ -79,6 +80,7 @@ def two_hubs(service: Service, tmp_path: Path) -> dict[str, Path]:
         address = f"127.0.0.1:{free_port()}"
         words = ("--name", name.title(), "--as2-id", name.upper(), "--address", address)
         say("init", hub, *words, "--key-kind", "rsa-2048")
+        stretch_little(hub)
     aster = hubs["aster"]
     for name, data in service.files.items():
         (aster / name).write_bytes(data)
@@ -118,7 +120,7 @@ def until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def delivered(hub: Path, id: str) -> Callable[[], bool]:

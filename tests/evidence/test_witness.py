@@ -12,8 +12,9 @@ from ecluse.channels.http.errors import Unreachable
 from ecluse.errors import EcluseError
 from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.witness import cosignatures, kept_cosignatures
+from ecluse.evidence.witness.awaiting import NothingAwaits, awaiting_logs, drop_awaiting
 from ecluse.evidence.witness.check import verify_cosignatures
-from ecluse.evidence.witness.client import WitnessDisagrees, WitnessRefused, states
+from ecluse.evidence.witness.client import WitnessAwaits, WitnessDisagrees, WitnessRefused, states
 from ecluse.evidence.witness.service import witnessed, witnessed_logs
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, sign_checkpoint
@@ -197,7 +198,30 @@ class TestPutBack:
             log.client(birch).look()
         log.decide()
         log.grow(3)
+        # What was lost was cosigned: no proof leads there, and a person on the witness's side decides.
+        for _ in range(2):
+            with pytest.raises(WitnessAwaits, match=f"{ORIGIN}#2"):
+                log.client(birch).submit()
+        (waits,) = awaiting_logs(birch.store)  # type: ignore[arg-type]
+        assert (waits.origin, waits.size, waits.before, waits.cosigned) == (
+            f"{ORIGIN}#2",
+            log.store.size,
+            ORIGIN,
+            15,
+        )
+        assert kinds(birch.told).count("witness.log-awaits") == 1
+        log.grow(2)  # it goes on meanwhile; what waits is what came first
+        with pytest.raises(WitnessAwaits):
+            log.client(birch).submit()
+        assert awaiting_logs(birch.store) == [waits]  # type: ignore[arg-type]
+        assert birch.accept(f"{ORIGIN}#2") == waits
+        assert awaiting_logs(birch.store) == []  # type: ignore[arg-type]
+        with pytest.raises(NothingAwaits):
+            birch.accept(f"{ORIGIN}#2")
         assert log.client(birch).submit() == log.store.size
+        log.grow(1)
+        assert log.client(birch).submit() == log.store.size
+        assert states(log.store)[birch.name].error == ""  # type: ignore[arg-type]
         assert log.verify().problem is None
         # The old name is at its end: a copy of before the break gets no cosignature, and is told of.
         assert (
@@ -210,6 +234,80 @@ class TestPutBack:
         assert found is not None
         assert found.trouble == "behind"
 
+    def test_goes_on_by_a_proof_where_what_was_lost_was_not_cosigned(self, log, birch):
+        log.grow(10)
+        log.client(birch).submit()
+        backup = log.copy(held=False)
+        log.grow(5)  # signed, and cosigned by nobody
+        log.put_back(backup)
+        log.grow(1, sign=False)
+        with pytest.raises(RolledBack):
+            log.sequencer.checkpoint()
+        assert log.decide().common == 10
+        log.grow(3)
+        assert log.client(birch).submit() == log.store.size
+        assert awaiting_logs(birch.store) == []  # type: ignore[arg-type]
+        assert kinds(birch.told) == ["witness.began", "witness.began"]
+
+    def test_a_thief_of_the_key_who_names_another_history_gets_no_cosignature(self, log, birch):
+        log.grow(9)
+        log.client(birch).submit()
+        name = f"{ORIGIN}#2"
+        tree = merkle.Frontier()
+        nodes = tree.extend([merkle.leaf_hash(b"another %d" % number) for number in range(12)])
+        head = TreeHead(name, 12, tree.root())
+        note = sign_checkpoint(head, log.key.named(name), log.first.sign, log.second.sign, 1)
+        own = tuple(merkle.consistency_proof(9, 12, nodes))
+        for old, proof, status in (
+            (0, (), 409),
+            (9, own, 422),
+            (9, (b"\0" * 32,), 422),
+            (9, (), 422),
+            (5, (), 409),
+        ):
+            answer = birch.service.add_checkpoint(AddCheckpoint(old, proof, note).encode())
+            assert (answer.status, b"aster" in answer.body) == (status, False)
+        assert witnessed(birch.store, name) is None  # type: ignore[arg-type]
+        (waits,) = awaiting_logs(birch.store)  # type: ignore[arg-type]
+        assert waits.root == head.root.hex()
+        assert kinds(birch.told) == ["witness.began", "witness.log-awaits"]
+        shown = birch.service.checkpoint(sha256(name.encode()).hexdigest())
+        assert shown is not None
+        with pytest.raises(BadSignature):
+            open_note(shown, birch.keys)
+        # The owner hears of it at the next cosignature, and stops.
+        log.grow(1)
+        with pytest.raises(RolledBack, match=name):
+            log.client(birch).submit()
+
+    def test_a_head_that_is_refused_leaves_the_log_as_it_was(self, log, birch):
+        log.grow(3)
+        log.client(birch).submit()
+        name = f"{ORIGIN}#2"
+        note = sign_checkpoint(
+            TreeHead(name, 1, b"\7" * 32), log.key.named(name), log.first.sign, log.second.sign, 1
+        )
+        birch.service.add_checkpoint(AddCheckpoint(0, (), note).encode())
+        birch.store.write(lambda tx: drop_awaiting(tx, name))  # type: ignore[arg-type]
+        log.grow(1)
+        assert log.client(birch).submit() == 4
+
+    def test_a_later_name_takes_the_place_of_what_waits_and_a_proof_ends_the_waiting(self, log, birch):
+        log.grow(3)
+        log.client(birch).submit()
+        for epoch in (2, 5, 3):
+            name = f"{ORIGIN}#{epoch}"
+            head = TreeHead(name, 1, bytes((epoch,)) * 32)
+            note = sign_checkpoint(head, log.key.named(name), log.first.sign, log.second.sign, 1)
+            birch.service.add_checkpoint(AddCheckpoint(0, (), note).encode())
+        assert [each.origin for each in awaiting_logs(birch.store)] == [f"{ORIGIN}#5"]  # type: ignore[arg-type]
+        tree = log.sequencer.check()[0]
+        name = f"{ORIGIN}#6"
+        head = TreeHead(name, 3, tree.root)
+        note = sign_checkpoint(head, log.key.named(name), log.first.sign, log.second.sign, 1)
+        assert birch.service.add_checkpoint(AddCheckpoint(3, (), note).encode()).status == 200
+        assert awaiting_logs(birch.store) == []  # type: ignore[arg-type]
+
     @pytest.mark.parametrize("epoch", [2, 3, 4711])
     def test_a_name_that_only_a_thief_of_the_key_took_is_noticed(self, log, birch, epoch):
         log.grow(3)
@@ -217,7 +315,7 @@ class TestPutBack:
         name = f"{ORIGIN}#{epoch}"
         head = TreeHead(name, 1, sha256(b"\0another log").digest())
         note = sign_checkpoint(head, log.key.named(name), log.first.sign, log.second.sign, 1)
-        assert birch.service.add_checkpoint(AddCheckpoint(0, (), note).encode()).status == 200
+        assert birch.service.add_checkpoint(AddCheckpoint(0, (), note).encode()).status == 409
         log.grow(1)
         with pytest.raises(RolledBack, match=name):
             log.client(birch).submit()

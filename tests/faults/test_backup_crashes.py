@@ -49,14 +49,14 @@ def test_every_call_may_be_the_last_all_of_them(base: Path, fault: str) -> None:
 
 @needs_strace
 def test_the_power_may_go_at_any_moment(base: Path) -> None:
-    assert Crashes(BackupJourney(), base).record().check(STATES) >= STATES
+    assert Crashes(BackupJourney(copiers=4), base).record().check(STATES) >= STATES
 
 
 @needs_strace
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_the_power_may_go_at_any_moment_all_of_them(base: Path) -> None:
-    print(Crashes(BackupJourney(), base).record().check(), "disks")
+    print(Crashes(BackupJourney(copiers=4), base).record().check(), "disks")
 
 
 @needs_strace

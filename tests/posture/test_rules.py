@@ -143,6 +143,10 @@ def asked(**more: object) -> Make:
     return hub("log.authorities", (msgspec.structs.replace(base, **more),))
 
 
+def hub_with(**more: object) -> Make:
+    return lambda: facts(hub=replace(hub_facts(), **more))  # type: ignore[arg-type]
+
+
 def counts(**more: object) -> Make:
     return lambda: facts(hub=replace(hub_facts(), counts=Counts(**more)))  # type: ignore[arg-type]
 
@@ -696,6 +700,10 @@ CASES: dict[str, tuple[Make, Make]] = {
     ),
     "operations.exposed-files": (machine(exposed=("keys",)), machine(exposed=())),
     "operations.open-folder": (machine(open_folders=("orders",)), machine(open_folders=())),
+    "authentication.unapproved-start": (
+        hub_with(started=(("keyring.folder", "keys in force, other at work"),)),
+        hub_with(started=()),
+    ),
     "operations.pending-changes": (machine(pending=1), machine(pending=0)),
     "operations.dead-jobs": (counts(dead_jobs=1), counts()),
     "operations.large-requests": (hub("listen.as2.max_size", "1 TiB"), hub("listen.as2.max_size", "20 GiB")),

@@ -43,10 +43,16 @@ def document(number: int) -> bytes:
 
 
 class BackupJourney(Journey):
-    """A hub that makes backups, right or one of :data:`KILLED` and :data:`UNPOWERED`."""
+    """A hub that makes backups, right or one of :data:`KILLED` and :data:`UNPOWERED`.
 
-    def __init__(self, mutant: str = "") -> None:
+    Args:
+        mutant: As of the base class.
+        copiers: Threads that copy blobs; one, and each journey makes the same calls in the same threads.
+    """
+
+    def __init__(self, mutant: str = "", copiers: int = 1) -> None:
         super().__init__(mutant)
+        self._copiers = copiers
         self._first: list[MessageId] = []
         self._backup = ""
 
@@ -63,9 +69,9 @@ class BackupJourney(Journey):
         world = World(folder)
         world.node.store.write(lambda tx: tx.put_setting("warm", b""))  # the writer's thread is there then
         # So are those that copy blobs, each of which may be the one in which the fault comes.
-        pool = ThreadPoolExecutor(run._COPIERS, thread_name_prefix="copier")
-        ready = Barrier(run._COPIERS)
-        list(pool.map(lambda _: ready.wait(), range(run._COPIERS)))
+        pool = ThreadPoolExecutor(self._copiers, thread_name_prefix="copier")
+        ready = Barrier(self._copiers)
+        list(pool.map(lambda _: ready.wait(), range(self._copiers)))
         run.ThreadPoolExecutor = lambda *_, **__: nullcontext(pool)  # type: ignore[assignment, misc]
         if self.mutant:
             {**KILLED, **UNPOWERED}[self.mutant][0](folder)

@@ -108,3 +108,20 @@ def make_identity(
         )
     algorithm = hashes.SHA256() if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) else None
     return Identity(builder.sign(key, algorithm), key)
+
+
+def renewed(request: str, not_after: datetime = NOT_AFTER) -> bytes:
+    """Another certificate (PEM) for the key of a request, as an authority makes it."""
+    asked = x509.load_pem_x509_csr(request.encode())
+    authority = make_identity("Some authority")
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(asked.subject)
+        .issuer_name(authority.certificate.subject)
+        .public_key(asked.public_key())
+        .serial_number(4711)
+        .not_valid_before(NOT_BEFORE)
+        .not_valid_after(not_after)
+        .sign(authority.private_key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)

@@ -191,7 +191,7 @@ class _Process:
         if thread:
             return _Made(told, {thread: log})
         names = {str(id): name for name, id in self._threads.items()}
-        found = {each.suffix[1:]: each for each in log.parent.glob(f"{log.name}.*")}
+        found = {each.suffix[1:]: each for each in sorted(log.parent.glob(f"{log.name}.*"))}
         return _Made(told, {names.get(id, id): path for id, path in found.items()})
 
 

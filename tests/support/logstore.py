@@ -129,6 +129,9 @@ class MemoryLog:
         revision = 1 if before is None else before.revision + 1
         self.facts[record.kind, record.key] = msgspec.structs.replace(record, revision=revision)
 
+    def drop_record(self, kind: str, key: str) -> None:
+        self.facts.pop((kind, key), None)
+
     def replace_record(self, before: Record, after: Record) -> None:
         if self.facts.get((before.kind, before.key)) != before:
             raise Conflict("It was changed meanwhile.")

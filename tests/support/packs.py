@@ -24,7 +24,7 @@ from ecluse.exchange.handin import HandIn, hand_in
 from ecluse.model.basics import MessageId, PartnerId
 from ecluse.model.nouns import Direction
 from ecluse.wire.tlog.errors import Malformed
-from ecluse.wire.tlog.note import sign_note
+from ecluse.wire.tlog.text_note import sign_text
 from ecluse_verify.der import encode
 from ecluse_verify.notes import VerifierKey
 
@@ -81,8 +81,11 @@ class Company:
         return str(self.node.log_key)
 
     def sign(self, text: str) -> bytes:
-        """A note by the log's key."""
-        return sign_note(text, self.node.log_key, self.node.keyring.log_sign)
+        """A note by the log's keys."""
+        ring = self.node.keyring
+        return sign_text(
+            text, self.node.log_keys[-1], ring.log_sign, lambda data: ring.note_sign("log-ml-dsa", data)
+        )
 
     def resign(self, files: Files) -> Files:
         """With a manifest of what is there, signed."""

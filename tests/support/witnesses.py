@@ -20,6 +20,7 @@ from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.record import record
 from ecluse.evidence.sequencer import Sequencer
 from ecluse.evidence.verify import Verdict, verify_log
+from ecluse.evidence.witness.awaiting import Awaiting
 from ecluse.evidence.witness.client import WitnessClient
 from ecluse.evidence.witness.service import Witness
 from ecluse.store.port import Tx
@@ -83,6 +84,13 @@ class FakeWitness:
     @property
     def keys(self) -> list[CosignerKey]:
         return [key for key, _ in self.signers]
+
+    def accept(self, origin: str) -> Awaiting:
+        """What `ecluse log cosign --accept` does."""
+        return self.service.accept(
+            origin,
+            lambda tx, waits: self.told.append(("witness.log-accepted", {"log": waits.origin})),
+        )
 
     def ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         if self.away:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.operators import Person, operators_toml, person
 from tests.support.trust import HUB
 
 from ecluse.trust.changes.plan import plan
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.errors import ConfigurationError
+from ecluse.trust.keys.ssh_public import public_key_problem
 from ecluse.trust.operators import approvers, four_eyes
+
+P = 2**255 - 19
+EIGHT = 2707385501144840649318225287225658788936804267575313519463743609750303402022
+SMALL = [0, 1, P - 1, P, P + 1, EIGHT, P - EIGHT]
 
 ADA, BERTA = person("ada"), person("berta")
 
@@ -80,3 +88,30 @@ def test_the_plan_tells_operators_by_name() -> None:
     (changed,) = plan(read(operators_toml([ADA, BERTA])), swapped).changes
     assert (changed.kind, changed.field) == ("change", "operator ada")
     assert not plan(read(operators_toml([ADA, BERTA])), read(operators_toml([BERTA, ADA])))
+
+
+def test_one_modulus_is_one_person() -> None:
+    """Whoever has the private key for one exponent has it for another."""
+    one = rsa.generate_private_key(65537, 3072)
+    numbers = one.public_key().public_numbers()
+    other = rsa.RSAPublicNumbers(65539, numbers.n).public_key()
+    lines = [
+        each.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        for each in (one.public_key(), other)
+    ]
+    text = "".join(
+        f'\n[[operators]]\nname = "{name}"\nkeys = ["{line}"]\nroles = ["trust"]\n'
+        for name, line in zip(("ada", "berta"), lines, strict=True)
+    )
+    assert refused(text) == {"operators[1].keys[0]": "config.duplicate-operator"}
+
+
+@pytest.mark.parametrize("y", SMALL)
+@pytest.mark.parametrize("sign", [0, 1 << 255])
+def test_a_key_that_is_nobodys_is_no_operators(y: int, sign: int) -> None:
+    point = (y | sign).to_bytes(32, "little")
+    blob = b"".join(len(each).to_bytes(4, "big") + each for each in (b"ssh-ed25519", point))
+    line = f"ssh-ed25519 {base64.b64encode(blob).decode()}"
+    text = f'\n[[operators]]\nname = "eve"\nkeys = ["{line}"]\nroles = ["trust"]\n'
+    assert refused(text) == {"operators[0].keys[0]": "config.bad-value"}
+    assert public_key_problem(line) == "it is nobody's: anybody can sign as its owner."

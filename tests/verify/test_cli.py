@@ -120,7 +120,7 @@ def test_a_key_may_stand_in_a_file(run, aster: Company, tmp_path: Path) -> None:
     code, text, _ = run(aster.packs[0], "--key", tmp_path / "key")
     assert code == 0
     assert "The key that you gave signed the head" in text
-    assert "Your ML-DSA-44 key did not sign this head" in text
+    assert "The log's ML-DSA-44 key did not sign this" in text
 
 
 def test_single_proofs(run, aster: Company, birch: Company, tmp_path: Path) -> None:

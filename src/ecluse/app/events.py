@@ -351,6 +351,15 @@ EVENT_KINDS: Final[dict[str, tuple[str, str]]] = {
         "log",
         "We cosigned a checkpoint of somebody's log for the first time under this name.",
     ),
+    "witness.log-awaits": (
+        "log",
+        "A log that we cosign came under another name, and no proof leads there: a person decides.",
+    ),
+    "witness.log-accepted": (
+        "log",
+        "A person accepted the first head of a log under another name: it is cosigned from there on.",
+    ),
+    "witness.log-refused": ("log", "A person refused the first head of a log under another name."),
     "witness.log-forked": (
         "log",
         "A log that we cosign signed two heads of one size; both are in the event.",

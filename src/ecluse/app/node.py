@@ -71,8 +71,7 @@ class Node:
     Attributes:
         folder: The hub's folder.
         name: This process among those of the hub.
-        bootstrap: The folder's own ``ecluse.toml``: where the state, the bytes and the keys are, what is
-            listened on.
+        bootstrap: What a node reads at its start only; see :func:`ecluse.app.opening.at_start`.
         keyring: Our keys.
         store: State.
         vault: Bytes.

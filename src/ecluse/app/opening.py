@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from ecluse.app.archive.wiring import join_archive
 from ecluse.app.backup.copy import join_backup
@@ -109,6 +112,9 @@ def open_node(
             )
         hub = Hub(store, vault, clock, entropy, name)
         version, configuration = _configuration(folder, hub, bootstrap, keyring)
+        if version:
+            bootstrap = at_start(bootstrap, configuration)
+            settings = bootstrap.hub
         pool = Pool()
         node = Node(
             folder=folder,
@@ -144,6 +150,16 @@ def open_node(
     listen = settings.listen.as2
     node.channels["as2"] = As2Channel(hub, lambda: node.directory, listen.public_url or "", pool)
     return node
+
+
+def at_start(own: Configuration, in_force: Configuration) -> Configuration:
+    """What a node starts with: where the state, the bytes and the keys are, as the folder's own file says, which has to
+    be known before anything else is; and all the rest as it is in force, whatever the file says meanwhile.
+    """
+    hub = msgspec.structs.replace(
+        in_force.hub, store=own.hub.store, blobs=own.hub.blobs, keyring=own.hub.keyring
+    )
+    return replace(own, hub=hub)
 
 
 def _configuration(

@@ -13,6 +13,7 @@ import msgspec
 from ecluse.app.node import Node
 from ecluse.model.nouns import ConfigVersion
 from ecluse.store.port import Tx
+from ecluse.trust.changes.own_keys import with_own_keys
 from ecluse.trust.changes.plan import Change, Plan, plan
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.directory import Directory
@@ -60,7 +61,7 @@ def plan_files(node: Node, files: Mapping[str, str]) -> tuple[Plan, Configuratio
     problems = list(life_problems(present, wanted))
     if problems:
         raise ConfigurationError(problems)
-    return plan(present, wanted), wanted
+    return with_own_keys(plan(present, wanted), node.keyring), wanted
 
 
 def write_version(

@@ -290,7 +290,15 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "log.continued": {**_SIGNED, **_fields("lost", accountable="signatures")},
     **{
         f"witness.{done}": {ANY: Sort.TECHNICAL, **_fields(company="log theirs ours")}
-        for done in ("began", "log-behind", "log-forked", "log-suspect")
+        for done in (
+            "began",
+            "log-accepted",
+            "log-awaits",
+            "log-behind",
+            "log-forked",
+            "log-refused",
+            "log-suspect",
+        )
     },
     # The archive
     "archive.deposited": _fields(

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Self
 
 from ecluse.blobs.behind import Behind
 from ecluse.blobs.keywrap import KeyWrap
-from ecluse.blobs.port import BlobPlace, BlobUnavailable, PlaceReader, PlaceWriter
+from ecluse.blobs.port import BlobMissing, BlobPlace, BlobUnavailable, PlaceReader, PlaceWriter
 from ecluse.blobs.sealed import (
     CHUNK,
     HEADER_SIZE,
@@ -35,6 +35,7 @@ from ecluse.model.nouns import BlobRow
 
 __all__ = [
     "INLINE_LIMIT",
+    "LOOK_AGAIN",
     "MAX_WRITING",
     "ORPHAN_GRACE",
     "BlobDamaged",
@@ -53,6 +54,9 @@ coming is never taken for an orphan between its last byte and its row."""
 
 ORPHAN_GRACE: Final = 24 * 3600
 """Seconds after which a blob without a row is an orphan."""
+
+LOOK_AGAIN: Final = 5.0
+"""Seconds after which an open reader asks whether its key is still kept: what was shredded is not read for longer."""
 
 _SPAN: Final = 1 << 20  # sealed and opened at once: 64 chunks; larger spans measured no faster
 _PAGE: Final = 500
@@ -201,12 +205,21 @@ class VaultWriter:
 
 
 class VaultReader:
-    """One blob, in clear, at random. Not for several threads at once. Closes as a context."""
+    """One blob, in clear, at random. Not for several threads at once. Closes as a context.
 
-    __slots__ = ("_fetched", "_id", "_key", "_opener", "_place", "size")
+    Where it can ask whether its key is still kept, it does every :data:`LOOK_AGAIN` seconds, and forgets a key that is
+    not: whoever began to read before a deletion does not read on for hours.
+    """
 
-    def __init__(self, row: BlobRow, key: bytes, place: PlaceReader) -> None:
+    __slots__ = ("_clock", "_fetched", "_id", "_kept", "_key", "_looked", "_opener", "_place", "size")
+
+    def __init__(
+        self, row: BlobRow, key: bytes, place: PlaceReader, clock: Clock, kept: Callable[[], bool] | None
+    ) -> None:
         self.size = row.size
+        self._clock = clock
+        self._kept = kept
+        self._looked = clock()
         self._id = row.id
         self._key = key
         self._place = place
@@ -221,6 +234,7 @@ class VaultReader:
 
         Raises:
             BlobDamaged: An octet of the chunks that hold them is wrong.
+            BlobMissing: ``blobs.deleted``: the key was deleted since it was opened.
             BlobUnavailable: The place can't give them at present.
         """
         return bytes(self.view(offset, size))
@@ -230,6 +244,8 @@ class VaultReader:
         end = min(offset + size, self.size)
         if offset < 0 or offset >= end:
             return memoryview(b"")
+        if self._late():
+            self._look()
         first, past = offset // CHUNK, (end - 1) // CHUNK + 1
         clear = self._open(first, past)
         start = offset - first * CHUNK
@@ -237,6 +253,8 @@ class VaultReader:
 
     def at_hand(self, offset: int, size: int) -> bool:
         """Whether :meth:`view` of the same range, if it comes next, waits for nothing."""
+        if self._late():
+            return False
         start, end = _sealed_range(offset, min(offset + size, self.size), self._place.size)
         if self._opener is None:
             start = 0 if start == HEADER_SIZE else end  # the header comes with the first chunk, or by itself
@@ -266,6 +284,20 @@ class VaultReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _late(self) -> bool:
+        return self._kept is not None and not 0 <= self._clock() - self._looked < LOOK_AGAIN * 1_000_000
+
+    def _look(self) -> None:
+        """Ask whether the key is still kept; forget it where it is not."""
+        if self._kept is not None and not self._kept():
+            self._key, self._opener, self._fetched = b"", None, None
+            raise BlobMissing(
+                f"The bytes of {self._id} were deleted while they were read.",
+                code="blobs.deleted",
+                remedy="None: they are gone for good; the log has who deleted them, and why.",
+            )
+        self._looked = self._clock()
 
     def _open(self, first: int, past: int) -> bytearray:
         start = HEADER_SIZE + first * SEALED_CHUNK
@@ -362,8 +394,13 @@ class Vault:
         """
         return VaultWriter(self, digest=digest, behind=behind)
 
-    def open(self, row: BlobRow, wrapped_key: bytes) -> VaultReader:
+    def open(self, row: BlobRow, wrapped_key: bytes, kept: Callable[[], bool] | None = None) -> VaultReader:
         """Open a blob.
+
+        Args:
+            row: What is known of it.
+            wrapped_key: Its key.
+            kept: Asks whether the key is still kept; without it nobody does.
 
         Raises:
             BlobDamaged: The bytes at rest have not the length that they were sealed with.
@@ -372,7 +409,7 @@ class Vault:
         """
         key = self.wrap.unwrap(wrapped_key)
         place = _Inline(row.inline) if row.inline is not None else self.place.open(row.id)
-        return VaultReader(row, key, place)
+        return VaultReader(row, key, place, self.clock, kept)
 
     def discard(self, sealed: Sealed) -> None:
         """Delete a finished blob whose row will not be written. Never raises: the sweep finds what is left."""

@@ -312,14 +312,24 @@ def install(
     frame: Frame,
     ref: _Ref,
     file: Annotated[Path, typer.Argument(help="PEM, DER or PKCS#7, with the chain.", show_default=False)],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            help="Hold the key under this further name with it, and leave the certificate that it has: for "
+            "`ecluse rotate begin`. A hub of four eyes takes the certificate of a key in use so alone.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Give a key the certificate that an authority made; what was encrypted to the former one still opens."""
-    from ecluse.app.keys.certificates import install_certificate
+    from ecluse.app.keys.certificates import take_certificate
     from ecluse.app.partners.views import read_small
 
     data = read_small(file)
     with frame.node() as node:
-        certificate = install_certificate(node, ref, data, actor=frame.actor)
+        certificate = take_certificate(node, ref, data, new=to, actor=frame.actor)
+        ref = to or ref
         named = ref in {key.ref for key in node.directory.organisation.keys}
     _show_key(frame, ref, certificate, "has its certificate", named=named)
 
@@ -328,7 +338,8 @@ command(
     app,
     "install",
     gives="ref, subject, key, not_after, fingerprint, in_use",
-    example="ecluse --hub hub cert install main main.crt",
+    example="ecluse --hub hub cert install main main.crt\n"
+    "ecluse --hub hub cert install main main-2027.crt --to main-2027",
 )(install)
 
 

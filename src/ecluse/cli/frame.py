@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,13 +104,23 @@ class Frame:
 
     @property
     def actor(self) -> str:
-        """Who is at work, for events: the account of the operating system."""
-        import getpass
+        """Who is at work, for events: the account of the operating system, whatever the environment says it is."""
+        import pwd
 
         try:
-            return f"operator:{getpass.getuser()}"
-        except (OSError, KeyError):
-            return "operator:unknown"
+            return f"operator:{pwd.getpwuid(os.getuid()).pw_name}"
+        except KeyError:
+            return f"operator:{os.getuid()}"
+
+    def answering(self, node: Node) -> str:
+        """Who answers for what a change says, such as that somebody was called back.
+
+        The operator that ``--as`` names where the change is held, as they have to sign it; else :attr:`actor`.
+        """
+        from ecluse.trust.operators import four_eyes
+
+        name = self.signing.operator
+        return f"operator:{name}" if name and four_eyes(node.directory.hub.operators) else self.actor
 
     def signer(self, node: Node, namespace: str = "ecluse-change") -> Signer | None:
         """Signs changes to trust, or what the namespace says, as the operator that ``--as`` names; ``None`` for none.

@@ -13,6 +13,8 @@ from ecluse.cli.frame import Frame, command
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ecluse.errors import EcluseError
+
 __all__ = ["add_to"]
 
 
@@ -29,18 +31,20 @@ def witness(
     from ecluse.app.log.sequencing import make_sequencer
     from ecluse.app.log.witnesses import cosign_run, greet, witness_facts
 
+    wrong: dict[str, EcluseError] = {}
     with frame.node() as node:
         if now:
             sequencer = make_sequencer(node)
-            greet(node, sequencer)
-            cosign_run(node, sequencer)
+            greet(node, sequencer, wrong.__setitem__)
+            cosign_run(node, sequencer, wrong.__setitem__)
         size = node.store.read(lambda view: view.last_checkpoint())
         facts: dict[str, Any] = {
             "signed": size.size if size is not None else 0,
             "witnesses": witness_facts(node),
+            "wrong": [{"witness": name, **error.as_dict()} for name, error in sorted(wrong.items())],
         }
     frame.show(facts, lambda console: _draw_witnesses(console, facts))
-    if any(each["error"] for each in facts["witnesses"]):
+    if wrong or any(each["error"] for each in facts["witnesses"]):
         raise typer.Exit(1)
 
 
@@ -62,15 +66,42 @@ def _draw_witnesses(console: Console, facts: dict[str, Any]) -> None:
             console.print(
                 Text(f"  {each['error']} since {each['since']}: {each['cause']}", "red"), soft_wrap=True
             )
+        for found in facts["wrong"]:
+            if found["witness"] == each["name"]:
+                if found["code"] != each["error"]:
+                    console.print(Text(f"  {found['code']}: {found['cause']}", "red"), soft_wrap=True)
+                console.print(Text(f"  {found['remedy']}", "dim"), soft_wrap=True)
 
 
-def cosign(frame: Frame) -> None:
-    """Show our keys as a witness, for those whose logs we cosign, and what is known of each of these logs."""
-    from ecluse.app.log.witnesses import cosigned_facts, own_witness_keys
+def cosign(
+    frame: Frame,
+    accept: Annotated[
+        str | None,
+        typer.Option(
+            "--accept", metavar="NAME", help="Cosign the head that waits under this name.", show_default=False
+        ),
+    ] = None,
+    refuse: Annotated[
+        str | None,
+        typer.Option(
+            "--refuse", metavar="NAME", help="Don't: the log is cosigned as before.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Show our keys as a witness, for those whose logs we cosign, and what is known of each of these logs.
 
+    A log that broke goes on under another name. Where no proof leads there from what we cosigned, its first head waits
+    until it is accepted or refused: compare size and root with its operator first, over the telephone.
+    """
+    from ecluse.app.log.witnesses import awaiting_facts, cosigned_facts, decide_awaiting, own_witness_keys
+
+    if accept and refuse:
+        raise typer.BadParameter("Accept or refuse, one at a time.")
     with frame.node() as node:
+        if accept or refuse:
+            decide_awaiting(node, accept or refuse or "", accept=bool(accept), actor=frame.actor)
         keys = [str(key) for key, _ in own_witness_keys(node)]
-        facts: dict[str, Any] = {"keys": keys, "logs": cosigned_facts(node)}
+        facts: dict[str, Any] = {"keys": keys, "logs": cosigned_facts(node), "awaiting": awaiting_facts(node)}
 
     def draw(console: Console) -> None:
         from rich.text import Text
@@ -82,6 +113,12 @@ def cosign(frame: Frame) -> None:
             if each["trouble"]:
                 words = f"  {each['trouble']}: it showed a head of {each['trouble_size']} records"
                 console.print(Text(words, "red"), soft_wrap=True)
+        for each in facts["awaiting"]:
+            words = (
+                f"{each['origin']}: waits since {each['at']} with {each['size']} records, root {each['root']}; no "
+                f"proof leads there from the {each['cosigned']} of {each['before']} that we cosigned"
+            )
+            console.print(Text(words, "yellow"), soft_wrap=True)
 
     frame.show(facts, draw)
 
@@ -217,14 +254,16 @@ def add_to(app: typer.Typer) -> None:
     command(
         app,
         "witness",
-        gives="signed, witnesses[]{name, url, witness, size, at, ahead, error, cause, since, went_back}",
+        gives="signed, witnesses[]{name, url, witness, size, at, ahead, error, cause, since, went_back}, "
+        "wrong[]{witness, code, fault, cause, remedy}",
         example="ecluse --hub hub log witness --now",
     )(witness)
     command(
         app,
         "cosign",
-        gives="keys[], logs[]{name, origin, size, root, at, trouble, trouble_size}",
-        example="ecluse --hub hub log cosign",
+        gives="keys[], logs[]{name, origin, size, root, at, trouble, trouble_size}, awaiting[]{origin, size, root, at, "
+        "before, cosigned, cosigned_root}",
+        example="ecluse --hub hub log cosign\necluse --hub hub log cosign --accept 'ecluse/aster#2'",
     )(cosign)
     command(
         app,

@@ -193,7 +193,9 @@ def add(
         sftp = {"user": sftp_user, **({"key": key} if key else {})} if sftp_user else None
 
         def joined(how: Any) -> Any:
-            return join(node, given, id=id, sure=how, by=frame.actor, hold=hold, account=account, sftp=sftp)
+            return join(
+                node, given, id=id, sure=how, by=frame.answering(node), hold=hold, account=account, sftp=sftp
+            )
 
         joined(sure or Sure())  # what can't be done is said before a person is asked
         needed = [each.text for each in card_alarms(given) if each.severe]
@@ -259,7 +261,7 @@ def update(
     facts = card_facts(given)
     with frame.node() as node:
         sure = sealed(data, given, seal, anchor, sure, node.hub.clock())
-        plan = renew(node, id, given, sure=sure, by=frame.actor, overlap=lasting)
+        plan = renew(node, id, given, sure=sure, by=frame.answering(node), overlap=lasting)
         comparison = plan.comparison
         said_facts = {
             "signer": comparison.signer,
@@ -283,7 +285,7 @@ def update(
         needed = [each.text for each in comparison.alarms if each.severe]
         if needed or sure is not None or phrase is not None:
             sure = make_sure(frame, facts["phrase"], phrase, sure, yes=yes, needed=needed)
-            plan = renew(node, id, given, sure=sure, by=frame.actor, overlap=lasting)
+            plan = renew(node, id, given, sure=sure, by=frame.answering(node), overlap=lasting)
         else:
             frame.confirm("Take this card?", yes=yes)
         # Whoever approves it elsewhere is told too.

@@ -200,7 +200,7 @@ def verify(
         if wanted is not None:
             frame.err.print(f"The phrase of their card: {wanted}")
         sure = make_sure(frame, wanted, phrase, sure, yes=False)
-        files = verified(node, id, sure, frame.actor, given)
+        files = verified(node, id, sure, frame.answering(node), given)
         version = change_files(node, files, actor=frame.actor, reason=reason, signer=frame.signer(node))
         view = node.directory.partner(id)
         state, words = view.settings.state, badge(view)

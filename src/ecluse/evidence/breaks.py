@@ -39,6 +39,7 @@ from ecluse.wire.tlog.note import Sign, open_note, parse_note, sign_note
 
 __all__ = [
     "CONTINUED",
+    "MAX_NUMBER",
     "RESTORED",
     "SUBJECT",
     "Break",

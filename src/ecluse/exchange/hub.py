@@ -116,7 +116,7 @@ class Hub:
         row, key = self.store.read(find)
         if row is None or key is None:
             raise BlobMissing(f"The bytes of {blob_id} are not kept any more.")
-        reader = self.vault.open(row, key)
+        reader = self.open_kept(row, key)
         try:
             yield reader
         finally:
@@ -136,7 +136,16 @@ class Hub:
         """
         if blob_id not in found:
             raise BlobMissing(f"The bytes of {blob_id} are not kept any more.")
-        return self.vault.open(*found[blob_id])
+        return self.open_kept(*found[blob_id])
+
+    def open_kept(self, row: BlobRow, key: bytes) -> VaultReader:
+        """Open a blob whose row and key were read from the store; the caller closes it.
+
+        A reader that is long open ends soon after its key was deleted: see :class:`~ecluse.blobs.vault.VaultReader`.
+        """
+        return self.vault.open(
+            row, key, lambda: self.store.read(lambda view: view.blob_key(row.id)) is not None
+        )
 
     def documents(self, message: Message) -> Iterator[Document]:
         """Open the documents of a message, one after the other."""

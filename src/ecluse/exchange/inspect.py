@@ -21,6 +21,8 @@ _SHORT: Final = 1024
 
 _EDI_TYPES: Final = {"application/edifact": "edifact", "application/edi-x12": "x12"}
 _XML_TYPES: Final = ("application/xml", "text/xml")
+_NUMBERLESS: Final = frozenset({"unknown", "json", "zip", "gzip", "windows-program", "program"})
+"""Kinds whose facts nobody reads here."""
 _PROGRAMS: Final = frozenset({"windows-program", "program"})
 
 
@@ -69,6 +71,8 @@ class Inspector:
     @property
     def reference(self) -> str:
         """The document's own number, where its head shows one: of an order, an invoice, a payment..."""
+        if self.kind in _NUMBERLESS and not _looks_utf16(self._head):
+            return ""
         head = bytes(self._head)
         # The number stands near the beginning, unless a signature stands before it.
         return facts([head[:_SHORT]]).number or (facts([head]).number if len(head) > _SHORT else "")

@@ -11,7 +11,7 @@ import msgspec
 
 from ecluse.errors import EcluseError, Fault
 
-__all__ = ["MAX_NAME", "MAX_PATH", "BadPath", "VirtualPath"]
+__all__ = ["MAX_NAME", "MAX_PATH", "BadPath", "VirtualPath", "plain_name"]
 
 MAX_NAME: Final = 255
 """Octets of one name (POSIX NAME_MAX on all common file systems)."""
@@ -96,6 +96,13 @@ def _parse(text: str | bytes, cwd: VirtualPath | None) -> VirtualPath:
     if len(str(path).encode()) > MAX_PATH:
         raise BadPath("A path is too long.")
     return path
+
+
+def plain_name(text: str) -> str:
+    """One name as it stands in a canonical path. Raises :class:`BadPath` where no path could end with it."""
+    if text in ("", ".", "..") or "/" in text:
+        raise BadPath("A name is not one that a file can have.")
+    return _checked(text)
 
 
 def _checked(name: str) -> str:

@@ -270,7 +270,7 @@ class LogFacts:
         broken: Why it is not signed; empty where it is.
         breaks: When it was decided that it goes on after a break, and why.
         silent: Witnesses that have cosigned nothing for a day while there was something to.
-        troubled: Logs of others that we cosign and that went back or forked.
+        troubled: Logs of others that we cosign and that went back, forked, or wait for a decision.
     """
 
     size: int = 0
@@ -412,6 +412,8 @@ class HubFacts:
         access: The last review of who can do what.
         archive: The archive.
         asked: Requests of persons that were not answered yet: id, and the beginning of the last day.
+        started: Fields of [store], [blobs] and [keyring] that this node read otherwise than they are in force, where
+            that is a matter of trust: the field, and how it differs.
     """
 
     settings: Hub
@@ -428,6 +430,7 @@ class HubFacts:
     access: AccessFacts = AccessFacts()
     archive: ArchiveFacts = ArchiveFacts()
     asked: tuple[tuple[str, Instant], ...] = ()
+    started: tuple[tuple[str, str], ...] = ()
 
     @property
     def subject(self) -> str:

@@ -24,6 +24,7 @@ from ecluse.trust.errors import CertificateError, ConfigurationError, Problem
 from ecluse.trust.files.known import Known
 from ecluse.trust.files.reading import read_toml
 from ecluse.trust.rules.archive import named_profile_problems, place_problems, profile_problems
+from ecluse.trust.rules.authorities import bucket_authorities, hub_authorities, missing_authorities
 from ecluse.trust.rules.flows import calendar_problems, flow_problems, route_problems
 from ecluse.trust.rules.general import (
     HUB_FILE,
@@ -39,7 +40,6 @@ from ecluse.trust.rules.openpgp import (
     openpgp_problems,
     recipient_problems,
 )
-from ecluse.trust.rules.stamps import missing_roots
 from ecluse.trust.settings.archive import ArchiveProfile
 from ecluse.trust.settings.fields import instant_from, instant_until
 from ecluse.trust.settings.flow import Flow
@@ -91,6 +91,15 @@ class Configuration:
     def certificates_in(self, path: str) -> tuple[x509.Certificate, ...]:
         """The certificates of a file, the end entity first; none where ``ecluse.toml`` was read alone."""
         return self._loaded[path][0].chain if path in self._loaded else ()
+
+    def authority(self, path: str, folder: Path) -> bytes:
+        """The PEM file that a field ``ca`` names, as it is in force.
+
+        Where the configuration does not hold it (an older version, or ``ecluse.toml`` read alone) it is read from the
+        hub's folder. Raises :class:`OSError`.
+        """
+        text = self.files.get(path)
+        return (folder / path).read_bytes() if text is None else text.encode()
 
     def openpgp_certificates(self, paths: Iterable[str]) -> tuple[Certificate, ...]:
         """The OpenPGP certificates of some files, each once."""
@@ -176,8 +185,9 @@ class Configuration:
             if now is not None or len(files) > 1:  # ecluse.toml by itself names what lies in other files
                 problems.extend(_archive_problems(hub, named, flows, profiles))
             if now is not None:
-                problems.extend(_missing_authorities(hub, files))
-                problems.extend(missing_roots(HUB_FILE, hub.log.authorities, files))
+                problems.extend(missing_authorities(HUB_FILE, hub_authorities(hub), files))
+                for path, partner in named.values():
+                    problems.extend(missing_authorities(path, bucket_authorities(partner), files))
                 problems.extend(calendar_problems(HUB_FILE, hub.calendars))
                 problems.extend(recipient_problems(hub, openpgp, now))
         if problems or hub is None:
@@ -307,23 +317,6 @@ def _archive_problems(
         if flow.archive is not None:
             yield from named_profile_problems(
                 f"flows/{id}.toml", "archive.profile", flow.archive.profile, profiles
-            )
-
-
-def _missing_authorities(hub: Hub, files: Mapping[str, str]) -> Iterable[Problem]:
-    named = [
-        (f"revocation.authorities[{number}].certificate", authority.certificate)
-        for number, authority in enumerate(hub.revocation.authorities)
-    ]
-    named += [(f"seals.roots[{number}]", path) for number, path in enumerate(hub.seals.roots)]
-    for place, path in named:
-        if path not in files:
-            yield Problem(
-                "config.missing-file",
-                HUB_FILE,
-                place,
-                f"There is no {path}.",
-                "Put the authority's certificate there, as PEM.",
             )
 
 

@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from msgspec import Meta
 
 from ecluse.trust.errors import Problem
@@ -166,7 +167,9 @@ def operator_problems(file: str, operators: Sequence[Operator], changes: Changes
             except BadSshSignature as error:
                 yield Problem("config.bad-value", file, place, error.cause, error.remedy)
                 continue
-            yield from _once(file, field, f"keys[{index}]", key.blob, number, seen)
+            # Whoever can factor a modulus signs with every exponent over it.
+            same = key.key.public_numbers().n if isinstance(key.key, rsa.RSAPublicKey) else key.blob
+            yield from _once(file, field, f"keys[{index}]", same, number, seen)
             if key.kind == "ssh-rsa" and key_bits(key) < MIN_OPERATOR_RSA:
                 yield Problem(
                     "trust.weak-key",

@@ -22,7 +22,13 @@ from ecluse.app.log.keys import add_log_key
 from ecluse.app.log.proofs import verify_evidence
 from ecluse.app.log.sequencing import BROKEN, make_sequencer
 from ecluse.app.log.tiles import write_tiles
-from ecluse.app.log.witnesses import cosigned_facts, own_witness_keys, witness_facts
+from ecluse.app.log.witnesses import (
+    awaiting_facts,
+    cosigned_facts,
+    decide_awaiting,
+    own_witness_keys,
+    witness_facts,
+)
 from ecluse.app.node import Node
 from ecluse.app.opening import open_node
 from ecluse.app.service import Service
@@ -33,6 +39,7 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.errors import NotBroken, RolledBack
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.witness import cosignatures
+from ecluse.evidence.witness.awaiting import NothingAwaits
 from ecluse.store.port import View
 from ecluse.trust.configuration import read_folder
 from ecluse.wire.tlog import merkle
@@ -204,6 +211,15 @@ def test_a_hub_put_back_as_a_whole_is_noticed_at_its_start_and_goes_on_when_a_pe
     assert not done.waits
     assert done.found.origin == "ecluse/aster#2"
     wait_for(lambda: aster.log_key.name == "ecluse/aster#2", 120)
+    # Birch had cosigned some of what was lost: somebody there looks, and accepts it.
+    wait_for(lambda: bool(awaiting_facts(birch)), 120)
+    wait_for(lambda: witness_facts(aster)[0]["error"] == "witness.awaits", 120)
+    (waits,) = awaiting_facts(birch)
+    assert (waits["origin"], waits["before"]) == ("ecluse/aster#2", "ecluse/aster")
+    assert levels(look_at_witnesses(birch))["cosigned:ecluse/aster#2"] == "warning"
+    with pytest.raises(NothingAwaits):
+        decide_awaiting(birch, "ecluse/aster", accept=True, actor="operator:ben")
+    decide_awaiting(birch, "ecluse/aster#2", accept=True, actor="operator:ben")
     wait_for(is_cosigned(aster), 120)
     verdict = verify_evidence(aster, quiet)
     assert verdict["problem"] is None

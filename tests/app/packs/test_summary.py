@@ -15,7 +15,7 @@ from tests.support.certs import make_identity
 from ecluse.app.events import EVENT_KINDS
 from ecluse.app.packs.notes import _WORDS, Language, Note
 from ecluse.app.packs.readme import readme
-from ecluse.app.packs.summary import DETAILED, Told, Vouchers, summary_page
+from ecluse.app.packs.summary import DETAILED, Broken, Told, Vouchers, summary_page
 from ecluse.app.packs.summary.english import ENGLISH
 from ecluse.app.packs.summary.french import FRENCH
 from ecluse.app.packs.summary.parts import text
@@ -100,7 +100,8 @@ def told(value: str, other: str) -> Told:
 
 
 def page(language: Language, value: str, other: str) -> str:
-    vouchers = Vouchers(other, value, 7, value, ((value, other),), (other,))
+    broken = Broken(value, 5, other, value, (value, other), (other,))
+    vouchers = Vouchers(other, value, 7, value, ((value, other),), (other,), (broken,))
     notes = [Note("octets-gone", "m1", (value,)), Note("no-stamp")]
     return summary_page(language, "2026-03-02T09:14:07.120Z", vouchers, [told(value, other)], notes)
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from tests.support.trust import HUB, NOW, PARTNER, certificate, files, key, pem
 
 from ecluse.trust import Configuration, MemoryKeyring, plan
+from ecluse.trust.changes.plan import Change, Plan
 from ecluse.trust.changes.sensitive import sensitive
+from ecluse.trust.changes.sensitive_fields import SENSITIVE
+from ecluse.trust.errors import ConfigurationError
 from ecluse.trust.keys.openpgp import armored_certificate
+from ecluse.trust.keys.ssh import fingerprint, public_line
+from ecluse.trust.operators import public_key
+from ecluse.trust.rules.authorities import _walk as walk
 
 
 def configuration(*arguments: str, **named: str) -> Configuration:
@@ -102,6 +113,65 @@ def test_another_root_under_the_same_name_shows():
     changes = plan(old, new).changes
     assert {change.field for change in changes} == {"seals.roots", "log.authorities[0].roots"}
     assert len(sensitive(plan(old, new))) == 2
+
+
+def test_a_long_key_is_told_by_its_ends_and_its_fingerprint():
+    """And whole in JSON. The fingerprint is that of ``ssh-keygen -l``."""
+    line = public_line(rsa.generate_private_key(65537, 4096))
+    short = public_line(ed25519.Ed25519PrivateKey.generate())
+    verifier = f"birch.example/log+0a1b2c3d+{base64.b64encode(bytes([6]) + bytes(1312)).decode()}"
+    keys = f'keys = ["{line} ada@aster", "{short}"]\n'
+    account = PARTNER.replace("[[cert", f'[account]\nuser = "birch"\n{keys}[[cert', 1)
+    found = plan(configuration(), configuration(account))
+    text = found.text()
+    printed = fingerprint(public_key(line).blob)
+    kind, encoded = line.split()[:2]
+    assert f"{kind} {encoded[:12]}...{encoded[-8:]} ({printed}) ada@aster, {short}" in text
+    assert encoded not in text
+    assert max(map(len, text.splitlines())) < 300
+    assert encoded in found.json().decode()
+    change = Change("change", "hub", "log.witnesses[0].keys", verifier, "nothing")
+    told = Plan((change,)).text()
+    assert "birch.example/log+0a1b2c3d+BgAAAAAAAAAA...AAAAAAA= (SHA256:" in told
+    assert str(change).count("A") > 1700
+
+
+def test_another_authority_of_a_server_under_the_same_name_shows():
+    """Whoever has that authority is taken for the server."""
+    path = "certificates/server.pem"
+    toml = HUB + f'[blobs]\nplace = "s3://blobs/a"\nca = "{path}"\n'
+    bucket = PARTNER.replace(
+        "[[cert", f'[s3]\nbucket = "b"\naccess_key = "env:A"\nsecret_key = "env:B"\nca = "{path}"\n[[cert', 1
+    )
+    first = {**files(), "ecluse.toml": toml, "partners/birch.toml": bucket, path: pem(certificate("Alder"))}
+    old = Configuration.from_files(first)
+    mallory = pem(certificate("Mallory"))
+    new = Configuration.from_files({**first, path: mallory}, before=old)
+    assert new.partners["birch"] is old.partners["birch"]
+    changes = plan(old, new).changes
+    assert {(change.subject, change.field) for change in changes} == {
+        ("hub", "blobs.ca"),
+        ("partner:birch", "s3.ca"),
+    }
+    assert len(sensitive(plan(old, new))) == 2
+    assert new.authority(path, Path("nowhere")) == mallory.encode()
+    with pytest.raises(ConfigurationError) as caught:
+        Configuration.from_files({name: text for name, text in first.items() if name != path}, NOW)
+    assert {(each.file, each.field) for each in caught.value.problems} >= {
+        ("ecluse.toml", "blobs.ca"),
+        ("partners/birch.toml", "s3.ca"),
+    }
+
+
+def test_every_field_of_an_authority_is_told_with_what_is_in_the_file():
+    """By the table that says of every field of a configuration what it decides."""
+    named = [field for field in SENSITIVE["hub"] if field.endswith((".ca", ".roots", ".certificate"))]
+    assert len(named) > 8
+    for field in named:
+        table: object = "certificates/a.pem"
+        for part in reversed(field.replace("*", "some").split(".")):
+            table = {part.removesuffix("[]"): [table] if part.endswith("[]") else table}
+        assert [path for path, _ in walk("", table)] == [field.replace("[]", "[0]").replace("*", "some")]
 
 
 def openpgp(name: str) -> str:

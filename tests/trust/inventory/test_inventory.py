@@ -44,7 +44,7 @@ host_keys = ["{PINNED}"]
 bucket = "birch"
 access_key = "env:S3_ID"
 secret_key = "file:s3.key"
-ca = "s3-ca.pem"
+ca = "certificates/s3-ca.pem"
 [openpgp]
 certificates = ["openpgp/birch.asc"]
 key = "pgp"
@@ -102,6 +102,7 @@ def files() -> dict[str, str]:
         "partners/birch.toml": BIRCH,
         "certificates/birch.pem": pem(certificate("Birch", "2048", end=2027)),
         "certificates/birch-next.pem": pem(certificate("Birch next")),
+        "certificates/s3-ca.pem": pem(certificate("Store")),
         "certificates/birch-tls.pem": pem(certificate("birch", issuer=("Root", key("2048"))), root),
         "openpgp/birch.asc": armored_certificate(
             MemoryKeyring(lambda: NOW).generate_openpgp("birch", "Birch", kind="curve25519")
@@ -147,7 +148,7 @@ def test_everything_is_listed(every: tuple[Credential, ...]) -> None:
         ("birch", "password", "keyring:birch", "password"),
         ("birch", "access-key", "env:S3_ID", "access_key"),
         ("birch", "access-key", "file:s3.key", "secret_key"),
-        ("birch", "trust-anchor", "s3-ca.pem", "tls"),
+        ("birch", "trust-anchor", "certificates/s3-ca.pem", "tls"),
     ]
 
 

@@ -105,7 +105,11 @@ def test_a_version_that_is_not_to_be_used_any_more_is_told(bao, made) -> None:
     for call in (lambda: sign(first), lambda: first.decrypt(sealed, OAEP)):
         error = told(call)
         assert (error.code, error.fault) == ("keystore.refused", Fault.OURS)
-    sign(held(device, name))
+    second = held(device, name)
+    sign(second)
+    bao.must("DELETE", f"transit/keys/{name}/soft-delete")
+    for call in (lambda: sign(second), lambda: second.decrypt(sealed, OAEP)):
+        assert told(call).code == "keystore.refused"
 
 
 def test_a_key_that_is_gone_is_no_ciphertext_that_does_not_open(bao, made) -> None:

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import struct
+import time
 import tracemalloc
 import zipfile
 import zlib
@@ -326,3 +327,18 @@ def test_anything_is_read_or_refused(data: bytes, step: int) -> None:
                 read(head + data, step)  # type: ignore[operator]
             except OURS:
                 continue
+
+
+def test_an_archive_of_nothing_but_ends_costs_no_more_in_one_piece() -> None:
+    """Twenty octets a member, each followed by all of the rest."""
+    octets = gzip.compress(b"") * 50_000
+
+    def cost(piece: int) -> float:
+        reader = GzipReader(Limits())
+        began = time.process_time()
+        for at in range(0, len(octets), piece):
+            assert b"".join(reader.feed(octets[at : at + piece])) == b""
+        assert b"".join(reader.finish()) == b""
+        return time.process_time() - began
+
+    assert cost(len(octets)) < 8 * cost(1 << 14)  # it was 38 times as much

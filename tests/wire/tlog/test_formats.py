@@ -7,16 +7,19 @@ import subprocess
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecluse.errors import EcluseError
 from ecluse.wire.tlog import merkle
-from ecluse.wire.tlog.checkpoint import TreeHead, open_checkpoint, parse_head, sign_head
+from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, open_checkpoint, parse_head, sign_head
+from ecluse.wire.tlog.cosignature import CosignerKey, cosign
 from ecluse.wire.tlog.errors import BadProof, BadSignature, Malformed
 from ecluse.wire.tlog.note import MAX_SIGNATURES, NoteKey, open_note, parse_note, sign_note
 from ecluse.wire.tlog.proof import TlogProof, parse_proof, verify_proof
+from ecluse.wire.tlog.text_note import TextKey, sign_text
 
 ORIGIN = "hub.aster.example/log"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -269,3 +272,39 @@ def test_openssl_accepts_our_signature_over_the_text_of_a_checkpoint(tmp_path):
     assert verify() == 0
     (tmp_path / "text").write_text(note.text.replace("21", "22"))
     assert verify() != 0
+
+
+class TestTextsOfTwoSignatures:
+    """Both keys of a log over a text that is no checkpoint."""
+
+    SECOND = MLDSA44PrivateKey.from_seed_bytes(bytes(32))
+    BOTH = LogKey(KEY, CosignerKey(ORIGIN, "ml-dsa-44", SECOND.public_key().public_bytes_raw()))
+
+    def test_both_sign(self):
+        note = sign_text("a\nb\n", self.BOTH, PRIVATE.sign, self.SECOND.sign)
+        second = TextKey(ORIGIN, self.SECOND.public_key().public_bytes_raw())
+        assert open_note(note, [KEY, second]) == parse_note(note)
+        assert len(parse_note(note).signatures) == 2
+        with pytest.raises(BadSignature):
+            open_note(note.replace(b"a\n", b"c\n"), [second])
+        assert sign_text("a\n", LogKey(KEY), PRIVATE.sign, PRIVATE.sign) == sign_note(
+            "a\n", KEY, PRIVATE.sign
+        )
+
+    def test_a_key_that_is_not_the_logs(self):
+        with pytest.raises(BadSignature):
+            sign_text("a\n", self.BOTH, PRIVATE.sign, MLDSA44PrivateKey.generate().sign)
+
+    def test_nothing_passes_for_a_head(self):
+        """A signature over the text of a checkpoint is none over the checkpoint, nor the other way round."""
+        cosigner = self.BOTH.ml_dsa
+        assert cosigner is not None
+        text = head(21).text()
+        line = parse_note(sign_text(text, self.BOTH, PRIVATE.sign, self.SECOND.sign)).signatures[1]
+        second = TextKey(ORIGIN, cosigner.public)
+        assert second.id != cosigner.id
+        assert not cosigner.fits(text.encode(), line.value)
+        assert not cosigner.fits(text.encode(), bytes(8) + line.value)
+        made = cosign(head(21), cosigner, self.SECOND.sign, 7).value
+        assert not second.fits(text.encode(), made)
+        assert not second.fits(text.encode(), made[8:])

@@ -19,6 +19,7 @@ from ecluse_verify.log import Keys
 from ecluse_verify.notes import COSIGNATURE, VerifierKey
 from ecluse_verify.pack import MAX_TOTAL
 from ecluse_verify.report import Level, Report, moment
+from ecluse_verify.sshsig import Signers, read_signers
 from ecluse_verify.text import Bad
 from ecluse_verify.verify import verify_pack, verify_proof
 from ecluse_verify.words import HEADINGS, sentence
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise Bad("proof.key")
             report = verify_proof(path, keys)
         else:
-            report = verify_pack(path, keys, anchors, int(options.max_size * (1 << 30)))
+            signers = _signers(options.operators)
+            report = verify_pack(path, keys, anchors, int(options.max_size * (1 << 30)), signers)
     except Bad as bad:
         print(f"ecluse-verify: {sentence(bad.code, bad.facts, options.lang)}", file=sys.stderr)
         return 2
@@ -82,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trust", action="append", default=[], metavar="PEM", help="a partner's certificate, or its issuer's"
     )
+    parser.add_argument(
+        "--operators",
+        metavar="FILE",
+        help="who may decide for the hub: names and SSH keys, as allowed_signers",
+    )
     parser.add_argument("--lang", choices=("en", "fr"), default="en", help="language of the sentences")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     parser.add_argument(
@@ -113,6 +120,13 @@ def _certificates(option: str, paths: Sequence[str]) -> tuple[x509.Certificate, 
         except Bad:
             raise Bad("option.certificate", option=option, file=path) from None
     return tuple(found)
+
+
+def _signers(path: str | None) -> Signers:
+    try:
+        return read_signers(Path(path).read_bytes()) if path else frozenset()
+    except Bad:
+        raise Bad("signers", file=path) from None
 
 
 def _text(report: Report, path: Path, language: str) -> str:

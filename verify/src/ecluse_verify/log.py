@@ -15,7 +15,7 @@ from typing import Final
 from cryptography import x509
 
 from ecluse_verify.certificates import load_pem, name_of
-from ecluse_verify.notes import ED25519, KINDS, Note, VerifierKey, read_line, read_note
+from ecluse_verify.notes import KINDS, Note, VerifierKey, read_line, read_note
 from ecluse_verify.pack import Pack
 from ecluse_verify.proofs import Head, check_inclusion, read_head, read_proof
 from ecluse_verify.records import Record, read_record
@@ -27,7 +27,6 @@ from ecluse_verify.text import Bad, read_json
 __all__ = [
     "Keys",
     "Log",
-    "check_breaks",
     "check_head",
     "check_kinds",
     "check_signed",
@@ -82,7 +81,7 @@ def check_signed(note: Note, keys: Keys, origin: str, *, of_text: bool = False) 
         note: What is signed.
         keys: The reader's, and those of the pack.
         origin: The log's name, which its keys have.
-        of_text: The note is no checkpoint: keys that sign only such are left out.
+        of_text: The note is no checkpoint.
 
     Returns:
         PROVEN where a key of the reader's signed it, else CLAIMED.
@@ -93,10 +92,11 @@ def check_signed(note: Note, keys: Keys, origin: str, *, of_text: bool = False) 
     level = None
     for trusted, group in ((True, keys.log), (False, keys.claimed_log)):
         for key in group:
-            if key.name != origin or (of_text and key.kind != ED25519):
+            if key.name != origin:
                 continue
-            for line in filter(key.made, note.lines):
-                key.check(line, note.text)
+            used = key.over_text() if of_text else key
+            for line in filter(used.made, note.lines):
+                used.check(line, note.text)
                 level = Level.PROVEN if trusted or level is Level.PROVEN else Level.CLAIMED
     if level is None or (keys.log and level is not Level.PROVEN):
         raise Bad("note.unsigned", origin=origin)
@@ -112,15 +112,19 @@ def log_of(checkpoint: bytes, keys: Keys, origin: str | None = None) -> Log:
     return Log(head, checkpoint, check_signed(note, keys, head.origin))
 
 
-def check_kinds(log: Log, keys: Keys, report: Report) -> None:
-    """Tell of each kind of key that the reader gave for this log, and that did not sign its head.
+def check_kinds(
+    note: Note, keys: Keys, origin: str, path: str, report: Report, *, of_text: bool = False
+) -> None:
+    """Tell of each kind of key that the log has and that did not sign a note: as the reader gave them, else the pack.
 
-    A head from before the log had its second key is in order. One whose second signature was taken off looks the same.
+    What is from before the log had its second key is in order. Where that signature was taken off, it looks the same.
     """
-    lines, given = read_note(log.note).lines, [key for key in keys.log if key.name == log.head.origin]
-    signed = {key.kind for key in given if any(map(key.made, lines))}
-    for kind in sorted({key.kind for key in given} - signed):
-        report.add(Level.MISSING, "log.kind", "log/checkpoint", kind=KINDS[kind])
+    given = {key.kind for key in keys.log if key.name == origin}
+    claimed = (key for key in keys.claimed_log if key.kind not in given)
+    of_log = [key.over_text() if of_text else key for key in (*keys.log, *claimed) if key.name == origin]
+    signed = {key.kind for key in of_log if any(map(key.made, note.lines))}
+    for kind in sorted({key.kind for key in of_log} - signed):
+        report.add(Level.MISSING, "log.kind", path, kind=KINDS[kind])
 
 
 def proven_record(path: str, data: bytes, log: Log) -> Record:
@@ -201,30 +205,6 @@ def _cosignatures(pack: Pack, log: Log, keys: Keys, report: Report) -> list[date
     if not lines and not keys.witnesses:
         report.add(Level.MISSING, "witness.none")
     return times
-
-
-def check_breaks(pack: Pack, report: Report) -> None:
-    """Breaks of the log that the hub tells of: each is a reason to ask."""
-    path = "log/breaks.json"
-    if path not in pack.names:
-        return
-    with report.guard(path):
-        value = read_json(pack.read(path))
-        breaks = value.get("breaks") if isinstance(value, dict) else None
-        if not isinstance(breaks, list):
-            raise Bad("json")
-        for entry in breaks:
-            if not isinstance(entry, dict):
-                raise Bad("json")
-            lost, by = entry.get("lost"), entry.get("by")
-            who = (
-                [str(each.get("operator")) for each in by if isinstance(each, dict)]
-                if isinstance(by, list)
-                else []
-            )
-            facts = {name: entry.get(name) for name in ("before", "origin", "reason")}
-            size = lost.get("size") if isinstance(lost, dict) else "?"
-            report.add(Level.CLAIMED, "break", path, size=size, who=", ".join(who) or "?", **facts)
 
 
 def _digest(pack: Pack, path: str, name: str) -> bytes:

@@ -2,13 +2,14 @@
 
 A note is a text, an empty line, and a line for each signature: a dash, the key's name, and base64 of the key's id (four
 octets) and the signature. Ed25519 (RFC 8032) signs the text itself; a cosigner signs the text after a line with the
-time; ML-DSA-44 (FIPS 204) signs a structure of name, time, origin, size and root.
+time; ML-DSA-44 (FIPS 204) signs a structure of name, time, origin, size and root. Over a text that is no checkpoint, a
+log's ML-DSA-44 key signs a label and the text (docs/evidence-pack-format.md).
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -35,11 +36,19 @@ __all__ = [
 ED25519: Final = 0x01
 COSIGNATURE: Final = 0x04
 MLDSA44: Final = 0x06
-KINDS: Final = {ED25519: "Ed25519", COSIGNATURE: "Ed25519 (cosignature)", MLDSA44: "ML-DSA-44"}
+OVER_TEXT: Final = 0xFF
+"""ML-DSA-44 over a text: made of a key of the type before it, and never read."""
+KINDS: Final = {
+    ED25519: "Ed25519",
+    COSIGNATURE: "Ed25519 (cosignature)",
+    MLDSA44: "ML-DSA-44",
+    OVER_TEXT: "ML-DSA-44",
+}
 _KEY_SIZES: Final = {ED25519: 32, COSIGNATURE: 32, MLDSA44: 1312}
 _MAX_NOTE: Final = 1_000_000
 _MAX_LINES: Final = 100
 _DASH: Final = "\N{EM DASH} "
+_LABEL: Final = b"ecluse.note/1 ML-DSA-44\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,12 @@ class VerifierKey:
     @property
     def id(self) -> bytes:
         """The first four octets of the digest of name, type and key."""
-        return sha256(self.name.encode() + b"\n" + bytes((self.kind,)) + self.public).digest()[:4]
+        kind = bytes((self.kind,)) + (_LABEL if self.kind == OVER_TEXT else b"")
+        return sha256(self.name.encode() + b"\n" + kind + self.public).digest()[:4]
+
+    def over_text(self) -> VerifierKey:
+        """The same key as it signs what is no checkpoint."""
+        return replace(self, kind=OVER_TEXT) if self.kind == MLDSA44 else self
 
     def made(self, line: Line) -> bool:
         """Whether the line says that it is of this key."""
@@ -95,7 +109,7 @@ class VerifierKey:
             Bad: The signature does not fit.
         """
         when, signature = None, line.value
-        if self.kind != ED25519:
+        if self.kind in (COSIGNATURE, MLDSA44):
             if len(signature) < 8:
                 raise Bad("note.signature", signer=self.name)
             (seconds,) = struct.unpack(">Q", signature[:8])
@@ -107,6 +121,9 @@ class VerifierKey:
             elif self.kind == COSIGNATURE:
                 message = f"cosignature/v1\ntime {seconds}\n{text}".encode()
                 Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
+            elif self.kind == OVER_TEXT:
+                message = _LABEL + b"\0" + text.encode()
+                MLDSA44PublicKey.from_public_bytes(self.public).verify(signature, message)
             else:
                 message = _subtree(self.name, seconds, text)
                 MLDSA44PublicKey.from_public_bytes(self.public).verify(signature, message)

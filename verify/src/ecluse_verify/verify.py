@@ -10,10 +10,10 @@ from typing import Final
 
 from cryptography import x509
 
+from ecluse_verify.breaks import check_breaks
 from ecluse_verify.log import (
     Keys,
     Log,
-    check_breaks,
     check_head,
     check_kinds,
     check_signed,
@@ -28,6 +28,7 @@ from ecluse_verify.people import People
 from ecluse_verify.proofs import check_inclusion, read_proof
 from ecluse_verify.records import Record, is_commitment, opened, read_openings, read_record
 from ecluse_verify.report import Level, Report, Step, instant
+from ecluse_verify.sshsig import Signers
 from ecluse_verify.text import MAX_JSON, Bad, canonical_json, read_json
 
 __all__ = ["verify_pack", "verify_proof"]
@@ -42,7 +43,11 @@ _AHEAD: Final = 300.0
 
 
 def verify_pack(
-    path: Path, keys: Keys, anchors: tuple[x509.Certificate, ...] = (), max_total: int = MAX_TOTAL
+    path: Path,
+    keys: Keys,
+    anchors: tuple[x509.Certificate, ...] = (),
+    max_total: int = MAX_TOTAL,
+    signers: Signers = frozenset(),
 ) -> Report:
     """Check an evidence pack.
 
@@ -51,13 +56,14 @@ def verify_pack(
         keys: What the reader has from elsewhere: keys of the log and of witnesses, certificates of authorities.
         anchors: Certificates that the reader trusts, of partners or of who issued them.
         max_total: Octets of all its files together.
+        signers: The hub's operators, each with the octets of a key that is theirs.
 
     Raises:
         OSError: The file can't be read; nothing else, whatever its octets.
     """
     report = Report()
     with report.guard(path.name), Pack(path, max_total) as pack:
-        _verify(pack, keys, anchors, report)
+        _verify(pack, keys, anchors, signers, report)
     return report
 
 
@@ -86,7 +92,9 @@ def verify_proof(path: Path, keys: Keys) -> Report:
     return report
 
 
-def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], report: Report) -> None:
+def _verify(
+    pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], signers: Signers, report: Report
+) -> None:
     manifest: dict[str, object] = {}
     about: dict[str, str] = {}
     with report.guard(_MANIFEST):
@@ -105,7 +113,7 @@ def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], repor
         log = log_of(pack.read("log/checkpoint"), keys, origin)
         code = f"log.{log.level.value}"
         report.add(log.level, code, "log/checkpoint", origin=origin, size=log.head.size)
-        check_kinds(log, keys, report)
+        check_kinds(read_note(log.note), keys, origin, "log/checkpoint", report)
     times: list[datetime] = []
     if log is not None:
         with report.guard("log/"):
@@ -124,7 +132,7 @@ def _verify(pack: Pack, keys: Keys, anchors: tuple[x509.Certificate, ...], repor
     newest = max((step.at for step in report.story), default=None)
     if times and newest is not None and (newest - min(times)).total_seconds() > _AHEAD:
         report.add(Level.BROKEN, "time.ahead", "log/checkpoint", newest=newest, when=min(times))
-    check_breaks(pack, report)
+    check_breaks(pack, keys, origin, signers, report)
     for path in sorted(path for path in pack.names if not path.startswith(_CHECKED)):
         report.add(Level.CLAIMED, "file.unknown", path)
     notes = manifest.get("notes")
@@ -170,6 +178,7 @@ def _manifest_note(pack: Pack, manifest: dict[str, object], keys: Keys, origin: 
         raise Bad("manifest.note")
     level = check_signed(note, keys, origin, of_text=True)
     report.add(level, f"manifest.{level.value}", _NOTE, origin=origin, made=made, count=len(pack.names) - 2)
+    check_kinds(note, keys, origin, _NOTE, report, of_text=True)
 
 
 def _check_configurations(pack: Pack, log: Log, report: Report) -> None:

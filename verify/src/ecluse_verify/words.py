@@ -159,8 +159,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "La tête de {origin}, de {size} enregistrements, vient d'une clé que seul le dossier désigne : voir --key.",
     ),
     "log.kind": (
-        "Your {kind} key did not sign this head: it is older than that key, or the signature was taken off.",
-        "Votre clé {kind} n'a pas signé cette tête : elle est plus ancienne, ou la signature a été retirée.",
+        "The log's {kind} key did not sign this: it is older than that key, or the signature was taken off.",
+        "La clé {kind} du journal n'a pas signé ceci : c'est plus ancien, ou la signature a été retirée.",
     ),
     "events.proven": (
         "The {count} records about {message} that are here stand in the log {origin}, in this order.",
@@ -252,9 +252,54 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "A record of {newest} is under a head that others saw at {when}: the hub's clock was wrong, or was set.",
         "Un enregistrement du {newest} est sous une tête vue par d'autres le {when} : l'horloge du hub était fausse.",
     ),
-    "break": (
-        "The log {before} was lost at {size} records and goes on as {origin}, as {who} decided: {reason}",
-        "Le journal {before} fut perdu à {size} enregistrements et continue en {origin}, décision de {who} : {reason}",
+    # Breaks of the log
+    "breaks": ("It is not a list of breaks of the log.", "Ce n'est pas une liste de ruptures du journal."),
+    "break.proven": (
+        "The log {before} was lost at {size} records and goes on as {origin}; its key signed that {who} decided so: "
+        "{reason}",
+        "Le journal {before} fut perdu à {size} enregistrements et continue en {origin} ; sa clé a signé que {who} l'a "
+        "décidé : {reason}",
+    ),
+    "break.claimed": (
+        "The log {before} was lost at {size} records and goes on as {origin}; a key that only the pack names signed "
+        "that {who} decided so: {reason}",
+        "Le journal {before} fut perdu à {size} enregistrements et continue en {origin} ; une clé que seul le dossier "
+        "désigne a signé que {who} l'a décidé : {reason}",
+    ),
+    "break.differs": (
+        "Of the break to {origin} it tells something else than what was signed.",
+        "De la rupture vers {origin}, il dit autre chose que ce qui fut signé.",
+    ),
+    "break.signed.proven": (
+        "{name} signed just this decision about {origin} with the key {key}, which you gave as theirs.",
+        "{name} a signé exactement cette décision sur {origin} avec la clé {key}, que vous avez donnée comme sienne.",
+    ),
+    "break.signed.claimed": (
+        "The key {key} signed just this decision about {origin}; that it is {name}'s, the hub says: see --operators.",
+        "La clé {key} a signé exactement cette décision sur {origin} ; qu'elle est à {name}, le hub le dit : voir "
+        "--operators.",
+    ),
+    "break.unsigned": (
+        "No operator's signature is over the decision about {origin}: that {name} decided is the hub's word.",
+        "Aucune signature d'opérateur sur la décision sur {origin} : que {name} a décidé n'est que la parole du hub.",
+    ),
+    "break.forged": (
+        "What is given as {name}'s signature over the decision about {origin} is not one of the key that is named.",
+        "Ce qui est donné comme signature de {name} sur la décision sur {origin} n'est pas de la clé désignée.",
+    ),
+    "break.same": (
+        "{name} and {other} signed the decision about {origin} with one key: that is one person.",
+        "{name} et {other} ont signé la décision sur {origin} avec une même clé : c'est une seule personne.",
+    ),
+    "break.stranger": (
+        "The key {key} signed the decision about {origin} as {name}, and is none that you gave as theirs.",
+        "La clé {key} a signé la décision sur {origin} pour {name}, et n'est pas de celles que vous lui avez données.",
+    ),
+    "sshsig": ("It is not a signature of an SSH key.", "Ce n'est pas une signature d'une clé SSH."),
+    "signers": (
+        "--operators: {file} is not a list of names and SSH keys, as `ecluse operator allowed-signers` gives it.",
+        "--operators : {file} n'est pas une liste de noms et de clés SSH, comme en donne `ecluse operator "
+        "allowed-signers`.",
     ),
     # Messages
     "message": ("It is not the account of this message.", "Ce n'est pas le récit de ce message."),

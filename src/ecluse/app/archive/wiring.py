@@ -148,7 +148,7 @@ class Places:
         if settings.ca is None:
             return b""
         try:
-            return (self._node.folder / settings.ca).read_bytes()
+            return self._node.directory.configuration.authority(settings.ca, self._node.folder)
         except OSError as error:
             raise WrongSettings(f"The file {settings.ca} can't be read: {error.strerror}.") from None
 

@@ -64,7 +64,8 @@ class ChangeTampered(EcluseError):
     code = "change.tampered"
     fault = Fault.PERMANENT
     remedy = (
-        "Propose it again where the hub was upgraded since; else first find out who writes to the database."
+        "Propose it again where the hub was upgraded, or a key of ours got another certificate since; else first "
+        "find out who writes to the database."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from ecluse.app.health.finding import Finding, failed, ok, warning
 from ecluse.app.log.sequencing import make_sequencer
-from ecluse.app.log.witnesses import cosigned_facts, witness_facts
+from ecluse.app.log.witnesses import awaiting_facts, cosigned_facts, witness_facts
 from ecluse.app.node import Node
 from ecluse.errors import EcluseError
 from ecluse.evidence.breaks import breaks
@@ -100,6 +100,11 @@ def witnesses(node: Node) -> Iterator[Finding]:
             remedy = "Call its operator; our log has both heads (`ecluse log cosign`)."
             level = failed if each["trouble"] == "forked" else warning
             yield level(f"cosigned:{each['origin']}", words, remedy)
+    for each in awaiting_facts(node):
+        words = f"The log {each['before']} came under this name with {each['size']} records, and no proof leads there "
+        words += f"from the {each['cosigned']} that we cosigned: neither is cosigned until a person decides."
+        remedy = "Call its operator; then `ecluse log cosign --accept` or `--refuse` with this name."
+        yield warning(f"cosigned:{each['origin']}", words, remedy)
 
 
 class Waiting(NamedTuple):

@@ -266,7 +266,7 @@ def _trust(node: Node, settings: Acme) -> ClientTls:
     if settings.ca is None:
         return client_tls(system=True)
     try:
-        return client_tls(anchors=[(node.folder / settings.ca).read_bytes()])
+        return client_tls(anchors=[node.directory.configuration.authority(settings.ca, node.folder)])
     except OSError as error:
         raise AcmeNotAgreed(
             f"The file {settings.ca} can't be read: {error.strerror}.", remedy="Look at [acme] ca."

@@ -21,6 +21,7 @@ from ecluse.errors import EcluseError, Fault
 from ecluse.model.basics import iso
 from ecluse.store.port import Tx
 from ecluse.trust.certificates import describe, leaves, load_certificates, to_pem
+from ecluse.trust.changes.own_keys import named_keys
 from ecluse.trust.errors import KeyringError
 from ecluse.trust.keys.making import make_certificate
 from ecluse.trust.keystores.pkcs11 import Pkcs11Device
@@ -42,6 +43,7 @@ __all__ = [
     "put_secret",
     "record_keys",
     "remove_secret",
+    "take_certificate",
 ]
 
 
@@ -69,6 +71,14 @@ class SecretInUse(EcluseError):
         "Put the new one under another name, and refer to that in the partner's file: "
         "the change waits for a second operator."
     )
+
+
+class CertificateInUse(EcluseError):
+    """What partners know us by would become another certificate by one person alone."""
+
+    code = "cert.needs-two"
+    fault = Fault.USAGE
+    remedy = "Hold it under another name with --to, and have two operators sign that it is used."
 
 
 class NoSuchUse(EcluseError):
@@ -113,8 +123,37 @@ def import_key(node: Node, ref: str, data: bytes, password: Secret, *, actor: st
 
 
 def install_certificate(node: Node, ref: str, data: bytes, *, actor: str) -> x509.Certificate:
-    """Give a key another certificate. Raises as :meth:`HeldKeys.install_certificate` does."""
+    """Give a key another certificate, whoever looks at it. Raises as :meth:`HeldKeys.install_certificate` does."""
     return _changed(node, ref, "key.certified", actor, lambda: node.keyfiles.install_certificate(ref, data))
+
+
+def take_certificate(
+    node: Node, ref: str, data: bytes, *, new: str | None = None, actor: str
+) -> x509.Certificate:
+    """Take the certificate that a person brings for a key.
+
+    Args:
+        node: The hub.
+        ref: The key.
+        data: PEM, DER or PKCS#7, with the chain.
+        new: Hold the key under this further name with it; what has the first name stays.
+        actor: Who.
+
+    Raises:
+        CertificateInUse: The hub has four eyes, and partners know us by the certificate whose place it would take.
+        CertificateError, KeyringError: As :meth:`HeldKeys.install_certificate` and :meth:`HeldKeys.certify_as` do.
+    """
+    if new is not None:
+        return _changed(node, new, "key.certified", actor, lambda: node.keyfiles.certify_as(ref, new, data))
+    node.reload()
+    configuration = node.directory.configuration
+    if four_eyes(configuration.hub.operators) and ref in named_keys(configuration):
+        raise CertificateInUse(
+            f"The key {ref} is in use, and the hub has four eyes.",
+            remedy=f"Give the key a further name with `ecluse cert install {ref} FILE --to NAME`, then replace {ref} "
+            f"by that with `ecluse rotate begin {ref} --to NAME`: two sign it.",
+        )
+    return install_certificate(node, ref, data, actor=actor)
 
 
 def _changed(

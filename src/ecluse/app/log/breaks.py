@@ -31,7 +31,15 @@ from ecluse.wire.sshsig import BadSshSignature, read_signature
 from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.errors import BadProof
 
-__all__ = ["Continued", "NothingProposed", "break_facts", "continue_log", "damage_facts", "look_at"]
+__all__ = [
+    "Continued",
+    "NothingProposed",
+    "break_facts",
+    "continue_log",
+    "damage_facts",
+    "look_at",
+    "signed_by",
+]
 
 _PENDING: Final = "log-continuing"
 """Kind of the record of a decision that waits for a second person; there is one at most."""
@@ -208,10 +216,15 @@ def break_facts(node: Node) -> list[dict[str, Any]]:
         {
             **each.as_dict(),
             "holds": each.holds(key),
-            "signed": [by.operator for by in each.by if by.signature and _fits(by, each)],
+            "signed": signed_by(each),
         }
         for each in found
     ]
+
+
+def signed_by(found: Break) -> list[str]:
+    """Who decided it whose signature is over it, and is of the key that stands beside it."""
+    return [by.operator for by in found.by if by.signature and _fits(by, found)]
 
 
 def _fits(by: Decider, found: Break) -> bool:

@@ -19,10 +19,11 @@ from ecluse.engine.schedule import Every, Recurring
 from ecluse.errors import EcluseError
 from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.sequencer import Sequencer
+from ecluse.evidence.witness.awaiting import Awaiting, awaiting_logs, drop_awaiting
 from ecluse.evidence.witness.client import Ask, WitnessClient, WitnessRefused, states
 from ecluse.evidence.witness.service import Witness, witnessed_logs
 from ecluse.model.basics import Instant, iso
-from ecluse.store.port import View
+from ecluse.store.port import Tx, View
 from ecluse.trust.addresses import split_url
 from ecluse.trust.keys.notes import no_note_keys
 from ecluse.trust.settings.fields import seconds
@@ -33,10 +34,12 @@ from ecluse.wire.tlog.note import Sign
 from ecluse.wire.tlog.witness import MAX_ANSWER, MAX_REQUEST
 
 __all__ = [
+    "awaiting_facts",
     "clients",
     "cosign_run",
     "cosign_work",
     "cosigned_facts",
+    "decide_awaiting",
     "greet",
     "make_witness",
     "own_witness_keys",
@@ -55,6 +58,8 @@ _SILENCE: Final = 86_400_000_000
 
 _GREETING: Final = 5.0
 """The same at the start, when the log waits for it with its first signature."""
+
+Tell = Callable[[str, EcluseError], None]
 
 _log = structlog.get_logger("ecluse.witness")
 
@@ -101,10 +106,19 @@ def clients(node: Node, sequencer: Sequencer, *, patience: float = _PATIENCE) ->
     ]
 
 
-def greet(node: Node, sequencer: Sequencer) -> None:
+def _logged(witness: str, error: EcluseError) -> None:
+    _log.warning("witness", name=witness, **error.as_dict())
+
+
+def greet(node: Node, sequencer: Sequencer, tell: Tell = _logged) -> None:
     """Ask every witness which head of our log it cosigned last, before the first signature of this process.
 
     One that is away is told of, and the log goes on: the next cosignature asks again.
+
+    Args:
+        node: The hub.
+        sequencer: Of its log.
+        tell: Told of each witness that does not answer as it should, by name; the service's own log by default.
 
     Raises:
         RolledBack: One shows a head that we signed and the log does not continue.
@@ -113,7 +127,7 @@ def greet(node: Node, sequencer: Sequencer) -> None:
     def look(client: WitnessClient) -> None:
         client.look()
 
-    _ask_all(clients(node, sequencer, patience=_GREETING), look)
+    _ask_all(clients(node, sequencer, patience=_GREETING), look, tell)
 
 
 def cosign_work(node: Node, sequencer: Sequencer) -> Recurring:
@@ -131,8 +145,10 @@ def cosign_work(node: Node, sequencer: Sequencer) -> Recurring:
     return Recurring("log.cosign", Every(max(1, min(pace, 86_400))), work)
 
 
-def cosign_run(node: Node, sequencer: Sequencer) -> dict[str, int | None]:
+def cosign_run(node: Node, sequencer: Sequencer, tell: Tell = _logged) -> dict[str, int | None]:
     """Have the newest checkpoint cosigned; give what each witness signed now, ``None`` where there was nothing to do.
+
+    ``tell`` is as for :func:`greet`.
 
     Raises:
         RolledBack: One shows a head that we signed and the log does not continue.
@@ -142,11 +158,11 @@ def cosign_run(node: Node, sequencer: Sequencer) -> dict[str, int | None]:
     def submit(client: WitnessClient) -> None:
         done[client.name] = client.submit()
 
-    _ask_all(clients(node, sequencer), submit)
+    _ask_all(clients(node, sequencer), submit, tell)
     return done
 
 
-def _ask_all(asked: list[WitnessClient], work: Callable[[WitnessClient], None]) -> None:
+def _ask_all(asked: list[WitnessClient], work: Callable[[WitnessClient], None], tell: Tell) -> None:
     broken: list[RolledBack] = []
 
     def one(client: WitnessClient) -> None:
@@ -155,7 +171,7 @@ def _ask_all(asked: list[WitnessClient], work: Callable[[WitnessClient], None]) 
         except RolledBack as error:
             broken.append(error)
         except EcluseError as error:
-            _log.warning("witness", name=client.name, **error.as_dict())
+            tell(client.name, error)
 
     if asked:
         with ThreadPoolExecutor(min(_AT_ONCE, len(asked)), thread_name_prefix="witness") as pool:
@@ -194,7 +210,7 @@ def _trust(node: Node, settings: WitnessSettings) -> ClientTls:
     if settings.ca is None:
         return client_tls(system=True)
     try:
-        return client_tls(anchors=[(node.folder / settings.ca).read_bytes()])
+        return client_tls(anchors=[node.directory.configuration.authority(settings.ca, node.folder)])
     except OSError as error:
         raise WitnessRefused(
             f"The file {settings.ca} can't be read: {error.strerror}.", remedy="Look at [[log.witnesses]] ca."
@@ -222,6 +238,55 @@ def witness_facts(node: Node) -> list[dict[str, Any]]:
             }
         )
     return facts
+
+
+def decide_awaiting(node: Node, origin: str, *, accept: bool, actor: str) -> Awaiting:
+    """Decide on the first head of a log under another name: cosign it, or leave the log as it was.
+
+    Args:
+        node: Our hub.
+        origin: The name.
+        accept: Whether it is cosigned.
+        actor: Who decides.
+
+    Raises:
+        NothingAwaits: No head waits under this name.
+        KeyringError: Our keys as a witness can't be used.
+    """
+
+    def tell(tx: Tx, waits: Awaiting) -> None:
+        data = {"log": origin, "size": waits.size, "root": waits.root, "theirs": waits.note}
+        data |= {"before": waits.before, "cosigned": waits.cosigned, "cosigned_root": waits.cosigned_root}
+        if accept:
+            node.hub.event(tx, "witness.log-accepted", f"log:{origin}", data, actor=actor)
+        else:
+            node.hub.event(tx, "witness.log-refused", f"log:{origin}", data, actor=actor)
+
+    if accept:
+        return make_witness(node).accept(origin, tell)
+
+    def work(tx: Tx) -> Awaiting:
+        waits = drop_awaiting(tx, origin)
+        tell(tx, waits)
+        return waits
+
+    return node.store.write(work)
+
+
+def awaiting_facts(node: Node) -> list[dict[str, Any]]:
+    """Heads of logs that we cosign and that a person has to decide on, for ``--json``."""
+    return [
+        {
+            "origin": each.origin,
+            "size": each.size,
+            "root": each.root,
+            "at": iso(Instant(each.at * 1_000_000)),
+            "before": each.before,
+            "cosigned": each.cosigned,
+            "cosigned_root": each.cosigned_root,
+        }
+        for each in node.store.read(awaiting_logs)
+    ]
 
 
 def silent_witnesses(node: Node, view: View) -> list[str]:

@@ -180,7 +180,10 @@ def _finish(
     sentences = list(dict.fromkeys(note.text("en") for note in notes))
     manifest = new_manifest(writer.entries, key.name, ids, sentences, made)
     data = manifest.encode()
-    note = manifest_note(data, manifest.made, key.ed25519, node.keyring.log_sign)
+    ring = node.keyring
+    note = manifest_note(
+        data, manifest.made, key, ring.log_sign, lambda text: ring.note_sign("log-ml-dsa", text)
+    )
     return manifest, writer.close(((MANIFEST, data), (NOTE, note)))
 
 

@@ -11,10 +11,11 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ecluse.app.log.breaks import signed_by
 from ecluse.app.log.sequencing import BROKEN
 from ecluse.app.node import Node
 from ecluse.app.packs.notes import Note
-from ecluse.app.packs.summary import Vouchers
+from ecluse.app.packs.summary import Broken, Vouchers
 from ecluse.evidence.breaks import Break, breaks
 from ecluse.evidence.longterm import records_for
 from ecluse.evidence.pack.container import PackWriter
@@ -89,6 +90,7 @@ def write_heads(node: Node, writer: PackWriter, checkpoint: Checkpoint) -> tuple
         checkpoint.root.hex(),
         tuple((stamp.authority, iso(stamp.time)) for stamp in found),
         tuple(each.witness for each in signed),
+        tuple(_told(each) for each in broken),
     )
     missing = [("no-stamp", found), ("no-cosignature", signed), ("log-broken", not open_break)]
     return vouchers, [Note(code) for code, there in missing if not there]
@@ -134,6 +136,12 @@ def _break(each: Break) -> dict[str, Any]:
         "event": each.event,
         "note": base64.b64encode(each.note).decode("ascii"),
     }
+
+
+def _told(each: Break) -> Broken:
+    signed = signed_by(each)
+    unsigned = [who.operator for who in each.by if who.operator not in signed]
+    return Broken(each.before, each.lost.size, each.origin, each.reason, tuple(signed), tuple(unsigned))
 
 
 def _json(writer: PackWriter, path: str, role: str, facts: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from ecluse.app.log.sequencing import BROKEN
 from ecluse.app.log.witnesses import silent_witnesses
 from ecluse.app.node import Node
 from ecluse.app.posture.access import access_facts
+from ecluse.app.posture.beside import files_words, keys_words, named_files, started_words
 from ecluse.app.posture.disk import Pending, SecretFiles, exposed, modified, open_folders
 from ecluse.app.posture.flows import missed, partners_of, with_openpgp
 from ecluse.app.posture.ours import own_keys, own_pgp
@@ -37,12 +38,13 @@ from ecluse.errors import EcluseError
 from ecluse.evidence.breaks import sealed_breaks
 from ecluse.evidence.held import HeldCheckpoints
 from ecluse.evidence.record import decode_leaf
+from ecluse.evidence.witness.awaiting import awaiting_logs
 from ecluse.evidence.witness.service import witnessed_logs
 from ecluse.exchange.flows.state import last_run, paused
 from ecluse.model.archive import ArchiveState
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.states import DeliveryState, MessageState
-from ecluse.posture.baseline import MARK, Baseline, read_baseline, texts_of
+from ecluse.posture.baseline import MARK, Baseline, digest_of, read_baseline, texts_of
 from ecluse.posture.facts import (
     AccessFacts,
     Approved,
@@ -126,6 +128,9 @@ class Gatherer:
         self._digests: dict[str, tuple[object, str]] = {}
         self._assurance: dict[PartnerId, tuple[Entry, ...]] = {}
         self._access = AccessFacts()
+        self._keys_words: dict[str, str] = {}
+        self._named_files: tuple[str, ...] = ()
+        self._beside: dict[str, str] = {}
 
     def gather(self) -> Facts:
         """The facts of now."""
@@ -143,7 +148,15 @@ class Gatherer:
     def present(self, subject: str) -> tuple[str, dict[str, str]]:
         """A subject's present configuration: digest of its texts, and the same field by field."""
         configuration = self._node.directory.configuration
-        return texts_of(configuration, subject), subject_words(configuration, subject)
+        return self._texts(configuration, subject), self._words(configuration, subject)
+
+    def _texts(self, configuration: Configuration, subject: str) -> str:
+        texts = texts_of(configuration, subject)
+        return f"{texts} {digest_of(self._beside)}" if subject == "hub" else texts
+
+    def _words(self, configuration: Configuration, subject: str) -> dict[str, str]:
+        words = subject_words(configuration, subject)
+        return {**words, **self._beside} if subject == "hub" else words
 
     # --- what is dear ---------------------------------------------------------------------------------------------
 
@@ -163,6 +176,8 @@ class Gatherer:
             if each.as2 is not None and each.state == "active"
         )
         self._keys = own_keys(node, configuration, self._materials, now)
+        self._keys_words = keys_words(node, self._keys)
+        self._named_files = named_files(configuration)
         self._own_openpgp = tuple(own_pgp(entry, now) for entry in own_openpgp_entries(node) if entry.use)
         self._shared = shared_things(self._materials)
         # Right after a change the files are seldom worth a look: it was made of them.
@@ -202,6 +217,7 @@ class Gatherer:
             self._mark, self._baseline, self._approved = mark, read_baseline(view), {}
         seen = self._look_at_sightings(view)
         shown = self._look_at_assurance(view)
+        self._look_beside()
         if self._look_at_revocation(view) or seen or shown or moved or slow or not self._partners:
             self._partners = self._gather_partners(view, configuration)
         return Facts(
@@ -233,6 +249,13 @@ class Gatherer:
                 changed = True
         self._written = written
         return changed
+
+    def _look_beside(self) -> None:
+        """Take up what stands behind names; files are read each time, as nothing tells of their change."""
+        beside = {**self._keys_words, **files_words(self._node.folder, self._named_files)}
+        if beside != self._beside:
+            self._beside = beside
+            self._digests.pop("hub", None)
 
     def _look_at_assurance(self, view: View) -> bool:
         """Take up what partners have shown; whether that changed."""
@@ -308,12 +331,12 @@ class Gatherer:
             return None
         known = self._digests.get(subject)
         if known is None or known[0] is not material:
-            known = (material, texts_of(configuration, subject))
+            known = (material, self._texts(configuration, subject))
             self._digests[subject] = known
         elif subject in self._approved:
             return self._approved[subject]
         self._approved[subject] = self._baseline.approved(
-            view, subject, known[1], lambda: subject_words(configuration, subject)
+            view, subject, known[1], lambda: self._words(configuration, subject)
         )
         return self._approved[subject]
 
@@ -339,6 +362,7 @@ class Gatherer:
             access=self._access,
             archive=self._kept,
             asked=_asked(view),
+            started=started_words(self._node, configuration),
         )
 
     def _archive(self, view: View, now: Instant) -> ArchiveFacts:
@@ -379,7 +403,10 @@ class Gatherer:
             broken=(view.setting(BROKEN) or b"").decode("utf-8", "replace"),
             breaks=tuple(f"{each.at}: {each.reason}" for each in sealed_breaks(view, self._node.log)),
             silent=tuple(silent_witnesses(self._node, view)),
-            troubled=tuple(each.origin for each in witnessed_logs(view) if each.trouble),
+            troubled=(
+                *(each.origin for each in witnessed_logs(view) if each.trouble),
+                *(each.origin for each in awaiting_logs(view)),
+            ),
         )
 
     def _machine(self, view: View, now: Instant) -> MachineFacts:

@@ -135,10 +135,11 @@ class Bag:
         if self.digest(MANIFEST) != listed[MANIFEST]:
             raise BadExport(MANIFEST, "it is not the file that the tag manifest lists.")
         tags[MANIFEST] = listed[MANIFEST].encode()
-        names = sorted(entry.name for entry in os.scandir(self.folder))
-        for name in names:
-            if name not in (*TAGS, TAG_MANIFEST, "data"):
-                raise BadExport(name, "it does not belong into an export.")
+        for entry in sorted(os.scandir(self.folder), key=lambda entry: entry.name):
+            if entry.name not in (*TAGS, TAG_MANIFEST, "data"):
+                raise BadExport(entry.name, "it does not belong into an export.")
+            if entry.name == "data" and not entry.is_dir(follow_symlinks=False):
+                raise BadExport(entry.name, "it is no folder.")
         return tags
 
     def lines(self) -> Iterator[tuple[str, str]]:
@@ -160,7 +161,13 @@ class Bag:
     def units(self) -> Iterator[Unit]:
         """The files by message, in order. Raises :class:`BadExport`."""
         current: Unit | None = None
+        names: set[str] = set()
         for path, digest in self.lines():
+            if current is None or not path.startswith(f"{current.path}/"):
+                names.clear()
+            if path.lower() in names:  # where case is not told apart, one would take the other's place
+                raise BadExport(path, "another file differs from it in case alone.")
+            names.add(path.lower())
             found = _MESSAGE.fullmatch(path)
             if found is None:
                 if path.startswith(MESSAGES):

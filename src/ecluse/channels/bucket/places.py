@@ -138,7 +138,7 @@ class BucketPlaces:
         if settings.ca is None:
             return b""
         try:
-            return (self._folder / settings.ca).read_bytes()
+            return self._directory().configuration.authority(settings.ca, self._folder)
         except OSError as error:
             raise WrongSettings(f"The file {settings.ca} can't be read: {error.strerror}.") from None
 

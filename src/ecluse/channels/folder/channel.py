@@ -80,7 +80,14 @@ class FolderChannel:
         replace = place.replace if target.replace is None else target.replace
         memory = Remembered(self._hub, message, delivery, str(place.path))
         files = []
-        with open_root(place.path, create=place.create) as root, down(root, path, create=True) as handle:
+        # Where something of it may lie there, a folder that is away (a disk that is not mounted) is not made anew.
+        awaited = again and any(
+            memory.left(f"{path}/{name}" if path else name) is not None for name in file_names(message)
+        )
+        with (
+            open_root(place.path, create=place.create and not awaited) as root,
+            down(root, path, create=True) as handle,
+        ):
             assert handle is not None, "made where it is missing"
             documents = zip(file_names(message), self._hub.documents(message), strict=True)
             for number, (name, document) in enumerate(documents):

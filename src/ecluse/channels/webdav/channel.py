@@ -52,7 +52,9 @@ class WebDavChannel:
         again = delivery.attempts > 1
         files = []
         for name, document in zip(file_names(message), self._hub.documents(message), strict=True):
-            spot = WebDavSpot(place.client, folder, name, delivery.id, document, replace=replace)
+            spot = WebDavSpot(
+                place.client, folder, name, delivery.id, document, replace=replace, base=place.folder
+            )
             came = deliver_once(spot, memory, again=again)
             part = document.part
             checked = "size sha256" if came.how == FOUND else came.staged.checked

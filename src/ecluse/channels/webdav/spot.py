@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from ecluse.channels.webdav.client import DavClient, WebDavUnavailable
+from ecluse.channels.webdav.client import DavClient, WebDavMissing, WebDavUnavailable
 from ecluse.errors import EcluseError
 from ecluse.exchange.hub import Document
 from ecluse.exchange.once import InDoubt, Spot, Staged, Standing
@@ -24,11 +24,21 @@ class WebDavSpot:
         delivery: Id of the delivery: its passing name is its alone.
         document: What.
         replace: It may take another file's place.
+        base: The agreed folder, which ``folder`` is or lies in.
     """
 
     def __init__(
-        self, client: DavClient, folder: str, name: str, delivery: str, document: Document, *, replace: bool
+        self,
+        client: DavClient,
+        folder: str,
+        name: str,
+        delivery: str,
+        document: Document,
+        *,
+        replace: bool,
+        base: str = "",
     ) -> None:
+        self._base = base
         self._client = client
         self._folder = folder
         self._name = name
@@ -68,6 +78,8 @@ class WebDavSpot:
         """See the port."""
         found = self._client.look(self._within(mark))
         if found is None:
+            if self._base and self._client.look(self._base) is None:
+                raise WebDavMissing(f"{self._client.where} has no folder {self._base} any more.")
             return Standing.GONE
         return Standing.WHOLE if self._fits(found) else Standing.TORN
 

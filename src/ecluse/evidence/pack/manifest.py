@@ -12,7 +12,9 @@ import msgspec
 from ecluse.evidence.errors import BadPack
 from ecluse.model.basics import Instant, iso
 from ecluse.typed import json_decoder
-from ecluse.wire.tlog.note import NoteKey, Sign, sign_note
+from ecluse.wire.tlog.checkpoint import LogKey
+from ecluse.wire.tlog.note import Sign
+from ecluse.wire.tlog.text_note import sign_text
 
 __all__ = [
     "FORMAT",
@@ -93,9 +95,11 @@ def note_text(manifest: bytes, made: str) -> str:
     return f"{FORMAT}\n{sha256(manifest).hexdigest()}\n{made}\n"
 
 
-def manifest_note(manifest: bytes, made: str, key: NoteKey, sign: Sign) -> bytes:
-    """The signed note of a manifest. Raises as :func:`~ecluse.wire.tlog.note.sign_note` does."""
-    return sign_note(note_text(manifest, made), key, sign)
+def manifest_note(manifest: bytes, made: str, key: LogKey, sign: Sign, sign_ml_dsa: Sign) -> bytes:
+    """The note of a manifest, signed with every key of the log. Raises as
+    :func:`~ecluse.wire.tlog.text_note.sign_text` does.
+    """
+    return sign_text(note_text(manifest, made), key, sign, sign_ml_dsa)
 
 
 def read_manifest(data: bytes) -> Manifest:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from ecluse.errors import EcluseError, Fault
-from ecluse.evidence.breaks import base_of, epoch_of, origin_of, present_origin
+from ecluse.evidence.breaks import MAX_NUMBER, base_of, epoch_of, origin_of, present_origin, sealed_breaks
 from ecluse.evidence.errors import RolledBack
 from ecluse.evidence.witness import Cosignature, keep_cosignature
 from ecluse.evidence.witness.service import GOES_ON
@@ -26,7 +26,7 @@ from ecluse.wire.tlog import merkle
 from ecluse.wire.tlog.checkpoint import LogKey, TreeHead, parse_head
 from ecluse.wire.tlog.cosignature import CosignerKey, time_of
 from ecluse.wire.tlog.errors import BadSignature, Malformed
-from ecluse.wire.tlog.note import Signature, parse_note
+from ecluse.wire.tlog.note import Signature, open_note, parse_note
 from ecluse.wire.tlog.witness import (
     ADD_CHECKPOINT,
     AddCheckpoint,
@@ -35,7 +35,16 @@ from ecluse.wire.tlog.witness import (
     parse_size,
 )
 
-__all__ = ["STATE", "Ask", "WitnessClient", "WitnessDisagrees", "WitnessRefused", "WitnessState", "states"]
+__all__ = [
+    "STATE",
+    "Ask",
+    "WitnessAwaits",
+    "WitnessClient",
+    "WitnessDisagrees",
+    "WitnessRefused",
+    "WitnessState",
+    "states",
+]
 
 STATE: Final = "witness"
 """Kind of the records of how it stands with each of our witnesses; the key is what the witness is called here."""
@@ -66,6 +75,17 @@ class WitnessDisagrees(EcluseError):
     code = "witness.disagrees"
     fault = Fault.PARTNER
     remedy = "Ask its operator for the checkpoint that it cosigned last; our log goes on meanwhile."
+
+
+class WitnessAwaits(EcluseError):
+    """A witness does not cosign our log under its other name before a person there accepts it."""
+
+    code = "witness.awaits"
+    fault = Fault.PARTNER
+    remedy = (
+        "Call its operator, who compares size and root with these and runs `ecluse log cosign --accept NAME`; "
+        "our log goes on meanwhile."
+    )
 
 
 class WitnessState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -182,10 +202,10 @@ class WitnessClient:
     def _submit(self) -> int | None:
         old: int | None = None
         for _ in range(_TRIES):
-            state, checkpoint, origin = self._store.read(self._present)
+            state, checkpoint, origin, continued = self._store.read(self._present)
             if checkpoint is None or (state.origin, state.size) == (origin, checkpoint.size):
                 return None
-            known = state.size if state.origin == origin else 0
+            known = state.size if state.origin == origin or state.size <= continued else 0
             start = known if old is None else old
             if (
                 start > checkpoint.size
@@ -198,19 +218,54 @@ class WitnessClient:
                 return checkpoint.size
             if status == 409:
                 old = parse_size(body)
+                if state.origin != origin and old > continued and not self._cosigned(origin, old):
+                    if not start:
+                        raise self._awaits(origin, old, checkpoint)
+                    old = 0  # which is how a log says that it can prove nothing
                 continue
             if status in (404, 422):
                 self.look(_words(body).removeprefix(GOES_ON))
             raise WitnessRefused(f"The witness {self.name} answers {status}: {_words(body)}")
         raise WitnessDisagrees(f"The witness {self.name} tells another size each time.")
 
-    def _present(self, view: View) -> tuple[WitnessState, Checkpoint | None, str]:
+    def _present(self, view: View) -> tuple[WitnessState, Checkpoint | None, str, int]:
+        """How it stands with the witness, what it is asked for, our log's name, and up to which size our log continues
+        what it was called before, under the name that the witness cosigned last.
+        """
         record = view.record(STATE, self.name)
         origin = present_origin(view, self._key)
         checkpoint = view.last_checkpoint()
         if checkpoint is not None and parse_head(parse_note(checkpoint.note).text).origin != origin:
             checkpoint = None  # it is of the epoch before: the first of this one is about to be signed
-        return _state(record), checkpoint, origin
+        state, base = _state(record), base_of(origin)
+        since = epoch_of(base, state.origin) or 1
+        found = [
+            each for each in sealed_breaks(view, self._key) if (epoch_of(base, each.origin) or 1) > since
+        ]
+        continued = min((each.common for each in found), default=MAX_NUMBER)
+        return state, checkpoint, origin, continued
+
+    def _cosigned(self, origin: str, size: int) -> bool:
+        """Whether the witness shows a head of so many records under this name that it cosigned.
+
+        Raises:
+            RolledBack: It shows one that we signed under this name, cosigned or not, and the log does not continue it.
+        """
+        status, body = self._ask("GET", checkpoint_path(origin), b"")
+        if status != 200:
+            return False
+        try:
+            head = self._confront(body)
+            return head.size == size and len(open_note(body, self._keys).signatures) == len(self._keys)
+        except (Malformed, BadSignature):
+            return False
+
+    def _awaits(self, origin: str, cosigned: int, checkpoint: Checkpoint) -> WitnessAwaits:
+        return WitnessAwaits(
+            f"The witness {self.name} has cosigned {cosigned} records of a former name of our log, to which no proof "
+            f"leads: a person there decides on {origin}, which has {checkpoint.size} records with the root "
+            f"{checkpoint.root.hex()[:16]}... by now."
+        )
 
     def _request(self, old: int, checkpoint: Checkpoint) -> bytes:
         wanted = merkle.consistency_nodes(old, checkpoint.size)

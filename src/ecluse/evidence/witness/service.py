@@ -8,17 +8,32 @@ forked    it signed two heads of one size: proof, whoever sent them
 suspect   a signed head came with a proof that does not lead from the last one; anybody may have sent that
 behind    a signed head smaller than the last one came: a log that was put back asks so, and so may a replay
 ========  ==================================================================================================
+
+A log that broke goes on under another name (:mod:`~ecluse.evidence.breaks`), and so may whoever stole its key over
+another history. The first head under such a name is cosigned where a proof leads to it from the last head under the
+name before. Where none can be had, for what was lost is lost, the head waits until a person here accepts it; meanwhile
+neither name is cosigned, so that an owner who knows nothing of the other name hears of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from ecluse.evidence.breaks import epoch_of, origin_of
+from ecluse.evidence.breaks import epoch_of
+from ecluse.evidence.witness.awaiting import (
+    Awaiting,
+    NothingAwaits,
+    awaiting,
+    awaiting_logs,
+    drop_awaiting,
+    hash_of,
+    keep_awaiting,
+    settle,
+    waits_for,
+)
 from ecluse.model.basics import Clock
 from ecluse.model.records import Record
 from ecluse.store.port import Conflict, Store, Tx, View
@@ -142,15 +157,18 @@ class Witness:
         if head.size == 0 and head.root != merkle.EMPTY_ROOT:
             return _said(422, "The root of an empty log is another.")
         for _ in range(_TRIES):
-            before, later = self._store.read(lambda view: _present(view, found.name, head.origin))
-            if later is not None:
-                self._notice(later, "behind", head, verified)
-                return _said(404, f"{GOES_ON}{_decode(later.body).origin}")
-            refusal = self._refusal(before, request, head, verified)
-            if refusal is not None:
-                return refusal
+            known = self._store.read(lambda view: _present(view, found.name, head.origin))
+            if known.later is not None:
+                self._notice(known.later, "behind", head, verified)
+                return _said(404, f"{GOES_ON}{_decode(known.later.body).origin}")
+            if known.waits is not None and _later(found.name, known.waits.origin, head.origin):
+                return _said(404, f"{GOES_ON}{known.waits.origin}")
             try:
-                return self._sign(before, head, verified)
+                if known.before is None and known.former is not None:
+                    refusal = self._bridge(known, known.former, request, head, verified)
+                else:
+                    refusal = self._refusal(known.before, request, head, verified)
+                return refusal if refusal is not None else self._sign(known.before, head, verified)
             except Conflict:
                 continue
         return _said(503, "Others ask for the same log.")
@@ -158,14 +176,40 @@ class Witness:
     def checkpoint(self, origin_hash: str) -> bytes | None:
         """The newest head of a log that was cosigned, with the log's signatures and ours; ``None`` where there is none.
 
+        A head that waits for a person is shown with the log's signatures alone: its owner may not know of it.
+
         Args:
             origin_hash: SHA-256 of the origin in hexadecimal, as it stands in the path.
         """
         record = self._store.read(lambda view: view.record(WITNESSED, origin_hash))
         if record is None:
-            return None
+            waiting = self._store.read(awaiting_logs)
+            found = next((each for each in waiting if hash_of(each.origin) == origin_hash), None)
+            return None if found is None else found.note.encode()
         kept = _decode(record.body)
         return (kept.note + "".join(kept.lines)).encode()
+
+    def accept(self, origin: str, tell: Callable[[Tx, Awaiting], None]) -> Awaiting:
+        """Cosign the head that waits under a name: a person says that the log goes on so.
+
+        From there on the name is cosigned as any other, each head where it continues the last.
+
+        Args:
+            origin: The name.
+            tell: Writes who decided, in the transaction.
+
+        Raises:
+            NothingAwaits: No head waits under this name.
+            EcluseError: Our keys can't be used, or the database.
+        """
+        waiting = self._store.read(lambda view: awaiting(view, origin))
+        note = parse_note(waiting.note.encode())
+        head = parse_head(note.text)
+        try:
+            self._sign(None, head, note, lambda tx: tell(tx, drop_awaiting(tx, origin)))
+        except Conflict:
+            raise NothingAwaits(f"The log {origin} was cosigned meanwhile.") from None
+        return waiting
 
     def _refusal(
         self, before: Record | None, request: AddCheckpoint, head: TreeHead, verified: Note
@@ -177,18 +221,69 @@ class Witness:
         if request.old != size:
             return Answer(409, SIZE_TYPE, encode_size(size))
         try:
-            if size == 0:
-                if request.proof:
-                    raise BadProof("No proof leads from the empty log.")
-            else:
-                merkle.verify_consistency(size, root, head.size, head.root, request.proof)
+            _leads(size, root, head, request.proof)
         except BadProof as error:
             if before is not None and head.size > size:
                 self._notice(before, "suspect", head, verified)
             return _said(422, error.cause)
         return None
 
-    def _sign(self, before: Record | None, head: TreeHead, verified: Note) -> Answer:
+    def _bridge(
+        self, known: _Known, former: Record, request: AddCheckpoint, head: TreeHead, verified: Note
+    ) -> Answer | None:
+        """The first head under another name: it continues the last one under the name before, or a person decides."""
+        last = _decode(former.body)
+        if request.old not in (0, last.size):
+            return Answer(409, SIZE_TYPE, encode_size(last.size))
+        try:
+            if request.old != last.size:
+                raise BadProof("No proof leads from what was cosigned.")
+            _leads(last.size, bytes.fromhex(last.root), head, request.proof)
+        except BadProof as error:
+            if known.waits is None or known.waits.origin != head.origin:
+                self._await(last, head, verified)
+            if request.old != last.size:
+                return Answer(409, SIZE_TYPE, encode_size(last.size))
+            return _said(422, error.cause)
+        return None
+
+    def _await(self, last: Witnessed, head: TreeHead, verified: Note) -> None:
+        """Keep a head for a person to decide on. The first under its name stays; a later name takes its place."""
+        now = self._clock()
+        waits = Awaiting(
+            head.origin,
+            head.size,
+            head.root.hex(),
+            _plain(verified),
+            last.origin,
+            last.size,
+            last.root,
+            now // 1_000_000,
+        )
+        data = {
+            "log": head.origin,
+            "size": head.size,
+            "root": head.root.hex(),
+            "before": last.origin,
+            "cosigned": last.size,
+            "cosigned_root": last.root,
+            "theirs": waits.note,
+            "ours": last.note,
+        }
+
+        def work(tx: Tx) -> None:
+            keep_awaiting(tx, waits, now)
+            self._tell(tx, "witness.log-awaits", f"log:{head.origin}", data)
+
+        self._store.write(work)
+
+    def _sign(
+        self,
+        before: Record | None,
+        head: TreeHead,
+        verified: Note,
+        more: Callable[[Tx], None] = lambda tx: None,
+    ) -> Answer:
         now = self._clock()
         at = now // 1_000_000
         lines = tuple(cosign(head, key, sign, at).line.decode() for key, sign in self._signers)
@@ -204,7 +299,7 @@ class Witness:
             trouble_size=last.trouble_size if last is not None and last.trouble == "forked" else 0,
             told=last.told if last is not None else 0,
         )
-        record = Record(WITNESSED, _key(head.origin), now, msgspec.json.encode(kept), state=kept.trouble)
+        record = Record(WITNESSED, hash_of(head.origin), now, msgspec.json.encode(kept), state=kept.trouble)
 
         def work(tx: Tx) -> None:
             if before is None:
@@ -212,6 +307,8 @@ class Witness:
                 self._tell(tx, "witness.began", f"log:{head.origin}", {"log": head.origin, "size": head.size})
             else:
                 tx.replace_record(before, record)
+            more(tx)
+            settle(tx, head.origin)
 
         self._store.write(work)
         return Answer(200, _TEXT, "".join(lines).encode())
@@ -257,7 +354,7 @@ class Witness:
 
 def witnessed(view: View, origin: str) -> Witnessed | None:
     """What is known of a log that is cosigned."""
-    record = view.record(WITNESSED, _key(origin))
+    record = view.record(WITNESSED, hash_of(origin))
     return None if record is None else _decode(record.body)
 
 
@@ -272,19 +369,46 @@ def witnessed_logs(view: View) -> list[Witnessed]:
     return sorted(found, key=lambda each: each.origin)
 
 
-def _present(view: View, base: str, origin: str) -> tuple[Record | None, Record | None]:
-    """The record of a log under the name of one epoch, and that of the latest epoch where that is a later one.
+class _Known(NamedTuple):
+    """What is known of a log when it asks under one of its names.
 
-    Whichever later one: who has the log's key may leave epochs out.
+    Attributes:
+        before: The record under this name.
+        former: That under the latest name before it.
+        later: That under the latest of its names, where that is a later one: whoever has the key may leave some out.
+        waits: The head that a person has to decide on, if it is not cosigned under a later name by now.
     """
+
+    before: Record | None
+    former: Record | None
+    later: Record | None
+    waits: Awaiting | None
+
+
+def _present(view: View, base: str, origin: str) -> _Known:
     epoch = epoch_of(base, origin) or 1
-    latest = max((epoch_of(base, each.origin) or 0 for each in witnessed_logs(view)), default=0)
-    later = view.record(WITNESSED, _key(origin_of(base, latest))) if latest > epoch else None
-    return view.record(WITNESSED, _key(origin)), later
+    names = {epoch_of(base, each.origin) or 0: each.origin for each in witnessed_logs(view)}
+    latest = max(names, default=0)
+    former = max((each for each in names if 0 < each < epoch), default=0)
+    waits = waits_for(view, base)
+    return _Known(
+        view.record(WITNESSED, hash_of(origin)),
+        view.record(WITNESSED, hash_of(names[former])) if former else None,
+        view.record(WITNESSED, hash_of(names[latest])) if latest > epoch else None,
+        waits if waits is not None and (epoch_of(base, waits.origin) or 0) > latest else None,
+    )
 
 
-def _key(origin: str) -> str:
-    return sha256(origin.encode()).hexdigest()
+def _later(base: str, one: str, other: str) -> bool:
+    return (epoch_of(base, one) or 1) > (epoch_of(base, other) or 1)
+
+
+def _leads(size: int, root: bytes, head: TreeHead, proof: Sequence[bytes]) -> None:
+    """Whether a head continues an earlier one. Raise :class:`BadProof` where the proof does not say so."""
+    if size:
+        merkle.verify_consistency(size, root, head.size, head.root, proof)
+    elif proof:
+        raise BadProof("No proof leads from the empty log.")
 
 
 def _plain(note: Note) -> str:

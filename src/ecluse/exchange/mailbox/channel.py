@@ -19,7 +19,7 @@ from ecluse.exchange.target import Target, target_of
 from ecluse.model.basics import Instant, PartnerId
 from ecluse.model.files import FileRow, FileState
 from ecluse.model.nouns import Answer, Delivery, Message
-from ecluse.model.paths import MAX_NAME, BadPath, VirtualPath
+from ecluse.model.paths import MAX_NAME, BadPath, VirtualPath, plain_name
 from ecluse.store.port import Tx, View
 from ecluse.trust.directory import Directory
 
@@ -166,9 +166,8 @@ def safe_name(name: str) -> str:
     for each in (name, printable, f"_{printable}"):
         cut = each.encode("utf-8", "ignore")[:MAX_NAME].decode("utf-8", "ignore")
         with contextlib.suppress(BadPath):
-            path = VirtualPath.parse(cut)
-            if len(path.names) == 1 and printable:
-                return path.name
+            if printable:
+                return plain_name(cut)
     return "document"
 
 

@@ -66,7 +66,7 @@ def open_pieces(hub: Hub, pieces: Sequence[Piece]) -> Octets:
     """Open all of them, as one."""
     readers: list[VaultReader] = []
     try:
-        readers.extend(hub.vault.open(piece.row, piece.key) for piece in pieces)
+        readers.extend(hub.open_kept(piece.row, piece.key) for piece in pieces)
     except BaseException:
         for reader in readers:
             reader.close()

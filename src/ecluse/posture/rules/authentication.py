@@ -164,6 +164,11 @@ def _single_operator(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
         yield Hit("operators", f"{len(facts.operators)} with the role trust")
 
 
+def _started(facts: HubFacts, moment: Moment) -> Iterator[Hit]:
+    for field, words in facts.started:
+        yield Hit(field, words)
+
+
 def _four_eyes(facts: HubFacts) -> bool:
     return len(facts.operators) >= EYES
 
@@ -318,6 +323,16 @@ HUB: Final = (
         'two operators with the role "trust"',
         "Name a second one under [[operators]] in ecluse.toml.",
         _single_operator,
+    ),
+    Rule[HubFacts](
+        "authentication.unapproved-start",
+        Severity.HIGH,
+        "The hub works with another database, keyring or place of documents than is in force",
+        "These are read from the folder's own ecluse.toml, which one person can change without anybody's approval.",
+        "[store], [blobs] and [keyring] of ecluse.toml as they are in force",
+        "Find out who changed the file; then put it back with `ecluse export`, or have it approved with "
+        "`ecluse apply`, and start the nodes again.",
+        _started,
     ),
     Rule[HubFacts](
         "authentication.long-proposals",

@@ -18,8 +18,8 @@ BUSY_SECONDS: Final = 5.0
 _AGAIN: Final = 0.01
 """Seconds until a lock that SQLite does not wait for is tried again."""
 
-_STATEMENTS: Final = 256
-"""Prepared statements kept by a connection: more than there are verbs."""
+_STATEMENTS: Final = 512
+"""Prepared statements kept by a connection: more than there are verbs, and numbers of rows to add at once."""
 
 _OLDEST: Final = (3, 37, 0)
 """STRICT tables: sqlite.org/stricttables.html."""

@@ -14,14 +14,15 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from ecluse.store.rows import Row
 
 __all__ = ["Held", "InTheWay", "together"]
 
-STEPS: Final = (64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1)
-"""Rows in one statement: few different ones, so that each is prepared once; most groups are small."""
+STEPS: Final = (64, 32, *range(16, 0, -1))
+"""Rows in one statement: as many as there are where there are few, and no more different ones than stay prepared."""
 
 _INSERT: Final = re.compile(r"((?:INSERT|INSERT OR REPLACE) INTO (\w+) .*?VALUES )(\([?, ]+\))(.*)")
 
@@ -35,26 +36,21 @@ def together(main: sqlite3.Connection, sql: str, rows: list[Row]) -> int:
 
     Raises whatever SQLite and the binding of the values raise; some rows may be in then.
     """
-    found = _INSERT.fullmatch(sql)
-    assert found is not None, "the statements that rows are held for are all of that form"
-    head, _, values, tail = found.groups()
     done = at = 0
     for step in STEPS:
         while len(rows) - at >= step:
             flat = [value for row in rows[at : at + step] for value in row]
-            done += main.execute(_many(head, values, tail, step), flat).rowcount
+            done += main.execute(_many(sql, step), flat).rowcount
             at += step
     return done
 
 
-_made: dict[tuple[str, int], str] = {}
-
-
-def _many(head: str, values: str, tail: str, count: int) -> str:
-    sql = _made.get((head, count))
-    if sql is None:
-        sql = _made[head, count] = head + ", ".join([values] * count) + tail
-    return sql
+@cache
+def _many(sql: str, count: int) -> str:
+    found = _INSERT.fullmatch(sql)
+    assert found is not None, "the statements that rows are held for are all of that form"
+    head, _, values, tail = found.groups()
+    return f"{head}{', '.join([values] * count)}{tail}"
 
 
 class Held:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import base64
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Literal
@@ -16,6 +18,7 @@ from ecluse.trust.company import Bank, masked_iban
 from ecluse.trust.configuration import Configuration
 from ecluse.trust.keys.openpgp import END_OF_TIME
 from ecluse.trust.operators import operator_words
+from ecluse.trust.rules.authorities import bucket_authorities, hub_authorities
 from ecluse.trust.settings.archive import ArchiveProfile
 from ecluse.trust.settings.fields import Strict
 from ecluse.trust.settings.flow import Flow
@@ -23,7 +26,7 @@ from ecluse.trust.settings.places import Account, Bucket, Ftps, OpenPgp, Sftp, W
 from ecluse.trust.settings.schema import As2, Hub, Organisation, Partner
 from ecluse.wire.openpgp.certificate import Certificate
 
-__all__ = ["Change", "Plan", "differences", "plan", "subject_words"]
+__all__ = ["Change", "Plan", "differences", "openpgp_words", "plan", "subject_words"]
 
 _BARE_HUB: Final = Hub(organisation=Organisation(name="", as2_id=""))
 _BARE_PARTNER: Final = Partner(
@@ -85,7 +88,7 @@ class Plan:
         return bool(self.changes)
 
     def text(self) -> str:
-        """For people: a block for each subject."""
+        """For people: a block for each subject. Of a long key it has both ends and the fingerprint."""
         if not self.changes:
             return "Nothing would change.\n"
         lines: list[str] = []
@@ -94,12 +97,27 @@ class Plan:
             if change.subject != subject:
                 subject = change.subject
                 lines.append(subject)
-            lines.append(f"  {change}")
+            lines.append(f"  {_LONG.sub(_shortened, str(change))}")
         return "\n".join(lines) + "\n"
 
     def json(self) -> bytes:
         """For programs: an array of objects with the attributes of :class:`Change`."""
         return msgspec.json.encode(self.changes)
+
+
+_LONG: Final = re.compile(r"(?<![A-Za-z0-9+/=])([^\s,+]{1,255}\+[0-9a-f]{8}\+)?([A-Za-z0-9+/]{120,}={0,2})")
+"""A key in base64, perhaps behind the name and the id of a verifier key. An Ed25519 or ECDSA key is shorter, and an RSA
+or ML-DSA one is not."""
+
+
+def _shortened(found: re.Match[str]) -> str:
+    """A long key as it can be compared: both of its ends, and its fingerprint as ``ssh-keygen -l`` shows it."""
+    name, key = found[1] or "", found[2]
+    try:
+        digest = sha256(base64.b64decode(key, validate=True)).digest()
+    except ValueError:
+        return found[0]
+    return f"{name}{key[:12]}...{key[-8:]} (SHA256:{base64.b64encode(digest).decode().rstrip('=')})"
 
 
 def plan(old: Configuration | None, new: Configuration) -> Plan:
@@ -114,7 +132,7 @@ def plan(old: Configuration | None, new: Configuration) -> Plan:
         subject = f"partner:{name}"
         was = old.partners.get(name) if old is not None else None
         will = new.partners.get(name)
-        if old is not None and was is will and old.certificates.get(name) is new.certificates.get(name):
+        if old is not None and was is not None and was is will and _same_files(old, new, name, was):
             # Read from the same texts: an OpenPGP file that changed gives its partner another set too.
             continue
         if will is None and was is not None:
@@ -173,6 +191,14 @@ def differences(subject: str, before: Mapping[str, str], after: Mapping[str, str
     return tuple(_differences(subject, before, after))
 
 
+def _same_files(old: Configuration, new: Configuration, name: PartnerId, partner: Partner) -> bool:
+    """Whether the files that a partner's file names say the same in both."""
+    if old.certificates.get(name) is not new.certificates.get(name):
+        return False
+    named = list(bucket_authorities(partner))
+    return not named or _contents(old, named) == _contents(new, named)
+
+
 def _additions(subject: str, fields: Mapping[str, str], usual: Mapping[str, str]) -> Iterator[Change]:
     """A subject that is new: only what its file says beyond the defaults."""
     for field, value in fields.items():
@@ -205,41 +231,45 @@ def _hub_fields(configuration: Configuration) -> dict[str, str]:
     fields = _fields(msgspec.structs.replace(hub, operators=()))
     for operator in hub.operators:
         fields[f"operator {operator.name}"] = operator_words(operator)
-    named: list[tuple[str, tuple[str, ...]]] = [("seals.roots", hub.seals.roots)]
-    for number, authority in enumerate(hub.revocation.authorities):
-        named.append((f"revocation.authorities[{number}].certificate", (authority.certificate,)))
-    for number, stamps in enumerate(hub.log.authorities):
-        named.append((f"log.authorities[{number}].roots", (stamps.roots,)))
-    for field, paths in named:
-        if paths:
-            fields[field] = ", ".join(
-                word
-                for path in paths
-                for word in (
-                    path,
-                    *(f"SHA-256 {describe(each).short}" for each in configuration.certificates_in(path)),
-                )
-            )
+    fields |= _contents(configuration, hub_authorities(hub))
     if hub.backup is not None:
         fields["backup.recipients"] = ", ".join(
             word
             for path in hub.backup.recipients
-            for word in (path, *map(_openpgp, configuration.openpgp.get(path, ())))
+            for word in (path, *map(openpgp_words, configuration.openpgp.get(path, ())))
         )
     return {**fields, **_bank("organisation.", hub.organisation.bank)}
+
+
+def _contents(configuration: Configuration, named: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, str]:
+    """Fields that name files of authorities, with what is in these."""
+    return {
+        field: ", ".join(
+            word
+            for path in paths
+            for word in (
+                path,
+                *(f"SHA-256 {describe(each).short}" for each in configuration.certificates_in(path)),
+            )
+        )
+        for field, paths in named
+    }
 
 
 def _partner_fields(configuration: Configuration | None, name: PartnerId) -> dict[str, str]:
     if configuration is None or name not in configuration.partners:
         return {}
     fields = _settings(configuration.partners[name])
+    fields |= _contents(configuration, bucket_authorities(configuration.partners[name]))
     for entry in configuration.certificates[name].entries:
         _told(fields, f"certificate {entry.info.short}", _certificate(entry))
     openpgp = configuration.partners[name].openpgp
     if openpgp is not None:
         own = {each.fingerprint for each in configuration.openpgp_certificates(openpgp.certificates)}
         for certificate in configuration.openpgp_certificates((*openpgp.certificates, *openpgp.recipients)):
-            words = _openpgp(certificate) + ("" if certificate.fingerprint in own else ", as a recipient")
+            words = openpgp_words(certificate) + (
+                "" if certificate.fingerprint in own else ", as a recipient"
+            )
             fields[f"openpgp certificate {certificate.fingerprint}"] = words
     return fields
 
@@ -249,7 +279,7 @@ def _told(fields: dict[str, str], field: str, words: str) -> None:
     fields[field] = f"{fields[field]}; {words}" if field in fields else words
 
 
-def _openpgp(certificate: Certificate) -> str:
+def openpgp_words(certificate: Certificate) -> str:
     """In words that don't depend on the moment; the digest tells what words don't."""
     view = certificate.at(END_OF_TIME)
     ends = view.expires()

@@ -349,6 +349,21 @@ class HeldKeys(OpenPgpKeys):
             self._keys = {**self._keys, ref: Held(private, ordered, former)}
         return own
 
+    def certify_as(self, ref: str, new: str, data: bytes) -> x509.Certificate:
+        """Hold a key a second time, under another name and with another certificate; what has the first name stays.
+
+        Args:
+            ref: The name that the key has.
+            new: The name that it gets beside that.
+            data: The certificate, as :meth:`install_certificate` takes it.
+
+        Raises:
+            CertificateError: It can't be read, or belongs to another key.
+            KeyringError: ``keyring.exists``, ``keyring.bad-name``, ``keyring.no-key``; and for a key that stays in a
+                key store, which is bound a second time instead.
+        """
+        return self._add(new, check_pair(self._held(ref).private, load_certificates(data)))
+
     def remove(self, ref: str) -> None:
         """Forget a key for good: what was encrypted to it alone can't be read any more."""
         with self._changing():

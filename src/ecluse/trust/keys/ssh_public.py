@@ -10,6 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ecluse.trust.floor import LEGACY_RSA_BITS, MAX_RSA_BITS, MIN_RSA_BITS, rsa_problem
+from ecluse.wire.sshsig import is_small_order
 
 __all__ = ["MIN_SSH_EXPONENT", "public_key_problem"]
 
@@ -43,6 +44,8 @@ def public_key_problem(line: str, *, legacy: bool = False) -> str | None:
     if fields is None or len(fields) < 2 or fields[0] != kind.encode("ascii", "replace"):
         return "it is cut, or of another kind than it says."
     values = fields[1:]
+    if "ssh-ed25519" in kind and len(values[0]) == 32 and is_small_order(values[0]):
+        return "it is nobody's: anybody can sign as its owner."
     if kind == "ssh-ed25519":
         return None if len(values) == 1 and len(values[0]) == 32 else "it has not the length of its kind."
     if kind == "ssh-rsa":

@@ -41,6 +41,8 @@ AWAY: Final = 30.0
 
 _LATER: Final = frozenset({412, 429, 472, 473, 500, 502, 503, 504})
 """Statuses of a server that is a standby, busy, sealed or broken: another time it may do it."""
+_NEVER: Final = ("requested version", "soft-deleted")
+"""What it says, with the status of an error of its own, of a key that an administrator took out of use."""
 
 
 class Login(NamedTuple):
@@ -260,7 +262,7 @@ def judge(answer: Answer) -> Answer:
         )
     if status in (307, 308):
         raise _away(host, "it is a standby, and sends us to another server")
-    if status in _LATER:
+    if status in _LATER and not any(words in said for words in _NEVER):
         raise _away(host, said or f"HTTP {status}")
     raise KeyringError(
         f"The key store at {host} refuses: {said or f'HTTP {status}'}.",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from ecluse.trust.addresses import is_loopback, split_url
 from ecluse.trust.errors import Problem
 from ecluse.trust.settings.stamps import TimeStampAuthority
 
-__all__ = ["missing_roots", "stamp_problems"]
+__all__ = ["stamp_problems"]
 
 
 def stamp_problems(file: str, authorities: Sequence[TimeStampAuthority]) -> Iterator[Problem]:
@@ -31,18 +31,3 @@ def stamp_problems(file: str, authorities: Sequence[TimeStampAuthority]) -> Iter
         if secret and place is not None and place[0] != "https" and not is_loopback(place[1]):
             cause = "The password would cross the network in clear text."
             yield Problem("config.clear-text", file, f"{field}.url", cause, "Use https.")
-
-
-def missing_roots(
-    file: str, authorities: Sequence[TimeStampAuthority], files: Mapping[str, str]
-) -> Iterator[Problem]:
-    """Authorities whose roots are in no file."""
-    for number, authority in enumerate(authorities):
-        if authority.roots not in files:
-            yield Problem(
-                "config.missing-file",
-                file,
-                f"log.authorities[{number}].roots",
-                f"There is no {authority.roots}.",
-                "Put the authority's root there, as PEM.",
-            )

@@ -17,7 +17,8 @@ class Acme(Strict, frozen=True, kw_only=True):
         email: Where the authority may write.
         listen: Host and port that port 80 of the names leads to.
         renew: How long before its end a certificate is renewed.
-        ca: PEM file of the authority that the directory's own certificate is checked with; the system's by default.
+        ca: PEM file, in the folder certificates, of the authority that the directory's own certificate is checked with;
+            the system's by default.
         allow_private_network: Let the directory be on loopback or a private network.
     """
 

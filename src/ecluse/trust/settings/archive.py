@@ -89,7 +89,7 @@ class ArchivePlace(Strict, frozen=True, kw_only=True):
         path_style: endpoint/bucket/key instead of bucket.endpoint/key.
         access_key: Reference to the access key.
         secret_key: Reference to the secret key.
-        ca: PEM file of the authority that the endpoint's certificate is checked with.
+        ca: PEM file, in the folder certificates, of the authority that the endpoint's certificate is checked with.
         object_lock: Object Lock of the bucket, which has to have it: who has the right may shorten it (governance),
             or nobody (compliance).
         timeout: Longest silence of the store.

@@ -23,7 +23,7 @@ class BackupPlace(Strict, frozen=True, kw_only=True):
         region: The bucket's region.
         access_key: Reference to the access key.
         secret_key: Reference to the secret key.
-        ca: PEM file of the authority that the endpoint's certificate is checked with.
+        ca: PEM file, in the folder certificates, of the authority that the endpoint's certificate is checked with.
     """
 
     place: Annotated[str, Meta(min_length=1, extra={"expected": 'a folder, or "s3://bucket/prefix"'})]

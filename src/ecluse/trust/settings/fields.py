@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -213,12 +214,14 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
+@lru_cache
 def seconds(duration: str) -> float:
     """A :data:`Duration` that was checked, in seconds."""
     unit = duration.lstrip("0123456789")
     return int(duration[: -len(unit)]) * _UNITS[unit]
 
 
+@lru_cache
 def octets(size: str) -> int:
     """A :data:`Size` that was checked, in octets."""
     unit = size.lstrip("0123456789 ")

@@ -82,7 +82,7 @@ class FlowSource(Strict, frozen=True, kw_only=True):
         partners: Partners whose documents are taken, where the channel has several.
         min_size: Smallest file.
         max_size: Largest file.
-        stable: A collected file must not have changed for so long.
+        stable: A collected file must not have changed for so long; an empty one for five minutes, unless this is 0s.
         marker: A collected file is taken only once this file lies beside it; {name} and {stem} stand for its own.
         after: What happens to a collected file once it is kept: delete it, move it, or leave it and remember it.
         move_to: Folder that it is moved to, below the channel's own.

@@ -54,7 +54,8 @@ class WitnessSettings(Strict, frozen=True, kw_only=True):
         name: What they are called here.
         url: Where their witness is: the part before add-checkpoint.
         keys: Verifier keys of their witness; `ecluse log cosign` on their side shows them.
-        ca: PEM file of the authority that their server's certificate is checked with; the system's by default.
+        ca: PEM file, in the folder certificates, of the authority that their server's certificate is checked with; the
+            system's by default.
         allow_private_network: Let the URL lead to loopback or a private network.
     """
 

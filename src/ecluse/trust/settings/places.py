@@ -218,7 +218,7 @@ class Bucket(Strict, frozen=True, kw_only=True):
         account: Name of the storage account (Azure).
         access_key: Reference to the access key (S3).
         secret_key: Reference to the secret key (S3), the account's key (Azure) or the service account's JSON (GCS).
-        ca: PEM file, relative to the hub's folder, of the authority that the store's certificate is checked with.
+        ca: PEM file, in the folder certificates, of the authority that the store's certificate is checked with.
         path_style: The bucket's name stands in the path and not in the host name (S3).
         tags: Tags of the objects that we write.
         replace: A document may take the place of an object of the same name.

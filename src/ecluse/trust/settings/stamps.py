@@ -64,7 +64,7 @@ class TimeStampAuthority(Strict, frozen=True, kw_only=True):
         user: User name, where it asks for one.
         password: Reference to the password.
         timeout: Its longest silence.
-        ca: PEM file, relative to the hub's folder, of the authority that its web server's certificate is checked with;
+        ca: PEM file, in the folder certificates, of the authority that its web server's certificate is checked with;
             by default those of the system.
         allow_private_network: Let it be on loopback or a private network.
     """

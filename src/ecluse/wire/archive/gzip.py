@@ -12,6 +12,8 @@ __all__ = ["GzipReader", "GzipWriter"]
 
 _STEP: Final = 1 << 18
 """Octets that come out at once at most, whatever goes in."""
+_PIECE: Final = 1 << 15
+"""Octets that go in at once: what follows a member's end is copied, and an archive may be nothing but such ends."""
 _GZIP: Final = 31
 """zlib's window bits for gzip's own head and tail."""
 
@@ -36,6 +38,10 @@ class GzipReader:
             ArchiveTooLarge: It holds too much.
         """
         self._meter.read += len(data)
+        for at in range(0, len(data), _PIECE):
+            yield from self._piece(data[at : at + _PIECE])
+
+    def _piece(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._member is None:
                 # Writers for tapes pad with zeros, and gzip itself passes over them (RFC 1952 is silent).

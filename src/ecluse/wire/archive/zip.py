@@ -27,6 +27,8 @@ MAX_END: Final = 1 << 16
 """Octets of the zip64 end record: it has 56, and room for extensions that nobody writes."""
 
 _STEP: Final = 1 << 18
+_PIECE: Final = 1 << 15
+"""Octets that are copied to look for the end of a file whose size stands behind it."""
 _LOCAL: Final = b"PK\x03\x04"
 _CENTRAL: Final = b"PK\x01\x02"
 _END: Final = b"PK\x05\x06"
@@ -207,7 +209,7 @@ class ZipReader:
             if left == 0:
                 raise BadArchive("A file in it is damaged.")
             yield from self._need(1)
-            data = bytes(self._data[: _STEP if left is None else min(left, _STEP)])
+            data = bytes(self._data[: _PIECE if left is None else min(left, _STEP)])
             try:
                 out = inflate.decompress(data, _STEP)
                 used = len(data) - len(inflate.unconsumed_tail) - len(inflate.unused_data)

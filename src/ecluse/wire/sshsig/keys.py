@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from ecluse.wire.sshsig.errors import BadSshSignature
 from ecluse.wire.sshsig.fields import Reader
+from ecluse.wire.sshsig.points import is_small_order
 
 __all__ = ["MAX_RSA", "PublicKey", "fits", "key_bits", "parse_key"]
 
@@ -100,7 +101,14 @@ _KEY_REMEDY: Final = (
 
 
 def _ed25519(reader: Reader, kind: str) -> tuple[_Key, bytes]:
-    return ed25519.Ed25519PublicKey.from_public_bytes(reader.string()), b""
+    return _edwards(reader), b""
+
+
+def _edwards(reader: Reader) -> ed25519.Ed25519PublicKey:
+    point = reader.string()
+    if is_small_order(point):
+        raise ValueError("point")
+    return ed25519.Ed25519PublicKey.from_public_bytes(point)
 
 
 def _ecdsa(reader: Reader, kind: str) -> tuple[_Key, bytes]:
@@ -125,7 +133,7 @@ def _rsa(reader: Reader, kind: str) -> tuple[_Key, bytes]:
 
 
 def _sk_ed25519(reader: Reader, kind: str) -> tuple[_Key, bytes]:
-    return ed25519.Ed25519PublicKey.from_public_bytes(reader.string()), reader.string()
+    return _edwards(reader), reader.string()
 
 
 def _sk_ecdsa(reader: Reader, kind: str) -> tuple[_Key, bytes]:

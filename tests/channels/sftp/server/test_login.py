@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
@@ -187,53 +188,74 @@ def test_nobody_can_lock_a_partner_out_from_elsewhere(site: Site) -> None:
     assert tries(site)
 
 
-def test_unknown_wrong_and_suspended_are_answered_alike(tmp_path: Path) -> None:
-    """Same answer, and no difference in time that fifteen tries of each would show."""
+class Effort:
+    """What answers cost, by user: in seconds, which others on this machine add to, and in the processor's time."""
+
+    def __init__(self) -> None:
+        self.shortest: dict[str, float] = {}
+        self.least: dict[str, float] = {}
+
+    @contextmanager
+    def of(self, user: str) -> Iterator[None]:
+        began, busy = time.perf_counter(), time.process_time()
+        yield
+        for kept, cost in (
+            (self.shortest, time.perf_counter() - began),
+            (self.least, time.process_time() - busy),
+        ):
+            kept[user] = min(kept.get(user, cost), cost)
+
+    @property
+    def alike(self) -> bool:
+        return max(self.least.values()) < 1.15 * min(self.least.values())
+
+
+def test_unknown_wrong_and_suspended_are_answered_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same answer, after the same time, for the same work."""
+    monkeypatch.setattr("ecluse.channels.guard.gate.ANSWER_AFTER", 0.15)
+    monkeypatch.setattr("ecluse.channels.guard.gate.SLOWER_BY", 0.0)
     with serve(tmp_path / "site", guard=Guard(ban_score=1000)) as site:
         site.accounts["birch"] += '\npassword = "env:BIRCH"'
         site.accounts["cedar"] = site.accounts["birch"]
         site.configure(cedar="suspended")
         texts: dict[str, set[str]] = {}
-        times: dict[str, list[float]] = {}
+        effort = Effort()
 
         async def attempt(user: str) -> None:
-            began = time.perf_counter()
-            try:
-                await site.connect(username=user, client_keys=None, password="wrong")
-            except asyncssh.Error as error:
-                texts.setdefault(user, set()).add(
-                    f"{type(error).__name__}: {error.reason.replace(user, 'USER')}"
-                )
-            times.setdefault(user, []).append(time.perf_counter() - began)
+            with effort.of(user):
+                try:
+                    await site.connect(username=user, client_keys=None, password="wrong")
+                except asyncssh.Error as error:
+                    told = f"{type(error).__name__}: {error.reason.replace(user, 'USER')}"
+                    texts.setdefault(user, set()).add(told)
 
         async def run() -> None:
             for user in ("birch", "cedar", "nobody"):
                 await attempt(user)
 
-        import ecluse.channels.guard.gate as gate
-
-        before, gate.ANSWER_AFTER, gate.SLOWER_BY = (gate.ANSWER_AFTER, gate.SLOWER_BY), 0.15, 0.0
-        try:
-            for _ in range(8):
-                asyncio.run(run())
-        finally:
-            gate.ANSWER_AFTER, gate.SLOWER_BY = before
+        for tried in range(60):
+            asyncio.run(run())
+            if tried >= 7 and effort.alike:
+                break
         assert len(set(map(frozenset, texts.values()))) == 1
-        middle = {user: statistics.median(values) for user, values in times.items()}
-        spread = max(middle.values()) - min(middle.values())
-        assert spread < 0.1 * min(middle.values()), middle
+        assert min(effort.shortest.values()) >= 0.15
+        assert effort.alike, effort.least
 
 
-def test_offers_of_keys_are_answered_alike(site: Site) -> None:
+def test_offers_of_keys_are_answered_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecluse.channels.guard.gate.SLOWER_BY", 0.0)
     other = asyncssh.generate_private_key("ssh-ed25519")
-    times: dict[str, list[float]] = {}
-    for _ in range(6):
-        for user in ("birch", "nobody"):
-            began = time.perf_counter()
-            assert not tries(site, username=user, client_keys=[other])
-            times.setdefault(user, []).append(time.perf_counter() - began)
-    middle = [statistics.median(values) for values in times.values()]
-    assert max(middle) - min(middle) < 0.2 * min(middle)
+    effort = Effort()
+    with serve(tmp_path / "site", guard=Guard(ban_score=1000)) as site:
+        for tried in range(60):
+            for user in ("birch", "nobody"):
+                with effort.of(user):
+                    assert not tries(site, username=user, client_keys=[other])
+            if tried >= 5 and effort.alike:
+                break
+    assert effort.alike, effort.least
 
 
 def test_sessions_end_with_the_right_to_them(site: Site) -> None:

@@ -4,6 +4,6 @@
 out.
 """
 
-from ecluse.app.packs.summary.page import DETAILED, Told, Vouchers, summary_page
+from ecluse.app.packs.summary.page import DETAILED, Broken, Told, Vouchers, summary_page
 
-__all__ = ["DETAILED", "Told", "Vouchers", "summary_page"]
+__all__ = ["DETAILED", "Broken", "Told", "Vouchers", "summary_page"]

@@ -95,6 +95,11 @@ ENGLISH: Final = Words(
     stamp="Time-stamp of {0}: this head existed on {1}.",
     cosigned="Cosigned by {0}.",
     nobody="Nobody but the hub.",
+    breaks="Breaks of the log",
+    broke="The log {0} did not continue what was signed of it up to {1} records, and goes on as {2}: {3}",
+    decision_signed="{0} signed the decision about {1}: who has that key decided just this. That it is {0}'s, the hub "
+    "says; compare the key in log/breaks.json.",
+    decision_unsigned="{0} decided about {1}, the hub says: there is no signature over it that holds.",
     missing="What is missing, and why",
     nothing_missing="Nothing.",
     how="How to check it",

@@ -132,6 +132,11 @@ FRENCH: Final = Words(
     stamp="Horodatage de {0} : cette tête existait le {1}.",
     cosigned="Cosignée par {0}.",
     nobody="Personne d'autre que le hub.",
+    breaks="Ruptures du journal",
+    broke="Le journal {0} ne continuait pas ce qui en fut signé jusqu'à {1} enregistrements, et continue en {2} : {3}",
+    decision_signed="{0} a signé la décision sur {1} : qui détient cette clé a décidé exactement cela. Qu'elle est à "
+    "{0}, le hub le dit ; comparez la clé dans log/breaks.json.",
+    decision_unsigned="{0} a décidé sur {1}, dit le hub : aucune signature valable ne le couvre.",
     missing="Ce qui manque, et pourquoi",
     nothing_missing="Rien.",
     how="Comment vérifier",

@@ -15,12 +15,32 @@ from ecluse.app.packs.summary.parts import Html, code, document, element, join, 
 from ecluse.app.packs.summary.words import Words
 from ecluse.model.nouns import Event
 
-__all__ = ["DETAILED", "Told", "Vouchers", "summary_page"]
+__all__ = ["DETAILED", "Broken", "Told", "Vouchers", "summary_page"]
 
 DETAILED: Final = 100
 """Messages that are told in detail: some ten printed pages each hundredth of them."""
 
 _WORDS: Final[dict[Language, Words]] = {"en": ENGLISH, "fr": FRENCH}
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A break of the log.
+
+    Attributes:
+        before: The log's name until then.
+        size: Records that were signed under it.
+        origin: Its name from there on.
+        reason: Why.
+        signed: Who decided, and signed that.
+        unsigned: Who decided, and whose signature is not there or does not hold.
+    """
+
+    before: str
+    size: int
+    origin: str
+    reason: str
+    signed: tuple[str, ...]
+    unsigned: tuple[str, ...]
 
 
 class Vouchers(msgspec.Struct, frozen=True):
@@ -33,6 +53,7 @@ class Vouchers(msgspec.Struct, frozen=True):
         root: Root of the tree, hexadecimal.
         stamps: Authority and time of each time-stamp.
         cosigners: Names of the witnesses.
+        breaks: Where the log did not continue what was signed, and who decided.
     """
 
     origin: str
@@ -41,6 +62,7 @@ class Vouchers(msgspec.Struct, frozen=True):
     root: str
     stamps: tuple[tuple[str, str], ...] = ()
     cosigners: tuple[str, ...] = ()
+    breaks: tuple[Broken, ...] = ()
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -99,6 +121,9 @@ def _body(
     lines = [w.stamp.format(authority, at) for authority, at in vouchers.stamps]
     lines += [w.cosigned.format(name) for name in vouchers.cosigners]
     yield _list(lines or [w.nobody])
+    if vouchers.breaks:
+        yield element("h2", text(w.breaks))
+        yield _list([line for each in vouchers.breaks for line in _broken(w, each)])
     yield element("h2", text(w.missing))
     yield _list(list(dict.fromkeys(note.text(language) for note in notes)) or [w.nothing_missing])
     yield element("h2", text(w.how))
@@ -110,6 +135,12 @@ def _body(
         yield element("p", text(w.not_detailed.format(DETAILED)), kind="dim")
     for each in messages[:DETAILED]:
         yield element("section", *_section(w, each))
+
+
+def _broken(w: Words, each: Broken) -> Iterator[str]:
+    yield w.broke.format(each.before, each.size, each.origin, each.reason)
+    yield from (w.decision_signed.format(name, each.origin) for name in each.signed)
+    yield from (w.decision_unsigned.format(name, each.origin) for name in each.unsigned)
 
 
 def _list(lines: Iterable[str]) -> Html:

@@ -82,6 +82,10 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     stamp: str
     cosigned: str
     nobody: str
+    breaks: str
+    broke: str
+    decision_signed: str
+    decision_unsigned: str
     missing: str
     nothing_missing: str
     how: str

@@ -83,7 +83,7 @@ class FtpsChannel:
                 folder = joined(place.folder, target.folder)
                 names = names_of(message, delivery, number, name, folder, place.temporary)
                 with self._hub.document(part) as document:
-                    spot = FtpsSpot(line, names, document, may_replace, again=again)
+                    spot = FtpsSpot(line, names, document, may_replace, again=again, base=place.folder)
                     files.append(_facts(line, part, names.final, deliver_once(spot, memory, again=again)))
             self._hub.sightings.saw_all(message.partner, self.kind, line.seen)
         body = files[0] if len(files) == 1 else {"files": files}

@@ -65,11 +65,20 @@ class FtpsSpot:
         document: What.
         may_replace: It may take another file's place.
         again: There were attempts before.
+        base: The agreed folder, which the names lie in; empty for the one that the login leads to.
     """
 
     def __init__(
-        self, line: Line, names: Names, document: Document, may_replace: bool, *, again: bool
+        self,
+        line: Line,
+        names: Names,
+        document: Document,
+        may_replace: bool,
+        *,
+        again: bool,
+        base: str = "",
     ) -> None:
+        self._base = base
         self._line = line
         self._names = names
         self._document = document
@@ -100,6 +109,10 @@ class FtpsSpot:
         """See the port."""
         size = self._size(mark)
         if size is None:
+            if self._base and "MLST" in self._line.features:
+                self._line.facts(
+                    self._base
+                )  # refused where the folder itself is away: then nothing in it has gone
             return Standing.GONE
         return Standing.WHOLE if size == self._part.size else Standing.TORN
 

@@ -102,10 +102,7 @@ class Operations:
 
     def instant(self, batch: Sequence[Request]) -> bool:
         """Whether all of these are answered without waiting for anything."""
-        for request in batch:
-            if not self._instant(request):
-                return False
-        return True
+        return all(map(self._instant, batch))
 
     def _instant(self, request: Request) -> bool:
         if isinstance(request, requests.Write):

@@ -49,13 +49,18 @@ class SignerService:
     Args:
         keyring: Who has the keys.
         path: Where the socket is made, readable by its owner alone.
+        leaves: Whether the private key of that name may be given out, because a TLS connection needs it within a
+            process; any may by default.
 
     Raises:
         KeyringError: ``keyring.signer-taken``: another process answers there.
     """
 
-    def __init__(self, keyring: HeldKeys, path: Path) -> None:
+    def __init__(
+        self, keyring: HeldKeys, path: Path, leaves: Callable[[str], bool] = lambda ref: True
+    ) -> None:
         self._keyring = keyring
+        self._leaves = leaves
         self.path = path
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._socket = _listen(path)
@@ -143,6 +148,12 @@ class SignerService:
             case frames.NamedSecret(name):
                 return Answer(keyring.secret(name).reveal())
             case frames.TlsKey(ref):
+                if not self._leaves(ref):
+                    raise KeyringError(
+                        f"The key {ref[:63]!a} does not leave the signer: no TLS connection is configured to show it.",
+                        code="keyring.key-stays",
+                        remedy="Give TLS a key of its own, and start the signer again where that was another's before.",
+                    )
                 return Answer(keyring.tls_key(ref))
 
     def _description(self) -> Description:

@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -31,6 +32,8 @@ SETTLE: Final = 0.15
 """Seconds after a round until what it left to be done has been done."""
 LEAST: Final = 0.003
 """Milliseconds a message of a thread that is worth a line."""
+_ROLE: Final = re.compile(r"^.*-(?=bell|heart|worker|dispatcher)|-\d+$")
+"""What tells the threads of one role apart."""
 
 _PREPARE: Final = """
 import sys
@@ -52,8 +55,7 @@ import uvloop
 from benchmarks import hub_server
 from ecluse.store.sqlite import connection
 folder, statements = Path(sys.argv[1]), collections.Counter()
-if sys.argv[2] == "count":
-    connect = connection.connect
+def count(connect):
     def traced(*given, **named):
         made = connect(*given, **named)
         made.set_trace_callback(lambda sql: statements.update([" ".join(sql.split("VALUES")[0].split())[:70]]))
@@ -61,6 +63,8 @@ if sys.argv[2] == "count":
     for module in list(sys.modules.values()):
         if getattr(module, "connect", None) is connect:
             module.connect = traced
+if sys.argv[2] == "count":
+    count(connection.connect)
 def tell():
     told = {"gc": [each["collections"] for each in gc.get_stats()], "sql": statements,
             "threads": {each.native_id: each.name for each in threading.enumerate()}}
@@ -191,9 +195,7 @@ def _print(server: Server, first: Server, said: dict[str, Any], spent: Spent, co
     used: Counter[str] = Counter()
     for id, seconds in now.threads.items():
         name = told["threads"].get(id, "other")
-        used[name if name.startswith("ecluse") else name.rpartition("-")[2]] += seconds - spent.threads.get(
-            id, 0
-        )  # type: ignore[assignment]
+        used[name if name.startswith("ecluse") else _ROLE.sub("", name)] += seconds - spent.threads.get(id, 0)  # type: ignore[assignment]
     for name, seconds in used.most_common():
         if seconds / count * 1e3 >= LEAST:
             print(f"  {name:20} {seconds / count * 1e3:.3f} ms")

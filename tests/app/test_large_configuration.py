@@ -8,6 +8,7 @@ import pytest
 from tests.support.certs import make_identity
 
 from ecluse.app import node as node_module
+from ecluse.app import opening
 from ecluse.app.folder import make_hub
 from ecluse.app.node import KNOWN_FILE
 from ecluse.app.opening import open_node
@@ -21,7 +22,8 @@ PARTNERS = 40
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(node_module, "LEAST", PARTNERS)
+    for module in (node_module, opening):
+        monkeypatch.setattr(module, "LEAST", PARTNERS)
     folder = tmp_path / "aster"
     with make_hub(folder, name="Aster", as2_id="ASTER", key_kind="ec-p256") as node:
         (folder / "certificates" / "mill.pem").write_text(to_pem([make_identity("Mill").certificate]))
